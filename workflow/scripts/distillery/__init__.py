@@ -1,0 +1,1 @@
+"""The library behind Distillery's commands: importable and testable without Snakemake."""

@@ -1,0 +1,84 @@
+"""Digests that say what a result depends on: canonical JSON, code, and manifests of directories."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from distillery.files import sha256
+
+SCRIPTS = Path(__file__).resolve().parent.parent
+
+
+def canonical(value: Any) -> str:
+    """JSON with sorted keys and no spaces: equal for dicts that differ only in key order."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def digest(value: Any) -> str:
+    """Hex sha256 of the canonical JSON of `value`."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()
+
+
+def code(*modules: str) -> str:
+    """Short digest of these modules and of every local module they import, directly or not.
+
+    Modules are dotted names below workflow/scripts (`preprocess_data`, `distillery.data.packing`).
+    Docstrings and comments do not count, so that only edits that can change a result do. Imports
+    inside functions are followed; names built at run time and data files are not.
+    """
+    seen: set[str] = set()
+    todo = list(modules)
+    while todo:
+        name = todo.pop()
+        if name not in seen:
+            seen.add(name)
+            todo.extend(_parsed(name)[1])
+    return digest({name: _parsed(name)[0] for name in seen})[:16]
+
+
+@functools.cache
+def _parsed(module: str) -> tuple[str, frozenset[str]]:
+    """(digest of the module's code, local modules it imports)."""
+    path = _source(module)
+    assert path is not None, module
+    tree = ast.parse(path.read_bytes())
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    imports: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imports.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parts = package.split(".")
+            base = ".".join(parts[: len(parts) - node.level + 1]) if node.level else ""
+            origin = ".".join(filter(None, [base, node.module]))
+            imports.add(origin)
+            imports.update(f"{origin}.{alias.name}" for alias in node.names)
+        elif isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            if ast.get_docstring(node, clean=False) is not None:
+                node.body = node.body[1:]
+    # importing a.b.c runs a and a.b too
+    imports |= {name.rsplit(".", depth)[0] for name in imports for depth in range(1, name.count(".") + 1)}
+    local = frozenset(name for name in imports if name != module and _source(name) is not None)
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), local
+
+
+def _source(module: str) -> Path | None:
+    """The file of a module below workflow/scripts, or None if it is not ours."""
+    base = SCRIPTS.joinpath(*module.split("."))
+    for path in (base.with_suffix(".py"), base / "__init__.py"):
+        if path.is_file():
+            return path
+    return None
+
+
+def file_entries(directory: Path, names: list[str]) -> list[dict[str, Any]]:
+    """`[{"name", "bytes", "sha256"}]` for files of a directory, in the order of their names."""
+    return [
+        {"name": name, "bytes": (directory / name).stat().st_size, "sha256": sha256(directory / name)}
+        for name in sorted(names)
+    ]
