@@ -1,0 +1,219 @@
+"""The decoder: Qwen2 and Llama in one class, its parameters named and laid out as in an MCore rank file.
+
+    model = Decoder(architecture.read(hf_directory))
+    load_state(model, state)            # {MCore name: array}, from a rank file
+    logits = model(ids)                 # [batch, seq, vocab]
+
+So {name: array} of `state_dict` IS the rank file's "model" dict; no mapping layer exists. A layer reads
+
+    x += attention.output(core(attention.qkv(input_layernorm(x))))
+    x += mlp(pre_mlp_layernorm(x))
+
+with `core` = kernels.Attention on whole sequences. Generation composes the same parts with a core of its
+own that reads a KV cache: `Decoder.embed`, `Decoder.angles`, per layer `layer.input_layernorm`,
+`layer.self_attention.linear_qkv` (then composed.split_qkv, rope.rotate, composed.attend),
+`layer.self_attention.linear_proj`, `layer.pre_mlp_layernorm`, `layer.mlp`, and `Decoder.logits`.
+
+Activations are [tokens, hidden], tokens = batch * seq. Linear weights are [out, in] as in MCore.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+import mindspore as ms
+import numpy as np
+from mindspore import Parameter, Tensor, nn, ops
+
+from distillery.engine import composed, rope
+from distillery.engine.architecture import Architecture
+from distillery.problems import Problem
+
+
+def zeros(*shape: int) -> Parameter:
+    """An unnamed float32 parameter: the Cell that holds it gives it its MCore name."""
+    return Parameter(Tensor(np.zeros(shape, np.float32)))
+
+
+class Linear(nn.Cell):
+    """x [tokens, in] -> x @ weight.T (+ bias)."""
+
+    def __init__(self, inputs: int, outputs: int, bias: bool = False):
+        super().__init__()
+        self.weight = zeros(outputs, inputs)
+        self.bias = zeros(outputs) if bias else None
+        self.matmul = ops.MatMul(transpose_b=True)
+
+    def construct(self, x: Tensor) -> Tensor:
+        y = self.matmul(x, self.weight)
+        return y if self.bias is None else y + self.bias
+
+
+class Norm(nn.Cell):
+    """RMSNorm with its weight."""
+
+    def __init__(self, size: int, eps: float, kernels: ModuleType):
+        super().__init__()
+        self.weight = zeros(size)
+        self.kernel = kernels.RmsNorm(eps)
+
+    def construct(self, x: Tensor) -> Tensor:
+        return self.kernel(x, self.weight)
+
+
+class SelfAttention(nn.Cell):
+    """linear_qkv -> core -> linear_proj."""
+
+    def __init__(self, arch: Architecture, kernels: ModuleType):
+        super().__init__()
+        self.linear_qkv = Linear(arch.hidden_size, arch.qkv_size, arch.qkv_bias)
+        self.linear_proj = Linear(arch.num_heads * arch.head_dim, arch.hidden_size)
+        self.core = kernels.Attention(arch.num_groups, arch.repeats, arch.head_dim)
+
+    def construct(self, x: Tensor, cos: Tensor, sin: Tensor, segments: Tensor) -> Tensor:
+        b, s = segments.shape
+        mixed = self.core(self.linear_qkv(x).reshape(b, s, -1), cos, sin, segments)
+        return self.linear_proj(mixed.reshape(b * s, -1))
+
+
+class Mlp(nn.Cell):
+    """linear_fc1 (gate | up) -> SwiGLU -> linear_fc2."""
+
+    def __init__(self, arch: Architecture, kernels: ModuleType):
+        super().__init__()
+        self.linear_fc1 = Linear(arch.hidden_size, 2 * arch.ffn_size)
+        self.linear_fc2 = Linear(arch.ffn_size, arch.hidden_size)
+        self.swiglu = kernels.SwiGlu()
+
+    def construct(self, x: Tensor) -> Tensor:
+        return self.linear_fc2(self.swiglu(self.linear_fc1(x)))
+
+
+class Layer(nn.Cell):
+    """One pre-norm transformer block."""
+
+    def __init__(self, arch: Architecture, kernels: ModuleType):
+        super().__init__()
+        self.input_layernorm = Norm(arch.hidden_size, arch.norm_eps, kernels)
+        self.self_attention = SelfAttention(arch, kernels)
+        self.pre_mlp_layernorm = Norm(arch.hidden_size, arch.norm_eps, kernels)
+        self.mlp = Mlp(arch, kernels)
+
+    def construct(self, x: Tensor, cos: Tensor, sin: Tensor, segments: Tensor) -> Tensor:
+        x = x + self.self_attention(self.input_layernorm(x), cos, sin, segments)
+        return x + self.mlp(self.pre_mlp_layernorm(x))
+
+
+class Stack(nn.Cell):
+    """MCore's `decoder`: the layers and the final norm."""
+
+    def __init__(self, arch: Architecture, kernels: ModuleType):
+        super().__init__()
+        self.layers = nn.CellList([Layer(arch, kernels) for _ in range(arch.num_layers)])
+        self.final_layernorm = Norm(arch.hidden_size, arch.norm_eps, kernels)
+
+
+class WordEmbeddings(nn.Cell):
+    """The table that `embedding.word_embeddings.weight` names."""
+
+    def __init__(self, vocab: int, hidden: int):
+        super().__init__()
+        self.weight = zeros(vocab, hidden)
+
+
+class Embedding(nn.Cell):
+    def __init__(self, vocab: int, hidden: int):
+        super().__init__()
+        self.word_embeddings = WordEmbeddings(vocab, hidden)
+
+
+class Decoder(nn.Cell):
+    """A whole model on one device.
+
+    Args:
+        arch: shapes, from config.json.
+        kernels: module with RmsNorm, SwiGlu, Attention, CrossEntropy.
+        padded_vocab: rows of the embedding in the checkpoint (>= arch.vocab_size); logits of the padding
+            rows are cut off, so they neither compete in the softmax nor receive a gradient.
+    """
+
+    def __init__(self, arch: Architecture, kernels: ModuleType = composed, padded_vocab: int | None = None):
+        super().__init__()
+        self.arch = arch
+        rows = padded_vocab or arch.vocab_size
+        self.embedding = Embedding(rows, arch.hidden_size)
+        self.decoder = Stack(arch, kernels)
+        self.output_layer = None if arch.tied else Linear(arch.hidden_size, rows)
+        frequencies, self.rope_factor = rope.inverse_frequencies(arch)
+        self.frequencies = Tensor(frequencies)
+        self.head = ops.MatMul(transpose_b=True)
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """ids int32 [batch, seq] -> [batch * seq, hidden]."""
+        return ops.gather(self.embedding.word_embeddings.weight, ids.reshape(-1), 0)
+
+    def angles(self, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """positions int32 [batch, seq] -> cos, sin [batch, seq, head_dim/2]."""
+        return rope.angles(positions, self.frequencies, self.rope_factor)
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Output of the last layer [tokens, hidden] -> [tokens, vocab_size]."""
+        x = self.decoder.final_layernorm(x)
+        if self.output_layer is None:
+            scores = self.head(x, self.embedding.word_embeddings.weight)
+        else:
+            scores = self.output_layer(x)
+        return scores[:, : self.arch.vocab_size] if scores.shape[-1] != self.arch.vocab_size else scores
+
+    def hidden(self, ids: Tensor, positions: Tensor, segments: Tensor) -> Tensor:
+        """The layers on whole sequences: ids, positions, segments int32 [batch, seq] -> [tokens, hidden]."""
+        x = self.embed(ids)
+        cos, sin = self.angles(positions)
+        for layer in self.decoder.layers:
+            x = layer(x, cos, sin, segments)
+        return x
+
+    def construct(
+        self, ids: Tensor, positions: Tensor | None = None, segments: Tensor | None = None
+    ) -> Tensor:
+        """Logits [batch, seq, vocab_size] of whole sequences.
+
+        Args:
+            ids: int32 [batch, seq].
+            positions: int32 [batch, seq], default 0..seq-1 in every row.
+            segments: int32 [batch, seq]; a token attends to earlier tokens of its own segment. Default:
+                one segment a row, plain causal attention (right padding then needs no mask).
+        """
+        b, s = ids.shape
+        if positions is None:
+            positions = ops.broadcast_to(Tensor(np.arange(s, dtype=np.int32)), (b, s))
+        if segments is None:
+            segments = ops.zeros((b, s), ms.int32)
+        return self.logits(self.hidden(ids, positions, segments)).reshape(b, s, -1)
+
+
+def state_dict(model: nn.Cell) -> dict[str, np.ndarray]:
+    """{MCore name: float32 array} of all parameters, in the order of the layers."""
+    return {name: parameter.asnumpy() for name, parameter in model.parameters_and_names()}
+
+
+def load_state(model: nn.Cell, state: dict[str, np.ndarray]) -> None:
+    """Copy a rank file's "model" dict into the parameters; any float dtype becomes float32.
+
+    Raises:
+        Problem: names or shapes differ from what config.json implies.
+    """
+    parameters = dict(model.parameters_and_names())
+    wanted = {name: tuple(parameter.shape) for name, parameter in parameters.items()}
+    found = {name: tuple(array.shape) for name, array in state.items()}
+    if wanted != found:
+        name = min(n for n in wanted.keys() | found.keys() if wanted.get(n) != found.get(n))
+        raise Problem(
+            "the checkpoint does not fit the model's config.json",
+            where=name,
+            found=found.get(name, "no such tensor"),
+            wanted=wanted.get(name, "no such tensor"),
+            fix="convert again from the Hugging Face directory this config.json belongs to",
+        )
+    for name, array in state.items():
+        parameters[name].set_data(Tensor(np.ascontiguousarray(array, dtype=np.float32)))
