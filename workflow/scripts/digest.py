@@ -1,0 +1,30 @@
+"""Write the sha256 of a file beside it, in the format of `sha256sum`, for rules to depend on.
+
+    python workflow/scripts/digest.py --input data/a.parquet --output data/a.parquet.sha256
+
+A big file that is touched or fetched again unchanged gives the same small digest file, and a small
+file's content is what Snakemake compares.
+"""
+
+import argparse
+from pathlib import Path
+
+from distillery import command, files
+from distillery.problems import Problem
+
+
+def parser() -> argparse.ArgumentParser:
+    it = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
+    it.add_argument("--input", type=Path, required=True, metavar="FILE")
+    it.add_argument("--output", type=Path, required=True, metavar="FILE")
+    return it
+
+
+def main(args: argparse.Namespace) -> None:
+    if not args.input.is_file():
+        raise Problem("no such file", where=args.input, fix="run the rule or command that makes it first")
+    files.write_text(args.output, f"{files.sha256(args.input)}  {args.input.name}\n")
+
+
+if __name__ == "__main__":
+    command.run(parser(), main)

@@ -1,0 +1,46 @@
+"""Write one shard of the embedded dataset: seeded problems with R1-style traces, OpenR1-Math schema.
+
+    python workflow/scripts/make_shard.py --seed 0 --shard 0 --shards 4 --rows 3200 \\
+        --output resources/datasets/arithmetic/train-00000-of-00004.parquet
+
+A shard is a function of the seed and its own number, so shards are made in any order and in parallel.
+No problem of a `make_problems.py` set occurs in any shard of any seed, commuted pairs included.
+"""
+
+import argparse
+from pathlib import Path
+
+from distillery import command
+from distillery.problems import UsageProblem
+
+
+def parser() -> argparse.ArgumentParser:
+    it = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
+    it.add_argument("--seed", type=int, required=True)
+    it.add_argument("--shard", type=int, required=True, help="number of this shard, from 0")
+    it.add_argument("--shards", type=int, required=True, help="how many there are")
+    it.add_argument("--rows", type=int, required=True, help="rows of this shard")
+    it.add_argument("--output", type=Path, required=True, metavar="PARQUET")
+    return it
+
+
+def main(args: argparse.Namespace) -> None:
+    from distillery.hub import openr1, synthetic
+
+    if not 0 <= args.shard < args.shards:
+        raise UsageProblem(
+            "no such shard",
+            where="--shard",
+            found=args.shard,
+            wanted=f"0 to {args.shards - 1} (--shards {args.shards})",
+        )
+    if args.rows < 1:
+        raise UsageProblem("a shard needs rows", where="--rows", found=args.rows, wanted="1 or more")
+    written = openr1.write(
+        synthetic.shard_rows(args.seed, args.shard, args.rows), openr1.SHARD_SCHEMA, args.output
+    )
+    print(f"{args.output}: {written} rows, {args.output.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    command.run(parser(), main)
