@@ -11,6 +11,7 @@ from typing import Any
 
 from distillery.files import sha256
 
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 SCRIPTS = Path(__file__).resolve().parent.parent
 
 
@@ -58,9 +59,8 @@ def _parsed(module: str) -> tuple[str, frozenset[str]]:
             origin = ".".join(filter(None, [base, node.module]))
             imports.add(origin)
             imports.update(f"{origin}.{alias.name}" for alias in node.names)
-        elif isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
-            if ast.get_docstring(node, clean=False) is not None:
-                node.body = node.body[1:]
+        elif isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:]
     # importing a.b.c runs a and a.b too
     imports |= {name.rsplit(".", depth)[0] for name in imports for depth in range(1, name.count(".") + 1)}
     local = frozenset(name for name in imports if name != module and _source(name) is not None)

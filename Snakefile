@@ -1,0 +1,34 @@
+"""DeepSeek-R1 distillation, from hub files to a scored report.
+
+snakemake --cores all                                        the embedded experiment, on a CPU
+snakemake --cores all --configfile config/smollm2-135m.yaml  another one
+snakemake -n -p                                              its exact commands, none of them run
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+# given here unconditionally, the default would be merged into any --configfile
+if not workflow.configfiles:
+
+    configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        collect("results/experiments/{experiment}/report.html", experiment=EXPERIMENTS),
+
+
+include: "workflow/rules/fetch.smk"
+include: "workflow/rules/tokenize.smk"
+include: "workflow/rules/convert.smk"
+include: "workflow/rules/finetune.smk"
+include: "workflow/rules/generate.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/report.smk"
+include: "workflow/rules/targets.smk"

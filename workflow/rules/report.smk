@@ -1,0 +1,74 @@
+"""Render one self-contained page per experiment, and its parts for `snakemake --report`.
+
+Outputs: results/experiments/{experiment}/report.html, with every figure and table as a file under report/.
+"""
+
+
+# the graph is drawn from the rules themselves; a job cannot see its own DAG, so it asks a second Snakemake
+rule rulegraph:
+    output:
+        "results/experiments/{experiment}/rulegraph.dot",
+    log:
+        "logs/{experiment}/rulegraph.log",
+    benchmark:
+        "benchmarks/results/{experiment}/rulegraph.tsv"
+    localrule: True
+    params:
+        configfiles=shlex.join(shortest(path) for path in workflow.configfiles),
+        snakefile=shortest(workflow.main_snakefile),
+        code=rules_digest(),
+    shell:
+        "{PYTHON} {SCRIPTS}/rulegraph.py --snakefile {params.snakefile} --configfile {params.configfiles}"
+        " --target results/experiments/{wildcards.experiment}/comparison.json --output {output} --log {log}"
+
+
+rule report:
+    input:
+        comparison="results/experiments/{experiment}/comparison.json",
+        summary="results/experiments/{experiment}/summary.json",
+        base=lambda w: f"{base_answers(w.experiment)}.jsonl",
+        base_scores=lambda w: f"{base_answers(w.experiment)}.scores.jsonl",
+        tuned="results/experiments/{experiment}/tuned.jsonl",
+        tuned_scores="results/experiments/{experiment}/tuned.scores.jsonl",
+        problems=lambda w: f"resources/problems/{EXPERIMENTS[w.experiment].problems}.parquet",
+        data=lambda w: tokenized(w.experiment),
+        done="results/experiments/{experiment}/train/done.json",
+        proof=lambda w: "results/checkpoints/{0.model}/{0.layout.name}.proof.json".format(
+            EXPERIMENTS[w.experiment]
+        ),
+        rulegraph="results/experiments/{experiment}/rulegraph.dot",
+        templates=collect(f"{LIBRARY.parent}/report/{{name}}", name=REPORT_TEMPLATES),
+    output:
+        page=report(
+            "results/experiments/{experiment}/report.html",
+            caption="../report/page.rst",
+            category="{experiment}",
+            labels={"part": "the whole report"},
+        ),
+        loss=report(
+            "results/experiments/{experiment}/report/loss.svg",
+            caption="../report/loss.rst",
+            category="{experiment}",
+            labels={"part": "training loss"},
+        ),
+        accuracy=report(
+            "results/experiments/{experiment}/report/accuracy.svg",
+            caption="../report/accuracy.rst",
+            category="{experiment}",
+            labels={"part": "accuracy by family"},
+        ),
+    log:
+        "logs/{experiment}/report.log",
+    benchmark:
+        "benchmarks/results/{experiment}/report.tsv"
+    params:
+        parts=subpath(output.loss, parent=True),
+        config=lambda w: shlex.quote(canonical(config["experiments"][w.experiment])),
+        code=code("report"),
+    shell:
+        "{PYTHON} {SCRIPTS}/report.py --name {wildcards.experiment} --comparison {input.comparison}"
+        " --summary {input.summary} --base-generations {input.base} --tuned-generations {input.tuned}"
+        " --base-scores {input.base_scores} --tuned-scores {input.tuned_scores} --problems {input.problems}"
+        " --data-manifest {input.data} --done {input.done} --conversion-proof {input.proof}"
+        " --rulegraph {input.rulegraph} --config-json {params.config}"
+        " --output {output.page} --parts-dir {params.parts} --log {log}"

@@ -1,0 +1,89 @@
+"""Check a configuration against its JSON schema, and fill in the defaults.
+
+All faults are found at once; each names the key's path, what was found and what is allowed.
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import functools
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator, ValidationError
+
+SCHEMA_FILE = Path(__file__).resolve().parents[2] / "schemas" / "config.schema.yaml"
+
+
+@functools.cache
+def schema() -> dict[str, Any]:
+    return yaml.safe_load(SCHEMA_FILE.read_text(encoding="utf-8"))
+
+
+def with_defaults(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """A deep copy of `raw` with every default in place and known keys in the schema's order.
+
+    The order makes whatever is built from the result independent of the order in the file.
+    """
+    return _filled(raw, schema())
+
+
+def faults(raw: Mapping[str, Any]) -> list[str]:
+    """One line for each way in which `raw` is not a configuration; empty if it is one."""
+    errors = Draft202012Validator(schema()).iter_errors(raw)
+    return sorted({line for error in errors for line in _explain(error)})
+
+
+def _filled(value: Any, node: dict[str, Any]) -> Any:
+    node = _resolve(node)
+    if not isinstance(value, dict):
+        return copy.deepcopy(value)
+    known, others = node.get("properties", {}), node.get("additionalProperties")
+    result = {
+        key: _filled(value.get(key, child.get("default")), child)
+        for key, child in known.items()
+        if key in value or "default" in child
+    }
+    for key in value.keys() - known.keys():
+        result[key] = _filled(value[key], others if isinstance(others, dict) else {})
+    return {
+        key: result[key]
+        for key in [*(k for k in known if k in result), *(k for k in value if k not in known)]
+    }
+
+
+def _resolve(node: dict[str, Any]) -> dict[str, Any]:
+    while "$ref" in node:
+        node = schema()["$defs"][node["$ref"].rpartition("/")[2]]
+    return node
+
+
+def _explain(error: ValidationError) -> Iterator[str]:
+    path = ".".join(str(part) for part in error.absolute_path) or "(top level)"
+    found, rule = error.instance, error.validator_value
+    match error.validator:
+        case "additionalProperties":
+            known = sorted(error.schema.get("properties", {}))
+            for key in sorted(set(found) - set(known)):
+                near = difflib.get_close_matches(key, known, n=1)
+                guess = f"; did you mean {near[0]}?" if near else ""
+                prefix = "" if path == "(top level)" else f"{path}."
+                yield f"{prefix}{key}: unknown key, allowed are {', '.join(known)}{guess}"
+        case "required":
+            missing = [key for key in rule if key not in found]
+            yield f"{path}: {', '.join(missing)} missing, required are {', '.join(rule)}"
+        case "enum":
+            yield f"{path}: found {found!r}, allowed are {', '.join(map(str, rule))}"
+        case "type":
+            hint = ""
+            if rule in ("number", "integer") and isinstance(found, str):
+                hint = "; YAML reads a number with an exponent only with a dot and a sign, e.g. 3.0e-3"
+            yield f"{path}: found {found!r} ({type(found).__name__}), wanted a value of type {rule}{hint}"
+        case "minProperties" | "maxProperties" if error.schema.get("maxProperties") == 1:
+            kinds = ", ".join(sorted(error.schema["properties"]))
+            yield f"{path}: found {', '.join(found) or 'no source'}, wanted exactly one of {kinds}"
+        case _:
+            yield f"{path}: {error.message}"

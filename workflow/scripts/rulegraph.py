@@ -1,0 +1,41 @@
+"""Write the graph of rules that lead to a target, in dot, edges sorted.
+
+    python workflow/scripts/rulegraph.py --snakefile Snakefile --configfile config/config.yaml \\
+        --target results/experiments/embedded/comparison.json --output rulegraph.dot
+"""
+
+import argparse
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from distillery import command
+from distillery.files import write_text
+from distillery.problems import Problem
+
+
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(prog="rulegraph.py", description=__doc__.splitlines()[0], allow_abbrev=False)
+    p.add_argument("--snakefile", type=Path, required=True)
+    p.add_argument("--configfile", type=Path, nargs="+", required=True)
+    p.add_argument("--target", required=True, help="a file that the workflow makes")
+    p.add_argument("--output", type=Path, required=True, metavar="FILE.dot")
+    return p
+
+
+def main(args: argparse.Namespace) -> None:
+    asked = [sys.executable, "-m", "snakemake", args.target, "--rulegraph", "dot", "--quiet", "all"]
+    asked += ["--snakefile", str(args.snakefile), "--configfile", *map(str, args.configfile)]
+    answer = subprocess.run(asked, capture_output=True, text=True, check=False)
+    if answer.returncode:
+        raise Problem("Snakemake could not draw its rules", found=answer.stderr.strip())
+    names = dict(re.findall(r'^\s*(\d+)\[label = "([^"\\]+)', answer.stdout, re.MULTILINE))
+    edges = {(names[a], names[b]) for a, b in re.findall(r"^\s*(\d+) -> (\d+)$", answer.stdout, re.MULTILINE)}
+    lines = [f'  "{name}";' for name in sorted(set(names.values()))]
+    lines += [f'  "{a}" -> "{b}";' for a, b in sorted(edges)]
+    write_text(args.output, "\n".join(["digraph rules {", *lines, "}", ""]))
+
+
+if __name__ == "__main__":
+    command.run(parser(), main)
