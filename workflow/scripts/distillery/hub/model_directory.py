@@ -1,0 +1,23 @@
+"""An ordinary Hugging Face model directory: its JSON files and the manifest that says what it holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from distillery import files, provenance
+
+MANIFEST = "manifest.json"
+
+
+def write_manifest(directory: Path, source: dict[str, Any], revision: str | None) -> None:
+    """Write manifest.json: where the files come from, and bytes and sha256 of each, names sorted.
+
+    Args:
+        directory: a directory that holds the model's files and nothing else.
+        source: what identifies the origin (no paths, no times).
+        revision: the hub's commit, a package version, or None for a generated model.
+    """
+    names = [path.relative_to(directory).as_posix() for path in directory.rglob("*") if path.is_file()]
+    entries = provenance.file_entries(directory, [name for name in names if name != MANIFEST])
+    files.write_json(directory / MANIFEST, {"source": source, "revision": revision, "files": entries})
