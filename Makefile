@@ -1,0 +1,66 @@
+# Distillery's front desk: `make run` and `make test` do all the set-up they need. `make help` lists the rest.
+
+CONFIG ?= config/config.yaml
+CORES ?= all
+# the newest interpreter that both Snakemake 9 (>= 3.11) and MindSpore 2.10 (<= 3.12) take
+PYTHON ?= $(shell for p in python3.12 python3.11 python3 python; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && echo $$p && break; done)
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --require-hashes
+SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG)
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev run test bench doctor plan verify faults lock-env
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+
+setup: .venv/run.lock ## make .venv from the locked requirements
+
+setup-dev: .venv/test.lock ## add what the tests need: pytest, torch, megatron-core, ...
+
+run: setup ## run the experiments of CONFIG (default: the embedded one) and print their scores
+	$(SNAKEMAKE)
+	@$(BIN)/python workflow/scripts/scores.py --configfile $(CONFIG)
+
+test: setup-dev ## formatting, lint and all tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow/Snakefile workflow/rules
+	$(BIN)/snakemake --lint
+	$(BIN)/pytest
+
+bench: setup-dev ## measure against named peers
+	for b in benchmarks/bench_*.py; do $(BIN)/python $$b || exit 1; done
+
+plan: setup ## check CONFIG and print memory, time and disk per job
+	$(BIN)/python workflow/scripts/plan.py --configfile $(CONFIG)
+
+doctor: setup ## what is installed here, and what is missing
+	$(BIN)/python workflow/scripts/doctor.py
+
+verify: setup ## run CONFIG again from nothing and compare every result byte by byte
+	$(BIN)/python workflow/scripts/verify.py --configfile $(CONFIG)
+
+faults: setup-dev ## the tests that kill, cut, fill and corrupt
+	$(BIN)/pytest -m faults
+
+lock-env: ## resolve envs/*.in anew (needs uv)
+	cd envs && uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		requirements.in -o requirements.txt
+	cd envs && uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--override overrides.in --no-emit-package torch -c requirements.txt requirements-test.in -o requirements-test.txt
+
+.venv/run.lock: envs/requirements.txt
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 or 3.12 found; install one or say make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(PIP) -r envs/requirements.txt
+	@cp envs/requirements.txt $@
+
+# torch is not in the hashed lock: its CPU and CUDA builds carry the same version
+.venv/test.lock: envs/requirements-test.txt .venv/run.lock
+	$(PIP) -r envs/requirements-test.txt
+	$(BIN)/python -m pip --disable-pip-version-check install --quiet torch==2.13.0
+	@cp envs/requirements-test.txt $@

@@ -1,0 +1,18 @@
+"""Fixtures that several test files share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from house import House
+
+DATA = Path(__file__).parent / "data"
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> House:
+    """The project with the small experiment run to its report."""
+    house = House(tmp_path_factory.mktemp("finished"), DATA / "workflow" / "small.yaml")
+    house.run()
+    return house

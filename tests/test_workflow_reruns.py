@@ -1,0 +1,119 @@
+"""What reruns after an edit: exactly what depends on it, and after no edit nothing."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+from collections import Counter
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+AFTER_TRAIN = ["convert_mcore_to_hf", "answer_tuned", "score_tuned", "compare", "report"]
+
+
+def test_a_finished_run_has_nothing_to_do(finished):
+    assert finished.planned() == Counter()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Snakefile",
+        "workflow/rules/finetune.smk",
+        "workflow/scripts/posttrain_gpt.py",
+        "workflow/scripts/distillery/provenance.py",
+        "resources/datasets/sums/train-00000-of-00002.parquet",
+        "resources/models/tiny/manifest.json",
+        "experiment.yaml",
+    ],
+)
+def test_touching_a_file_reruns_nothing(finished, name):
+    with finished.edited(name):
+        assert finished.planned() == Counter()
+
+
+def test_editing_a_comment_or_a_docstring_reruns_nothing(finished):
+    name = "workflow/scripts/distillery/provenance.py"
+    text = (finished.path / name).read_text()
+    commented = '"""Another docstring."""\n# and a comment\n' + text.partition('"""\n')[2]
+    with finished.edited(name, commented.encode()):
+        assert finished.planned() == Counter()
+
+
+def test_reordering_the_configuration_reruns_nothing(finished):
+    def backwards(value):
+        if isinstance(value, dict):
+            return {key: backwards(one) for key, one in reversed(value.items())}
+        return value
+
+    config = backwards(yaml.safe_load(finished.configfile.read_text()))
+    with finished.edited("experiment.yaml", yaml.safe_dump(config, sort_keys=False).encode()):
+        assert finished.planned() == Counter()
+
+
+def test_editing_a_helper_module_reruns_the_commands_that_import_it(finished):
+    name = "workflow/scripts/distillery/evaluation/comparison.py"
+    text = (finished.path / name).read_text()
+    with finished.edited(name, (text + "\nEXTRA = 1\n").encode()):
+        assert finished.planned() == Counter({"compare": 1, "report": 1})
+
+
+def test_editing_a_command_reruns_it_and_what_follows(finished):
+    name = "workflow/scripts/score.py"
+    text = (finished.path / name).read_text()
+    with finished.edited(name, text.replace("def main(", "EXTRA = 1\n\n\ndef main(").encode()):
+        assert finished.planned() == Counter({"score_base": 1, "score_tuned": 1, "compare": 1, "report": 1})
+
+
+def test_a_training_leaf_reruns_training_and_what_follows(finished):
+    with finished.replaced("experiment.yaml", "lr: 0.001", "lr: 0.002"):
+        assert finished.planned() == Counter(["train", *AFTER_TRAIN])
+
+
+def test_a_generation_leaf_reruns_both_sides_of_generation(finished):
+    with finished.replaced("experiment.yaml", "max_new_tokens: 8", "max_new_tokens: 9"):
+        expected = ["answer_base", "score_base", "answer_tuned", "score_tuned", "compare", "report"]
+        assert finished.planned() == Counter(expected)
+
+
+def test_one_row_of_one_shard_reruns_what_depends_on_that_shard(finished):
+    # the tokenizer was trained on the first shard's rows; the second shard feeds only training
+    name = "resources/datasets/sums/train-00001-of-00002.parquet"
+    table = pq.read_table(finished.path / name)
+    messages = table["messages"].to_pylist()
+    messages[7][1]["content"] += " "
+    position = table.column_names.index("messages")
+    table = table.set_column(
+        position, table.schema.field("messages"), pa.array(messages, table["messages"].type)
+    )
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer)
+    with finished.edited(name, buffer.getvalue()):
+        expected = ["digest", "tokenize_shard", "merge_shards", "train", *AFTER_TRAIN]
+        assert finished.planned() == Counter(expected)
+
+
+def test_a_second_experiment_shares_what_it_can(finished):
+    """One that differs in the learning rate only starts at training."""
+    config = yaml.safe_load(finished.configfile.read_text())
+    config["experiments"]["second"] = {**config["experiments"]["small"]}
+    config["experiments"]["second"]["train"] = {**config["experiments"]["small"]["train"], "lr": 0.01}
+    with finished.edited("experiment.yaml", yaml.safe_dump(config).encode()):
+        assert finished.planned() == Counter(["train", *AFTER_TRAIN, "rulegraph"])
+
+
+def test_printed_commands_work_when_pasted(finished, tmp_path):
+    """Every command of a dry run, in order, in a plain shell of an empty directory."""
+    dry = finished.snakemake("--dry-run", "--printshellcmds", "--directory", str(tmp_path), "--forceall")
+    assert dry.returncode == 0, dry.stderr
+    lines = [line.partition("Shell command: ")[2] for line in (dry.stdout + dry.stderr).splitlines()]
+    commands = [line for line in lines if line and line != "None"]
+    assert len(commands) > 15
+    script = "\n".join(["set -e", *commands])
+    done = subprocess.run(["sh", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = "results/experiments/small/summary.json"
+    assert (tmp_path / report).read_bytes() == (finished.path / report).read_bytes()

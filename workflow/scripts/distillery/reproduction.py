@@ -1,0 +1,82 @@
+"""Proof that the same input gives the same bytes: a second run of the workflow, compared file by file."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from distillery.files import sha256
+from distillery.problems import Problem
+from distillery.provenance import SCRIPTS
+
+# the compared files, below a run's directory
+KINDS = [
+    "resources/datasets/**/*.parquet",
+    "resources/problems/*.parquet",
+    "resources/models/**/*",
+    "results/datasets/**/*",
+    "results/checkpoints/**/*",
+    "results/generations/**/*.jsonl",
+    "results/experiments/*/train/done.json",
+    "results/experiments/*/train/iter_*/**/*",
+    "results/experiments/*/hf/*",
+    "results/experiments/*/*.jsonl",
+    "results/experiments/*/comparison.json",
+    "results/experiments/*/summary.json",
+]
+
+
+@contextmanager
+def second_run(configfile: Path, cores: str, finished: Path | None) -> Iterator[Path]:
+    """Yield the directory of a run to compare with: `finished`, or a new one in a temporary directory."""
+    if finished:
+        yield finished
+        return
+    with tempfile.TemporaryDirectory(prefix="distillery-verify-") as name:
+        asked = [sys.executable, "-m", "snakemake", "--snakefile", str(SCRIPTS.parents[1] / "Snakefile")]
+        asked += ["--configfile", str(configfile.resolve()), "--directory", name, "--cores", cores]
+        if subprocess.run([*asked, "--quiet", "progress"], check=False).returncode:
+            raise Problem("the second run failed", fix="see Snakemake's messages above")
+        yield Path(name)
+
+
+def compare(first: Path, second: Path) -> int:
+    """The number of files compared.
+
+    Raises:
+        Problem: naming every file that differs or is missing on one side.
+    """
+    names = sorted(_names(first) | _names(second))
+    if not names:
+        raise Problem("there is nothing to compare", where=first, fix="finish a run first: make run")
+    faults = [f"{name}: {fault}" for name in names if (fault := _difference(first / name, second / name))]
+    if faults:
+        raise Problem(
+            f"{len(faults)} of {len(names)} files differ",
+            found="\n          ".join(faults),
+            wanted="the same bytes from the same configuration",
+        )
+    return len(names)
+
+
+def _names(run: Path) -> set[str]:
+    """Relative names of the files to compare; checkpoints are reached through links, so links are followed."""
+    found: set[str] = set()
+    for pattern in KINDS:
+        for path in run.glob(pattern):
+            if path.is_file() and not path.name.startswith(".") and not path.name.endswith(".timings.json"):
+                found.add(os.path.relpath(path, run))
+    return found
+
+
+def _difference(first: Path, second: Path) -> str | None:
+    if not first.is_file() or not second.is_file():
+        return "only in one run"
+    if first.stat().st_size != second.stat().st_size:
+        return f"{first.stat().st_size} and {second.stat().st_size} bytes"
+    return None if sha256(first) == sha256(second) else "same size, other bytes"

@@ -1,0 +1,34 @@
+"""Run a configuration again from nothing, elsewhere, and compare every result byte by byte.
+
+    python workflow/scripts/verify.py --configfile config/config.yaml
+
+What is compared: fetched and tokenized data, checkpoints, exports, answers and scores. What is left out:
+logs, reports, and the sidecars that hold times. Names each file that differs and exits 1.
+"""
+
+import argparse
+from pathlib import Path
+
+from distillery import command
+
+
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(prog="verify.py", description=__doc__.splitlines()[0], allow_abbrev=False)
+    p.add_argument("--configfile", type=Path, required=True)
+    p.add_argument("--cores", default="all", help="for the second run; may differ from the first's")
+    p.add_argument(
+        "--against", type=Path, metavar="DIR", help="compare with a finished run there instead of a new one"
+    )
+    return p
+
+
+def main(args: argparse.Namespace) -> None:
+    from distillery import reproduction
+
+    with reproduction.second_run(args.configfile, args.cores, args.against) as again:
+        compared = reproduction.compare(Path.cwd(), again)
+    print(f"{compared} files are byte-identical in both runs")
+
+
+if __name__ == "__main__":
+    command.run(parser(), main)
