@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from distillery import files, provenance
 
+if TYPE_CHECKING:
+    import numpy as np
+
 MANIFEST = "manifest.json"
+
+
+def write_weights(directory: Path, tensors: dict[str, np.ndarray]) -> None:
+    """Write model.safetensors with the metadata transformers asks for."""
+    from safetensors.numpy import save_file
+
+    path = directory / "model.safetensors"
+    save_file(tensors, path, metadata={"format": "pt"})
+    path.chmod(0o644)  # save_file makes it private
 
 
 def write_manifest(directory: Path, source: dict[str, Any], revision: str | None) -> None:

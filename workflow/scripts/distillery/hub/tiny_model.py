@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distillery import files
+from distillery.hub import model_directory
 from distillery.problems import UsageProblem
 
 if TYPE_CHECKING:
@@ -136,9 +137,7 @@ def weights(config: dict[str, Any], seed: int) -> dict[str, np.ndarray]:
 
 def save(config: dict[str, Any], seed: int, directory: Path) -> None:
     """Write config.json, generation_config.json and model.safetensors."""
-    from safetensors.numpy import save_file
-
     files.write_json(directory / "config.json", config)
     special = {key: config[key] for key in ("bos_token_id", "eos_token_id")}
     files.write_json(directory / "generation_config.json", special | {"pad_token_id": config["eos_token_id"]})
-    save_file(weights(config, seed), directory / "model.safetensors", metadata={"format": "pt"})
+    model_directory.write_weights(directory, weights(config, seed))

