@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-PARTS = ["Snakefile", "workflow", "config", "profiles"]
+PARTS = ["Snakefile", "workflow", "config", "envs", "profiles"]
 
 
 class House:

@@ -1,4 +1,4 @@
-"""What every rule file uses: the checked configuration, and the commands' home.
+"""The checked configuration and the home of the commands, for all other files here.
 
 A rule's command line is built from the configuration leaves it reads and from nothing else, so that its
 `params` change exactly when its result may. `code(...)` in `params` does the same for the code it runs.
@@ -14,10 +14,10 @@ from snakemake.exceptions import WorkflowError
 # the library lies beside the commands; no install, no PYTHONPATH
 sys.path.insert(0, str(Path(workflow.current_basedir).parent / "scripts"))
 
+from distillery import artefacts, commandline
 from distillery import config as configuration
 from distillery.problems import Problem
-from distillery.provenance import SCRIPTS as LIBRARY
-from distillery.provenance import canonical, code, digest
+from distillery.provenance import SCRIPTS, canonical, code, rules
 
 try:
     CONFIG = configuration.load(config)
@@ -25,6 +25,10 @@ except Problem as problem:
     raise WorkflowError(str(problem))
 
 EXPERIMENTS = CONFIG.experiments
+TOKENIZATIONS = {e.tokenization.name: e.tokenization for e in EXPERIMENTS.values()}
+LAYOUTS = {one.name: one for e in EXPERIMENTS.values() for one in (e.layout, e.train_layout)}
+GENERATIONS = {e.generation.name: e.generation for e in EXPERIMENTS.values()}
+WHEELS = artefacts.wheels(CONFIG)
 
 
 def shortest(path):
@@ -33,32 +37,25 @@ def shortest(path):
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
-PYTHON = shortest(sys.executable)
-SCRIPTS = shortest(LIBRARY)
+def runs(script):
+    """Params for a job of a command, the beginning of its line and the identity of its code."""
+    return {
+        "command": f"{shortest(Path(sys.prefix, 'bin', 'python'))} {shortest(SCRIPTS)}/{script}.py",
+        "code": code(script),
+    }
 
 
 def of_kind(kind, sources):
     """A wildcard constraint: the names whose source is of this kind, or a pattern that matches nothing."""
-    names = [name for name, one in sources.items() if getattr(one, "source", one).kind == kind]
+    return either(name for name, one in sources.items() if getattr(one, "source", one).kind == kind)
+
+
+def either(names):
+    """A wildcard constraint: one of these names."""
     return "|".join(map(re.escape, names)) or "(?!)"
 
 
-def flags(settings):
-    """`{"train_iters": 9, "bf16": True}` as `--train-iters 9 --bf16`."""
-    words = []
-    for key, value in settings.items():
-        words.append("--" + key.replace("_", "-"))
-        if value is not True:
-            words.append(canonical(value) if isinstance(value, dict) else str(value))
-    return shlex.join(words)
-
-
-def rules_digest():
-    """Identity of the rule files: what the picture of the workflow depends on."""
-    return digest([path.read_text() for path in sorted(Path(workflow.current_basedir).glob("*.smk"))])[:16]
-
-
-REPORT_TEMPLATES = sorted(path.name for path in (LIBRARY.parent / "report").glob("*.j2"))
+REPORT_TEMPLATES = sorted(path.name for path in (SCRIPTS.parent / "report").glob("*.j2"))
 
 
 wildcard_constraints:

@@ -7,37 +7,39 @@ Outputs: *.scores.jsonl beside the answers, results/experiments/{experiment}/{co
 rule score_base:
     input:
         generations="results/generations/{model}/{generation}.jsonl",
-        problems=lambda w: f"resources/problems/{GENERATIONS[w.generation].problems}.parquet",
+        problems=lambda w: artefacts.problems(GENERATIONS[w.generation].problems),
     output:
         "results/generations/{model}/{generation}.scores.jsonl",
     log:
         "logs/generations/{model}/{generation}.scores.log",
     benchmark:
-        "benchmarks/results/generations/{model}/{generation}.scores.tsv"
+        "logs/generations/{model}/{generation}.scores.tsv"
     wildcard_constraints:
-        generation="|".join(map(re.escape, GENERATIONS)),
+        generation=either(GENERATIONS),
+    conda:
+        "../../envs/cpu.yaml"
     params:
-        code=code("score"),
+        **runs("score"),
     shell:
-        "{PYTHON} {SCRIPTS}/score.py --generations {input.generations} --problems {input.problems}"
+        "{params.command} --generations {input.generations} --problems {input.problems}"
         " --output {output} --log {log}"
 
 
 use rule score_base as score_tuned with:
     input:
         generations="results/experiments/{experiment}/tuned.jsonl",
-        problems=lambda w: f"resources/problems/{EXPERIMENTS[w.experiment].problems}.parquet",
+        problems=lambda w: artefacts.problems(EXPERIMENTS[w.experiment].problems),
     output:
         "results/experiments/{experiment}/tuned.scores.jsonl",
     log:
         "logs/{experiment}/score_tuned.log",
     benchmark:
-        "benchmarks/results/{experiment}/score_tuned.tsv"
+        "logs/{experiment}/score_tuned.tsv"
 
 
 rule compare:
     input:
-        base=lambda w: f"{base_answers(w.experiment)}.scores.jsonl",
+        base=lambda w: f"{artefacts.base_answers(EXPERIMENTS[w.experiment])}.scores.jsonl",
         tuned="results/experiments/{experiment}/tuned.scores.jsonl",
     output:
         comparison="results/experiments/{experiment}/comparison.json",
@@ -45,9 +47,11 @@ rule compare:
     log:
         "logs/{experiment}/compare.log",
     benchmark:
-        "benchmarks/results/{experiment}/compare.tsv"
+        "logs/{experiment}/compare.tsv"
+    conda:
+        "../../envs/cpu.yaml"
     params:
-        code=code("compare"),
+        **runs("compare"),
     shell:
-        "{PYTHON} {SCRIPTS}/compare.py --base {input.base} --tuned {input.tuned}"
+        "{params.command} --base {input.base} --tuned {input.tuned}"
         " --output {output.comparison} --summary {output.summary} --log {log}"

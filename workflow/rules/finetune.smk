@@ -5,24 +5,22 @@ in a work directory that Snakemake does not know, hence never deletes: a retry r
 """
 
 
-def tokenized(experiment):
-    e = EXPERIMENTS[experiment]
-    return f"results/datasets/{e.dataset}/{e.tokenization.name}/{e.dataset}_manifest.json"
-
-
 rule train:
     input:
-        data=lambda w: tokenized(w.experiment),
-        weights=lambda w: train_weights(w.experiment),
-        model=lambda w: f"resources/models/{EXPERIMENTS[w.experiment].model}/manifest.json",
+        data=lambda w: artefacts.tokenized(EXPERIMENTS[w.experiment]),
+        weights=lambda w: artefacts.weights(EXPERIMENTS[w.experiment]),
+        model=lambda w: artefacts.model(EXPERIMENTS[w.experiment].model),
     output:
         "results/experiments/{experiment}/train/done.json",
     log:
         "logs/{experiment}/finetune.log",
     benchmark:
-        "benchmarks/results/{experiment}/finetune.tsv"
+        "logs/{experiment}/finetune.tsv"
+    conda:
+        "../../envs/cpu.yaml"
     threads: lambda w: EXPERIMENTS[w.experiment].hardware.threads
     params:
+        **runs("posttrain_gpt"),
         data=subpath(input.data, strip_suffix="_manifest.json"),
         load=subpath(input.weights, parent=True),
         save=subpath(output[0], parent=True),
@@ -30,9 +28,8 @@ rule train:
         seq_length=lambda w: EXPERIMENTS[w.experiment].seq_length,
         engine_threads=lambda w: EXPERIMENTS[w.experiment].hardware.threads,
         device=lambda w: EXPERIMENTS[w.experiment].hardware.device,
-        flags=lambda w: flags(EXPERIMENTS[w.experiment].train),
-        code=code("posttrain_gpt"),
+        flags=lambda w: commandline.flags(EXPERIMENTS[w.experiment].train),
     shell:
-        "{PYTHON} {SCRIPTS}/posttrain_gpt.py --load {params.load} --save {params.save} --data-path {params.data}"
+        "{params.command} --load {params.load} --save {params.save} --data-path {params.data}"
         " --tokenizer-name-or-path {params.tokenizer} --seq-length {params.seq_length} {params.flags}"
         " --device-target {params.device} --threads {params.engine_threads} --log {log}"

