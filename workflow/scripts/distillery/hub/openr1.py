@@ -54,8 +54,12 @@ def row(
     final: str,
     problem_type: str,
     source: str,
+    verified: bool = True,
 ) -> dict[str, Any]:
-    """One row with one correct generation: `<think>`, reasoning, `</think>`, final text with the box."""
+    """One row with one correct generation: `<think>`, reasoning, `</think>`, final text with the box.
+
+    `verified` says whether math-verify can confirm the answer; the answer is right in any case.
+    """
     generation = f"<think>\n{reasoning}\n</think>\n\n{final}"
     return {
         "problem": problem,
@@ -67,10 +71,10 @@ def row(
         "uuid": identity,
         "is_reasoning_complete": [True],
         "generations": [generation],
-        "correctness_math_verify": [True],
+        "correctness_math_verify": [verified],
         "correctness_llama": None,
         "finish_reasons": None,
-        "correctness_count": 1,
+        "correctness_count": int(verified),
         "messages": [
             {"content": problem, "role": "user"},
             {"content": generation, "role": "assistant"},

@@ -1,0 +1,56 @@
+"""Make a shard of CHAMP's competition problems, or its held-out problem set, from the wheel they ship in.
+
+    python workflow/scripts/import_champ.py --wheel resources/wheels/champ-dataset-1.0.0.whl \\
+        --kind shard --shard 0 --shards 2 --output resources/datasets/champ/train-00000-of-00002.parquet
+    python workflow/scripts/import_champ.py --wheel resources/wheels/champ-dataset-1.0.0.whl \\
+        --kind problems --rows 40 --output resources/problems/champ.parquet
+
+Shards and problem set share no problem, nor variants of one.
+"""
+
+import argparse
+from pathlib import Path
+
+from distillery import command
+
+
+def parser() -> argparse.ArgumentParser:
+    it = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
+    it.add_argument("--wheel", type=Path, required=True, metavar="WHL", help="as fetch_wheel.py left it")
+    it.add_argument("--kind", choices=["shard", "problems"], required=True)
+    it.add_argument("--shard", type=int, default=0, help="number of this shard, from 0")
+    it.add_argument("--shards", type=int, default=1, help="how many there are")
+    it.add_argument("--rows", type=int, help="at most so many problems (default: all held-out ones)")
+    it.add_argument("--output", type=Path, required=True, metavar="PARQUET")
+    return it
+
+
+def main(args: argparse.Namespace) -> None:
+    from distillery.hub import champ, openr1
+    from distillery.problems import UsageProblem
+
+    if not 0 <= args.shard < args.shards:
+        raise UsageProblem(
+            "no such shard", where="--shard", found=args.shard, wanted=f"0 to {args.shards - 1}"
+        )
+    if args.rows is not None and (args.kind == "shard" or args.rows < 1):
+        raise UsageProblem("wrong --rows", found=args.rows, wanted="1 or more, with --kind problems")
+    exercises = champ.read(args.wheel)
+    if args.kind == "shard":
+        rows = champ.shard_rows(exercises, args.shard, args.shards)
+        written = openr1.write(rows, openr1.SHARD_SCHEMA, args.output)
+        print(
+            f"{args.output}: {written} rows, {sum(r['correctness_count'] for r in rows)} with a comparable answer"
+        )
+        return
+    problems = champ.problem_rows(exercises)
+    chosen = problems if args.rows is None else champ.evenly(problems, args.rows)
+    written = openr1.write(chosen, openr1.PROBLEM_SCHEMA, args.output)
+    in_words = len(champ.split(exercises)[1]) - len(problems)
+    print(
+        f"{args.output}: {written} of {len(problems)} held-out problems; {in_words} more have answers in words"
+    )
+
+
+if __name__ == "__main__":
+    command.run(parser(), main)
