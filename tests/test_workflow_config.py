@@ -36,7 +36,7 @@ def changed(path: str, value) -> dict:
         ("experiments.small.seq_length", "long", ["experiments.small.seq_length", "'long'", "integer"]),
         ("experiments.small.train.lr", "3e-3", ["experiments.small.train.lr", "'3e-3'", "3.0e-3"]),
         ("experiments.small.model", "huge", ["experiments.small.model", "'huge'", "tiny"]),
-        ("experiments.small.generate.task", "chat", ["experiments.small.generate.task", "'chat'", "greedy"]),
+        ("experiments.small.generate.task", "sing", ["experiments.small.generate.task", "'sing'", "greedy"]),
         ("models.tiny.gguf", {}, ["models.tiny", "random, gguf", "exactly one of"]),
         ("run", ["nothing"], ["run.0", "'nothing'", "small"]),
     ],

@@ -26,8 +26,8 @@ except Problem as problem:
 
 EXPERIMENTS = CONFIG.experiments
 TOKENIZATIONS = {e.tokenization.name: e.tokenization for e in EXPERIMENTS.values()}
-LAYOUTS = {one.name: one for e in EXPERIMENTS.values() for one in (e.layout, e.train_layout)}
-GENERATIONS = {e.generation.name: e.generation for e in EXPERIMENTS.values()}
+LAYOUTS = {one.name: one for e in EXPERIMENTS.values() for one in (e.layout, e.training.layout)}
+GENERATIONS = {one.name: one for e in EXPERIMENTS.values() for one in (e.generation, e.base_generation)}
 WHEELS = artefacts.wheels(CONFIG)
 
 

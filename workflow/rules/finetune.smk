@@ -25,11 +25,10 @@ rule train:
         load=subpath(input.weights, parent=True),
         save=subpath(output[0], parent=True),
         tokenizer=subpath(input.model, parent=True),
-        seq_length=lambda w: EXPERIMENTS[w.experiment].seq_length,
         engine_threads=lambda w: EXPERIMENTS[w.experiment].hardware.threads,
         device=lambda w: EXPERIMENTS[w.experiment].hardware.device,
-        flags=lambda w: commandline.flags(EXPERIMENTS[w.experiment].train),
+        flags=lambda w: commandline.training(EXPERIMENTS[w.experiment]),
     shell:
         "{params.command} --load {params.load} --save {params.save} --data-path {params.data}"
-        " --tokenizer-name-or-path {params.tokenizer} --seq-length {params.seq_length} {params.flags}"
+        " --tokenizer-name-or-path {params.tokenizer} {params.flags}"
         " --device-target {params.device} --threads {params.engine_threads} --log {log}"

@@ -69,7 +69,7 @@ rule report:
     params:
         **runs("report"),
         parts=subpath(output.loss, parent=True),
-        config=lambda w: shlex.quote(canonical(config["experiments"][w.experiment])),
+        config=lambda w: shlex.quote(canonical(EXPERIMENTS[w.experiment].settings)),
     shell:
         "{params.command} --name {wildcards.experiment} --comparison {input.comparison}"
         " --summary {input.summary} --base-generations {input.base} --tuned-generations {input.tuned}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from distillery.config import Config, Experiment
+from distillery.experiment import Config, Experiment
 
 
 def model(name: str) -> str:
@@ -48,8 +48,8 @@ def tokenized(experiment: Experiment) -> str:
 def weights(experiment: Experiment) -> str:
     """The MCore checkpoint that training starts from: resharded where its layout differs."""
     steps = experiment.layout.name
-    if experiment.train_layout != experiment.layout:
-        steps += f"-to-{experiment.train_layout.name}"
+    if experiment.training.layout != experiment.layout:
+        steps += f"-to-{experiment.training.layout.name}"
     return f"results/checkpoints/{experiment.model}/{steps}/manifest.json"
 
 
@@ -59,4 +59,4 @@ def conversion_proof(experiment: Experiment) -> str:
 
 def base_answers(experiment: Experiment) -> str:
     """The untuned model's answers, shared by all experiments that ask the same of it; without a suffix."""
-    return f"results/generations/{experiment.model}/{experiment.generation.name}"
+    return f"results/generations/{experiment.model}/{experiment.base_generation.name}"

@@ -6,30 +6,40 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from distillery.config import Dataset, Generation, Layout, Tokenization
+from distillery.experiment import Dataset, Experiment, Generation, Layout, Tokenization
 from distillery.provenance import canonical
 
 
 def flags(settings: Mapping[str, Any]) -> str:
-    """`{"train_iters": 9, "bf16": True}` as `--train-iters 9 --bf16`, quoted for a shell."""
+    """`{"train_iters": 9, "bf16": True}` as `--train-iters 9 --bf16`, quoted for a shell; False and None say nothing."""
     words: list[str] = []
     for key, value in settings.items():
-        words.append(f"--{key.replace('_', '-')}")
-        if value is not True:
-            words.append(canonical(value) if isinstance(value, dict) else str(value))
+        if value is not None and value is not False:
+            words.append(f"--{key.replace('_', '-')}")
+            if value is not True:
+                words.append(canonical(value) if isinstance(value, dict) else str(value))
     return shlex.join(words)
 
 
 def conversation(dataset: Dataset, tokenization: Tokenization) -> str:
     """How rows of a dataset become conversations, and those become tokens."""
+    switches = ("seq_length", "pack", "neat_pack", "append_eod")
     return flags(
         {
             "handler_name": dataset.handler_name,
             "prompt_type": tokenization.prompt_type,
             "map_keys": dataset.map_keys,
             "max_rejected_share": tokenization.max_rejected_share,
+            **{key: getattr(tokenization, key) for key in switches if getattr(tokenization, key)},
         }
     )
+
+
+def training(experiment: Experiment) -> str:
+    """What decides the trained weights, but for data and initial weights; rotary settings where config.json's differ."""
+    stage = experiment.training
+    rope = {key: getattr(stage.rope, key) for key in ("rotary_base", "max_position_embeddings")}
+    return flags({"seq_length": stage.seq_length, **rope, **experiment.train})
 
 
 def target(layout: Layout) -> str:

@@ -1,135 +1,54 @@
-"""The configuration as frozen dataclasses; nothing else reads raw YAML.
+"""The configuration, checked and turned into experiments; nothing else reads raw YAML.
 
-    config = load(yaml.safe_load(open("config/config.yaml")))
-    config.experiments["embedded"].train.weights.name   # 'fp32-tp1-pp1'
-
-Names derived here are directory names: two experiments whose settings agree get the same name, hence
-the same files, hence share the jobs that make them.
+config = load(yaml.safe_load(open("config/config.yaml")))
+config.experiments["embedded"].training.layout.name   # 'fp32-tp1-pp1'
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
-from distillery import schema
+from distillery import schema, sweep
+from distillery.experiment import (
+    Config,
+    Dataset,
+    Experiment,
+    Generation,
+    Hardware,
+    Layout,
+    Rope,
+    Source,
+    Stage,
+    Tokenization,
+)
 from distillery.problems import Problem
-from distillery.provenance import digest
 
-LAPTOP = {"device": "CPU", "threads": 2}
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a model, dataset or problem set comes from: a kind (`generator`, `gguf`, ...) and its settings."""
-
-    kind: str
-    settings: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Dataset:
-    name: str
-    source: Source
-    handler_name: str
-    map_keys: Mapping[str, Any]
-
-    @property
-    def shards(self) -> tuple[str, ...]:
-        """Stems of the shard files, in OpenR1-Math-220k's naming."""
-        total = self.source.settings["shards"]
-        return tuple(f"train-{index:05d}-of-{total:05d}" for index in range(total))
-
-
-@dataclass(frozen=True)
-class Hardware:
-    name: str
-    device: str
-    threads: int
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How MCore weights are cut: sizes, and layers of each stage where they differ."""
-
-    params_dtype: str
-    tensor_parallel_size: int
-    pipeline_parallel_size: int
-    num_layer_list: tuple[int, ...] | None = None
-
-    @property
-    def name(self) -> str:
-        stages = "-l" + ".".join(map(str, self.num_layer_list)) if self.num_layer_list else ""
-        return f"{self.params_dtype}-tp{self.tensor_parallel_size}-pp{self.pipeline_parallel_size}{stages}"
-
-
-@dataclass(frozen=True)
-class Tokenization:
-    """A dataset under one model's tokenizer and one template."""
-
-    dataset: str
-    model: str
-    prompt_type: str
-    max_rejected_share: float
-
-    @property
-    def name(self) -> str:
-        return f"{self.model}-{self.prompt_type}-{digest(vars(self))[:8]}"
-
-
-@dataclass(frozen=True)
-class Generation:
-    """What decides the answers of given weights: problems, template, lengths and sampling."""
-
-    problems: str
-    prompt_type: str
-    seq_length: int
-    threads: int
-    settings: Mapping[str, Any]
-
-    @property
-    def name(self) -> str:
-        return f"{self.problems}-{self.settings['task']}-{digest(vars(self))[:8]}"
-
-
-@dataclass(frozen=True)
-class Experiment:
-    name: str
-    model: str
-    dataset: str
-    problems: str
-    hardware: Hardware
-    prompt_type: str
-    seq_length: int
-    layout: Layout
-    train_layout: Layout
-    tokenization: Tokenization
-    train: Mapping[str, Any]
-    generation: Generation
-
-
-@dataclass(frozen=True)
-class Config:
-    models: Mapping[str, Source]
-    datasets: Mapping[str, Dataset]
-    problem_sets: Mapping[str, Source]
-    experiments: Mapping[str, Experiment]
+# keys of `train` and `generate` that choose their own value of what the whole experiment shares
+OVERRIDES = ("layout", "prompt_type", "seq_length", "rope", "npus_per_node")
 
 
 def load(raw: Mapping[str, Any]) -> Config:
-    """Validate `raw` and build the selected experiments.
+    """Validate `raw` and build the selected experiments, sweeps written out.
 
     Raises:
         Problem: listing every fault, each with its key, what was found and what is allowed.
     """
     faults = schema.faults(raw)
     if not faults:
+        swept, members, faults = sweep.expand(raw["experiments"])
+    if not faults:
+        laptop = {"laptop": {}, **raw.get("hardware", {})}
+        raw = {**raw, "hardware": laptop, "experiments": swept}
+        faults = schema.faults(raw) if any(len(names) > 1 for names in members.values()) else []
+    if not faults:
         filled = schema.with_defaults(raw)
-        filled["hardware"].setdefault("laptop", LAPTOP)
-        faults = _unknown_names(filled)
+        faults = _unknown_names(filled, members)
     if faults:
         raise Problem("\n".join(["the configuration is not valid", *(f"  {fault}" for fault in faults)]))
+    hardware = {name: Hardware(name, **one) for name, one in filled["hardware"].items()}
+    chosen = [name for listed in filled.get("run", members) for name in members.get(listed, [listed])]
     return Config(
         models={name: _source(model) for name, model in filled["models"].items()},
         datasets={
@@ -138,13 +57,15 @@ def load(raw: Mapping[str, Any]) -> Config:
         },
         problem_sets={name: _source(problems) for name, problems in filled["problem_sets"].items()},
         experiments={
-            name: _experiment(name, filled["experiments"][name], filled["hardware"])
-            for name in filled.get("run", filled["experiments"])
+            name: _experiment(name, e, hardware[e["hardware"]])
+            for name, e in filled["experiments"].items()
+            if name in chosen
         },
+        sweeps={name: tuple(names) for name, names in members.items() if len(names) > 1},
     )
 
 
-def _unknown_names(filled: Mapping[str, Any]) -> list[str]:
+def _unknown_names(filled: Mapping[str, Any], members: Mapping[str, list[str]]) -> list[str]:
     """References from one part of the configuration to names that another part does not have."""
     references = [
         (f"experiments.{name}.{key}", section, experiment[key])
@@ -156,7 +77,11 @@ def _unknown_names(filled: Mapping[str, Any]) -> list[str]:
             ("hardware", "hardware"),
         ]
     ]
-    references += [(f"run.{i}", "experiments", name) for i, name in enumerate(filled.get("run", []))]
+    references += [
+        (f"run.{i}", "experiments", name)
+        for i, name in enumerate(filled.get("run", []))
+        if name not in members
+    ]
     references += [
         (f"models.{name}.random.tokenizer.dataset", "datasets", model["random"]["tokenizer"]["dataset"])
         for name, model in filled["models"].items()
@@ -189,11 +114,48 @@ def _layout(dtype: str, sizes: Mapping[str, Any]) -> Layout:
     )
 
 
-def _experiment(name: str, e: Mapping[str, Any], hardware: Mapping[str, Any]) -> Experiment:
+def _stage(own: Mapping[str, Any], common: Stage, dtype: str) -> Stage:
+    changes = {key: own[key] for key in OVERRIDES if key in own}
+    if "layout" in own:
+        changes["layout"] = _layout(dtype, own["layout"])
+    if "rope" in own:
+        changes["rope"] = Rope(**own["rope"])
+    return replace(common, **changes)
+
+
+def fitting(layout: Layout, devices: int) -> Layout:
+    """The layout cut down to `devices`: stages go first, since they answer one after the other anyway."""
+    tensor = next(
+        size
+        for size in range(min(layout.tensor_parallel_size, devices), 0, -1)
+        if layout.tensor_parallel_size % size == 0
+    )
+    stages = min(layout.pipeline_parallel_size, devices // tensor)
+    kept = layout.num_layer_list if stages == layout.pipeline_parallel_size else None
+    return replace(layout, tensor_parallel_size=tensor, pipeline_parallel_size=stages, num_layer_list=kept)
+
+
+def _experiment(name: str, e: Mapping[str, Any], machine: Hardware) -> Experiment:
+    train, generate, tokenize = dict(e["train"]), dict(e["generate"]), dict(e["tokenize"])
     layout = _layout(e["params_dtype"], e["layout"])
-    train = dict(e["train"])
-    train_layout = train.pop("layout", None)
-    machine = Hardware(e["hardware"], **hardware[e["hardware"]])
+    common = Stage(
+        layout, e["prompt_type"], e["seq_length"], Rope(**e.get("rope", {})), machine.npus_per_node
+    )
+    training = _stage(train, common, e["params_dtype"])
+    # the weights to answer with come out of training, cut and rotated as there
+    tuned = replace(common, layout=training.layout, rope=training.rope)
+    answering = _stage(generate, tuned, e["params_dtype"])
+    if "npus_per_node" in generate and "layout" not in generate:
+        devices = answering.npus_per_node * machine.nodes
+        answering = replace(answering, layout=fitting(answering.layout, devices))
+    export = e["export"].get("layout")
+    base = generate.pop("base", {})
+    for key in OVERRIDES:
+        train.pop(key, None)
+        generate.pop(key, None)
+    generation = Generation(
+        e["problems"], answering.prompt_type, answering.seq_length, machine.threads, generate
+    )
     return Experiment(
         name=name,
         model=e["model"],
@@ -203,12 +165,25 @@ def _experiment(name: str, e: Mapping[str, Any], hardware: Mapping[str, Any]) ->
         prompt_type=e["prompt_type"],
         seq_length=e["seq_length"],
         layout=layout,
-        train_layout=_layout(e["params_dtype"], train_layout) if train_layout else layout,
+        export_layout=_layout(e["params_dtype"], export) if export else training.layout,
+        training=training,
+        answering=answering,
         tokenization=Tokenization(
-            e["dataset"], e["model"], e["prompt_type"], e["tokenize"]["max_rejected_share"]
+            **{
+                "dataset": e["dataset"],
+                "model": e["model"],
+                "prompt_type": e["prompt_type"],
+                "seq_length": e["seq_length"],
+                **tokenize,
+            }
         ),
         train=train,
-        generation=Generation(
-            e["problems"], e["prompt_type"], e["seq_length"], machine.threads, e["generate"]
+        generation=generation,
+        base_generation=replace(
+            generation,
+            seq_length=base.get("seq_length", generation.seq_length),
+            settings={**generate, "max_new_tokens": base.get("max_new_tokens", generate["max_new_tokens"])},
         ),
+        accept=tuple(e["accept"]),
+        settings=e,
     )

@@ -1,0 +1,169 @@
+"""What a configuration names, as frozen dataclasses: sources, machines, layouts and experiments.
+
+Names derived here are directory names: two experiments whose settings agree get the same name, hence
+the same files, hence share the jobs that make them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from distillery.provenance import digest
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a model, dataset or problem set comes from: a kind (`generator`, `gguf`, ...) and its settings."""
+
+    kind: str
+    settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    name: str
+    source: Source
+    handler_name: str
+    map_keys: Mapping[str, Any]
+
+    @property
+    def shards(self) -> tuple[str, ...]:
+        """Stems of the shard files, in OpenR1-Math-220k's naming."""
+        if "files" in self.source.settings:
+            return tuple(path.rpartition("/")[2].removesuffix(".parquet") for path in self.files)
+        total = self.source.settings["shards"]
+        return tuple(f"train-{index:05d}-of-{total:05d}" for index in range(total))
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Paths in the hub's repository, `{00000..00009}` written out as a shell would."""
+        pattern = self.source.settings["files"]
+        match = re.search(r"\{(\d+)\.\.(\d+)\}", pattern)
+        if not match:
+            return (pattern,)
+        first, last = match.groups()
+        numbers = [f"{number:0{len(first)}d}" for number in range(int(first), int(last) + 1)]
+        return tuple(pattern[: match.start()] + number + pattern[match.end() :] for number in numbers)
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """One kind of node; memory in GiB, speed in 10^12 operations a second, None where config says nothing."""
+
+    name: str
+    device: str
+    threads: int
+    nodes: int
+    npus_per_node: int
+    node_rank: int
+    master_addr: str
+    master_port: int
+    chip: str | None = None
+    memory_gib: float | None = None
+    peak_tflops: float | None = None
+    host_memory_gib: float | None = None
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How MCore weights are cut: sizes, and layers of each stage where they differ."""
+
+    params_dtype: str
+    tensor_parallel_size: int
+    pipeline_parallel_size: int
+    num_layer_list: tuple[int, ...] | None = None
+
+    @property
+    def name(self) -> str:
+        stages = "-l" + ".".join(map(str, self.num_layer_list)) if self.num_layer_list else ""
+        return f"{self.params_dtype}-tp{self.tensor_parallel_size}-pp{self.pipeline_parallel_size}{stages}"
+
+
+@dataclass(frozen=True)
+class Rope:
+    """Rotary settings that config.json does not have; None leaves config.json's own."""
+
+    rotary_base: float | None = None
+    max_position_embeddings: int | None = None
+    override: bool = False
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What training or answering runs with: the experiment's settings, or its own where it overrides them."""
+
+    layout: Layout
+    prompt_type: str
+    seq_length: int
+    rope: Rope
+    npus_per_node: int
+
+
+@dataclass(frozen=True)
+class Tokenization:
+    """A dataset under one model's tokenizer and one template.
+
+    `seq_length` None keeps rows of any length; `shards` None takes all of them.
+    """
+
+    dataset: str
+    model: str
+    prompt_type: str
+    max_rejected_share: float
+    seq_length: int | None
+    shards: int | None = None
+    pack: bool = False
+    neat_pack: bool = False
+    append_eod: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.model}-{self.prompt_type}-{digest(vars(self))[:8]}"
+
+
+@dataclass(frozen=True)
+class Generation:
+    """What decides the answers of given weights: problems, template, lengths and sampling."""
+
+    problems: str
+    prompt_type: str
+    seq_length: int
+    threads: int
+    settings: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        return f"{self.problems}-{self.settings['task']}-{digest(vars(self))[:8]}"
+
+
+@dataclass(frozen=True)
+class Experiment:
+    name: str
+    model: str
+    dataset: str
+    problems: str
+    hardware: Hardware
+    prompt_type: str
+    seq_length: int
+    layout: Layout  # what convert makes
+    export_layout: Layout
+    training: Stage
+    answering: Stage
+    tokenization: Tokenization
+    train: Mapping[str, Any]  # Megatron's flags
+    generation: Generation
+    base_generation: Generation  # the same, within the original weights' context
+    accept: tuple[str, ...]
+    settings: Mapping[str, Any]  # as written, defaults filled in
+
+
+@dataclass(frozen=True)
+class Config:
+    models: Mapping[str, Source]
+    datasets: Mapping[str, Dataset]
+    problem_sets: Mapping[str, Source]
+    experiments: Mapping[str, Experiment]
+    sweeps: Mapping[str, tuple[str, ...]]  # names of the experiments that each sweep expands to

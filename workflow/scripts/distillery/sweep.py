@@ -1,0 +1,52 @@
+"""Sweeps: one experiment for each combination of the values listed under `sweep`.
+
+    sweep: {train.lr: [0.001, 0.003], train.seed: [1, 2]}
+
+of an experiment `embedded` gives `embedded-lr0.001-seed1` and three more. Whatever the values leave
+alone is named alike in all of them, so those jobs are shared.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+
+def expand(
+    experiments: Mapping[str, Any],
+) -> tuple[dict[str, Any], dict[str, list[str]], list[str]]:
+    """Raw experiments without `sweep`, the names that came of each listed one, and faults.
+
+    A value that is a mapping or a list is named by its place in the list (`layout1`).
+    """
+    expanded: dict[str, Any] = {}
+    members: dict[str, list[str]] = {}
+    faults = []
+    for name, experiment in experiments.items():
+        swept = experiment.get("sweep", {})
+        plain = {key: value for key, value in experiment.items() if key != "sweep"}
+        members[name] = []
+        for values in itertools.product(*(list(enumerate(values)) for values in swept.values())):
+            parts = [_part(path, *value) for path, value in zip(swept, values, strict=True)]
+            member = "-".join([name, *parts])
+            one = copy.deepcopy(plain)
+            for path, (_, value) in zip(swept, values, strict=True):
+                _set(one, path.split("."), value)
+            if member in expanded or (member in experiments and member != name):
+                faults.append(f"experiments.{name}.sweep: gives {member!r} twice; list each value once")
+            expanded[member] = one
+            members[name].append(member)
+    return expanded, members, faults
+
+
+def _part(path: str, place: int, value: Any) -> str:
+    text = str(place) if isinstance(value, (dict, list)) or value is None else str(value)
+    return path.rpartition(".")[2] + text
+
+
+def _set(experiment: dict[str, Any], path: list[str], value: Any) -> None:
+    for key in path[:-1]:
+        experiment = experiment.setdefault(key, {})
+    experiment[path[-1]] = value
