@@ -1,0 +1,91 @@
+"""What MindSpeed-LLM 2.2.0's argument parsers accept, as data, and a check of command lines against it.
+
+    faults("posttrain_gpt.py", ["--lr", "abc"])   # ["--lr: found 'abc', wanted a float"]
+
+The data file mindspeed-llm-2.2.0.json names its own source. A line without faults is one that the
+reference's argparse takes; whether the values suit one another is the plan's business.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+DATA = Path(__file__).with_name("mindspeed-llm-2.2.0.json")
+# inference.py builds the same parser as the trainer; the converter adds the options of its loader
+SAME_PARSER = {"inference.py": "posttrain_gpt.py"}
+READERS = {"int": int, "float": float, "str": str, "json": json.loads}
+
+
+@functools.cache
+def options(parser: str) -> Mapping[str, Mapping[str, Any]]:
+    """Options of one of the reference's parsers: `posttrain_gpt.py`, `inference.py`, `preprocess_data.py`,
+    `convert_ckpt.py hf` or `convert_ckpt.py mg` (named by `--load-model-type`).
+
+    Each option is `{"type": "int|float|str|json|switch", "choices", "nargs", "default", "required"}`.
+    """
+    return json.loads(DATA.read_text(encoding="utf-8"))["parsers"][SAME_PARSER.get(parser, parser)]
+
+
+def faults(parser: str, words: Sequence[str]) -> list[str]:
+    """Every reason why that parser would reject these command-line words; [] if it takes them."""
+    known = options(parser)
+    found: list[str] = []
+    given: set[str] = set()
+    for option, values in _grouped(words):
+        fact = known.get(option)
+        if fact is None:
+            found.append(f"{option}: MindSpeed-LLM 2.2.0's {parser} has no such option")
+            continue
+        if option in given:
+            found.append(f"{option}: given twice")
+        given.add(option)
+        found += [f"{option}: {fault}" for fault in _value_faults(fact, values)]
+    found += [
+        f"{option}: required, but not given"
+        for option, fact in known.items()
+        if fact.get("required") and option not in given
+    ]
+    return found
+
+
+def _grouped(words: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """(option, its values); words before the first option come under the option ''."""
+    groups: list[tuple[str, list[str]]] = []
+    for word in words:
+        if word.startswith("--"):
+            option, equals, value = word.partition("=")
+            groups.append((option, [value] if equals else []))
+        elif groups:
+            groups[-1][1].append(word)
+        else:
+            groups.append(("", [word]))
+    return groups
+
+
+def _value_faults(fact: Mapping[str, Any], values: Sequence[str]) -> list[str]:
+    if fact["type"] == "switch":
+        return [f"a switch takes no value, found {values[0]!r}"] if values else []
+    nargs = fact.get("nargs")
+    least, most = {None: (1, 1), "?": (0, 1), "+": (1, None), "*": (0, None)}[nargs]
+    if len(values) < least or (most is not None and len(values) > most):
+        wanted = "one value" if nargs is None else f"{nargs!r} values"
+        return [f"found {len(values)} values ({' '.join(values)}), wanted {wanted}"]
+    found = []
+    for value in values:
+        try:
+            # --w-pack is declared with type=bool, which takes any word
+            read = READERS.get(fact["type"], str)(value)
+        except ValueError:
+            found.append(f"found {value!r}, wanted {_article(fact['type'])}")
+            continue
+        if "choices" in fact and read not in fact["choices"]:
+            found.append(f"found {value!r}, wanted one of {', '.join(map(str, fact['choices']))}")
+    return found
+
+
+def _article(kind: str) -> str:
+    return f"an {kind}" if kind == "int" else f"a {kind}"
