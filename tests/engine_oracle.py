@@ -16,7 +16,7 @@ SMALL = {
     "max_position_embeddings": 64,
     "bos_token_id": None,
     "eos_token_id": 1,
-    "pad_token_id": 0,
+    "pad_token_id": None,  # a padding id would get no gradient in torch
 }
 KINDS = {"qwen2": Qwen2Config, "llama": LlamaConfig}
 

@@ -1,14 +1,16 @@
 """The decoder's kernels composed of plain MindSpore ops: they run on any device, and are the oracle
 against which the native ones are checked.
 
-A kernel set is a module with the Cells RmsNorm, SwiGlu, Attention and CrossEntropy of these signatures.
+A kernel set is a module with the Cells RmsNorm, SwiGlu, Attention, CrossEntropy, GradientNorm and AdamW of
+these signatures.
 Activations are [tokens, features] with tokens = batch * sequence; everything is float32 on a CPU.
 """
 
 from __future__ import annotations
 
+import mindspore as ms
 import numpy as np
-from mindspore import Tensor, nn, ops
+from mindspore import Parameter, Tensor, nn, ops
 
 from distillery.engine.rope import rotate
 
@@ -95,3 +97,38 @@ class CrossEntropy(nn.Cell):
         shifted = logits - top
         log_sum = ops.log(ops.exp(shifted).sum(-1))
         return (log_sum - ops.gather_elements(shifted, 1, index).reshape(-1)) * trained.astype("float32")
+
+
+class GradientNorm(nn.Cell):
+    """L2 norm over all gradients together."""
+
+    def construct(self, gradients: tuple[Tensor, ...]) -> Tensor:
+        total = ops.zeros((), ms.float32)
+        for gradient in gradients:
+            total = total + (gradient * gradient).sum()
+        return ops.sqrt(total)
+
+
+class AdamW(nn.Cell):
+    """In-place AdamW over all parameters; `decays` holds each one's weight decay."""
+
+    def __init__(self, beta1: float, beta2: float, decays: list[float]):
+        super().__init__()
+        self.beta1, self.beta2, self.decays = beta1, beta2, tuple(decays)
+        self.kernel = ops.AdamWeightDecay()
+
+    def construct(
+        self,
+        parameters: tuple[Parameter, ...],
+        first: tuple[Parameter, ...],
+        second: tuple[Parameter, ...],
+        gradients: tuple[Tensor, ...],
+        hyper: Tensor,
+        clip: Tensor,
+    ) -> Tensor:
+        """hyper: Optimizer.hyper's; clip: factor of the gradients. Returns clip, after all updates."""
+        lr, eps, scale = hyper[0], hyper[1], hyper[2]
+        for p, m, v, g, decay in zip(parameters, first, second, gradients, self.decays):  # noqa: B905 (jit has no strict)
+            done = self.kernel(p, m, v, lr, self.beta1, self.beta2, eps, decay * scale, g * clip)
+            clip = ops.depend(clip, done)
+        return clip

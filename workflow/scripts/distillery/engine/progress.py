@@ -1,0 +1,77 @@
+"""What a run shows: one JSON line per step, a bar on a terminal, lines elsewhere."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from distillery import files
+
+
+class Metrics:
+    """A JSON-lines file with one record per step, cut back to `done` steps when a run resumes."""
+
+    def __init__(self, path: Path, done: int):
+        kept = [line for line in _lines(path) if json.loads(line)["iteration"] <= done]
+        files.write_text(path, "".join(line + "\n" for line in kept))
+        self._stream = path.open("a", encoding="utf-8")
+
+    def add(self, record: dict[str, Any]) -> None:
+        self._stream.write(json.dumps(record) + "\n")
+        self._stream.flush()
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """All records of a metrics file; a last line that a killed run left unfinished is left out."""
+    return [json.loads(line) for line in _lines(path)]
+
+
+def _lines(path: Path) -> list[str]:
+    if not path.exists():
+        return []
+    text = path.read_text(encoding="utf-8")
+    return text[: text.rfind("\n") + 1].splitlines()
+
+
+class Display:
+    """A live bar if standard error is a terminal, else a line every `interval` steps."""
+
+    def __init__(self, total: int, done: int, interval: int):
+        self.total, self.interval = total, interval
+        self._bar = None
+        if sys.stderr.isatty():
+            columns = ("step", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            self._bar = Progress(*columns, TextColumn("{task.fields[text]}"), console=Console(stderr=True))
+            self._task = self._bar.add_task("", total=total, completed=done, text="compiling")
+            self._bar.start()
+
+    def step(self, iteration: int, text: str) -> None:
+        if self._bar is not None:
+            self._bar.update(self._task, completed=iteration, text=text)
+        elif iteration % self.interval == 0 or iteration == self.total:
+            print(f"step {iteration}/{self.total}  {text}", file=sys.stderr, flush=True)
+
+    def say(self, text: str) -> None:
+        """A line that stays."""
+        if self._bar is not None:
+            self._bar.console.print(text)
+        else:
+            print(text, file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+
+def memory_megabytes() -> int:
+    """Resident memory of this process in units of 10^6 bytes."""
+    return psutil.Process().memory_info().rss // 10**6

@@ -1,0 +1,163 @@
+"""Resumable checkpoints of a training run: whole or invisible, checked before use, pruned.
+
+    WORK/iter_0000400/mp_rank_00/model_optim_rng.pt         weights, an ordinary MCore rank file
+    WORK/iter_0000400/mp_rank_00/optimizer.safetensors      moments (and fp32 weights if the .pt is narrower)
+    WORK/iter_0000400/state.json                            iteration, key, size and sha256 of every file
+
+Ranks write into one hidden directory and leave a note each; rank 0 waits for all notes, writes state.json and
+renames. Writing happens in a thread: training goes on from copies of the state.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from distillery import files, provenance
+from distillery.problems import Problem
+
+State = dict[str, np.ndarray]
+LATE = 600.0  # seconds rank 0 waits for the other ranks' notes
+
+
+class Snapshots:
+    """The checkpoints of one run.
+
+    Args:
+        work: directory of this run; its name is the key.
+        rank_directory: name of this rank's part, e.g. mp_rank_00; `part` tells data-parallel peers apart.
+        write_model: (directory, state, iteration) -> None, writes this rank's model_optim_rng.pt; None if a
+            peer writes the same weights.
+        read_model: directory -> state.
+        keep: how many of the latest to keep; the best by evaluation is kept besides.
+    """
+
+    def __init__(
+        self,
+        work: Path,
+        rank_directory: str,
+        write_model: Callable[[Path, State, int], None] | None,
+        read_model: Callable[[Path], State],
+        keep: int,
+        rank: int = 0,
+        world: int = 1,
+        part: str = "optimizer",
+    ):
+        self.work, self.rank_directory, self.part = work, rank_directory, part
+        self.write_model, self.read_model, self.keep = write_model, read_model, keep
+        self.rank, self.world = rank, world
+        self._thread = ThreadPoolExecutor(1, "checkpoint")
+        self._pending: Future[None] | None = None
+        work.mkdir(parents=True, exist_ok=True)
+
+    def name(self, iteration: int) -> str:
+        return f"iter_{iteration:07d}"
+
+    def clean(self) -> None:
+        """Remove what a killed run left half-written; rank 0 calls it before any rank saves."""
+        for partial in self.work.glob(".*.partial"):
+            files.remove(partial)
+
+    def save(self, iteration: int, model: State, optimizer: State, facts: dict[str, Any]) -> None:
+        """Start writing; returns at once. The arrays must be copies. Raises what the former save raised."""
+        self.wait()
+        self._pending = self._thread.submit(self._write, iteration, model, optimizer, facts)
+
+    def wait(self) -> None:
+        """Return when nothing is being written any more."""
+        if self._pending is not None:
+            self._pending.result()
+            self._pending = None
+
+    def _write(self, iteration: int, model: State, optimizer: State, facts: dict[str, Any]) -> None:
+        partial = self.work / f".{self.name(iteration)}.partial"
+        mine = partial / self.rank_directory
+        mine.mkdir(parents=True, exist_ok=True)
+        written = [mine / f"{self.part}.safetensors"]
+        save_file({name: np.ascontiguousarray(array) for name, array in optimizer.items()}, written[0])
+        if self.write_model is not None:
+            self.write_model(mine, model, iteration)
+            written.append(mine / "model_optim_rng.pt")
+        for path in written:
+            _sync(path)
+        names = [str(path.relative_to(partial)) for path in written]
+        files.write_json(partial / f"note-{self.rank}.json", provenance.file_entries(partial, names))
+        if self.rank == 0:
+            self._complete(partial, iteration, facts)
+
+    def _complete(self, partial: Path, iteration: int, facts: dict[str, Any]) -> None:
+        notes = [partial / f"note-{rank}.json" for rank in range(self.world)]
+        end = time.monotonic() + LATE
+        while missing := [note.name for note in notes if not note.exists()]:
+            if time.monotonic() > end:
+                raise Problem(
+                    "other ranks did not write their part of a checkpoint", where=partial, found=missing
+                )
+            time.sleep(0.05)
+        entries = sorted((e for note in notes for e in files.read_json(note)), key=lambda e: e["name"])
+        for note in notes:
+            note.unlink()
+        files.write_json(partial / "state.json", {**facts, "iteration": iteration, "files": entries})
+        target = self.work / self.name(iteration)
+        files.remove(target)
+        os.replace(partial, target)
+        _sync(self.work)
+        self._prune(iteration)
+
+    def _prune(self, iteration: int) -> None:
+        whole = sorted(path for path in self.work.glob("iter_*") if (path / "state.json").exists())
+        best = self.best()
+        for path in whole[: -self.keep]:
+            if best is None or path.name != self.name(best["iteration"]):
+                files.remove(path)
+
+    def mark_best(self, iteration: int, loss: float) -> None:
+        """Remember the checkpoint with the lowest evaluation loss so far; `_prune` spares it."""
+        best = self.best()
+        if best is None or loss < best["loss"]:
+            files.write_json(self.work / "best.json", {"iteration": iteration, "loss": loss})
+
+    def best(self) -> dict[str, Any] | None:
+        """{"iteration", "loss"} of the best checkpoint, None before any evaluation."""
+        path = self.work / "best.json"
+        return files.read_json(path) if path.exists() else None
+
+    def latest(self, warn: Callable[[str], None]) -> int | None:
+        """Iteration of the newest checkpoint whose files are all as written; damaged ones are named and passed."""
+        for path in sorted(self.work.glob("iter_*"), reverse=True):
+            damage = self._damage(path)
+            if damage is None:
+                return files.read_json(path / "state.json")["iteration"]
+            warn(f"checkpoint {path.name} is damaged and is passed over: {damage}")
+        return None
+
+    def _damage(self, path: Path) -> str | None:
+        if not (path / "state.json").exists():
+            return "it has no state.json"
+        for entry in files.read_json(path / "state.json")["files"]:
+            file = path / entry["name"]
+            if not file.exists():
+                return f"{entry['name']} is missing"
+            if file.stat().st_size != entry["bytes"] or files.sha256(file) != entry["sha256"]:
+                return f"{entry['name']} does not have the sha256 of state.json"
+        return None
+
+    def load(self, iteration: int) -> tuple[State, State]:
+        """(model, optimizer) of this rank."""
+        mine = self.work / self.name(iteration) / self.rank_directory
+        return self.read_model(mine), load_file(mine / f"{self.part}.safetensors")
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,208 @@
+"""The training run: resume, step, record, evaluate, save, stop.
+
+A run belongs to its work directory, whose name is the digest of all that its result depends on. It starts from
+the last whole checkpoint there, so any number of kills leads to the same bytes as none.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from distillery import files
+from distillery.engine.batches import Batch, Rows, assemble, order, split
+from distillery.engine.progress import Display, Metrics, memory_megabytes, read
+from distillery.engine.settings import Settings
+from distillery.engine.snapshots import Snapshots, State
+from distillery.problems import Interrupted, Problem
+
+MARKER = "diverged.json"
+
+
+@dataclass(frozen=True)
+class Cadence:
+    """How often, in steps, things happen that do not change the weights; 0 for never."""
+
+    save: int
+    log: int
+    evaluate: int
+    evaluate_steps: int  # global batches per evaluation
+    throughput: bool
+
+
+class Trainer(Protocol):
+    """One rank's model, optimizer and compiled graphs: see `step.Step`."""
+
+    def run(self, number: int, batches: list[Batch]) -> tuple[float, float]: ...
+    def evaluate(self, batches: list[Batch]) -> float: ...
+    def state(self) -> tuple[State, State]: ...
+    def load(self, model: State, optimizer: State) -> None: ...
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`checkpoint` is the final iteration's directory."""
+
+    iteration: int
+    checkpoint: Path
+    loss: float
+    best: dict[str, Any] | None
+
+
+def train(
+    build: Callable[[], Trainer],
+    rows: Rows,
+    settings: Settings,
+    cadence: Cadence,
+    snapshots: Snapshots,
+    describe: Callable[[int], object],
+    flops: float,
+) -> Outcome:
+    """Train to the last step and return where the result lies.
+
+    Args:
+        build: makes the trainer with its initial weights; called only if a step is left to do.
+        describe: document number -> what to call it in an error (shard and uuid).
+        flops: of one token's forward and backward pass, for the throughput line.
+
+    Raises:
+        Problem: the loss became NaN or infinite, now or in an earlier run of the same key.
+        Interrupted: SIGTERM or SIGUSR1 came; the state is saved.
+    """
+    work = snapshots.work
+    _refuse_diverged(work)
+    metrics_path = work / "metrics.jsonl"
+    snapshots.clean()
+    done = snapshots.latest(lambda text: print(text, flush=True)) or 0
+    documents, held_out, _ = split(len(rows), settings.split)
+    batch = settings.global_batch_size
+    sequence = order(documents, settings.train_iters * batch, settings.seed, settings.shuffle)
+    metrics, display = Metrics(metrics_path, done), Display(settings.train_iters, done, cadence.log)
+    display.say(_plan(rows, documents, settings, done))
+    stopped = _Signals()
+    try:
+        if done < settings.train_iters:
+            trainer = build()
+            if done:
+                trainer.load(*snapshots.load(done))
+        for step in range(done + 1, settings.train_iters + 1):
+            began = time.perf_counter()
+            chosen = sequence[(step - 1) * batch : step * batch]
+            batches = _micro_batches(rows, chosen, settings)
+            loss, norm = trainer.run(step, batches)
+            record = _record(step, loss, norm, batches, settings, time.perf_counter() - began)
+            if cadence.throughput:
+                record["tflops"] = flops * record["tokens_per_second"] / 1e12
+            metrics.add(record)
+            if not math.isfinite(loss) or not math.isfinite(norm):
+                _diverged(work, step, loss, norm, [describe(int(document)) for document in chosen])
+            display.step(step, _line(record))
+            best = False
+            if cadence.evaluate and step % cadence.evaluate == 0 and held_out:
+                picked = order(held_out, cadence.evaluate_steps * batch, settings.seed, settings.shuffle)
+                held_loss = trainer.evaluate(_micro_batches(rows, picked, settings))
+                metrics.add({"iteration": step, "evaluation_loss": held_loss})
+                display.say(f"step {step}  evaluation loss {held_loss:.4f}")
+                snapshots.mark_best(step, held_loss)
+                best = snapshots.best() == {"iteration": step, "loss": held_loss}
+            last = step == settings.train_iters
+            if last or best or stopped.name or (cadence.save and step % cadence.save == 0):
+                snapshots.save(step, *trainer.state(), {"consumed_samples": step * batch, "key": work.name})
+            if stopped.name and not last:
+                snapshots.wait()
+                raise Interrupted(
+                    f"stopped by {stopped.name} after step {step} of {settings.train_iters}, state saved",
+                    where=work / snapshots.name(step),
+                    fix="run the same command again: it continues there",
+                )
+        snapshots.wait()
+    finally:
+        stopped.restore()
+        metrics.close()
+        display.close()
+    final = [record for record in read(metrics_path) if "loss" in record][-1]
+    checkpoint = work / snapshots.name(settings.train_iters)
+    return Outcome(settings.train_iters, checkpoint, final["loss"], snapshots.best())
+
+
+def _micro_batches(rows: Rows, documents: np.ndarray, settings: Settings) -> list[Batch]:
+    size = settings.micro_batch_size
+    return [
+        assemble(rows, documents[at : at + size].tolist(), settings) for at in range(0, len(documents), size)
+    ]
+
+
+def _record(
+    step: int, loss: float, norm: float, batches: list[Batch], settings: Settings, seconds: float
+) -> dict[str, Any]:
+    tokens, supervised = sum(b.tokens for b in batches), sum(b.supervised for b in batches)
+    return {
+        "iteration": step,
+        "loss": loss,
+        "lr": settings.schedule.at(step),
+        "grad_norm": norm,
+        "consumed_samples": step * settings.global_batch_size,
+        "tokens": tokens,
+        "supervised_tokens": supervised,
+        "seconds": round(seconds, 4),
+        "tokens_per_second": round(tokens / seconds, 1),
+        "supervised_tokens_per_second": round(supervised / seconds, 1),
+        "memory_megabytes": memory_megabytes(),
+    }
+
+
+def _line(record: dict[str, Any]) -> str:
+    text = "loss {loss:.4f}  lr {lr:.2e}  grad norm {grad_norm:.3f}  {tokens_per_second:.0f} tokens/s".format(
+        **record
+    )
+    return text + (f"  {record['tflops']:.3f} TFLOP/s" if "tflops" in record else "")
+
+
+def _plan(rows: Rows, documents: range, settings: Settings, done: int) -> str:
+    samples = settings.train_iters * settings.global_batch_size
+    longer = sum(len(rows.input_ids[i]) > settings.seq_length for i in documents)
+    text = f"{samples} samples from {len(documents)} rows: {samples / len(documents):.2f} epochs"
+    if longer:
+        text += f"; {longer} rows exceed --seq-length {settings.seq_length} and are cut, their ends are not learnt"
+    return text + (f"; resuming after step {done}" if done else "")
+
+
+def _diverged(work: Path, step: int, loss: float, norm: float, rows: list[object]) -> None:
+    facts = {"iteration": step, "loss": repr(loss), "grad_norm": repr(norm), "rows": rows}
+    files.write_json(work / MARKER, facts)
+    _refuse_diverged(work)
+
+
+def _refuse_diverged(work: Path) -> None:
+    if (work / MARKER).exists():
+        facts = files.read_json(work / MARKER)
+        raise Problem(
+            f"training diverged at step {facts['iteration']}",
+            where=f"rows {facts['rows']}",
+            found=f"loss {facts['loss']}, gradient norm {facts['grad_norm']}",
+            wanted="finite numbers",
+            fix=f"lower --lr, lengthen the warm-up or mend these rows; remove {work / MARKER} to try the same again",
+        )
+
+
+class _Signals:
+    """Remembers that SIGTERM or SIGUSR1 came, so that the step in flight can end."""
+
+    def __init__(self) -> None:
+        self.name: str | None = None
+        chosen = (signal.SIGTERM, signal.SIGUSR1)
+        self._former = {number: signal.signal(number, self._note) for number in chosen}
+
+    def _note(self, number: int, frame: object) -> None:
+        self.name = signal.Signals(number).name
+
+    def restore(self) -> None:
+        for number, former in self._former.items():
+            signal.signal(number, former)
