@@ -26,7 +26,7 @@ from distillery.experiment import (
 from distillery.problems import Problem
 
 # keys of `train` and `generate` that choose their own value of what the whole experiment shares
-OVERRIDES = ("layout", "prompt_type", "seq_length", "rope", "npus_per_node")
+OVERRIDES = ("layout", "prompt_type", "seq_length", "rope", "npus_per_node", "engine")
 
 
 def load(raw: Mapping[str, Any]) -> Config:
@@ -139,7 +139,12 @@ def _experiment(name: str, e: Mapping[str, Any], machine: Hardware) -> Experimen
     train, generate, tokenize = dict(e["train"]), dict(e["generate"]), dict(e["tokenize"])
     layout = _layout(e["params_dtype"], e["layout"])
     common = Stage(
-        layout, e["prompt_type"], e["seq_length"], Rope(**e.get("rope", {})), machine.npus_per_node
+        layout,
+        e["prompt_type"],
+        e["seq_length"],
+        Rope(**e.get("rope", {})),
+        machine.npus_per_node,
+        e["engine"],
     )
     training = _stage(train, common, e["params_dtype"])
     # the weights to answer with come out of training, cut and rotated as there

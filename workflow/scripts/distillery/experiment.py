@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from distillery.provenance import digest
@@ -65,6 +65,7 @@ class Hardware:
     memory_gib: float | None = None
     peak_tflops: float | None = None
     host_memory_gib: float | None = None
+    msrun: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,7 @@ class Stage:
     seq_length: int
     rope: Rope
     npus_per_node: int
+    engine: str
 
 
 @dataclass(frozen=True)
