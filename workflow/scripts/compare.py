@@ -1,0 +1,54 @@
+"""Compare the scores of the base and the tuned model on the same problems.
+
+    python workflow/scripts/compare.py --base results/scores/base.jsonl --tuned results/scores/tuned.jsonl \\
+        --seed 0 --output comparison.json --summary summary.json
+
+Strict accuracies with 95 % intervals, overall and by family; problems gained and lost; McNemar's exact
+test; a seeded paired bootstrap of the difference; lengths and how generations stopped.
+"""
+
+import argparse
+from pathlib import Path
+
+from distillery import command
+
+
+def parser() -> argparse.ArgumentParser:
+    it = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
+    it.add_argument("--base", type=Path, required=True, metavar="JSONL", help="scores of score.py")
+    it.add_argument("--tuned", type=Path, required=True, metavar="JSONL", help="scores of score.py")
+    it.add_argument("--seed", type=int, default=0, help="of the bootstrap")
+    it.add_argument("--output", type=Path, required=True, metavar="JSON", help="the whole comparison")
+    it.add_argument(
+        "--summary", type=Path, required=True, metavar="JSON", help="the accuracies and a verdict"
+    )
+    return it
+
+
+def main(args: argparse.Namespace) -> None:
+    from distillery import files
+    from distillery.evaluation import comparison, scoring
+
+    keys = (
+        "id",
+        "sample",
+        "problem_type",
+        "strict",
+        "lenient",
+        "stop",
+        "tokens",
+        "unfinished_think",
+        "timed_out",
+    )
+    base, tuned = (scoring.read_jsonl(path, keys) for path in (args.base, args.tuned))
+    compared = comparison.compare(base, tuned, args.seed)
+    files.write_json(args.output, compared)
+    summary = comparison.summary(compared)
+    files.write_json(args.summary, summary)
+    for name in ("base", "tuned"):
+        low, high = summary[name]["interval"]
+        print(f"{name}: {summary[name]['accuracy']:.1%} of {summary[name]['n']} ({low:.1%} to {high:.1%})")
+
+
+if __name__ == "__main__":
+    command.run(parser(), main)

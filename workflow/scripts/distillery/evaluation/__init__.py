@@ -1,0 +1,1 @@
+"""Scores of generations against gold answers, and paired comparisons of two models' scores."""

@@ -1,0 +1,48 @@
+"""Intervals and tests for proportions of right answers, unpaired and paired."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Z_95 = 1.959963984540054  # 97.5 % quantile of the normal distribution
+RESAMPLES = 10_000
+
+
+def wilson(right: int, n: int) -> tuple[float, float]:
+    """95 % score interval of a proportion (Wilson 1927): honest near 0 and 1, where the usual one fails."""
+    if n == 0:
+        return 0.0, 1.0
+    p, z2 = right / n, Z_95**2
+    centre = (p + z2 / (2 * n)) / (1 + z2 / n)
+    half = Z_95 * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n)) / (1 + z2 / n)
+    # at the ends the formula gives exactly 0 and 1, rounding does not
+    return (0.0 if right == 0 else centre - half), (1.0 if right == n else centre + half)
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """Two-sided exact p-value that both disagreements are equally likely (binomial, McNemar 1947)."""
+    n, k = only_first + only_second, min(only_first, only_second)
+    if n == 0:
+        return 1.0
+    tail = sum(math.comb(n, i) for i in range(k + 1))
+    return min(1.0, 2 * tail / 2**n)
+
+
+def bootstrap(values: np.ndarray, seed: int) -> tuple[float, float]:
+    """95 % percentile interval of the mean of `values` [problems], resampling problems.
+
+    For paired models `values` are the per-problem differences, so both are resampled together.
+    """
+    import numpy as np
+
+    rng = np.random.default_rng(seed)
+    n = len(values)
+    means = np.empty(RESAMPLES)
+    for number in range(RESAMPLES):  # one row at a time: [resamples, problems] at once can be gigabytes
+        means[number] = values[rng.integers(0, n, n)].mean()
+    low, high = np.quantile(means, [0.025, 0.975])
+    return float(low), float(high)
