@@ -1,0 +1,91 @@
+"""Sampling against transformers' warpers, and draws against their probabilities."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
+
+from distillery.engine import sampling
+from distillery.engine.sampling import Sampling
+from distillery.problems import UsageProblem
+
+
+def warped(logits: np.ndarray, chosen: Sampling, least: int) -> np.ndarray:
+    """Scores after transformers' warpers, in the order its generate() applies them; -inf where cut."""
+    scores = torch.tensor(logits)[None]
+    if chosen.temperature != 1:
+        scores = TemperatureLogitsWarper(chosen.temperature)(None, scores)
+    if chosen.top_k:
+        scores = TopKLogitsWarper(chosen.top_k, min_tokens_to_keep=least)(None, scores)
+    if chosen.top_p < 1:
+        scores = TopPLogitsWarper(chosen.top_p, min_tokens_to_keep=least)(None, scores)
+    return scores[0].numpy()
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    size=st.integers(2, 200),
+    temperature=st.sampled_from([0.3, 0.6, 1.0, 1.7]),
+    top_k=st.sampled_from([0, 1, 2, 5, 50, 500]),
+    top_p=st.sampled_from([1.0, 0.95, 0.5, 0.01]),
+    least=st.integers(1, 2),
+    levels=st.sampled_from([4, 1000]),
+)
+def test_the_filters_keep_what_transformers_keeps(seed, size, temperature, top_k, top_p, least, levels):
+    # few levels make ties, which top-k must keep together
+    logits = (np.random.RandomState(seed).randint(0, levels, size) * (8 / levels)).astype(np.float32)
+    if top_p < 1 and levels < size:
+        logits += np.arange(size, dtype=np.float32) * 1e-3  # which of equals top-p cuts is undefined in torch
+    chosen = Sampling(temperature, top_k, top_p)
+    wanted = warped(logits, chosen, least)
+    ids, scores = sampling.kept(logits, chosen, least)
+    assert ids.tolist() == np.flatnonzero(np.isfinite(wanted)).tolist()
+    np.testing.assert_array_equal(scores, wanted[ids])
+
+
+@pytest.mark.parametrize("chosen", [Sampling(), Sampling(0.7, 5, 0.9), Sampling(1.5, 0, 0.8)])
+def test_draws_follow_the_filtered_probabilities(chosen):
+    logits = np.random.RandomState(3).randn(12).astype(np.float32) * 1.5
+    wanted = torch.softmax(torch.tensor(warped(logits, chosen, 1)).double(), -1).numpy()
+    count = 20000
+    drawn = [sampling.draw(logits, chosen, sampling.generator(seed)) for seed in range(count)]
+    seen = np.bincount(drawn, minlength=12)
+    possible = wanted > 0
+    assert not seen[~possible].any()
+    assert stats.chisquare(seen[possible], wanted[possible] * count).pvalue > 1e-3
+
+
+def test_distinct_draws_are_multinomial_without_replacement():
+    scores = np.log([0.5, 0.3, 0.15, 0.05])
+    random = sampling.generator(0)
+    count = 20000
+    pairs = np.zeros((4, 4))
+    for _ in range(count):
+        pairs[tuple(sampling.draw_distinct(scores, 2, random))] += 1
+    p = np.exp(scores)
+    wanted = p[:, None] * p[None] / (1 - p[:, None]) * count
+    off = ~np.eye(4, dtype=bool)
+    assert not pairs[~off].any()
+    assert stats.chisquare(pairs[off], wanted[off]).pvalue > 1e-3
+
+
+def test_one_seed_is_one_stream():
+    logits = np.random.RandomState(0).randn(50).astype(np.float32)
+    first, again, other = (
+        [sampling.draw(logits, Sampling(), random) for _ in range(20)]
+        for random in (sampling.generator(7), sampling.generator(7), sampling.generator(8))
+    )
+    assert first == again != other
+
+
+@pytest.mark.parametrize(
+    "flag, values",
+    [("--temperature", (0.0, 0, 1.0)), ("--top-k", (1.0, -1, 1.0)), ("--top-p", (1.0, 0, 0.0))],
+)
+def test_settings_that_cannot_be_sampled_are_refused(flag, values):
+    with pytest.raises(UsageProblem, match=flag):
+        Sampling(*values)

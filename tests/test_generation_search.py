@@ -1,0 +1,133 @@
+"""Greedy and beam answers against transformers.generate, and their independence of company."""
+
+import numpy as np
+import pytest
+import torch
+from engine_oracle import SMALL, mcore, model
+
+from distillery.engine import architecture
+from distillery.engine.beam import Beams, BeamSearch
+from distillery.engine.cache import CHUNK, CachedDecoder
+from distillery.engine.decoder import Decoder, load_state
+from distillery.engine.generation import Request, Sampled, generate
+from distillery.engine.sampling import Sampling
+from distillery.engine.stopping import Stopping
+from distillery.problems import UsageProblem
+
+EOS, NEW = 15, 12  # an id that both models utter now and then
+LENGTHS = (1, 5, 17, 3, CHUNK, CHUNK + 1, 2 * CHUNK, 30, 9, 2)
+
+
+@pytest.fixture(scope="module", params=["qwen2", "llama"])
+def pair(request):
+    """(transformers model, runner with 4 slots on the same weights)."""
+    made = model(request.param, max_position_embeddings=256, tie_word_embeddings=request.param == "llama")
+    return made, runner(made, 4)
+
+
+def runner(made, slots: int) -> CachedDecoder:
+    decoder = Decoder(architecture.from_config(made.config.to_dict()))
+    load_state(decoder, mcore(made))
+    return CachedDecoder(decoder, slots, max(LENGTHS) + NEW)
+
+
+def requests(count: int = len(LENGTHS)) -> list[Request]:
+    random = np.random.RandomState(0)
+    return [
+        Request(i, tuple(random.randint(2, SMALL["vocab_size"], n).tolist()), seed=i)
+        for i, n in enumerate(LENGTHS[:count])
+    ]
+
+
+def oracle(made, request: Request, **options) -> list[list[int]]:
+    prompt = torch.tensor([request.prompt])
+    rows = made.generate(
+        prompt,
+        attention_mask=torch.ones_like(prompt),
+        max_new_tokens=NEW,
+        eos_token_id=EOS,
+        pad_token_id=EOS,  # so that what follows the first eos can be cut
+        do_sample=False,
+        **options,
+    )
+    answers = [row[len(request.prompt) :].tolist() for row in rows]
+    return [row[: row.index(EOS) + 1] if EOS in row else row for row in answers]
+
+
+def test_greedy_answers_of_a_mixed_batch_equal_transformers(pair):
+    made, cached = pair
+    stopping = Stopping(NEW, frozenset([EOS]))
+    answers = list(generate(cached, requests(), lambda r: Sampled(r, stopping, None)))
+    assert sorted(a.request.index for a in answers) == list(range(len(LENGTHS)))
+    for answer in answers:
+        wanted = oracle(made, answer.request)[0]
+        assert list(answer.tokens) == wanted
+        assert answer.stop == ("eos" if wanted[-1] == EOS else "length")
+    assert {a.stop for a in answers} == {"eos", "length"}, "the seeds should show both"
+
+
+@pytest.mark.parametrize("penalty", [1.0, 0.0, 3.0, -1.0])
+def test_beams_equal_transformers(pair, penalty):
+    made, cached = pair
+    stopping = Stopping(NEW, frozenset([EOS]))
+    beams = Beams(4, 3, penalty)
+    found: dict[int, list] = {}
+    for answer in generate(cached, requests(6), lambda r: BeamSearch(r, stopping, beams)):
+        found.setdefault(answer.request.index, []).append(list(answer.tokens))
+    for request in requests(6):
+        wanted = oracle(
+            made, request, num_beams=4, num_return_sequences=3, length_penalty=penalty, early_stopping=False
+        )
+        assert found[request.index] == wanted
+
+
+@pytest.mark.parametrize("kind", ["sampled", "beams sampled"])
+def test_answers_do_not_depend_on_their_company(pair, kind):
+    _, cached = pair
+    stopping = Stopping(NEW, frozenset([EOS]))
+    drawn = Sampling(0.8, 20, 0.9)
+
+    def begin(request):
+        if kind == "sampled":
+            return Sampled(request, stopping, drawn)
+        return BeamSearch(request, stopping, Beams(2), drawn)
+
+    together = {a.request.index: a.tokens for a in generate(cached, requests(), begin)}
+    apart = {r.index: next(generate(cached, [r], begin)).tokens for r in requests()}
+    assert together == apart
+    assert len(set(together.values())) > 5
+
+
+def test_a_stop_word_ends_an_answer_and_is_cut(pair):
+    _, cached = pair
+    request = requests(3)[2]
+
+    def text_of(tokens):
+        return "".join(f"<{token}>" for token in tokens)
+
+    whole = next(generate(cached, [request], lambda r: Sampled(r, Stopping(NEW), None)))
+    word = text_of(whole.tokens[4:6])
+    stopping = Stopping(NEW, frozenset(), (word,), text_of)
+    cut = next(generate(cached, [request], lambda r: Sampled(r, stopping, None)))
+    first = text_of(whole.tokens).index(word)
+    assert cut.stop == "stop_word"
+    assert cut.tokens == whole.tokens[: len(cut.tokens)] and word in text_of(cut.tokens)
+    assert stopping.trim(text_of(cut.tokens)) == text_of(whole.tokens)[:first]
+
+
+def test_feeding_in_pieces_gives_the_same_scores_as_at_once(pair):
+    made, cached = pair
+    ids = requests()[6].prompt
+    with torch.no_grad():
+        wanted = made(torch.tensor([ids])).logits[0, -1].numpy()
+    cached.clear(1)
+    cached.extend({1: ids[:70]}, greedy=False)
+    cached.extend({1: ids[70:71]}, greedy=False)
+    found = cached.extend({1: ids[71:]}, greedy=False)[1]
+    np.testing.assert_allclose(found, wanted, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("wrong", [{"num_beams": 1}, {"num_beams": 2, "num_answers": 3}])
+def test_beam_settings_that_contradict_are_refused(wrong):
+    with pytest.raises(UsageProblem, match="num-beams"):
+        Beams(**wrong)

@@ -1,0 +1,139 @@
+"""Answer many prompts with one model: continuous batching over the slots of a KV cache.
+
+    for answer in generate(runner, requests, Stopping(128, stop_ids), Greedy()):
+        ...
+
+Every request runs on its own: what is drawn for it depends on its prompt and seed, not on its company.
+A slot is refilled as soon as its answer ends; longest prompts go first, so that the run does not end
+with one long straggler.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from distillery.engine.sampling import Sampling, draw, generator
+from distillery.engine.stopping import Stopping
+
+
+@dataclass(frozen=True)
+class Request:
+    """Args:
+    index: names the request in its answer.
+    prompt: token ids, at least one.
+    seed: of this answer's random stream.
+    """
+
+    index: int
+    prompt: tuple[int, ...]
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Args:
+    tokens: the generated ids, a stop id included.
+    stop: "eos", "length" or "stop_word".
+    """
+
+    request: Request
+    tokens: tuple[int, ...]
+    stop: str
+    rank: int = 0  # place among several answers of one beam search
+
+
+class Runner(Protocol):
+    """A model with `slots` sequences in its cache (`cache.CachedDecoder` is one)."""
+
+    slots: int
+
+    def clear(self, slot: int) -> None: ...
+
+    def extend(self, tokens: dict[int, Sequence[int]], greedy: bool) -> dict[int, np.ndarray]: ...
+
+    def reorder(self, sources: dict[int, int]) -> None: ...
+
+
+class Search(Protocol):
+    """The state of one request: it owns `width` slots, numbered from 0 here."""
+
+    width: int
+    greedy: bool  # True: `advance` gets the most likely ids instead of logits
+
+    def advance(self, rows: np.ndarray) -> list[tuple[int, int]]:
+        """Take the scores of the live sequences ([live, vocab], or [live] ids) and return for every
+        sequence that goes on (the one it continues, its next token); [] when the search is over."""
+        ...
+
+    def answers(self) -> list[Answer]: ...
+
+
+class Sampled:
+    """One sequence, each token drawn with `sampling`, or the most likely one if that is None."""
+
+    width = 1
+
+    def __init__(self, request: Request, stopping: Stopping, sampling: Sampling | None):
+        self.request, self.stopping, self.sampling = request, stopping, sampling
+        self.greedy = sampling is None
+        self.random = generator(request.seed)
+        self.tokens: list[int] = []
+        self.stop: str | None = None
+
+    def advance(self, rows: np.ndarray) -> list[tuple[int, int]]:
+        token = int(rows[0]) if self.sampling is None else draw(rows[0], self.sampling, self.random)
+        self.tokens.append(token)
+        self.stop = self.stopping.reason(self.tokens)
+        return [(0, token)] if self.stop is None else []
+
+    def answers(self) -> list[Answer]:
+        return [Answer(self.request, tuple(self.tokens), self.stop)]
+
+
+def generate(
+    runner: Runner, requests: Iterable[Request], begin: Callable[[Request], Search]
+) -> Iterator[Answer]:
+    """Yield answers as they end (the order depends on the batch; their content does not).
+
+    Args:
+        runner: its slots are all taken over.
+        begin: makes the search of a request; all have the same width and greediness.
+    """
+    waiting = deque(sorted(requests, key=lambda r: (-len(r.prompt), r.index)))
+    free: list[list[int]] | None = None
+    active: list[tuple[Search, list[int]]] = []  # a search and the slots of its live sequences
+    groups: dict[int, list[int]] = {}  # id of a search -> all its slots
+    feed: dict[int, Sequence[int]] = {}
+    while waiting or active:
+        while waiting and (free is None or free):
+            search = begin(waiting[0])
+            if free is None:
+                free = [list(range(i, i + search.width)) for i in range(0, runner.slots, search.width)][::-1]
+                free = [group for group in free if len(group) == search.width and group[-1] < runner.slots]
+            slots = free.pop()
+            runner.clear(slots[0])
+            feed[slots[0]] = waiting.popleft().prompt
+            groups[id(search)] = slots
+            active.append((search, slots[:1]))
+        rows = runner.extend(feed, greedy=active[0][0].greedy)
+        feed, sources, still = {}, {}, []
+        for search, live in active:
+            onward = search.advance(np.stack([rows[slot] for slot in live]))
+            slots = groups[id(search)]
+            if onward:
+                for slot, (source, token) in zip(slots, onward, strict=False):
+                    feed[slot] = (token,)
+                    if live[source] != slot:
+                        sources[slot] = live[source]
+                still.append((search, slots[: len(onward)]))
+            else:
+                yield from search.answers()
+                free.append(groups.pop(id(search)))
+        active = still
+        if sources:
+            runner.reorder(sources)
