@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distillery.config import Layout
 from distillery.engine.architecture import from_config
+from distillery.experiment import Layout
 from distillery.launch import facts, mindspeed
 from distillery.problems import Problem
 

@@ -66,6 +66,11 @@ class Hardware:
     peak_tflops: float | None = None
     host_memory_gib: float | None = None
     msrun: Mapping[str, Any] = field(default_factory=dict)
+    set_env: tuple[str, ...] = ()
+    environment: Mapping[str, str | int] = field(default_factory=dict)
+    deterministic: bool = False
+    mindspeed_llm: Mapping[str, str] | None = None
+    gres: str | None = None
 
 
 @dataclass(frozen=True)

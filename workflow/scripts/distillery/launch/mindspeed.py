@@ -13,8 +13,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from distillery.config import Layout
 from distillery.engine.architecture import Architecture
+from distillery.experiment import Layout
 from distillery.problems import Problem
 
 Flags = dict[str, Any]

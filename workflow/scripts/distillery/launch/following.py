@@ -1,0 +1,92 @@
+"""The logs of a job's ranks, read as they grow."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from distillery.launch import loglines
+
+
+class RankLog:
+    """One rank's log: new whole lines since the last look, its error, its last words."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.watch = loglines.ErrorWatch()
+        self.last: deque[str] = deque(maxlen=5)
+        self.order: int | None = None  # which rank erred first, by the look that saw it
+        self._offset = 0
+        self._rest = b""
+
+    def lines(self, final: bool = False) -> list[str]:
+        """Lines that were completed since the last call; with `final` an unfinished last one too."""
+        if not self.path.exists():
+            return []
+        with self.path.open("rb") as stream:
+            stream.seek(self._offset)
+            data = stream.read()
+        self._offset += len(data)
+        *whole, self._rest = (self._rest + data).split(b"\n")
+        if final and self._rest:
+            whole, self._rest = [*whole, self._rest], b""
+        texts = [line.decode("utf-8", "replace").rstrip("\r") for line in whole]
+        for text in texts:
+            self.watch.feed(text)
+            if text.strip():
+                self.last.append(text)
+        return texts
+
+
+class Follower:
+    """All local ranks' logs: shows one rank, collects metrics, remembers who erred first.
+
+    Shown is the rank that prints the loss: the last one, until another does. Megatron prints it on the last.
+    """
+
+    def __init__(
+        self,
+        logs: Mapping[int, Path],
+        show: Callable[[str], None],
+        record: Callable[[dict[str, Any]], None],
+    ) -> None:
+        self.ranks = {rank: RankLog(path) for rank, path in logs.items()}
+        self.shown = max(logs)
+        self._show, self._record = show, record
+        self._settled, self._looks = False, 0
+
+    def look(self, final: bool = False) -> bool:
+        """Read on in every log; True if any rank wrote something."""
+        self._looks += 1
+        wrote = False
+        for rank, log in self.ranks.items():
+            lines = log.lines(final)
+            wrote |= bool(lines)
+            if log.order is None and log.watch.error:
+                log.order = self._looks
+            for line in lines:
+                if not self._settled and loglines.LOSS.search(line):
+                    self.shown, self._settled = rank, True
+                record = loglines.metrics(line)
+                if record is not None:
+                    self._record(record)
+            if rank == self.shown:
+                for line in lines:
+                    self._show(line)
+        return wrote
+
+    def first_error(self) -> int | None:
+        """The rank whose log told of an error before the others' did."""
+        erred = [(log.order, rank) for rank, log in self.ranks.items() if log.order is not None]
+        return min(erred)[1] if erred else None
+
+    def last_words(self, ranks: list[int] | None = None, count: int = 2) -> str:
+        """The last lines of these ranks, each with the name of its log."""
+        rows = []
+        for rank in ranks if ranks is not None else list(self.ranks):
+            log = self.ranks[rank]
+            said = list(log.last)[-count:] or ["(nothing)"]
+            rows += [f"{log.path}: {line}" for line in said]
+        return "\n           ".join(rows)
