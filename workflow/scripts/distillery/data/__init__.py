@@ -1,0 +1,1 @@
+"""Tokenized data: readers -> handlers -> templates -> encoding -> packing -> indexed .bin/.idx files."""

@@ -1,0 +1,43 @@
+"""One training example between a handler and a template, and the two ways in which it can be odd.
+
+A row that cannot become an example is `Rejected` and goes to quarantine. A row that the reference keeps
+although something about it is doubtful stays, and says so in `notes` (rejected too under --strict).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+USER, ASSISTANT, OBSERVATION, FUNCTION = "user", "assistant", "observation", "function"
+
+
+class Message(NamedTuple):
+    """A turn: `role` is USER, ASSISTANT, OBSERVATION (a tool's reply) or FUNCTION (a call of a tool)."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """Messages alternating between source (even positions) and target (odd positions).
+
+    Attributes:
+        system: None or "" stands for the template's default.
+        tools: JSON text of the tools' signatures; None or "" for none.
+        notes: what a reader of the manifest should know about this row.
+    """
+
+    messages: tuple[Message, ...]
+    system: str | None = None
+    tools: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+class Rejected(Exception):
+    """A row that cannot be used. `reason` is a short fixed phrase that is counted, `detail` shows the row's own."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(reason)
+        self.reason, self.detail = reason, detail

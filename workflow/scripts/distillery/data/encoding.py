@@ -1,0 +1,132 @@
+"""Exact ids, fast: gigatoken where it is proven equal to `tokenizers`, `tokenizers` everywhere else.
+
+Why the fast route is exact. Both libraries run the same BPE; they can differ only in Unicode tables of another
+age: the NFC normalizer's and those behind \\p{L}, \\p{N} and \\s of the split pattern. A text takes the fast route
+only if each of its characters is SAFE: assigned, unchanged by NFC, not a combining mark (nor a Hangul jamo),
+so that the whole text is a fixed point of NFC in every version of Unicode, and in the ranges whose every
+character was compared in all three contexts that the pattern tells apart (tests/test_data_encoding.py does it).
+The fast route is taken only for pipelines that were verified so (VERIFIED), and one row in
+CROSS_CHECK_EVERY is encoded by both libraries anyway: a difference stops the run.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import unicodedata
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from distillery.data.tokenizer import HubTokenizer
+from distillery.problems import Problem
+from distillery.provenance import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CROSS_CHECK_EVERY = 256
+# digests of tokenizer.json without vocabulary and merges (see `pipeline_digest`)
+VERIFIED = {"6032dc4dc04af234": "Qwen2 and Qwen2.5"}
+# first code point, past-the-end: the ranges that were compared
+COMPARED = ((0x0, 0xD800), (0xE000, 0x10000), (0x1D400, 0x1D800), (0x1F300, 0x1FB00))
+JAMO = range(0x1100, 0x1200)
+CACHED_LENGTH = 256
+
+
+class Encoder:
+    """Text to int32 ids. `fast` says whether the fast route is open, `why` says why not."""
+
+    def __init__(self, tokenizer: HubTokenizer, exact_only: bool = False) -> None:
+        self.tokenizer = tokenizer
+        self._fast: Callable[[str], np.ndarray] | None = None
+        self.why = "asked for" if exact_only else _obstacle(tokenizer)
+        if not self.why:
+            from gigatoken.gigatoken_rs import load_hf_json
+
+            path = tokenizer.directory / "tokenizer.json"
+            self._fast = load_hf_json(path.read_text(encoding="utf-8")).encode
+        # system prompts, separators and headings come again with every row
+        self._cached = functools.lru_cache(maxsize=1024)(self._encode)
+
+    @property
+    def fast(self) -> bool:
+        return self._fast is not None
+
+    def encode(self, text: str) -> np.ndarray:
+        """Ids [tokens] as int32, without bos or eos. The array may be shared: do not write into it."""
+        return self._cached(text) if len(text) <= CACHED_LENGTH else self._encode(text)
+
+    def _encode(self, text: str) -> np.ndarray:
+        if self._fast is not None and (text.isascii() or is_safe(text)):
+            return self._fast(text).astype(np.int32)
+        return self.exact(text)
+
+    def exact(self, text: str) -> np.ndarray:
+        """The same by `tokenizers`."""
+        return np.array(self.tokenizer.encode(text), dtype=np.int32)
+
+    def cross_check(self, text: str) -> None:
+        """Encode `text` by both routes.
+
+        Raises:
+            Problem: they differ.
+        """
+        if self._fast is None:
+            return
+        ours, reference = self._encode(text), self.exact(text)
+        if not np.array_equal(ours, reference):
+            first = int(np.argmax(ours[: len(reference)] != reference[: len(ours)]))
+            raise Problem(
+                "the fast encoder and `tokenizers` disagree",
+                where=f"token {first} of a text beginning {text[:60]!r}",
+                found=ours[first : first + 8].tolist(),
+                wanted=reference[first : first + 8].tolist(),
+                fix="run again with --encoder exact, and report the text",
+            )
+
+
+def pipeline_digest(tokenizer_json: str) -> str:
+    """Digest of everything in a tokenizer.json but the vocabulary, the merges and the added tokens' names."""
+    data = json.loads(tokenizer_json)
+    model = {key: value for key, value in data["model"].items() if key not in ("vocab", "merges")}
+    flags = sorted(
+        {(t["single_word"], t["lstrip"], t["rstrip"], t["normalized"]) for t in data["added_tokens"]}
+    )
+    return digest([data["normalizer"], data["pre_tokenizer"], model, flags])[:16]
+
+
+def _obstacle(tokenizer: HubTokenizer) -> str:
+    try:
+        import gigatoken.gigatoken_rs  # noqa: F401
+    except ImportError:
+        return "gigatoken is not installed here"
+    if tokenizer.new_tokens:
+        return f"tokens were added: {' '.join(tokenizer.new_tokens)}"
+    found = pipeline_digest((tokenizer.directory / "tokenizer.json").read_text(encoding="utf-8"))
+    return "" if found in VERIFIED else f"gigatoken was not verified on this kind of tokenizer ({found})"
+
+
+def is_safe(text: str) -> bool:
+    """Whether every character is one on which both libraries are known to agree."""
+    try:
+        points = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
+    except UnicodeEncodeError:  # a lone surrogate
+        return False
+    table = _safe_table()
+    return bool(points.max(initial=0) < len(table) and table[points].all())
+
+
+@functools.cache
+def _safe_table() -> np.ndarray:
+    """[code point] -> bool."""
+    table = np.zeros(COMPARED[-1][1], dtype=bool)
+    for first, end in COMPARED:
+        for point in range(first, end):
+            char = chr(point)
+            table[point] = (
+                unicodedata.category(char) not in ("Cn", "Cs", "Mn", "Mc", "Me")
+                and point not in JAMO
+                and unicodedata.is_normalized("NFC", char)
+            )
+    return table

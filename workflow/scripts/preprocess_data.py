@@ -1,0 +1,134 @@
+"""Tokenize a shard (or a directory of shards) into one Megatron indexed dataset.
+
+    python workflow/scripts/preprocess_data.py --input train-00000-of-00010.parquet \\
+        --tokenizer-name-or-path resources/models/qwen2.5-math-7b --output-prefix out/openr1 --workers 4 --log-interval 1000 \\
+        --tokenizer-type PretrainedFromHF --handler-name SharegptStyleInstructionHandler --prompt-type qwen_math_r1 \\
+        --map-keys '{"messages": "messages", "tags": {"role_tag": "role", "content_tag": "content", "user_tag": "user", \\
+            "assistant_tag": "assistant", "system_tag": "system"}}'
+
+Writes out/openr1_packed_{input_ids,attention_mask,labels}_document.{bin,idx} (byte for byte MindSpeed-LLM's),
+openr1_manifest.json (counts, options, digests), openr1_rows.parquet (which row each sequence came from)
+and, if rows were rejected, openr1_rejected.jsonl. The output is the same for any --workers.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from distillery import command
+from distillery.problems import UsageProblem
+
+
+def parser() -> argparse.ArgumentParser:
+    flags = argparse.ArgumentParser(
+        prog="preprocess_data.py",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    flags.add_argument(
+        "--input", type=Path, required=True, help="a file, or a directory of files of one kind"
+    )
+    flags.add_argument("--tokenizer-name-or-path", type=Path, required=True, help="a Hugging Face directory")
+    flags.add_argument(
+        "--output-prefix", type=Path, required=True, help="path of the outputs without their endings"
+    )
+    flags.add_argument("--handler-name", required=True, help="how rows become conversations")
+    flags.add_argument("--prompt-type", help="how conversations become text")
+    flags.add_argument("--map-keys", type=json.loads, help="JSON: which columns and tags play which part")
+    flags.add_argument("--tokenizer-type", choices=["PretrainedFromHF"], default="PretrainedFromHF")
+    flags.add_argument("--workers", type=int, default=1, help="processes (default: 1)")
+    flags.add_argument(
+        "--log-interval", type=int, default=100, help="rows between lines of progress (default: 100)"
+    )
+    flags.add_argument("--seq-length", type=int, help="rows of so many tokens or more do not fit")
+    flags.add_argument(
+        "--pack", action="store_true", help="lay several rows into each sequence of --seq-length tokens"
+    )
+    flags.add_argument(
+        "--neat-pack", action="store_true", help="with --pack: number the rows in the attention mask"
+    )
+    flags.add_argument("--append-eod", action="store_true", help="one more end token after each row")
+    flags.add_argument("--max-samples", type=int, help="only the first so many rows")
+    flags.add_argument(
+        "--enable-thinking",
+        type=str.lower,
+        choices=["true", "false", "none"],
+        default="none",
+        help="reasoning prompt types: train an empty thought, strip thoughts, or put an empty one unsupervised",
+    )
+    ours = flags.add_argument_group("beyond the reference")
+    ours.add_argument(
+        "--overlong", choices=["drop", "error", "truncate-keep-eos"], help="rows of --seq-length or more"
+    )
+    ours.add_argument("--strict", action="store_true", help="reject odd rows that the reference keeps")
+    ours.add_argument(
+        "--special-tokens-in-text",
+        choices=["keep", "escape", "reject"],
+        default="keep",
+        help="content that spells a special token (default: keep, as the reference)",
+    )
+    ours.add_argument(
+        "--max-rejected-share", type=float, help="fail if more than this share of rows is rejected"
+    )
+    ours.add_argument(
+        "--encoder", choices=["auto", "exact"], default="auto", help="exact: never the fast encoder"
+    )
+    return flags
+
+
+def main(args: argparse.Namespace) -> None:
+    if args.neat_pack and not args.pack:
+        raise UsageProblem("--neat-pack needs --pack", fix="add --pack, or leave --neat-pack out")
+    if args.pack and args.seq_length is None:
+        raise UsageProblem(
+            "--pack needs --seq-length", fix="add --seq-length, the tokens of a packed sequence"
+        )
+    if args.overlong and args.seq_length is None:
+        raise UsageProblem("--overlong needs --seq-length", fix="add --seq-length")
+    if args.prompt_type is None:
+        raise UsageProblem("no prompt type", where="--prompt-type", wanted="e.g. qwen_math_r1")
+    if not args.output_prefix.parent.is_dir():
+        raise UsageProblem(
+            "the output's directory does not exist",
+            where=args.output_prefix.parent,
+            fix=f"mkdir -p {args.output_prefix.parent}",
+        )
+    from distillery.data import pipeline, readers
+    from distillery.data.documents import Rules
+
+    recipe = pipeline.Recipe(
+        tokenizer=args.tokenizer_name_or_path,
+        prompt_type=args.prompt_type.strip(),
+        handler_name=args.handler_name,
+        map_keys=args.map_keys,
+        rules=Rules(
+            seq_length=args.seq_length,
+            pack=args.pack,
+            neat_pack=args.neat_pack,
+            append_eod=args.append_eod,
+            enable_thinking={"true": True, "false": False, "none": None}[args.enable_thinking],
+            overlong=args.overlong,
+            special_tokens_in_text=args.special_tokens_in_text,
+            strict=args.strict,
+        ),
+        exact_only=args.encoder == "exact",
+    )
+    manifest = pipeline.run(
+        recipe,
+        readers.sources(args.input),
+        args.output_prefix,
+        processes=args.workers,
+        max_samples=args.max_samples,
+        max_rejected_share=args.max_rejected_share,
+        log_interval=args.log_interval,
+    )
+    print(
+        f"{manifest['rows']} rows: {manifest['kept']} kept, {manifest['rejected']['count']} rejected, "
+        f"{manifest['dropped']['overlong']['count']} too long; {manifest['documents']} sequences, "
+        f"{manifest['tokens']} tokens, {manifest['supervised_tokens']} supervised"
+    )
+
+
+if __name__ == "__main__":
+    command.run(parser(), main)
