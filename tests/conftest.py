@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from fixtures_qwen import qwen_tokenizer  # noqa: F401
 from house import House
 
 DATA = Path(__file__).parent / "data"

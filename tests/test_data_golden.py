@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import preprocess_data
 import pytest
 
-import preprocess_data
 from distillery.data import indexed
 from distillery.files import sha256
 from distillery.problems import Problem
