@@ -1,0 +1,57 @@
+"""Compile native.cpp for this CPU on first use, and keep the library in the user's cache.
+
+The file's name is the digest of the source, the compiler, its flags and the CPU, so nothing stale is ever loaded.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+
+from distillery import files, provenance
+
+SOURCE = Path(__file__).with_name("native.cpp")
+# no -ffast-math: its start-up code would make the whole process flush denormals
+FLAGS = "-O3 -march=native -fopenmp -funroll-loops -fno-math-errno -ffp-contract=fast -std=c++17 -shared -fPIC".split()
+
+
+def compiler() -> str | None:
+    """Path of the C++ compiler: $CXX, else g++; None without one."""
+    return shutil.which(os.environ.get("CXX", "g++"))
+
+
+@cache
+def library() -> Path:
+    """The compiled library; builds it if it is not in $XDG_CACHE_HOME/distillery (default ~/.cache).
+
+    Raises:
+        OSError or subprocess.CalledProcessError: no compiler, or it does not compile this source.
+    """
+    gxx = compiler()
+    if gxx is None:
+        raise FileNotFoundError("no C++ compiler: neither $CXX nor g++ is on the PATH")
+    version = subprocess.run([gxx, "--version"], check=True, capture_output=True, text=True).stdout
+    identity = [files.sha256(SOURCE), FLAGS, version, _cpu()]
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    target = home / "distillery" / f"kernels-{provenance.digest(identity)[:20]}.so"
+    if not target.exists():
+        # several processes may build at once: each has its own temporary name, the last one wins
+        partial = target.with_suffix(f".{os.getpid()}.partial")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            subprocess.run([gxx, *FLAGS, "-o", partial, SOURCE], check=True, capture_output=True, text=True)
+            os.replace(partial, target)
+        finally:
+            partial.unlink(missing_ok=True)
+    return target
+
+
+def _cpu() -> list[str]:
+    """What -march=native looks at: model and feature flags of the first core."""
+    text = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n\n")[0]
+    wanted = ("model name", "flags", "Features", "CPU part", "CPU implementer")
+    return [platform.machine(), *(line for line in text.splitlines() if line.startswith(wanted))]
