@@ -3,12 +3,12 @@
 
 rule tokenize:
     input:
-        map(artefacts.tokenized, EXPERIMENTS.values()),
+        [artefacts.tokenized(e) for e in EXPERIMENTS.values()],
 
 
 rule hf2mcore:
     input:
-        map(artefacts.weights, EXPERIMENTS.values()),
+        [artefacts.weights(e) for e in EXPERIMENTS.values()],
 
 
 rule finetune:
