@@ -1,0 +1,80 @@
+"""A small experiment's files for the report's tests: every outcome occurs, and texts that try to break out."""
+
+import json
+import math
+from pathlib import Path
+
+from distillery import files
+from distillery.evaluation import comparison, scoring
+from distillery.hub import openr1, synthetic
+
+HOSTILE = "</pre><script>alert(1)</script><img src='http://example.com/x.png'>"
+DOT = """digraph rules {
+  "compare";
+  "finetune";
+  "make_model";
+  "make_shard";
+  "make_model" -> "compare";
+  "make_model" -> "finetune";
+  "make_shard" -> "make_model";
+  "make_shard" -> "finetune";
+  "finetune" -> "compare";
+}
+"""
+
+
+def write(folder: Path, problems: int = 12) -> list[str]:
+    """Write all inputs and return the command's flags."""
+    rows = list(synthetic.problem_rows(0, problems))
+    openr1.write(rows, openr1.PROBLEM_SCHEMA, folder / "problems.parquet")
+    scores = {}
+    for name in ("base", "tuned"):
+        generations = []
+        for number, row in enumerate(rows):
+            right = number % 4 == 0 if name == "base" else number % 6 != 0
+            text = rf"<think>\nwork\n</think>\n\nThe answer is \boxed{{{row['answer'] if right else -1}}}."
+            generations.append(
+                {"id": row["uuid"], "sample": 0, "prompt": row["problem"], "text": text + (HOSTILE if number == 1 else ""),
+                 "tokens": [1] * (30 + number), "stop": "eos", "seed": 0}
+            )  # fmt: skip
+        lines = "".join(json.dumps(row) + "\n" for row in generations)
+        (folder / f"{name}.jsonl").write_text(lines)
+        scores[name] = scoring.score(generations, rows, 1, 10.0)
+        (folder / f"{name}.scores.jsonl").write_text("".join(json.dumps(row) + "\n" for row in scores[name]))
+    compared = comparison.compare(scores["base"], scores["tuned"], 0)
+    files.write_json(folder / "comparison.json", compared)
+    files.write_json(folder / "summary.json", comparison.summary(compared))
+    steps = [
+        {"iteration": i, "loss": 6 * math.exp(-i / 20), "lr": 3e-3 * (1 - i / 100)} for i in range(1, 101)
+    ]
+    steps.append({"iteration": 100, "evaluation_loss": 0.05})
+    (folder / "train/work").mkdir(parents=True)
+    (folder / "train/work/metrics.jsonl").write_text("".join(json.dumps(step) + "\n" for step in steps))
+    done = {
+        "iteration": 100,
+        "loss": 0.04,
+        "metrics": "work/metrics.jsonl",
+        "template": {"chat_template": "x" * 500},
+    }
+    files.write_json(folder / "train/done.json", done)
+    files.write_json(folder / "data.json", {"rows": 40, "rejected": {"odd number of messages": 2}})
+    files.write_json(folder / "proof.json", {"equal": True, "tensors": 26})
+    (folder / "rules.dot").write_text(DOT)
+    flags = {
+        "--name": "small",
+        "--comparison": "comparison.json",
+        "--summary": "summary.json",
+        "--base-generations": "base.jsonl",
+        "--tuned-generations": "tuned.jsonl",
+        "--base-scores": "base.scores.jsonl",
+        "--tuned-scores": "tuned.scores.jsonl",
+        "--problems": "problems.parquet",
+        "--data-manifest": "data.json",
+        "--done": "train/done.json",
+        "--rulegraph": "rules.dot",
+        "--conversion-proof": "proof.json",
+        "--config-json": json.dumps({"seq_length": 128, "note": HOSTILE}),
+        "--output": "report.html",
+        "--parts-dir": "report",
+    }
+    return [part for pair in flags.items() for part in pair]

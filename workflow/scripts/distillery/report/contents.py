@@ -1,0 +1,128 @@
+"""What the page says, as plain JSON values: verdict, families, examples, flips, flat tables, digests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+Rows = list[dict[str, Any]]
+EXAMPLES_OF_A_KIND = 3
+
+
+def verdict(comparison: dict[str, Any], summary: dict[str, Any]) -> dict[str, Any]:
+    """The headline and the sentence below it."""
+    base, tuned, paired = comparison["base"], comparison["tuned"], comparison["paired"]
+    low, high = (100 * bound for bound in paired["difference_interval"])
+    headline = {
+        "better": "The tuned model is better",
+        "worse": "The tuned model is worse",
+        "no clear difference": "No clear difference",
+    }[summary["verdict"]]
+    points = 100 * paired["difference"]
+    sentence = (
+        f"From {base['accuracy']:.1%} to {tuned['accuracy']:.1%} right on {comparison['problems']} held-out problems: "
+        f"{points:+.1f} points, with 95 % confidence between {low:+.1f} and {high:+.1f}."
+    )
+    return {"kind": summary["verdict"], "headline": headline, "sentence": sentence}
+
+
+def families(comparison: dict[str, Any]) -> Rows:
+    """Rows of the accuracy table: all problems, then each family."""
+    keys = ("n", "right", "accuracy", "interval")
+    total = {
+        "family": "all",
+        **{name: {key: comparison[name][key] for key in keys} for name in ("base", "tuned")},
+    }
+    return [total, *({"family": name, **sides} for name, sides in comparison["families"].items())]
+
+
+def answers(problems: Rows, generations: Mapping[str, Rows], scores: Mapping[str, Rows]) -> Rows:
+    """For each problem its text, gold answer and both models' first samples with their scores."""
+    sides: dict[str, dict[str, dict[str, Any]]] = {}
+    for name in ("base", "tuned"):
+        score = {row["id"]: row for row in scores[name] if row["sample"] == 0}
+        sides[name] = {
+            row["id"]: {
+                "text": row["text"],
+                "tokens": len(row["tokens"]),
+                **{
+                    key: score[row["id"]][key]
+                    for key in ("strict", "lenient", "answer", "stop", "unfinished_think")
+                },
+            }
+            for row in generations[name]
+            if row["sample"] == 0
+        }
+    keys = ("uuid", "problem", "answer", "problem_type")
+    return [
+        {key: problem[key] for key in keys} | {name: side[problem["uuid"]] for name, side in sides.items()}
+        for problem in problems
+    ]
+
+
+def examples(answered: Rows) -> Rows:
+    """A few answers of each kind of outcome, families taking turns, in the order of the problem set."""
+    kinds = {
+        "gained": lambda row: row["tuned"]["strict"] and not row["base"]["strict"],
+        "lost": lambda row: row["base"]["strict"] and not row["tuned"]["strict"],
+        "wrong in both": lambda row: not (row["base"]["strict"] or row["tuned"]["strict"]),
+        "right in both": lambda row: row["base"]["strict"] and row["tuned"]["strict"],
+    }
+    chosen = []
+    for kind, belongs in kinds.items():
+        rows = [row for row in answered if belongs(row)]
+        turn: dict[str, int] = {}
+        ranked = []
+        for place, row in enumerate(rows):
+            turn[row["problem_type"]] = turn.get(row["problem_type"], -1) + 1
+            ranked.append((turn[row["problem_type"]], place, row))
+        ranked.sort(key=lambda entry: entry[:2])
+        chosen += [{"kind": kind, "of": len(rows), **row} for _, _, row in ranked[:EXAMPLES_OF_A_KIND]]
+    return chosen
+
+
+def flips(answered: Rows, paired: dict[str, Any]) -> Rows:
+    """Problems whose outcome changed, lost ones first, with both answers."""
+    by_id = {row["uuid"]: row for row in answered}
+    return [
+        {
+            "flip": kind,
+            "id": problem,
+            "family": by_id[problem]["problem_type"],
+            "problem": by_id[problem]["problem"],
+            "gold": by_id[problem]["answer"],
+            "base": by_id[problem]["base"]["answer"],
+            "tuned": by_id[problem]["tuned"]["answer"],
+        }
+        for kind in ("lost", "gained")
+        for problem in paired[kind]
+    ]
+
+
+def behaviour(comparison: dict[str, Any]) -> Rows:
+    """How the models' generations ended and how long they are: one row a measure."""
+    base, tuned = comparison["base"], comparison["tuned"]
+    rows = [("right, leniently read", base["lenient"]["accuracy"], tuned["lenient"]["accuracy"], "share")]
+    rows.append(("thinking never closed", base["unfinished_think"], tuned["unfinished_think"], "share"))
+    for stop in sorted(base["stops"] | tuned["stops"]):
+        shares = [side["stops"].get(stop, 0) / side["n"] for side in (base, tuned)]
+        rows.append((f"stopped by {stop}", *shares, "share"))
+    for measure in ("mean", "median", "p90", "max"):
+        rows.append((f"tokens, {measure}", base["tokens"][measure], tuned["tokens"][measure], "tokens"))
+    rows.append(("answers out of time", base["timed_out"], tuned["timed_out"], "share"))
+    return [{"measure": name, "base": one, "tuned": two, "unit": unit} for name, one, two, unit in rows]
+
+
+def flat(value: Any, prefix: str = "") -> list[tuple[str, Any]]:
+    """(dotted key, scalar) pairs of nested JSON; lists of scalars stay whole, long texts are left to their file."""
+    if isinstance(value, dict):
+        return [
+            pair
+            for key, item in value.items()
+            for pair in flat(item, f"{prefix}.{key}" if prefix else str(key))
+        ]
+    if isinstance(value, list) and any(isinstance(item, (dict, list)) for item in value):
+        return [pair for number, item in enumerate(value) for pair in flat(item, f"{prefix}.{number}")]
+    if isinstance(value, str) and len(value) > 200:
+        return [(prefix, f"{value[:200]} … ({len(value)} characters)")]
+    return [(prefix, ", ".join(map(str, value)) if isinstance(value, list) else value)]

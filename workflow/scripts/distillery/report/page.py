@@ -1,0 +1,121 @@
+"""Puts contents and figures together: one HTML page with nothing outside it, and each part as a file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from distillery import files
+from distillery.problems import Problem
+from distillery.provenance import SCRIPTS
+from distillery.report import contents, figures, rulegraph
+
+TEMPLATE = "page.html.j2"
+
+
+def collect(name: str, inputs: dict[str, Path], settings: dict[str, Any]) -> dict[str, Any]:
+    """Everything the page shows, from the files of one experiment.
+
+    Args:
+        name: the experiment.
+        inputs: paths by role: comparison, summary, problems, {base,tuned}_{generations,scores},
+            data_manifest, done, rulegraph and, where the conversion was proved, conversion_proof.
+        settings: the experiment's resolved configuration.
+
+    Raises:
+        Problem: an input is missing, or training left no metrics.
+    """
+    import pyarrow.parquet as pq
+
+    for role, path in inputs.items():
+        if not path.is_file():
+            raise Problem(
+                "the report lacks an input", where=f"--{role.replace('_', '-')}", found=f"no file {path}"
+            )
+    read = {
+        role: files.read_json(inputs[role]) for role in ("comparison", "summary", "data_manifest", "done")
+    }
+    comparison, done = read["comparison"], read["done"]
+    problems = pq.read_table(inputs["problems"]).to_pylist()
+    generations, scores = (
+        {side: read_lines(inputs[f"{side}_{kind}"]) for side in ("base", "tuned")}
+        for kind in ("generations", "scores")
+    )
+    answered = contents.answers(problems, generations, scores)
+    metrics = read_lines(inputs["done"].parent / done["metrics"])
+    proof = inputs.get("conversion_proof")
+    families = contents.families(comparison)
+    tokens = {side: [row["tokens"] for row in scores[side]] for side in ("base", "tuned")}
+    return {
+        "name": name,
+        "comparison": comparison,
+        "verdict": contents.verdict(comparison, read["summary"]),
+        "families": families,
+        "behaviour": contents.behaviour(comparison),
+        "examples": contents.examples(answered),
+        "flips": contents.flips(answered, comparison["paired"]),
+        "data": contents.flat(read["data_manifest"]),
+        "training": contents.flat(done),
+        "proof": contents.flat(files.read_json(proof)) if proof else [],
+        "settings": settings,
+        "digests": [
+            {
+                "role": role.replace("_", " "),
+                "file": path.name,
+                "bytes": path.stat().st_size,
+                "sha256": files.sha256(path),
+            }
+            for role, path in sorted(inputs.items())
+        ],
+        "figures": {
+            "loss": figures.loss(metrics),
+            "accuracy": figures.accuracy(families),
+            "lengths": figures.lengths(tokens["base"], tokens["tuned"]),
+            "rulegraph": rulegraph.draw(inputs["rulegraph"].read_text(encoding="utf-8")),
+        },
+    }
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """Rows of a JSON-lines file."""
+    if not path.is_file():
+        raise Problem("no such file", where=path, fix="run the step that makes it again")
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def render(report: dict[str, Any]) -> str:
+    """The page. Every value is escaped; figures are our own SVG."""
+    import jinja2
+    from markupsafe import Markup
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(SCRIPTS.parent / "report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["percent"] = lambda value: f"{value:.1%}"
+    environment.filters["measure"] = lambda value, unit: (
+        f"{value:.1%}" if unit == "share" else f"{value:,.0f}"
+    )
+    environment.filters["pretty"] = lambda value: json.dumps(
+        value, indent=2, ensure_ascii=False, sort_keys=True
+    )
+    labels = {
+        "loss": "training loss by step",
+        "accuracy": "accuracy by problem family, base and tuned",
+        "lengths": "histogram of answer lengths",
+        "rulegraph": "graph of the workflow's rules",
+    }
+    drawn = {name: Markup(figures.inline(svg, name, labels[name])) for name, svg in report["figures"].items()}
+    return environment.get_template(TEMPLATE).render(report | {"drawn": drawn, "colours": figures.COLOURS})
+
+
+def write_parts(report: dict[str, Any], directory: Path) -> None:
+    """Each figure as SVG and each table as JSON."""
+    for name, svg in report["figures"].items():
+        files.write_text(directory / f"{name}.svg", svg)
+    for name in ("families", "behaviour", "examples", "flips", "digests"):
+        files.write_json(directory / f"{name}.json", report[name])

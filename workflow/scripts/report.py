@@ -1,0 +1,70 @@
+"""Render an experiment's report: one HTML page with everything in it, and its parts as files.
+
+    python workflow/scripts/report.py --name embedded --comparison comparison.json --summary summary.json \\
+        --base-generations base.jsonl --tuned-generations tuned.jsonl --base-scores base.scores.jsonl \\
+        --tuned-scores tuned.scores.jsonl --problems resources/problems/arithmetic-heldout.parquet \\
+        --data-manifest data_manifest.json --done train/done.json --rulegraph rulegraph.dot \\
+        --config-json '{"seq_length": 128}' --output report.html --parts-dir report/
+
+The page needs no network. The loss curve comes from the metrics file that done.json names.
+"""
+
+import argparse
+from pathlib import Path
+
+from distillery import command
+
+INPUTS = {
+    "comparison": "of compare.py",
+    "summary": "of compare.py",
+    "base_generations": "answers of the untuned model",
+    "tuned_generations": "answers of the tuned model",
+    "base_scores": "of score.py",
+    "tuned_scores": "of score.py",
+    "problems": "the problem set, parquet",
+    "data_manifest": "of the tokenized dataset",
+    "done": "done.json of the training",
+    "rulegraph": "dot file of rulegraph.py",
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    it = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
+    it.add_argument("--name", required=True, help="of the experiment")
+    for role, text in INPUTS.items():
+        it.add_argument(f"--{role.replace('_', '-')}", type=Path, required=True, metavar="FILE", help=text)
+    it.add_argument(
+        "--conversion-proof", type=Path, metavar="FILE", help="round trip of the weights, if proved"
+    )
+    it.add_argument(
+        "--config-json", required=True, metavar="JSON", help="the experiment's settings, to be shown"
+    )
+    it.add_argument("--output", type=Path, required=True, metavar="HTML")
+    it.add_argument(
+        "--parts-dir", type=Path, required=True, metavar="DIR", help="figures as SVG, tables as JSON"
+    )
+    return it
+
+
+def main(args: argparse.Namespace) -> None:
+    import json
+
+    from distillery import files
+    from distillery.problems import UsageProblem
+    from distillery.report import page
+
+    try:
+        settings = json.loads(args.config_json)
+    except json.JSONDecodeError as error:
+        raise UsageProblem("not JSON", where="--config-json", found=error) from None
+    inputs = {role: getattr(args, role) for role in INPUTS}
+    if args.conversion_proof:
+        inputs["conversion_proof"] = args.conversion_proof
+    report = page.collect(args.name, inputs, settings)
+    page.write_parts(report, args.parts_dir)
+    files.write_text(args.output, page.render(report))
+    print(f"{args.output}: {report['verdict']['headline']}. {report['verdict']['sentence']}")
+
+
+if __name__ == "__main__":
+    command.run(parser(), main)
