@@ -73,7 +73,7 @@ def test_beams_equal_transformers(pair, penalty):
     beams = Beams(4, 3, penalty)
     found: dict[int, list] = {}
     for answer in generate(cached, requests(6), lambda r: BeamSearch(r, stopping, beams)):
-        found.setdefault(answer.request.index, []).append(list(answer.tokens))
+        found.setdefault(answer.request.index, []).insert(0, list(answer.tokens))  # best last
     for request in requests(6):
         wanted = oracle(
             made, request, num_beams=4, num_return_sequences=3, length_penalty=penalty, early_stopping=False
@@ -120,7 +120,7 @@ def test_feeding_in_pieces_gives_the_same_scores_as_at_once(pair):
     ids = requests()[6].prompt
     with torch.no_grad():
         wanted = made(torch.tensor([ids])).logits[0, -1].numpy()
-    cached.clear(1)
+    cached.cut(1, 0)
     cached.extend({1: ids[:70]}, greedy=False)
     cached.extend({1: ids[70:71]}, greedy=False)
     found = cached.extend({1: ids[71:]}, greedy=False)[1]

@@ -91,8 +91,9 @@ class BeamSearch:
         return [(source, beam.tokens[-1]) for beam, source in going]
 
     def answers(self) -> list[Answer]:
-        best = self.finished[: self.beams.num_answers]
-        return [Answer(self.request, beam.tokens, beam.stop, rank) for rank, beam in enumerate(best)]
+        """The best comes last: whoever has seen rank 0 has seen them all."""
+        best = list(enumerate(self.finished[: self.beams.num_answers]))
+        return [Answer(self.request, beam.tokens, beam.stop, rank) for rank, beam in reversed(best)]
 
     def _continuations(self, rows: np.ndarray) -> list[tuple[np.float32, int, int]]:
         """(score, beam, token) of the candidates; best first, or in the order they were drawn."""

@@ -52,9 +52,9 @@ class CachedDecoder(nn.Cell):
         self._graphs = {False: ms.jit(self.scores), True: ms.jit(self.most_likely)}
         self._copy = ms.jit(self.copy)
 
-    def clear(self, slot: int) -> None:
-        """Forget the sequence of `slot`."""
-        self.lengths[slot] = 0
+    def cut(self, slot: int, length: int) -> None:
+        """Keep the first `length` tokens of a slot's sequence; 0 empties the slot."""
+        self.lengths[slot] = length
 
     def extend(self, tokens: dict[int, Sequence[int]], greedy: bool) -> dict[int, np.ndarray]:
         """Append tokens to slots and return what each slot's last one predicts.

@@ -52,7 +52,7 @@ class Runner(Protocol):
 
     slots: int
 
-    def clear(self, slot: int) -> None: ...
+    def cut(self, slot: int, length: int) -> None: ...
 
     def extend(self, tokens: dict[int, Sequence[int]], greedy: bool) -> dict[int, np.ndarray]: ...
 
@@ -116,7 +116,7 @@ def generate(
                 free = [list(range(i, i + search.width)) for i in range(0, runner.slots, search.width)][::-1]
                 free = [group for group in free if len(group) == search.width and group[-1] < runner.slots]
             slots = free.pop()
-            runner.clear(slots[0])
+            runner.cut(slots[0], 0)
             feed[slots[0]] = waiting.popleft().prompt
             groups[id(search)] = slots
             active.append((search, slots[:1]))

@@ -1,0 +1,187 @@
+"""Answer a prompt file: check lengths, generate, and write one JSON line an answer."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from distillery import files
+from distillery.inference.journal import Journal
+from distillery.inference.prompter import Prompter
+from distillery.inference.prompts import Prompt
+from distillery.inference.tasks import Task, seed_of
+from distillery.problems import Interrupted, Problem
+from distillery.provenance import digest
+
+if TYPE_CHECKING:
+    from distillery.engine.generation import Answer, Runner
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Args:
+    context: tokens of the longest sequence, prompt and answer together.
+    max_new_tokens: of one answer.
+    stop_words: texts that end an answer.
+    """
+
+    context: int
+    max_new_tokens: int
+    stop_words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One line of the output to be: a prompt, rendered, and the number of its sample."""
+
+    prompt: Prompt
+    ids: tuple[int, ...]
+    sample: int
+    seed: int
+
+
+def ask(prompts: Sequence[Prompt], prompter: Prompter, task: Task, seed: int, limits: Limits) -> list[Asked]:
+    """Render all prompts; several samples of one are neighbours.
+
+    Raises:
+        Problem: a prompt and its answer do not fit into the context.
+    """
+    asked = []
+    for prompt in prompts:
+        ids = tuple(prompter.ids(prompt.messages))
+        for sample in range(task.requests_per_prompt):
+            own = prompt.seed if prompt.seed is not None else seed
+            asked.append(Asked(prompt, ids, sample, seed_of(own, prompt.id, sample)))
+    longest = max(asked, key=lambda each: len(each.ids))
+    total = len(longest.ids) + limits.max_new_tokens
+    if total > limits.context:
+        room = limits.context - limits.max_new_tokens
+        over = sum(len(each.ids) > room for each in asked if each.sample == 0)
+        raise Problem(
+            f"{over} of {len(prompts)} prompts leave no room for their answers",
+            where=f"--seq-length, --max-new-tokens; prompt {longest.prompt.id}",
+            found=f"{len(longest.ids)} prompt tokens + {limits.max_new_tokens} new = {total}",
+            wanted=f"at most {limits.context} (--seq-length is the whole sequence, not the input alone)",
+            fix=f"raise --seq-length to {total} if the model's max_position_embeddings allows it, or lower "
+            "--max-new-tokens",
+        )
+    return asked
+
+
+def answer(
+    asked: Sequence[Asked],
+    prompter: Prompter,
+    task: Task,
+    limits: Limits,
+    slots: int,
+    build: Callable[[int, int], Runner],
+    target: Path,
+    identity: Any,
+    log_interval: int,
+) -> dict[str, Any]:
+    """Generate what `target` lacks and write it; return the timings, also written beside it.
+
+    Args:
+        slots: sequences computed together; the answers do not depend on it.
+        build: makes the runner of (slots, longest sequence); not called if nothing is left to do.
+        identity: all that decides the answers, besides the prompts; resuming needs an equal one.
+
+    Raises:
+        Interrupted: SIGINT or SIGTERM came; the next run continues.
+    """
+    from distillery.engine.generation import Request, generate
+    from distillery.engine.stopping import Stopping
+
+    stopping = Stopping(limits.max_new_tokens, prompter.stop_ids, limits.stop_words, prompter.text)
+    journal = Journal(target, digest([identity, [(each.prompt.id, each.ids, each.seed) for each in asked]]))
+    missing = [i for i, each in enumerate(asked) if (each.prompt.id, each.sample) not in journal.taken]
+    requests = [Request(i, asked[i].ids, asked[i].seed) for i in missing]
+    watch = Watch(len(asked), len(asked) - len(missing), log_interval)
+    if requests:
+        width = task.width
+        count = min(slots, len(requests)) * width
+        longest = max(len(request.prompt) for request in requests) + limits.max_new_tokens
+        with interruptible(journal.path):
+            runner = build(count, longest)
+            watch.ready()
+            for one in generate(runner, requests, task.begin(stopping)):
+                journal.add(record(asked[one.request.index], one, prompter, stopping.trim))
+                watch.saw(one)
+    # a beam search may find fewer answers than asked for, never none
+    samples = [
+        (each.prompt.id, each.sample + rank) for each in asked for rank in range(task.answers_per_request)
+    ]
+    journal.finish(sample for sample in samples if sample in journal.taken)
+    timings = watch.timings()
+    files.write_json(target.with_name(f"{target.stem}.timings.json"), timings)
+    return timings
+
+
+def record(asked: Asked, one: Answer, prompter: Prompter, trim: Callable[[str], str]) -> dict[str, Any]:
+    return {
+        "id": asked.prompt.id,
+        "sample": asked.sample + one.rank,
+        "prompt": asked.prompt.text,
+        "text": trim(prompter.answer(one.tokens)),
+        "tokens": list(one.tokens),
+        "stop": one.stop,
+        "seed": asked.seed,
+    }
+
+
+@contextmanager
+def interruptible(journal: Path):
+    """Turn SIGINT and SIGTERM into `Interrupted` at the next step."""
+
+    def stop(number: int, frame: object) -> None:
+        raise Interrupted(
+            f"stopped by {signal.Signals(number).name}; finished answers are kept",
+            where=journal,
+            fix="run the same command again to continue",
+        )
+
+    former = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+class Watch:
+    """Progress on standard error, and the run's times (seconds)."""
+
+    def __init__(self, total: int, done: int, log_interval: int):
+        self.total, self.done, self.log_interval = total, done, log_interval
+        self.resumed, self.tokens = done, 0
+        self.start = self.begun = time.perf_counter()
+        if done:
+            print(f"continuing after {done} of {total} answers", file=sys.stderr, flush=True)
+
+    def ready(self) -> None:
+        """The runner is built; what follows is generation."""
+        self.begun = time.perf_counter()
+
+    def saw(self, one: Answer) -> None:
+        self.done += one.rank == 0
+        self.tokens += len(one.tokens)
+        if self.done % self.log_interval == 0 or self.done == self.total:
+            rate = self.tokens / (time.perf_counter() - self.begun)
+            print(f"{self.done}/{self.total} answers, {rate:.0f} tokens/s", file=sys.stderr, flush=True)
+
+    def timings(self) -> dict[str, Any]:
+        now = time.perf_counter()
+        return {
+            "answers": self.total,
+            "resumed": self.resumed,
+            "tokens": self.tokens,
+            "load_seconds": round(self.begun - self.start, 3),
+            "generate_seconds": round(now - self.begun, 3),
+            "cpu_seconds": round(time.process_time(), 3),
+        }

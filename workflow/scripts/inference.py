@@ -1,0 +1,84 @@
+"""Answer prompts with a model, on the built-in engine; or chat with it on a terminal.
+
+    python workflow/scripts/inference.py --load results/experiments/embedded/hf --prompt-type qwen_math_r1 \\
+        --task greedy --prompt-file resources/problems/arithmetic-heldout.parquet --max-new-tokens 76 \\
+        --micro-batch-size 32 --output tuned.jsonl
+
+    python workflow/scripts/inference.py --load resources/models/smollm2-135m --prompt-type chatml --task chat
+
+--load takes a Hugging Face directory or an MCore checkpoint of any layout. Each line of --output is
+{"id", "sample", "prompt", "text", "tokens", "stop", "seed"}: `tokens` are the answer's ids with the stop id,
+`stop` is eos, length or stop_word. Times go to OUTPUT's stem + .timings.json. The answers do not depend on
+--micro-batch-size nor on the order of the prompts; a killed run is continued by the same command.
+
+Tasks: greedy; do_sample; beam_search; beam_search_with_sampling; chat.
+"""
+
+import argparse
+from pathlib import Path
+
+from distillery import command
+
+
+def parser() -> argparse.ArgumentParser:
+    from distillery.inference import reference, tasks
+
+    it = argparse.ArgumentParser(
+        prog="inference.py",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = it.add_argument
+    add("--load", type=Path, required=True, metavar="DIR", help="the weights")
+    add("--tokenizer-name-or-path", type=Path, metavar="DIR", help="Hugging Face directory (default: --load)")
+    add("--prompt-type", metavar="NAME", help="how prompts are rendered (default: as the weights were tuned)")
+    add("--hf-chat-template", action="store_true", help="render with the tokenizer's own chat template")
+    add("--task", type=tasks.name, metavar="TASK", help=", ".join(tasks.TASKS))
+    add("--max-new-tokens", type=int, default=256, metavar="N", help="tokens of an answer (default 256)")
+    add(
+        "--seq-length",
+        type=int,
+        metavar="N",
+        help="prompt and answer together (default: the model's context)",
+    )
+    add("--micro-batch-size", type=int, default=1, metavar="N", help="prompts computed together (default 1)")
+    add("--prompt-file", type=Path, metavar="FILE", help="problem set .parquet, or .jsonl")
+    add("--prompt", metavar="TEXT", help='one question instead (default "how are you?")')
+    add("--output", type=Path, metavar="JSONL", help="needed for every task but chat")
+    add("--num-samples", type=int, default=1, metavar="N", help="answers of a prompt (default 1)")
+    add("--seed", type=int, default=42, metavar="N", help="of everything drawn (default 42)")
+    add("--temperature", type=float, metavar="T", help="of drawing tasks (default 0.7)")
+    add("--top-k", type=int, metavar="K", help="of drawing tasks (default 50; 0: no limit)")
+    add("--top-p", type=float, metavar="P", help="of drawing tasks (default 0.95)")
+    add("--num-beams", type=int, metavar="N", help="of beam searches (default 2)")
+    add(
+        "--length-penalty",
+        type=float,
+        metavar="X",
+        help="of beam searches; above 0 favours length (default 1)",
+    )
+    add(
+        "--stop-word",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="text that ends an answer (repeatable)",
+    )
+    add("--history-turns", type=int, default=3, metavar="N", help="chat: earlier turns shown to the model")
+    add("--fold-thoughts", action="store_true", help="chat: a note instead of what stands in <think>")
+    add("--threads", type=int, metavar="N", help="CPU threads (default: all)")
+    add("--device", choices=["CPU", "Ascend"], default="CPU")
+    add("--log-interval", type=int, default=16, metavar="N", help="answers between lines of progress")
+    reference.add(it)
+    return it
+
+
+def main(args: argparse.Namespace) -> None:
+    from distillery.inference import run
+
+    run.run(args)
+
+
+if __name__ == "__main__":
+    command.run(parser(), main)
