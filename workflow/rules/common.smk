@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(workflow.current_basedir).parent / "scripts"))
 
 from distillery import artefacts, commandline
 from distillery import config as configuration
+from distillery.planning import checks
 from distillery.problems import Problem
 from distillery.provenance import SCRIPTS, canonical, code, rules
 
@@ -23,6 +24,13 @@ try:
     CONFIG = configuration.load(config)
 except Problem as problem:
     raise WorkflowError(str(problem))
+
+FINDINGS = checks.run(CONFIG)
+ERRORS = sum(finding.severity == "error" for finding in FINDINGS)
+if workflow.is_main_process:
+    sys.stderr.writelines(f"{finding}\n" for finding in FINDINGS if finding.severity != "accepted")
+if ERRORS and not {"--unlock", "--lint"}.intersection(sys.argv):
+    raise WorkflowError(f"the plan has {ERRORS} errors, listed above; no job was started")
 
 EXPERIMENTS = CONFIG.experiments
 TOKENIZATIONS = {e.tokenization.name: e.tokenization for e in EXPERIMENTS.values()}

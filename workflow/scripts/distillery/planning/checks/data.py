@@ -1,0 +1,234 @@
+"""Templates, tokenization and shards: what the model learns to read, and when it learns to stop."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from distillery.data import handlers, templates
+from distillery.data.templates import Mark, Template
+from distillery.planning.finding import Finding
+from distillery.planning.subject import Subject, stop_tokens, template, trained_end
+from distillery.problems import Problem
+
+MARKER = re.compile(r"<[|｜][^<>]*?[|｜]>")
+OF = re.compile(r"-of-0*(\d+)$")
+
+
+def _uses(s: Subject) -> list[tuple[str, str]]:
+    """(key, prompt type) of the stages that render text."""
+    e = s.experiment
+    return [
+        (s.stage_key("tokenize", "prompt_type"), e.tokenization.prompt_type),
+        (s.stage_key("train", "prompt_type"), e.training.prompt_type),
+        (s.stage_key("generate", "prompt_type"), e.answering.prompt_type),
+    ]
+
+
+def prompt_type(s: Subject) -> Iterator[Finding]:
+    """One template renders training data and prompts."""
+    (source, made), *others = _uses(s)
+    for key, used in others:
+        if used != made:
+            yield Finding(
+                "prompt-type",
+                (source, key),
+                f"data made with {made}, then {used}",
+                "one prompt type",
+                "write prompt_type once, under the experiment",
+            )
+
+
+def prompt_type_name(s: Subject) -> Iterator[Finding]:
+    """The prompt type exists."""
+    for key, name in dict.fromkeys(_uses(s)):
+        if template(name) is None:
+            yield Finding(
+                "prompt-type-name",
+                (key,),
+                name,
+                "one of " + ", ".join(sorted(templates.names())),
+                "choose one",
+            )
+
+
+def _markers(style: Template) -> list[str]:
+    slots = (*style.prefix, *style.system, *style.user, *style.assistant, *style.separator)
+    texts = [slot for slot in slots if isinstance(slot, str)]
+    tokens = [slot.token for slot in slots if isinstance(slot, Mark) and slot.token]
+    return list(dict.fromkeys([*(marker for text in texts for marker in MARKER.findall(text)), *tokens]))
+
+
+def markers(s: Subject) -> Iterator[Finding]:
+    """Each marker of a template is one token of the model; else it is text in pieces, and bos is nothing."""
+    if s.tokenizer is None:
+        return
+    for key, name in dict.fromkeys(_uses(s)):
+        style = template(name)
+        if style is None:
+            continue
+        split = [marker for marker in _markers(style) if marker not in s.tokenizer.tokens]
+        bos = Mark(special="bos") in (*style.prefix, *style.user) and s.tokenizer.bos is None
+        if split:
+            vanishing = ", and its bos, which this tokenizer lacks, vanishes" if bos else ""
+            yield Finding(
+                "template-markers",
+                (key, f"models.{s.experiment.model}"),
+                f"{name}'s {' '.join(split)} fall into several ordinary tokens{vanishing}",
+                f"markers that {s.known.name} has as single tokens",
+                "choose the prompt type of the model's family",
+            )
+
+
+def stop(s: Subject) -> Iterator[Finding]:
+    """Answers stop at the token that training taught to end with."""
+    if s.tokenizer is None:
+        return
+    (made_key, made), _, (key, asked) = _uses(s)
+    trained, answering = template(made), template(asked)
+    if trained is None or answering is None:
+        return
+    end, stops = trained_end(trained, s.tokenizer), stop_tokens(answering, s.tokenizer)
+    if end is None:
+        yield Finding(
+            "no-end-token",
+            (made_key,),
+            f"{made} ends answers with no token",
+            "an end that generation can stop at",
+            "choose a prompt type with an end token",
+            "warning",
+        )
+    elif end not in stops:
+        yield Finding(
+            "stop-token",
+            (made_key, key),
+            f"{made} trains {_named(end, s)}, {asked} stops at {', '.join(_named(one, s) for one in stops)}",
+            "one end token: the tuned model would never stop",
+            "write prompt_type once, under the experiment",
+        )
+
+
+def _named(token: str, s: Subject) -> str:
+    number = s.tokenizer.tokens.get(token)
+    return token if number is None else f"{token} ({number})"
+
+
+def system_prompt(s: Subject) -> Iterator[Finding]:
+    """The template's default system prompt is the one the model was taught with."""
+    style = template(s.experiment.tokenization.prompt_type)
+    if s.tokenizer is None or style is None or s.tokenizer.system is None or not style.default_system:
+        return
+    if style.default_system != s.tokenizer.system and s.tokenizer.system:
+        yield Finding(
+            "system-prompt",
+            (s.stage_key("tokenize", "prompt_type"), f"models.{s.experiment.model}"),
+            f"{style.name} says {style.default_system!r}",
+            f"{s.tokenizer.system!r}, as the chat template of {s.known.name} does",
+            "choose a prompt type with that system prompt, or accept this",
+            "warning",
+        )
+
+
+def map_keys(s: Subject) -> Iterator[Finding]:
+    """Columns and tags are ones that the handler knows."""
+    try:
+        if s.dataset.handler_name != "GeneralPretrainHandler":
+            handlers.mapped(s.dataset.handler_name, s.dataset.map_keys)
+    except Problem as problem:
+        yield Finding(
+            "map-keys",
+            (f"datasets.{s.dataset.name}.map_keys", f"datasets.{s.dataset.name}.handler_name"),
+            f"{problem.what} ({problem.found})",
+            str(problem.wanted),
+            problem.fix or "correct the mapping",
+        )
+
+
+def packing(s: Subject) -> Iterator[Finding]:
+    """Packed rows neither see one another nor lose their questions."""
+    made, key = s.experiment.tokenization, s.key("tokenize.pack")
+    if made.neat_pack and not made.pack:
+        yield Finding(
+            "neat-pack",
+            (s.key("tokenize.neat_pack"), key),
+            "neat_pack without pack",
+            "both",
+            "set pack: true",
+        )
+    if not made.pack:
+        return
+    if made.seq_length is None:
+        yield Finding("pack-length", (key, s.key("tokenize.seq_length")), "pack with no length", "a length to fill",
+                      "leave tokenize.seq_length out: it is the experiment's")  # fmt: skip
+    if s.train.get("variable_seq_lengths"):
+        yield Finding("pack-variable", (key, s.key("train.variable_seq_lengths")), "packed rows of variable length",
+                      "one of them", "leave variable_seq_lengths out")  # fmt: skip
+    if s.train.get("reset_position_ids") is False:
+        yield Finding("pack-positions", (key, s.key("train.reset_position_ids")), "positions that run on from row to row",
+                      "positions that start anew with each row", "leave reset_position_ids out")  # fmt: skip
+    style = template(made.prompt_type)
+    if not made.neat_pack and style and s.tokenizer:
+        end = trained_end(style, s.tokenizer)
+        texts = [slot for slot in (*style.system, *style.user) if isinstance(slot, str)]
+        if end and any(end in text for text in texts):
+            yield Finding(
+                "pack-resets",
+                (key, s.key("tokenize.neat_pack"), s.stage_key("tokenize", "prompt_type")),
+                f"positions reset at every {end}, which {style.name} puts behind the question too",
+                "answers that see their question",
+                "set neat_pack: true",
+            )
+
+
+def lengths(s: Subject) -> Iterator[Finding]:
+    """Rows too long for training are left out by tokenize; training would cut off their end, the end token with it."""
+    made, trained = s.experiment.tokenization.seq_length, s.experiment.training.seq_length
+    keys = (s.stage_key("tokenize", "seq_length"), s.stage_key("train", "seq_length"))
+    if made is None:
+        yield Finding(
+            "tokenize-length",
+            keys,
+            f"rows of any length, cut in training at {trained} tokens with their end token"
+            " (how many: known after tokenize)",
+            f"rows below {trained} tokens",
+            "leave tokenize.seq_length out: it is the experiment's",
+            "warning",
+        )
+    elif made > trained:
+        yield Finding("tokenize-length", keys, f"rows up to {made} tokens for training at {trained}",
+                      "one length", "write seq_length once, under the experiment")  # fmt: skip
+    elif made < trained:
+        yield Finding("short-rows", keys, f"rows up to {made} tokens, padded to {trained}", "one length",
+                      "write seq_length once, under the experiment", "warning")  # fmt: skip
+
+
+def shards(s: Subject) -> Iterator[Finding]:
+    """A dataset of n shards is all n of them: `-of-00010` means ten."""
+    match = OF.search(s.dataset.shards[0])
+    total = int(match.group(1)) if match else len(s.dataset.shards)
+    if s.shards < total:
+        by_choice = s.experiment.tokenization.shards is not None
+        yield Finding(
+            "some-shards",
+            (
+                s.key("tokenize.shards") if by_choice else f"datasets.{s.dataset.name}.source",
+                f"datasets.{s.dataset.name}",
+            ),
+            f"{s.shards} of {total} shards" + (f", {s.rows} rows" if s.rows else ""),
+            f"all {total}",
+            "leave tokenize.shards out" if by_choice else "name all files",
+            "warning",
+        )
+
+
+CHECKS = (
+    prompt_type,
+    prompt_type_name,
+    markers,
+    stop,
+    system_prompt,
+    map_keys,
+    packing,
+    lengths,
+    shards,
+)

@@ -1,0 +1,163 @@
+"""Answers: lengths, sampling, and tasks that a batch can run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from distillery.planning.finding import Finding
+from distillery.planning.subject import Subject
+
+# MindSpeed-LLM 2.2.0's limit of sequence length times batch where its flag is absent
+REFERENCE_TOKENS_TO_OOM = 4096
+
+
+def length(s: Subject) -> Iterator[Finding]:
+    """The context holds the prompt and the answer."""
+    for path, one in (("generate", s.experiment.generation), ("generate.base", s.experiment.base_generation)):
+        new = one.settings["max_new_tokens"]
+        if new >= one.seq_length and (path == "generate" or one != s.experiment.generation):
+            own = path == "generate.base"
+            yield Finding(
+                "answer-length",
+                (
+                    s.key(f"{path}.max_new_tokens"),
+                    s.key(f"{path}.seq_length") if own else s.stage_key("generate", "seq_length"),
+                ),
+                f"{new} new tokens in a context of {one.seq_length}",
+                f"at most {one.seq_length - 1}, less the prompt",
+                "ask for fewer, or for a longer context",
+            )
+
+
+def answer_budget(s: Subject) -> Iterator[Finding]:
+    """A model that learns long reasoning needs room to finish it: cut inside <think> counts as wrong."""
+    mean = s.dataset.source.settings.get("tokens_per_row")
+    new = s.generate["max_new_tokens"]
+    if mean and new < mean / 2:
+        yield Finding(
+            "answer-budget",
+            (s.key("generate.max_new_tokens"), f"datasets.{s.dataset.name}.source"),
+            f"{new} new tokens, where training rows have {mean:g} on average",
+            f"at least {int(mean)}",
+            "ask for more, or most answers end inside <think>",
+            "warning",
+        )
+
+
+def tokens_to_oom(s: Subject) -> Iterator[Finding]:
+    """MindSpeed-LLM refuses batches beyond this number of tokens, after loading the weights."""
+    if s.experiment.answering.engine != "mindspeed-llm":
+        return
+    limit = s.generate.get("max_tokens_to_oom", REFERENCE_TOKENS_TO_OOM)
+    needed = s.experiment.answering.seq_length * s.generate["micro_batch_size"]
+    if needed > limit:
+        yield Finding(
+            "tokens-to-oom",
+            (
+                s.key("generate.max_tokens_to_oom"),
+                s.stage_key("generate", "seq_length"),
+                s.key("generate.micro_batch_size"),
+            ),
+            f"{limit} for {s.generate['micro_batch_size']} sequences of {s.experiment.answering.seq_length}",
+            f"at least {needed}",
+            f"set max_tokens_to_oom to {needed}",
+        )
+
+
+def beams(s: Subject) -> Iterator[Finding]:
+    """Beam search keeps at least two candidates, of one prompt at a time in MindSpeed-LLM."""
+    g = s.generate
+    searching = str(g["task"]).startswith("beam_search")
+    if searching and s.experiment.answering.engine == "mindspeed-llm" and g["micro_batch_size"] != 1:
+        yield Finding("beam-batch", (s.key("generate.task"), s.key("generate.micro_batch_size")),
+                      f"{g['task']} with {g['micro_batch_size']} prompts at once", "1", "set micro_batch_size to 1")  # fmt: skip
+    if searching and g["num_samples"] > g.get("num_beams", 2):
+        yield Finding("beam-answers", (s.key("generate.num_samples"), s.key("generate.num_beams")),
+                      f"{g['num_samples']} answers of {g.get('num_beams', 2)} beams", "at most one for each beam",
+                      "ask for fewer, or for more beams")  # fmt: skip
+    if not searching and "num_beams" in g:
+        yield Finding("beams-unused", (s.key("generate.num_beams"), s.key("generate.task")),
+                      f"num_beams with task {g['task']}", "a beam search", "leave num_beams out", "warning")  # fmt: skip
+
+
+def sampling(s: Subject) -> Iterator[Finding]:
+    """Greedy answers know no temperature, and are the same however often one asks."""
+    if s.generate["task"] != "greedy":
+        return
+    unused = [key for key in ("temperature", "top_k", "top_p") if key in s.generate]
+    if unused:
+        yield Finding("greedy-sampling", (*(s.key(f"generate.{key}") for key in unused), s.key("generate.task")),
+                      f"{', '.join(unused)} with task greedy", "task do_sample", "choose do_sample, or leave them out",
+                      "warning")  # fmt: skip
+    if s.generate["num_samples"] > 1:
+        yield Finding("greedy-samples", (s.key("generate.num_samples"), s.key("generate.task")),
+                      f"{s.generate['num_samples']} equal answers", "1, or task do_sample", "choose do_sample",
+                      "warning")  # fmt: skip
+
+
+def task(s: Subject) -> Iterator[Finding]:
+    """A batch has no terminal to chat at."""
+    if s.generate["task"] is None:
+        yield Finding(
+            "no-task",
+            (s.key("generate.task"),),
+            "no choice: the reference then runs all five tasks, the last of which waits for someone to type",
+            "greedy, do_sample, beam_search or beam_search_with_sampling",
+            "choose one",
+        )
+    elif s.generate["task"] == "chat":
+        yield Finding(
+            "chat-task",
+            (s.key("generate.task"),),
+            "chat, which waits for someone to type",
+            "a task for a batch",
+            "choose greedy or do_sample here; chat runs from the command line",
+        )
+
+
+def rendering(s: Subject) -> Iterator[Finding]:
+    """Prompts are rendered by one template."""
+    if s.generate.get("hf_chat_template") and "prompt_type" in s.experiment.settings["generate"]:
+        yield Finding("two-templates", (s.key("generate.hf_chat_template"), s.key("generate.prompt_type")),
+                      "both", "one of them", "leave one out")  # fmt: skip
+
+
+def kv_cache(s: Subject) -> Iterator[Finding]:
+    """Without a cache each new token computes all earlier ones again."""
+    if s.generate.get("use_kv_cache") and s.train.get("sequence_parallel"):
+        yield Finding("kv-cache", (s.key("generate.use_kv_cache"), s.key("train.sequence_parallel")),
+                      "a cache with sequence parallelism", "one of them", "leave sequence_parallel out")  # fmt: skip
+    if s.generate.get("use_kv_cache") is False:
+        yield Finding("no-kv-cache", (s.key("generate.use_kv_cache"), s.key("generate.max_new_tokens")),
+                      f"no cache for {s.generate['max_new_tokens']} tokens: the work grows with their square", "true",
+                      "leave use_kv_cache out", "warning")  # fmt: skip
+
+
+def launching(s: Subject) -> Iterator[Finding]:
+    """The end of a launch is the end of its work, with its exit status."""
+    machine = s.experiment.hardware
+    if "mindspeed-llm" not in {stage.engine for _, stage in s.stages()} or machine.msrun.get("join", True):
+        return
+    tee = machine.msrun.get("tee", False)
+    keys = ["join", "tee"] if tee else ["join"]
+    piped = ", and a pipe to tee that hides the exit status" if tee else ""
+    yield Finding(
+        "msrun-join",
+        tuple(f"hardware.{machine.name}.msrun.{key}" for key in keys),
+        f"--join=False{piped}: a failed run looks like a finished one",
+        "--join=True",
+        "leave msrun.join out",
+    )
+
+
+CHECKS = (
+    length,
+    answer_budget,
+    tokens_to_oom,
+    beams,
+    sampling,
+    task,
+    rendering,
+    kv_cache,
+    launching,
+)

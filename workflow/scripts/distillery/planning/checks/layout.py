@@ -1,0 +1,241 @@
+"""How weights are cut: devices, tensor, pipeline and context sizes (Megatron-core's own conditions)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from distillery.experiment import Layout
+from distillery.planning.finding import Finding
+from distillery.planning.subject import Subject
+
+
+def describe(layout: Layout) -> str:
+    layers = f" with layers {','.join(map(str, layout.num_layer_list))}" if layout.num_layer_list else ""
+    return f"TP{layout.tensor_parallel_size} PP{layout.pipeline_parallel_size}{layers}"
+
+
+def devices(s: Subject) -> Iterator[Finding]:
+    """The devices of a stage hold the model once or several times, with none left over."""
+    for name, stage in s.stages():
+        world, needed = s.world(stage), s.model_parallel(stage)
+        if stage.engine == "mindspore" and (name == "generate" or needed == 1):
+            continue  # answers of the built-in engine come from one process, whatever the layout
+        if world % needed:
+            yield Finding(
+                "devices",
+                (s.devices_key(name), s.stage_key(name, "layout")),
+                f"{world} devices for {describe(stage.layout)}",
+                f"a multiple of {needed}",
+                f"set {name}.npus_per_node to {needed}, or give {name} a layout of at most {world} devices"
+                " (another layout than convert's adds a reshard step)",
+            )
+
+
+def layout_change(s: Subject) -> Iterator[Finding]:
+    """One layout from convert to answers, or a reshard step that the plan names."""
+    e = s.experiment
+    steps = [
+        ("layout", e.layout, s.stage_key("train", "layout"), e.training.layout, "training starts from"),
+        (s.stage_key("train", "layout"), e.training.layout, s.stage_key("generate", "layout"), e.answering.layout,
+         "answers come from"),
+        (s.stage_key("train", "layout"), e.training.layout, s.key("export.layout"), e.export_layout,
+         "the export starts from"),
+    ]  # fmt: skip
+    for source_key, source, target_key, target, purpose in steps:
+        if source != target:
+            source_key = s.key(source_key) if source_key == "layout" else source_key
+            yield Finding(
+                "layout-change",
+                (source_key, target_key),
+                f"{describe(source)} there, {purpose} {describe(target)}",
+                "one layout",
+                "write the layout once, or accept this: a reshard step is added",
+                "warning",
+            )
+
+
+def _layouts(s: Subject) -> list[tuple[str, Layout]]:
+    e = s.experiment
+    found = {e.layout: s.key("layout")}
+    for name, stage in s.stages():
+        found.setdefault(stage.layout, s.stage_key(name, "layout"))
+    found.setdefault(e.export_layout, s.key("export.layout"))
+    return [(key, layout) for layout, key in found.items()]
+
+
+def tensor_split(s: Subject) -> Iterator[Finding]:
+    """Heads, key/value groups, widths and vocabulary divide by TP; an uneven vocabulary is cut silently wrong."""
+    model = s.architecture
+    if model is None:
+        return
+    sizes = {
+        "attention heads": model.num_heads,
+        "key/value groups": model.num_groups,
+        "hidden size": model.hidden_size,
+        "ffn size": model.ffn_size,
+        "vocabulary": model.vocab_size,
+    }
+    for key, layout in _layouts(s):
+        tensor = layout.tensor_parallel_size
+        uneven = [f"{size} {what}" for what, size in sizes.items() if size % tensor]
+        if uneven:
+            possible = [n for n in range(1, 65) if not any(size % n for size in sizes.values())]
+            yield Finding(
+                "tensor-split",
+                (f"{key}.tensor_parallel_size", f"models.{s.experiment.model}"),
+                f"TP{tensor} for {', '.join(uneven)}",
+                f"TP in {', '.join(map(str, possible))}",
+                "choose one of those; pipeline stages use the other devices",
+            )
+
+
+def layer_split(s: Subject) -> Iterator[Finding]:
+    """Stages get whole layers: an even share, or a list with one positive count for each."""
+    model = s.architecture
+    for key, layout in _layouts(s):
+        stages, layers = layout.pipeline_parallel_size, layout.num_layer_list
+        where = (f"{key}.num_layer_list", f"{key}.pipeline_parallel_size")
+        if layers and (len(layers) != stages or stages == 1):
+            yield Finding(
+                "layer-list",
+                where,
+                f"{len(layers)} counts for {stages} stages",
+                "one for each of several stages",
+                "leave num_layer_list out, or give one count a stage",
+            )
+        elif layers and s.train.get("num_layers_per_virtual_pipeline_stage"):
+            yield Finding(
+                "layer-list",
+                (where[0], s.key("train.num_layers_per_virtual_pipeline_stage")),
+                "both",
+                "one of them",
+                "leave num_layer_list out",
+            )
+        elif model and layers and sum(layers) != model.num_layers:
+            yield Finding(
+                "layer-list",
+                (where[0], f"models.{s.experiment.model}"),
+                f"counts that sum to {sum(layers)}",
+                f"{model.num_layers} layers",
+                f"make them sum to {model.num_layers}",
+            )
+        elif model and not layers and model.num_layers % stages:
+            yield Finding(
+                "layer-split",
+                (where[1], f"models.{s.experiment.model}"),
+                f"PP{stages} for {model.num_layers} layers",
+                "a divisor of the layers",
+                "choose a divisor, or set num_layer_list",
+            )
+
+
+def virtual_pipeline(s: Subject) -> Iterator[Finding]:
+    """Interleaved stages hold whole chunks of layers."""
+    chunk, stages = (
+        s.train.get("num_layers_per_virtual_pipeline_stage"),
+        s.experiment.training.layout.pipeline_parallel_size,
+    )
+    if not chunk or s.architecture is None:
+        return
+    per_stage = s.architecture.num_layers // stages
+    if stages == 1 or per_stage % chunk:
+        yield Finding(
+            "virtual-pipeline",
+            (s.key("train.num_layers_per_virtual_pipeline_stage"), s.stage_key("train", "layout")),
+            f"chunks of {chunk} in stages of {per_stage} layers, PP{stages}",
+            "PP above 1 and a divisor of a stage's layers",
+            "choose a divisor, or leave it out",
+        )
+
+
+def sequence_parallel(s: Subject) -> Iterator[Finding]:
+    """Sequence parallelism cuts the sequence over the tensor ranks."""
+    if not s.train.get("sequence_parallel"):
+        return
+    stage = s.experiment.training
+    tensor = stage.layout.tensor_parallel_size
+    if tensor == 1 or stage.seq_length % tensor:
+        yield Finding(
+            "sequence-parallel",
+            (
+                s.key("train.sequence_parallel"),
+                s.stage_key("train", "layout"),
+                s.stage_key("train", "seq_length"),
+            ),
+            f"TP{tensor} and {stage.seq_length} tokens",
+            "TP above 1 that divides the length",
+            "leave sequence_parallel out, or choose such a TP",
+        )
+
+
+def context_parallel(s: Subject) -> Iterator[Finding]:
+    """Ring attention gives each rank two chunks of the sequence, of one length in all rows."""
+    context, length = s.train.get("context_parallel_size", 1), s.experiment.training.seq_length
+    if context == 1:
+        return
+    if length % (2 * context) or s.train.get("variable_seq_lengths"):
+        varied = " of variable length" if s.train.get("variable_seq_lengths") else ""
+        yield Finding(
+            "context-parallel",
+            (s.key("train.context_parallel_size"), s.stage_key("train", "seq_length")),
+            f"CP{context} for sequences of {length} tokens{varied}",
+            f"a fixed length that 2*CP = {2 * context} divides",
+            "change the length or CP, and leave variable_seq_lengths out",
+        )
+
+
+def nodes(s: Subject) -> Iterator[Finding]:
+    """Ranks find each other: a node's number, an address others reach, a port that users may open."""
+    machine = s.experiment.hardware
+    at = f"hardware.{machine.name}"
+    if machine.node_rank >= machine.nodes:
+        yield Finding(
+            "node-rank",
+            (f"{at}.node_rank", f"{at}.nodes"),
+            f"number {machine.node_rank} of {machine.nodes}",
+            f"0 to {machine.nodes - 1}",
+            "count nodes from 0",
+        )
+    if machine.nodes > 1 and machine.master_addr in ("localhost", "127.0.0.1", "::1"):
+        yield Finding(
+            "master-address",
+            (f"{at}.master_addr", f"{at}.nodes"),
+            f"{machine.master_addr} for {machine.nodes} nodes",
+            "an address that all nodes reach",
+            "set it to the first node's address, or start under Slurm, which tells it",
+        )
+    if not 1024 <= machine.master_port <= 65535:
+        yield Finding(
+            "master-port",
+            (f"{at}.master_port",),
+            str(machine.master_port),
+            "1024 to 65535 (msrun takes no other)",
+            "choose a free port there, e.g. 6000",
+        )
+
+
+def tensor_across_nodes(s: Subject) -> Iterator[Finding]:
+    """Tensor ranks talk twice a layer, which only the links inside a node bear."""
+    for name, stage in s.stages():
+        if stage.layout.tensor_parallel_size > stage.npus_per_node and s.experiment.hardware.nodes > 1:
+            yield Finding(
+                "tensor-across-nodes",
+                (s.stage_key(name, "layout"), s.devices_key(name)),
+                f"TP{stage.layout.tensor_parallel_size} over nodes of {stage.npus_per_node}",
+                f"TP of at most {stage.npus_per_node}",
+                "use pipeline stages between nodes",
+                "warning",
+            )
+
+
+CHECKS = (
+    devices,
+    layout_change,
+    tensor_split,
+    layer_split,
+    virtual_pipeline,
+    sequence_parallel,
+    context_parallel,
+    nodes,
+    tensor_across_nodes,
+)

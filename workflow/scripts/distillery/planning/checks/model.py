@@ -1,0 +1,175 @@
+"""The model's own facts against what the configuration says of it: rope, context, types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from distillery.planning.finding import Finding
+from distillery.planning.subject import Subject
+
+
+def known(s: Subject) -> Iterator[Finding]:
+    """Most checks need the model's config.json, which is recorded for well-known models only."""
+    if s.known is None:
+        yield Finding(
+            "unknown-model",
+            (f"models.{s.experiment.model}",),
+            "a model whose config.json is not recorded",
+            "one of planning/architectures.json",
+            "checks of its sizes wait until it is fetched; add it there to have them now",
+            "warning",
+        )
+
+
+def rope_base(s: Subject) -> Iterator[Finding]:
+    """Weights work with the rotary base that they were trained with: converters never compare it."""
+    if s.architecture is None:
+        return
+    for name, stage in s.stages():
+        base = stage.rope.rotary_base
+        if base is not None and base != s.architecture.rope_theta and not stage.rope.override:
+            yield Finding(
+                "rope-base",
+                (f"{s.stage_key(name, 'rope')}.rotary_base", f"models.{s.experiment.model}"),
+                f"{base:g}",
+                f"{s.architecture.rope_theta:g}, as config.json of {s.known.name} says",
+                "leave it out, or say override: true if training is to learn another base",
+            )
+
+
+def rope_agreement(s: Subject) -> Iterator[Finding]:
+    """Tuned weights answer with the rotary settings that they were trained with."""
+    e = s.experiment
+    train, answer = e.training.rope, e.answering.rope
+    if (train.rotary_base, train.max_position_embeddings) != (
+        answer.rotary_base,
+        answer.max_position_embeddings,
+    ):
+        yield Finding(
+            "rope-agreement",
+            (s.stage_key("train", "rope"), s.stage_key("generate", "rope")),
+            f"base {train.rotary_base} and context {train.max_position_embeddings} in training,"
+            f" {answer.rotary_base} and {answer.max_position_embeddings} in answers",
+            "the same (None is config.json's)",
+            "write rope once, under the experiment",
+        )
+
+
+def context(s: Subject) -> Iterator[Finding]:
+    """No sequence is longer than the positions that the model knows, or is declared to learn."""
+    if s.architecture is None:
+        return
+    for name, stage in s.stages():
+        declared = stage.rope.max_position_embeddings if stage.rope.override else None
+        limit = declared or s.architecture.max_positions
+        if stage.seq_length > limit:
+            yield Finding(
+                "context",
+                (s.stage_key(name, "seq_length"), f"models.{s.experiment.model}"),
+                f"{stage.seq_length} tokens",
+                f"at most {limit}, {'as rope declares' if declared else f'the context of {s.known.name}'}",
+                f"set seq_length to {limit}, or declare rope: {{rotary_base: ..., max_position_embeddings:"
+                f" {stage.seq_length}, override: true}}",
+            )
+
+
+def base_context(s: Subject) -> Iterator[Finding]:
+    """The original weights answer within their original context, even where training extends it."""
+    if s.architecture is None:
+        return
+    length = s.experiment.base_generation.seq_length
+    extended = (
+        s.experiment.answering.rope.override
+        and s.experiment.answering.seq_length > s.architecture.max_positions
+    )
+    if extended and length > s.architecture.max_positions:
+        yield Finding(
+            "base-context",
+            (s.key("generate.base.seq_length"), f"models.{s.experiment.model}"),
+            f"{length} tokens for the original weights",
+            f"at most {s.architecture.max_positions}, the context of {s.known.name}",
+            f"set generate.base: {{seq_length: {s.architecture.max_positions}, max_new_tokens: ...}}",
+        )
+
+
+def dtype(s: Subject) -> Iterator[Finding]:
+    """Weights keep the type they were published in; the CPU back end multiplies fp32 only."""
+    e = s.experiment
+    wanted = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}
+    published = wanted.get(str(s.known.config.get("torch_dtype")) if s.known else "")
+    if e.hardware.device == "CPU" and e.training.engine == "mindspore":
+        if e.layout.params_dtype != "fp32":
+            yield Finding(
+                "dtype-cpu",
+                (s.key("params_dtype"), f"hardware.{e.hardware.name}.device"),
+                f"{e.layout.params_dtype} on a CPU",
+                "fp32",
+                "set params_dtype to fp32, or choose hardware with an NPU",
+            )
+    elif published and e.layout.params_dtype != published:
+        yield Finding(
+            "dtype",
+            (s.key("params_dtype"), f"models.{e.model}"),
+            e.layout.params_dtype,
+            f"{published}, as config.json of {s.known.name} says",
+            f"set params_dtype to {published}",
+            "warning",
+        )
+
+
+def device(s: Subject) -> Iterator[Finding]:
+    """MindSpeed-LLM runs on NPUs."""
+    machine = s.experiment.hardware
+    for name, stage in s.stages():
+        if stage.engine == "mindspeed-llm" and machine.device == "CPU":
+            yield Finding(
+                "engine-device",
+                (s.stage_key(name, "engine"), f"hardware.{machine.name}.device"),
+                "mindspeed-llm on a CPU",
+                "device: Ascend",
+                "choose hardware with NPUs, or engine: mindspore",
+            )
+
+
+def builtin_options(s: Subject) -> Iterator[Finding]:
+    """The built-in engine has no part in these Megatron options."""
+    if s.experiment.training.engine != "mindspore":
+        return
+    absent = ("sequence_parallel", "context_parallel_size", "num_layers_per_virtual_pipeline_stage")
+    found = [key for key in absent if s.train.get(key, 1) not in (1, False) or s.train.get(key) is True]
+    if found:
+        yield Finding(
+            "engine-option",
+            (*(s.key(f"train.{key}") for key in found), s.stage_key("train", "engine")),
+            ", ".join(found),
+            "options that the built-in engine has",
+            "leave them out, or choose engine: mindspeed-llm",
+        )
+
+
+def vocabulary(s: Subject) -> Iterator[Finding]:
+    """Every token id has a row in the embedding."""
+    if s.known is None:
+        return
+    highest = max(s.tokenizer.tokens.values(), default=0)
+    if not highest < s.tokenizer.length <= s.architecture.vocab_size:
+        yield Finding(
+            "vocabulary",
+            (f"models.{s.experiment.model}",),
+            f"vocab_size {s.architecture.vocab_size}, {s.tokenizer.length} tokens, highest special id {highest}",
+            "vocab_size >= tokens > highest id",
+            "correct config.json's vocab_size",
+        )
+
+
+CHECKS = (
+    known,
+    rope_base,
+    rope_agreement,
+    context,
+    base_context,
+    dtype,
+    device,
+    builtin_options,
+    vocabulary,
+)

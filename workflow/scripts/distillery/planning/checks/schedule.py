@@ -1,0 +1,144 @@
+"""Batches, steps and checkpoints: what the training keys mean together, and with the number of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from distillery.planning import recipes
+from distillery.planning.finding import Finding
+from distillery.planning.subject import Subject
+
+MANY_EPOCHS, FEW_EPOCHS = 5, 0.2
+FAR = 4  # times above or below the published learning rate
+
+
+def batch_split(s: Subject) -> Iterator[Finding]:
+    """A step is a whole number of micro-batches on each replica."""
+    whole, micro, replicas = s.train["global_batch_size"], s.train["micro_batch_size"], s.data_parallel
+    if whole % (micro * replicas):
+        yield Finding(
+            "batch-split",
+            (s.key("train.global_batch_size"), s.key("train.micro_batch_size"), s.devices_key("train")),
+            f"{whole} sequences in micro-batches of {micro} on {replicas} replicas",
+            f"a multiple of {micro * replicas}",
+            f"set global_batch_size to {max(1, round(whole / (micro * replicas))) * micro * replicas}",
+        )
+
+
+def pipeline_bubble(s: Subject) -> Iterator[Finding]:
+    """With m micro-batches a pipeline of p stages idles (p-1)/(m+p-1) of the time."""
+    stages, count = s.experiment.training.layout.pipeline_parallel_size, s.microbatches
+    if count < stages:
+        idle = (stages - 1) / (count + stages - 1)
+        yield Finding(
+            "pipeline-bubble",
+            (s.key("train.global_batch_size"), s.stage_key("train", "layout")),
+            f"{count} micro-batches for {stages} stages, which idle {idle:.0%} of the time",
+            f"at least {stages}",
+            "make the batch larger, the micro-batch smaller, or use fewer stages",
+            "warning",
+        )
+
+
+def epochs(s: Subject) -> Iterator[Finding]:
+    """How often training sees each row."""
+    count = s.epochs
+    if count is None or FEW_EPOCHS <= count <= MANY_EPOCHS:
+        return
+    steps = max(1, round(s.rows / s.train["global_batch_size"]))
+    yield Finding(
+        "epochs",
+        (s.key("train.train_iters"), s.key("train.global_batch_size"), f"datasets.{s.dataset.name}"),
+        f"{s.train['train_iters']} * {s.train['global_batch_size']} sequences = {count:.3g} epochs of {s.rows} rows",
+        f"{FEW_EPOCHS} to {MANY_EPOCHS} epochs",
+        f"{steps} steps are one epoch",
+        "warning",
+    )
+
+
+def few_rows(s: Subject) -> Iterator[Finding]:
+    """The last, incomplete batch is dropped: fewer rows than one batch are none."""
+    if s.rows is not None and s.rows < s.train["global_batch_size"]:
+        yield Finding(
+            "few-rows",
+            (f"datasets.{s.dataset.name}", s.key("train.global_batch_size")),
+            f"{s.rows} rows",
+            f"at least one batch of {s.train['global_batch_size']}",
+            "take more rows or a smaller batch",
+        )
+
+
+def warmup(s: Subject) -> Iterator[Finding]:
+    """A warm-up shorter than a step is none."""
+    steps = s.train["train_iters"] * s.train["lr_warmup_fraction"]
+    if 0 < steps < 1:
+        yield Finding(
+            "warmup",
+            (s.key("train.lr_warmup_fraction"), s.key("train.train_iters")),
+            f"{steps:.2g} steps",
+            "0, or at least one step",
+            f"set lr_warmup_fraction to 0 or to at least {1 / s.train['train_iters']:.2g}",
+            "warning",
+        )
+
+
+def min_lr(s: Subject) -> Iterator[Finding]:
+    """The rate falls to its minimum, not rises."""
+    if s.train["min_lr"] > s.train["lr"]:
+        yield Finding(
+            "min-lr",
+            (s.key("train.min_lr"), s.key("train.lr")),
+            f"{s.train['min_lr']:g} above {s.train['lr']:g}",
+            "at most lr",
+            "lower min_lr",
+        )
+
+
+def learning_rate(s: Subject) -> Iterator[Finding]:
+    """Far from the rate that is published to work for this dataset, either way."""
+    recipe = recipes.of(s.dataset)
+    if recipe is None:
+        return
+    factor = s.train["lr"] / recipe.lr
+    if not 1 / FAR <= factor <= FAR:
+        times = f"{1 / factor:.3g} times below" if factor < 1 else f"{factor:.3g} times above"
+        yield Finding(
+            "learning-rate",
+            (s.key("train.lr"), f"datasets.{s.dataset.name}"),
+            f"{s.train['lr']:g}, {times} the published recipe",
+            f"about {recipe.lr:g} ({recipe.name})",
+            f"set lr to {recipe.lr:g}, or accept this",
+            "warning",
+        )
+
+
+def checkpoints(s: Subject) -> Iterator[Finding]:
+    """A run that stops in the middle goes on from the last checkpoint, if there is one."""
+    every, last = s.train["save_interval"], s.train["train_iters"]
+    if every >= last:
+        yield Finding(
+            "one-checkpoint",
+            (s.key("train.save_interval"), s.key("train.train_iters")),
+            f"a checkpoint every {every} of {last} steps: only the last",
+            "at least one before the end",
+            f"set save_interval to {max(1, last // 4)}",
+            "warning",
+        )
+
+
+def resume(s: Subject) -> Iterator[Finding]:
+    """Going on needs the optimizer's state saved and loaded, and the step count."""
+    flags = ("finetune", "no_load_optim", "no_save_optim")
+    against = [key for key in flags if s.train.get(key)]
+    if against:
+        yield Finding(
+            "not-resumable",
+            tuple(s.key(f"train.{key}") for key in against),
+            f"{', '.join(against)}: an interrupted run starts again from step 0",
+            "a run that resumes",
+            "leave them out: the first start has no optimizer state anyway",
+            "warning",
+        )
+
+
+CHECKS = (batch_split, pipeline_bubble, epochs, few_rows, warmup, min_lr, learning_rate, checkpoints, resume)

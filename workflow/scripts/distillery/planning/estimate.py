@@ -1,0 +1,196 @@
+"""What an experiment takes: tokens, operations, memory, disk and time, before anything runs.
+
+Everything is derived from the configuration and the recorded config.json. What only the data can tell is
+estimated from `tokens_per_row` where a dataset states it, else bounded from above by the sequence length.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from distillery.experiment import Layout, Stage
+from distillery.planning import chips, memory, throughput
+from distillery.planning.memory import GIB, Memory, Run
+from distillery.planning.subject import Subject
+
+# bytes of a row of OpenR1-Math-220k on disk: ten shards of 213 to 217 MB hold 93,733 rows
+PARQUET_BYTES_PER_TOKEN = 4.3
+TOKENIZED_BYTES_PER_TOKEN = 3 * 4  # ids, mask and labels, int32 each
+OPTIMIZER_BYTES_PER_PARAMETER = 12  # fp32 master weights and two moments
+TOKENIZED_PER_CPU_SECOND = 3.8e6  # measured: the fast encoder with reading and writing
+BYTES_PER_SECOND = 0.5e9  # disk to disk, of conversions
+
+
+@dataclass(frozen=True)
+class Job:
+    """One step of an experiment: devices, bytes and seconds; None where nothing can be said yet."""
+
+    step: str
+    engine: str
+    devices: int
+    device_memory: Memory | None = None
+    host_bytes: float | None = None
+    disk_bytes: float | None = None
+    tokens: float | None = None
+    flops: float | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """All steps of an experiment, and how they were reckoned."""
+
+    experiment: str
+    jobs: tuple[Job, ...]
+    disk_peak: float | None
+    assumptions: dict[str, object] = field(default_factory=dict)
+
+
+def of(s: Subject) -> Estimate:
+    """The estimate of one experiment."""
+    e = s.experiment
+    weights = _weights(s)
+    tokens = dataset_tokens(s)
+    data = s.dataset.source.settings
+    fetched = (data.get("rows") or 0) * (data.get("tokens_per_row") or 0) * PARQUET_BYTES_PER_TOKEN
+    converted = None if weights is None else weights / BYTES_PER_SECOND * 2
+    jobs = (
+        Job("fetch", "-", 0, disk_bytes=None if weights is None else weights + fetched),
+        Job(
+            "tokenize",
+            "mindspore",
+            0,
+            host_bytes=0.4 * GIB,
+            disk_bytes=None if tokens is None else tokens * TOKENIZED_BYTES_PER_TOKEN,
+            tokens=tokens,
+            seconds=None if tokens is None else tokens / TOKENIZED_PER_CPU_SECOND,
+        ),
+        Job("convert", "mindspore", 0, host_bytes=_converter(s), disk_bytes=weights, seconds=converted),
+        _training(s),
+        Job("export", "mindspore", 0, host_bytes=_converter(s), disk_bytes=weights, seconds=converted),
+        _answering(s),
+    )
+    sizes = [job.disk_bytes for job in jobs]
+    known = [size for size in sizes if size is not None]
+    reckoned = {
+        "peak_tflops": chips.peak_tflops(e.hardware),
+        "utilisation": utilisation(e.training),
+        "rows": s.rows,
+        "epochs": s.epochs,
+        "tokens_per_row": data.get("tokens_per_row", f"at most {e.training.seq_length}"),
+    }
+    return Estimate(e.name, jobs, sum(known) if known else None, reckoned)
+
+
+def utilisation(stage: Stage) -> float:
+    """Share of the peak at which a stage trains."""
+    return throughput.utilisation("tuning") if stage.engine == "mindspeed-llm" else BUILT_IN_UTILISATION
+
+
+# the built-in engine on a CPU, of fp32 matmul's peak; see tests/test_planning_estimate.py
+BUILT_IN_UTILISATION = 0.25
+
+
+def dataset_tokens(s: Subject) -> float | None:
+    """Tokens of the rows that are tokenized: stated, or at most the length at which rows are left out."""
+    if s.rows is None:
+        return None
+    mean = s.dataset.source.settings.get("tokens_per_row")
+    limit = s.experiment.tokenization.seq_length
+    if mean is None and limit is None:
+        return None
+    return s.rows * min(filter(None, (mean, limit)))
+
+
+def training_run(s: Subject, stage: Stage | None = None, recompute: bool | None = None) -> Run:
+    """What training memory depends on, of this experiment or of another layout for it."""
+    stage = stage or s.experiment.training
+    train = s.train
+    replicas = max(1, s.world(stage) // s.model_parallel(stage))
+    reference = stage.engine == "mindspeed-llm"
+    distributed = train.get("use_distributed_optimizer", reference)
+    low = stage.layout.params_dtype != "fp32"
+    return Run(
+        seq_length=stage.seq_length,
+        micro_batch_size=train["micro_batch_size"],
+        microbatches=max(1, train["global_batch_size"] // (train["micro_batch_size"] * replicas)),
+        data_parallel=replicas,
+        context_parallel=train.get("context_parallel_size", 1),
+        sequence_parallel=train.get("sequence_parallel", False),
+        recompute=train.get("recompute_granularity") == "full" if recompute is None else recompute,
+        distributed_optimizer=distributed,
+        master_weights=low and not train.get("reuse_fp32_param", distributed),
+    )
+
+
+def training_memory(s: Subject, layout: Layout | None = None) -> Memory | None:
+    if s.architecture is None:
+        return None
+    return memory.fullest(s.architecture, layout or s.experiment.training.layout, training_run(s))
+
+
+def _weights(s: Subject) -> float | None:
+    width = memory.WIDTH[s.experiment.layout.params_dtype]
+    return s.architecture.num_parameters * width if s.architecture else None
+
+
+def _converter(s: Subject) -> float | None:
+    """The streaming converter holds a few copies of the largest tensor, in fp32."""
+    if s.architecture is None:
+        return None
+    model = s.architecture
+    largest = max(model.vocab_size, 2 * model.ffn_size, model.qkv_size) * model.hidden_size
+    return 0.3 * GIB + 3 * 4 * largest
+
+
+def _training(s: Subject) -> Job:
+    stage, train = s.experiment.training, s.train
+    devices, model = s.world(stage), s.architecture
+    if model is None:
+        return Job("train", stage.engine, devices)
+    mean = s.dataset.source.settings.get("tokens_per_row")
+    varies = train.get("variable_seq_lengths", stage.engine == "mindspeed-llm") and mean
+    length = min(mean, stage.seq_length) if varies else stage.seq_length
+    tokens = train["train_iters"] * train["global_batch_size"] * length
+    recompute = train.get("recompute_granularity") == "full"
+    flops = tokens * throughput.flops_per_token(model, length, recompute)
+    peak = chips.peak_tflops(s.experiment.hardware)
+    kept = 1 + (train["train_iters"] - 1) // train["save_interval"]
+    state = 0 if train.get("no_save_optim") else model.num_parameters * OPTIMIZER_BYTES_PER_PARAMETER
+    width = memory.WIDTH[stage.layout.params_dtype]
+    return Job(
+        "train",
+        stage.engine,
+        devices,
+        device_memory=training_memory(s),
+        # two generations of a resumable checkpoint are kept while the newer is written
+        disk_bytes=(model.num_parameters * width + state) * min(kept, 2),
+        tokens=tokens,
+        flops=flops,
+        seconds=flops / (devices * peak * 1e12 * utilisation(stage)) if peak else None,
+    )
+
+
+def _answering(s: Subject) -> Job:
+    """Decoding is bound by memory: each step reads all weights once for the whole batch. Upper bounds."""
+    stage, settings = s.experiment.answering, s.generate
+    rows = s.problems.settings.get("rows")
+    model = s.architecture
+    if rows is None or model is None:
+        return Job("answer", stage.engine, s.world(stage))
+    new = rows * settings["num_samples"] * settings["max_new_tokens"]
+    bandwidth = chips.bandwidth_tbs(s.experiment.hardware)
+    weights = _weights(s)
+    steps = new / settings["micro_batch_size"]
+    seconds = None
+    if bandwidth and stage.engine == "mindspeed-llm":
+        seconds = steps * weights / stage.layout.tensor_parallel_size / (bandwidth * 1e12)
+    return Job(
+        "answer",
+        stage.engine,
+        s.world(stage),
+        tokens=new,
+        flops=new * 2 * model.num_parameters,
+        disk_bytes=new * 6,
+        seconds=seconds,
+    )

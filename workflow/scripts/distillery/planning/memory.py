@@ -1,0 +1,110 @@
+"""Memory of the fullest device in training, by formula.
+
+Megatron-core with bf16 weights, fp32 gradients and Adam holds for a device's share P of the parameters
+
+    2P weights + 4P gradients + 8P/DP Adam moments (12P/DP where fp32 master weights are kept too)
+
+with the distributed optimizer (without it, DP is 1). Flash attention keeps for the backward pass, per token
+and layer, 8h bytes that every tensor rank has (inputs and outputs of both norms, in bf16), and, cut over
+the tensor ranks, q, k, v and the attention's output (2 bytes each) and 6f of the MLP. A stage of a 1F1B
+pipeline holds as many micro-batches as stages follow it, itself included. Full recomputation keeps the
+layers' inputs (2h) and one layer's activations. The last stage's logits take 10 bytes a token and vocabulary
+entry: bf16, their fp32 copy, and its gradient (8 in fp32, which needs no copy).
+"""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass
+
+from distillery.engine.architecture import Architecture
+from distillery.experiment import Layout
+
+GIB = 2**30
+WIDTH = {"fp32": 4, "bf16": 2, "fp16": 2}
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes on one device."""
+
+    parameters: float
+    gradients: float
+    optimizer: float
+    activations: float
+    logits: float
+
+    @property
+    def total(self) -> float:
+        return sum(astuple(self))
+
+    @property
+    def gib(self) -> float:
+        return self.total / GIB
+
+
+@dataclass(frozen=True)
+class Run:
+    """What training memory depends on beside model and layout."""
+
+    seq_length: int
+    micro_batch_size: int = 1
+    microbatches: int = 1
+    data_parallel: int = 1
+    context_parallel: int = 1
+    sequence_parallel: bool = False
+    recompute: bool = False
+    distributed_optimizer: bool = True
+    master_weights: bool = False
+    stored_scores: bool = False  # attention without a fused kernel keeps its S x S scores
+
+
+def fullest(model: Architecture, layout: Layout, run: Run) -> Memory:
+    """The stage that needs most."""
+    counts = layers(model, layout)
+    return max(
+        (stage(model, layout, run, counts, rank) for rank in range(len(counts))), key=lambda m: m.total
+    )
+
+
+def layers(model: Architecture, layout: Layout) -> tuple[int, ...]:
+    """Layers of each pipeline stage; an uneven rest goes to the first ones."""
+    stages = layout.pipeline_parallel_size
+    if layout.num_layer_list and len(layout.num_layer_list) == stages:
+        return layout.num_layer_list
+    each, rest = divmod(model.num_layers, stages)
+    return tuple(each + (rank < rest) for rank in range(stages))
+
+
+def stage(model: Architecture, layout: Layout, run: Run, counts: tuple[int, ...], rank: int) -> Memory:
+    """Memory of each device of pipeline stage `rank`, which holds `counts[rank]` layers."""
+    tensor, width = layout.tensor_parallel_size, WIDTH[layout.params_dtype]
+    first, last = rank == 0, rank == len(counts) - 1
+    h, f = model.hidden_size, model.ffn_size
+    embedding = model.vocab_size * h
+    held = model.with_layers(counts[rank]).num_parameters - embedding * (1 if model.tied else 2)
+    tables = int(first) + int(last) if not (model.tied and first and last) else 1
+    mine = (held + embedding * tables) / tensor
+
+    tokens = run.seq_length * run.micro_batch_size / run.context_parallel
+    flying = min(len(counts) - rank, run.microbatches)
+    everywhere = 8 * h / (tensor if run.sequence_parallel else 1)
+    cut = 2 * (model.qkv_size + model.num_heads * model.head_dim) + 6 * f
+    layer = (everywhere + cut / tensor) * width / 2
+    if run.stored_scores:
+        layer += 2 * width * model.num_heads / tensor * run.seq_length
+    inputs = width * h / (tensor if run.sequence_parallel else 1)
+    kept = counts[rank] * flying * inputs + layer if run.recompute else counts[rank] * flying * layer
+
+    moments = 12 if run.master_weights and width == 2 else 8
+    return Memory(
+        parameters=width * mine,
+        gradients=4 * mine,
+        optimizer=moments * mine / (run.data_parallel if run.distributed_optimizer else 1),
+        activations=kept * tokens,
+        logits=(10 if width == 2 else 8) * tokens * model.vocab_size / tensor if last else 0.0,
+    )
+
+
+def kv_cache(model: Architecture, width: int = 2) -> int:
+    """Bytes of one token's keys and values in all layers."""
+    return 2 * model.num_layers * model.num_groups * model.head_dim * width

@@ -1,0 +1,143 @@
+"""An experiment with everything that checks and estimates ask about it, gathered once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from distillery.data import templates
+from distillery.data.templates import Mark, Template
+from distillery.engine.architecture import Architecture
+from distillery.experiment import Config, Dataset, Experiment, Source, Stage
+from distillery.planning import facts
+from distillery.planning.facts import Known, Tokenizer
+from distillery.problems import Problem
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One experiment. What is not known before fetching is None."""
+
+    experiment: Experiment
+    dataset: Dataset
+    model: Source
+    problems: Source
+    known: Known | None
+
+    @property
+    def architecture(self) -> Architecture | None:
+        return self.known.architecture if self.known else None
+
+    @property
+    def tokenizer(self) -> Tokenizer | None:
+        return self.known.tokenizer if self.known else None
+
+    @property
+    def train(self) -> Mapping[str, Any]:
+        return self.experiment.train
+
+    @property
+    def generate(self) -> Mapping[str, Any]:
+        return self.experiment.generation.settings
+
+    def stages(self) -> tuple[tuple[str, Stage], ...]:
+        return ("train", self.experiment.training), ("generate", self.experiment.answering)
+
+    def world(self, stage: Stage) -> int:
+        """Devices that take part in a stage."""
+        return stage.npus_per_node * self.experiment.hardware.nodes
+
+    def model_parallel(self, stage: Stage) -> int:
+        """Devices that hold one copy of the model."""
+        layout = stage.layout
+        context = self.train.get("context_parallel_size", 1) if stage is self.experiment.training else 1
+        return layout.tensor_parallel_size * layout.pipeline_parallel_size * context
+
+    @property
+    def data_parallel(self) -> int:
+        """Copies of the model that train together, at least one."""
+        stage = self.experiment.training
+        return max(1, self.world(stage) // self.model_parallel(stage))
+
+    @property
+    def microbatches(self) -> int:
+        """Micro-batches of one replica in one step, at least one."""
+        return max(
+            1, self.train["global_batch_size"] // (self.train["micro_batch_size"] * self.data_parallel)
+        )
+
+    @property
+    def shards(self) -> int:
+        """Shards that are tokenized."""
+        count = len(self.dataset.shards)
+        return min(count, self.experiment.tokenization.shards or count)
+
+    @property
+    def rows(self) -> int | None:
+        """Rows that are tokenized, None where only the files know."""
+        settings = self.dataset.source.settings
+        if "rows_per_shard" in settings:
+            return self.shards * settings["rows_per_shard"]
+        if "rows" in settings:
+            return settings["rows"] * self.shards // len(self.dataset.shards)
+        return None
+
+    @property
+    def epochs(self) -> float | None:
+        """How often training sees each row. A packed sequence holds several rows: then only data can tell."""
+        if not self.rows or self.experiment.tokenization.pack:
+            return None
+        return self.train["train_iters"] * self.train["global_batch_size"] / self.rows
+
+    def key(self, path: str) -> str:
+        """The path of an experiment's key in the whole configuration."""
+        return f"experiments.{self.experiment.name}.{path}"
+
+    def stage_key(self, stage: str, key: str) -> str:
+        """The key that a stage's value comes from: its own where it has one, else the experiment's."""
+        own = key in self.experiment.settings.get(stage, {})
+        return self.key(f"{stage}.{key}" if own else key)
+
+    def devices_key(self, stage: str) -> str:
+        if "npus_per_node" in self.experiment.settings.get(stage, {}):
+            return self.key(f"{stage}.npus_per_node")
+        return f"hardware.{self.experiment.hardware.name}.npus_per_node"
+
+
+def gather(config: Config, name: str) -> Subject:
+    """The subject of one experiment.
+
+    Raises:
+        Problem: a model whose sizes do not fit together.
+    """
+    experiment = config.experiments[name]
+    model = config.models[experiment.model]
+    return Subject(
+        experiment,
+        config.datasets[experiment.dataset],
+        model,
+        config.problem_sets[experiment.problems],
+        facts.of(model),
+    )
+
+
+def template(prompt_type: str) -> Template | None:
+    """A prompt type, or None for an unknown one (which has a check of its own)."""
+    try:
+        return templates.load(prompt_type)
+    except Problem:
+        return None
+
+
+def trained_end(style: Template, tokenizer: Tokenizer) -> str | None:
+    """The token that ends every answer in training: the template's first stop word, or the tokenizer's eos."""
+    ends = style.efficient_eos or Mark(special="eos") in style.assistant
+    if not ends:
+        return None
+    return style.stop_words[0] if style.replace_eos and style.stop_words else tokenizer.eos
+
+
+def stop_tokens(style: Template, tokenizer: Tokenizer) -> list[str]:
+    """Tokens that generation stops at under a template, the model's own eos among them."""
+    return list(dict.fromkeys(filter(None, [*style.stop_words, tokenizer.eos])))
