@@ -56,6 +56,7 @@ class Follower:
         self.shown = max(logs)
         self._show, self._record = show, record
         self._settled, self._looks = False, 0
+        self.reached: tuple[int, int] | None = None  # the last training line's iteration and its goal
 
     def look(self, final: bool = False) -> bool:
         """Read on in every log; True if any rank wrote something."""
@@ -71,6 +72,8 @@ class Follower:
                     self.shown, self._settled = rank, True
                 record = loglines.metrics(line)
                 if record is not None:
+                    if "train_iters" in record:
+                        self.reached = (record["iteration"], record.pop("train_iters"))
                     self._record(record)
             if rank == self.shown:
                 for line in lines:

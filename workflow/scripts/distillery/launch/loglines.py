@@ -1,7 +1,7 @@
 """What a worker's log says: Megatron's training lines as metrics, and the first real error.
 
     metrics(" [2025-09-01 12:00:00] iteration        1/    2000 | consumed samples:           64 | ... ")
-    # {"iteration": 1, "consumed_samples": 64, "seconds": 12.3, "lr": 6.25e-08, "loss": 1.23, ...}
+    # {"iteration": 1, "train_iters": 2000, "consumed_samples": 64, "seconds": 12.3, "lr": 6.25e-08, "loss": 1.23, ...}
 
 The keys are those of the built-in engine's metrics.jsonl. The line's format is Megatron-LM core_r0.12's
 `training_log`, which MindSpeed-LLM 2.2.0 prints unchanged; its memory line is the one that the
@@ -42,7 +42,7 @@ def metrics(line: str) -> dict[str, Any] | None:
     match = ITERATION.search(line)
     if match is None:
         return None
-    record: dict[str, Any] = {"iteration": int(match[1])}
+    record: dict[str, Any] = {"iteration": int(match[1]), "train_iters": int(match[2])}
     for field in match[3].split("|"):
         name, _, value = field.partition(":")
         if name.strip() in FIELDS and value.strip():

@@ -1,0 +1,151 @@
+"""Devices and ports for jobs that share a machine: each is held by a lock that dies with its holder.
+
+    with devices.hold(2, candidates=[0, 1, 2, 3], folder) as chosen:      # waits until two are free
+        environment["ASCEND_RT_VISIBLE_DEVICES"] = ",".join(map(str, chosen.devices))
+
+Snakemake counts NPUs but does not say which. The locks are flock(2) on files of one folder per machine, so
+that they serve all users; a killed holder frees them. They are inherited by the job's processes
+(`chosen.descriptors`), so that a device stays taken while an orphaned worker still uses it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import socket
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from distillery.problems import Problem, UsageProblem
+
+POLL_SECONDS = 0.5
+PORTS_TRIED = 200
+
+
+@dataclass(frozen=True)
+class Held:
+    numbers: tuple[int, ...]
+    descriptors: tuple[int, ...]
+
+
+def lock_folder() -> Path:
+    """The machine's folder for locks, writable by every user of it."""
+    folder = Path(tempfile.gettempdir()) / "distillery-locks"
+    if not folder.exists():
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o1777)
+    return folder
+
+
+def visible(environment: Mapping[str, str], count: int, granted: Sequence[int] | None = None) -> list[int]:
+    """Device numbers that this job may choose from.
+
+    ASCEND_RT_VISIBLE_DEVICES decides, then what a scheduler granted, then the machine's device files, and
+    on a machine without any (a rehearsal on a CPU) the numbers from 0 on.
+    """
+    named = environment.get("ASCEND_RT_VISIBLE_DEVICES")
+    if named:
+        return [int(number) for number in named.split(",")]
+    if granted:
+        return list(granted)
+    files = (re.fullmatch(r"davinci(\d+)", entry) for entry in os.listdir("/dev"))
+    return sorted(int(match[1]) for match in files if match) or list(range(count))
+
+
+def enough(wanted: int, candidates: Sequence[int], granted: int | None) -> None:
+    """Raise unless `wanted` devices can be had; `granted` is what Snakemake's resources left of the request.
+
+    Raises:
+        UsageProblem: naming both numbers. Snakemake itself cuts a request down to `--resources` silently.
+    """
+    if granted is not None and granted < wanted:
+        raise UsageProblem(
+            "the job needs more devices than Snakemake may give it",
+            found=f"--resources npu={granted}",
+            wanted=f"npu={wanted}",
+            fix="raise --resources npu=, or lower npus_per_node or the layout in the configuration",
+        )
+    if len(candidates) < wanted:
+        raise UsageProblem(
+            "the job needs more devices than this machine shows",
+            found=f"{len(candidates)} ({', '.join(map(str, candidates)) or 'none'})",
+            wanted=wanted,
+            fix="check ASCEND_RT_VISIBLE_DEVICES and `npu-smi info`, or lower npus_per_node",
+        )
+
+
+@contextmanager
+def hold(wanted: int, candidates: Sequence[int], folder: Path, name: str = "npu") -> Iterator[Held]:
+    """Lock `wanted` of the candidate numbers, all or none at a time, waiting until they are free."""
+    while True:
+        held: dict[int, int] = {}
+        for number in candidates:
+            if len(held) < wanted:
+                descriptor = _try_lock(folder / f"{name}{number}.lock")
+                if descriptor is not None:
+                    held[number] = descriptor
+        if len(held) == wanted:
+            break
+        # two jobs that each hold half of the machine would wait for ever: give back, then try again
+        for descriptor in held.values():
+            os.close(descriptor)
+        time.sleep(POLL_SECONDS * (1 + os.getpid() % 7 / 10))
+    try:
+        yield Held(tuple(held), tuple(held.values()))
+    finally:
+        for descriptor in held.values():
+            os.close(descriptor)
+
+
+@contextmanager
+def port(first: int, folder: Path) -> Iterator[Held]:
+    """A free TCP port from `first` on that no other launch of this machine has chosen.
+
+    Raises:
+        Problem: all of the next 200 are taken.
+    """
+    for number in range(first, min(first + PORTS_TRIED, 65536)):
+        descriptor = _try_lock(folder / f"port{number}.lock")
+        if descriptor is None:
+            continue
+        try:
+            if _bindable(number):
+                yield Held((number,), (descriptor,))
+                return
+        finally:
+            os.close(descriptor)
+    raise Problem(
+        "no free port for msrun's scheduler",
+        found=f"{first} to {first + PORTS_TRIED - 1} are all taken",
+        fix="set hardware.<name>.master_port to a free range",
+    )
+
+
+def _try_lock(path: Path) -> int | None:
+    """A descriptor that holds the lock, or None if another process has it."""
+    mask = os.umask(0)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    finally:
+        os.umask(mask)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _bindable(number: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("", number))
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,79 @@
+"""The environment that workers start in: set_env.sh scripts sourced, variables set, the right python first.
+
+changes = prepared(["/usr/local/Ascend/ascend-toolkit/set_env.sh"], {"HCCL_CONNECT_TIMEOUT": "1800"}, python)
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from distillery.problems import Problem
+
+# one queue per device, so that kernels start in the order in which overlapped communication expects them
+ASCEND = {"CUDA_DEVICE_MAX_CONNECTIONS": "1", "HCCL_CONNECT_TIMEOUT": "1800"}
+DETERMINISTIC = {"HCCL_DETERMINISTIC": "true"}
+
+
+def prepared(set_env: Sequence[str], variables: Mapping[str, str], python: str) -> dict[str, str]:
+    """This process's environment after sourcing `set_env`, with `variables`, and python's folder first on PATH.
+
+    msrun starts its workers with whatever `python` comes first on PATH.
+
+    Raises:
+        Problem: a script is missing or fails, or the interpreter has no `python` beside it.
+    """
+    environment = _sourced(set_env) if set_env else dict(os.environ)
+    environment.update(variables)
+    folder = Path(python).absolute().parent
+    if not (folder / "python").exists():
+        raise Problem(
+            "msrun would start another interpreter than the configured one",
+            where=folder,
+            found="no executable named python",
+            wanted=f"python beside {Path(python).name}",
+            fix=f"ln -s {Path(python).name} {folder}/python",
+        )
+    environment["PATH"] = os.pathsep.join([str(folder), environment.get("PATH", os.defpath)])
+    # logs are followed while they grow
+    environment.setdefault("PYTHONUNBUFFERED", "1")
+    return environment
+
+
+def _sourced(set_env: Sequence[str]) -> dict[str, str]:
+    for line in set_env:
+        script = shlex.split(line)[0]
+        if not Path(script).is_file():
+            raise Problem(
+                "a script to source is not there",
+                where=script,
+                fix="set hardware.<name>.set_env to the set_env.sh files of this machine's CANN",
+            )
+    # their messages belong on standard error; only `env -0` may write to the pipe
+    lines = [f"source {line} >&2" for line in set_env]
+    shell = ["bash", "-c", "\n".join(["set -e", *lines, "exec 3>&1 >&2; env -0 >&3"])]
+    done = subprocess.run(shell, stdout=subprocess.PIPE, check=False)
+    if done.returncode:
+        raise Problem(
+            "sourcing the environment failed",
+            where=" and ".join(set_env),
+            found=f"status {done.returncode}, its message above",
+            fix="run `source` on it in a shell of this machine",
+        )
+    pairs = (entry.split("=", 1) for entry in done.stdout.decode().split("\0") if "=" in entry)
+    return dict(pairs)
+
+
+def pasteable(
+    set_env: Sequence[str], variables: Mapping[str, str], python: str, words: Sequence[str], directory: Path
+) -> str:
+    """Shell lines that do by hand what a launch does."""
+    folder = Path(python).absolute().parent
+    lines = [f"cd {shlex.quote(str(directory))}"]
+    lines += [f"source {line}" for line in set_env]
+    lines += [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+    lines += [f'export PATH={shlex.quote(str(folder))}:"$PATH"']
+    return "\n".join([*lines, shlex.join(words)]) + "\n"

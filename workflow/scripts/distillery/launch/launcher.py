@@ -1,0 +1,208 @@
+"""From a launch request to a finished job: nodes, devices, port, environment, run, proof.
+
+launcher.run(launcher.Request(worker=("train.py",), log_dir=Path("logs/t"), workers=8, npus=8))
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from distillery.launch import devices, environment, msrun, running, sampling, slurm
+from distillery.problems import Interrupted, Problem, UsageProblem
+
+
+@dataclass(frozen=True)
+class Request:
+    """What launch.py's flags say; the same names."""
+
+    worker: tuple[str, ...]
+    log_dir: Path
+    workers: int = 1
+    nodes: int = 1
+    npus: int = 0
+    granted_npus: int | None = None
+    node_rank: int = 0
+    master_addr: str = "127.0.0.1"
+    master_port: int = 6000
+    cluster_time_out: int = 600
+    bind_core: bool = False
+    stall_timeout: float = 3600
+    grace: float = 60
+    stop_before: float = 120
+    set_env: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    python: str = sys.executable
+    directory: Path = Path()
+    metrics: Path | None = None
+    samples: Path | None = None
+    expect: tuple[Path, ...] = ()
+    print_only: bool = False
+
+
+def request(args: argparse.Namespace) -> Request:
+    """The flags of launch.py as a request."""
+    given = {one.name: getattr(args, one.name) for one in fields(Request)}
+    pairs = [text.partition("=") for text in args.env]
+    if wrong := [name for name, equals, _ in pairs if not equals]:
+        raise UsageProblem("not a variable", where="--env", found=wrong[0], wanted="NAME=VALUE")
+    return Request(
+        **{
+            **given,
+            "worker": tuple(args.worker),
+            "set_env": tuple(args.set_env),
+            "expect": tuple(args.expect),
+            "env": {name: value for name, _, value in pairs},
+            "python": args.python or sys.executable,
+        }
+    )
+
+
+def main(args: argparse.Namespace) -> None:
+    """launch.py: where Slurm gave several nodes, once more on each of them; else here."""
+    wanted = request(args)
+    if wanted.nodes > 1 and slurm.job_id(os.environ) and not slurm.in_step(os.environ):
+        _on_every_node(wanted.nodes)
+    else:
+        run(wanted)
+
+
+def _on_every_node(nodes: int) -> None:
+    # the log is ours: the copies write to srun's pipes, which end here
+    words = list(sys.orig_argv)
+    if "--log" in words[: words.index("--")]:
+        at = words.index("--log")
+        words = words[:at] + words[at + 2 :]
+    status = subprocess.run(slurm.srun_words(nodes, words), check=False).returncode
+    if status == Interrupted.exit_code:
+        raise Interrupted("stopped, and the workers saved their state", fix="run the same command again")
+    if status:
+        raise Problem(f"the job failed on a node (status {status})", where="the messages above")
+
+
+def run(wanted: Request, show: Any = print) -> None:
+    """Run the request on this node and return when the job has succeeded.
+
+    Raises:
+        Problem, Interrupted: with what happened; see `outcome.judge`.
+    """
+    wanted = _placed(wanted)
+    total = wanted.npus * wanted.nodes
+    granted = slurm.granted_devices(os.environ) if wanted.npus and slurm.job_id(os.environ) else None
+    candidates = devices.visible(os.environ, wanted.npus, granted)
+    devices.enough(wanted.npus, candidates, wanted.granted_npus and wanted.granted_npus // wanted.nodes)
+    variables = {str(name): str(value) for name, value in wanted.env.items()}
+    locks = devices.lock_folder()
+    with ExitStack() as stack:
+        descriptors: tuple[int, ...] = ()
+        if wanted.npus:
+            held = stack.enter_context(devices.hold(wanted.npus, candidates, locks))
+            descriptors += held.descriptors
+            variables["ASCEND_RT_VISIBLE_DEVICES"] = ",".join(map(str, held.numbers))
+            show(f"devices {variables['ASCEND_RT_VISIBLE_DEVICES']} of this node, {total} in all")
+        if wanted.nodes == 1 and wanted.workers > 1:
+            port = stack.enter_context(devices.port(wanted.master_port, locks))
+            descriptors += port.descriptors
+            wanted = replace(wanted, master_port=port.numbers[0])
+        _run(wanted, variables, descriptors, show)
+
+
+def _placed(wanted: Request) -> Request:
+    """With Slurm's node rank, master and a port of its own where this is a step of several nodes."""
+    if wanted.nodes > 1 and slurm.in_step(os.environ):
+        where = slurm.place(os.environ)
+        if where.nodes != wanted.nodes:
+            raise UsageProblem("Slurm gave another number of nodes", found=where.nodes, wanted=wanted.nodes)
+        # two jobs may share node 0: their ports must differ, and all nodes must agree
+        port = wanted.master_port + int(os.environ["SLURM_JOB_ID"]) % 10000
+        wanted = replace(wanted, node_rank=where.node_rank, master_addr=where.master_addr, master_port=port)
+    return wanted
+
+
+def _run(wanted: Request, variables: dict[str, str], descriptors: tuple[int, ...], show: Any) -> None:
+    log_dir = wanted.log_dir.absolute()
+    job = msrun.Job(
+        worker=wanted.worker,
+        log_dir=log_dir,
+        local_workers=wanted.workers,
+        nodes=wanted.nodes,
+        node_rank=wanted.node_rank,
+        master_addr=wanted.master_addr,
+        master_port=wanted.master_port,
+        cluster_time_out=wanted.cluster_time_out,
+        bind_core=wanted.bind_core,
+    )
+    prepared = environment.prepared(wanted.set_env, variables, wanted.python)
+    words = msrun.command(job, wanted.python, str(Path(wanted.python).parent / "msrun"))
+    directory = wanted.directory.absolute()
+    show(environment.pasteable(wanted.set_env, variables, wanted.python, words, directory))
+    if wanted.print_only:
+        return
+    if wanted.nodes > 1:
+        _check_shared(log_dir, job.node_rank)
+    left = slurm.seconds_left(os.environ) if slurm.job_id(os.environ) else None
+    stop_at = None if left is None else time.monotonic() + max(0.0, left - wanted.stop_before)
+    with ExitStack() as stack:
+        stream = None
+        if wanted.metrics:
+            wanted.metrics.parent.mkdir(parents=True, exist_ok=True)
+            stream = stack.enter_context(wanted.metrics.open("a", encoding="utf-8"))
+
+        def record(one: dict[str, Any]) -> None:
+            if stream is not None:
+                stream.write(json.dumps(one) + "\n")
+                stream.flush()
+
+        if wanted.samples:
+            stack.enter_context(sampling.Sampler(wanted.samples))
+        running.run(
+            job,
+            words,
+            prepared,
+            directory=directory,
+            show=show,
+            record=record,
+            stall_timeout=wanted.stall_timeout,
+            grace=wanted.grace,
+            descriptors=descriptors,
+            stop_at=stop_at,
+        )
+    missing = [path for path in wanted.expect if not path.exists()]
+    if missing and job.node_rank == 0:
+        raise Problem(
+            "every rank ended with status 0, but the result is not there",
+            where=", ".join(map(str, missing)),
+            fix=f"read {job.log(job.local_ranks[-1])} for what the workers did",
+        )
+
+
+def _check_shared(log_dir: Path, node_rank: int) -> None:
+    """All nodes must write into the same folder: node 0 leaves a mark that the others look for.
+
+    Raises:
+        Problem: the mark did not show up within a minute.
+    """
+    mark = log_dir / "shared"
+    if node_rank == 0:
+        log_dir.mkdir(parents=True, exist_ok=True)
+        mark.touch()
+        return
+    for _ in range(120):
+        if mark.exists():
+            return
+        time.sleep(0.5)
+    raise Problem(
+        f"node {node_rank} does not see what node 0 writes",
+        where=mark,
+        wanted="a folder on a disk that all nodes share, under the same path",
+        fix="run the workflow from a shared disk",
+    )
