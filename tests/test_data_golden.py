@@ -8,7 +8,7 @@ from pathlib import Path
 import preprocess_data
 import pytest
 
-from distillery.data import indexed
+from distillery.data.layout import PACKED_STEMS, DatasetFiles
 from distillery.files import sha256
 from distillery.problems import Problem
 
@@ -27,10 +27,11 @@ def preprocess(case: str, tokenizer: Path, prefix: Path, *more: str) -> None:
 @pytest.mark.parametrize("case", EQUAL)
 def test_bytes_of_the_reference(case: str, qwen_tokenizer: Path, tmp_path: Path) -> None:
     preprocess(case, qwen_tokenizer, tmp_path / "d")
+    made = DatasetFiles(tmp_path / "d")
     found = {
-        f"{field}.{path.suffix[1:]}": sha256(path)
-        for field in indexed.FIELDS
-        for path in indexed.paths(tmp_path / "d", field)
+        f"{stem.removeprefix('packed_')}.{path.suffix[1:]}": sha256(path)
+        for stem in PACKED_STEMS
+        for path in (made.bin(stem), made.idx(stem))
     }
     assert found == GOLDEN[case]["sha256"]
 

@@ -49,6 +49,16 @@ def parser() -> argparse.ArgumentParser:
         "--neat-pack", action="store_true", help="with --pack: number the rows in the attention mask"
     )
     flags.add_argument("--append-eod", action="store_true", help="one more end token after each row")
+    flags.add_argument(
+        "--n-subs", type=int, default=1, help="with --pack: pack so many pieces of the input on their own"
+    )
+    flags.add_argument(
+        "--json-keys", nargs="+", default=["text"], help="columns of text for GeneralPretrainHandler"
+    )
+    flags.add_argument("--overwrite-cache", action="store_true", help="accepted; there is no cache")
+    flags.add_argument(
+        "--prompt-type-path", type=Path, help="another file of prompt types (default: templates.json)"
+    )
     flags.add_argument("--max-samples", type=int, help="only the first so many rows")
     flags.add_argument(
         "--enable-thinking",
@@ -58,6 +68,9 @@ def parser() -> argparse.ArgumentParser:
         help="reasoning prompt types: train an empty thought, strip thoughts, or put an empty one unsupervised",
     )
     ours = flags.add_argument_group("beyond the reference")
+    ours.add_argument(
+        "--hf-chat-template", action="store_true", help="the tokenizer's own template, not a prompt type"
+    )
     ours.add_argument(
         "--overlong", choices=["drop", "error", "truncate-keep-eos"], help="rows of --seq-length or more"
     )
@@ -78,29 +91,17 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    if args.neat_pack and not args.pack:
-        raise UsageProblem("--neat-pack needs --pack", fix="add --pack, or leave --neat-pack out")
-    if args.pack and args.seq_length is None:
-        raise UsageProblem(
-            "--pack needs --seq-length", fix="add --seq-length, the tokens of a packed sequence"
-        )
-    if args.overlong and args.seq_length is None:
-        raise UsageProblem("--overlong needs --seq-length", fix="add --seq-length")
-    if args.prompt_type is None:
-        raise UsageProblem("no prompt type", where="--prompt-type", wanted="e.g. qwen_math_r1")
-    if not args.output_prefix.parent.is_dir():
-        raise UsageProblem(
-            "the output's directory does not exist",
-            where=args.output_prefix.parent,
-            fix=f"mkdir -p {args.output_prefix.parent}",
-        )
-    from distillery.data import pipeline, readers
+    check(args)
+    from distillery.data import hub_template, pipeline, readers, templates
     from distillery.data.documents import Rules
+    from distillery.data.tokenizing import Recipe
 
-    recipe = pipeline.Recipe(
+    recipe = Recipe(
         tokenizer=args.tokenizer_name_or_path,
-        prompt_type=args.prompt_type.strip(),
         handler_name=args.handler_name,
+        prompt_type=hub_template.NAME
+        if args.hf_chat_template
+        else args.prompt_type and args.prompt_type.strip(),
         map_keys=args.map_keys,
         rules=Rules(
             seq_length=args.seq_length,
@@ -112,13 +113,16 @@ def main(args: argparse.Namespace) -> None:
             special_tokens_in_text=args.special_tokens_in_text,
             strict=args.strict,
         ),
+        json_keys=tuple(args.json_keys),
         exact_only=args.encoder == "exact",
+        templates=args.prompt_type_path or templates.TEMPLATES,
     )
     manifest = pipeline.run(
         recipe,
         readers.sources(args.input),
         args.output_prefix,
         processes=args.workers,
+        subsets=args.n_subs,
         max_samples=args.max_samples,
         max_rejected_share=args.max_rejected_share,
         log_interval=args.log_interval,
@@ -128,6 +132,58 @@ def main(args: argparse.Namespace) -> None:
         f"{manifest['dropped']['overlong']['count']} too long; {manifest['documents']} sequences, "
         f"{manifest['tokens']} tokens, {manifest['supervised_tokens']} supervised"
     )
+
+
+def check(args: argparse.Namespace) -> None:
+    """Raises:
+    UsageProblem: flags that do not go together, or a number that makes no sense.
+    """
+    for flag, least in (
+        ("workers", 1),
+        ("n_subs", 1),
+        ("seq_length", 2),
+        ("max_samples", 1),
+        ("log_interval", 1),
+    ):
+        value = getattr(args, flag)
+        if value is not None and value < least:
+            raise UsageProblem(
+                "too small", where=f"--{flag.replace('_', '-')}", found=value, wanted=f"at least {least}"
+            )
+    if args.neat_pack and not args.pack:
+        raise UsageProblem("--neat-pack needs --pack", fix="add --pack, or leave --neat-pack out")
+    for flag in ("pack", "overlong"):
+        if getattr(args, flag) and args.seq_length is None:
+            raise UsageProblem(
+                f"--{flag} needs --seq-length", fix="add --seq-length, the tokens of a sequence"
+            )
+    plain = args.handler_name == "GeneralPretrainHandler"
+    rendered = [
+        flag
+        for flag, given in (
+            ("--prompt-type", args.prompt_type),
+            ("--hf-chat-template", args.hf_chat_template),
+        )
+        if given
+    ]
+    if plain and (rendered or args.pack):
+        raise UsageProblem(
+            "GeneralPretrainHandler tokenizes plain text",
+            found=" ".join([*rendered, *(["--pack"] if args.pack else [])]),
+            fix="leave that out, or choose a handler of conversations",
+        )
+    if not plain and len(rendered) != 1:
+        raise UsageProblem(
+            "conversations need one way to become text",
+            found=" and ".join(rendered) or "neither --prompt-type nor --hf-chat-template",
+            wanted="--prompt-type NAME (such as qwen_math_r1) or --hf-chat-template",
+        )
+    if not args.output_prefix.parent.is_dir():
+        raise UsageProblem(
+            "the output's directory does not exist",
+            where=args.output_prefix.parent,
+            fix=f"mkdir -p {args.output_prefix.parent}",
+        )
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from distillery.data.conversation import (
 from distillery.problems import UsageProblem
 
 Row = Mapping[str, Any]
+PLAIN_TEXT = "GeneralPretrainHandler"
 NULL_CONTENT = "messages without content were left out"
 NULL_ROLE = "a message without a role became a function call"
 SEVERAL_OUTPUTS = "several outputs: became an empty question and answer"
@@ -94,7 +95,7 @@ class Sharegpt:
                 continue
             if role is None:
                 notes.append(NULL_ROLE)
-            kept.append(Message(roles[role], _text(content, f"message {position}")))
+            kept.append(Message(roles[role], text(content, f"message {position}")))
         if len(kept) % 2:
             raise Rejected("an odd number of messages", f"{len(kept)} with content")
         if not kept:
@@ -133,10 +134,10 @@ class Alpaca:
             for pair in history:
                 if not isinstance(pair, Sequence) or isinstance(pair, str) or len(pair) != 2:
                     raise Rejected("history is not a list of pairs", repr(pair)[:200])
-                messages.append(Message(USER, _text(pair[0], "history")))
-                messages.append(Message(ASSISTANT, _text(pair[1], "history")))
+                messages.append(Message(USER, text(pair[0], "history")))
+                messages.append(Message(ASSISTANT, text(pair[1], "history")))
         asked = [row[column] for column in (self.prompt, self.query) if column and row[column]]
-        question = "\n".join(_text(part, "instruction or input") for part in asked)
+        question = "\n".join(text(part, "instruction or input") for part in asked)
         answer = row[self.response] if self.response else None
         notes: tuple[str, ...] = ()
         if isinstance(answer, Sequence) and not isinstance(answer, str):
@@ -147,12 +148,17 @@ class Alpaca:
             answer = answer[0]
         elif not isinstance(answer, str):
             raise Rejected("no output" if answer is None else "output is not a text", repr(answer)[:200])
-        messages += [Message(USER, question), Message(ASSISTANT, _text(answer, "output"))]
+        messages += [Message(USER, question), Message(ASSISTANT, text(answer, "output"))]
         system = row[self.system] if self.system else ""
         return Conversation(tuple(messages), _optional(system, "system"), "", notes)
 
 
-def _text(value: Any, where: str) -> str:
+def text(value: Any, where: str) -> str:
+    """`value` if it is a text that has a UTF-8 form.
+
+    Raises:
+        Rejected: it is not.
+    """
     if not isinstance(value, str):
         raise Rejected("content is not a text", f"{where}: {value!r}"[:200])
     if not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
@@ -161,7 +167,7 @@ def _text(value: Any, where: str) -> str:
 
 
 def _optional(value: Any, where: str) -> str | None:
-    return None if value is None else _text(value, where)
+    return None if value is None else text(value, where)
 
 
 HANDLERS: dict[str, Sharegpt | Alpaca] = {
@@ -181,7 +187,7 @@ def mapped(handler_name: str, map_keys: Mapping[str, Any] | None) -> Sharegpt | 
             "unknown handler",
             where="--handler-name",
             found=handler_name or "nothing",
-            wanted=", ".join([*HANDLERS, "GeneralPretrainHandler"]),
+            wanted=", ".join([*HANDLERS, PLAIN_TEXT]),
         )
     handler = HANDLERS[handler_name]
     if map_keys is None:

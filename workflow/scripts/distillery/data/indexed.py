@@ -22,13 +22,7 @@ MAGIC = b"MMIDIDX\x00\x00"
 HEADER = struct.Struct("<9sQBQQ")
 DTYPES = {1: "u1", 2: "i1", 3: "<i2", 4: "<i4", 5: "<i8", 6: "<f8", 7: "<f4", 8: "<u2"}
 INT32 = 4
-FIELDS = ("input_ids", "attention_mask", "labels")
-
-
-def paths(prefix: Path, field: str, packed: bool = True) -> tuple[Path, Path]:
-    """(.bin, .idx) of one field below a prefix; pre-training text has no `_packed`."""
-    stem = f"{prefix.name}{'_packed' if packed else ''}_{field}_document"
-    return prefix.with_name(stem + ".bin"), prefix.with_name(stem + ".idx")
+IDS, MASK, LABELS = FIELDS = ("input_ids", "attention_mask", "labels")
 
 
 @dataclass(frozen=True)

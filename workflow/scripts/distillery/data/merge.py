@@ -14,11 +14,12 @@ from typing import Any
 
 from distillery import files
 from distillery.data import indexed
-from distillery.data.outputs import NAMED_ROWS, all_paths, hidden, manifest_path, rejected_path, rows_path
+from distillery.data.layout import DatasetFiles, hidden
+from distillery.data.outputs import NAMED_ROWS
 from distillery.problems import Problem, UsageProblem
 
 # what must agree between parts for their tokens to mean the same
-SAME = ("format", "handler", "template", "tokenizer", "options")
+SAME = ("format", "fields", "handler", "template", "tokenizer", "options")
 COUNTS = ("rows", "kept", "truncated", "documents", "tokens", "supervised_tokens")
 
 
@@ -37,22 +38,17 @@ def run(prefixes: Sequence[Path], target: Path) -> dict[str, Any]:
         )
     manifests = [_manifest(part) for part in parts]
     manifest = _merged(parts, manifests)
-    targets = all_paths(target)
+    stems = tuple(manifest["fields"])
+    sources, made = [DatasetFiles(part, stems) for part in parts], DatasetFiles(target, stems)
+    made.discard()
     try:
-        for field in indexed.FIELDS:
-            _merge_field(parts, target, field)
-        _merge_rows(parts, hidden(rows_path(target)))
-        _merge_rejected(parts, hidden(rejected_path(target)))
-        files.remove(manifest_path(target))
-        for path in targets:
-            if hidden(path).exists():
-                os.replace(hidden(path), path)
-            else:
-                files.remove(path)
-        files.write_json(manifest_path(target), manifest)
+        for stem in stems:
+            _merge_field(sources, made, stem)
+        _merge_rows(sources, hidden(made.rows))
+        _merge_rejected(sources, hidden(made.rejected))
+        made.commit(manifest)
     finally:
-        for path in targets:
-            files.remove(hidden(path))
+        made.discard()
     return manifest
 
 
@@ -70,36 +66,34 @@ def copy(source: Path, target: Any) -> None:
             target.flush()
 
 
-def _merge_field(parts: list[Path], target: Path, field: str) -> None:
-    bin_path, idx_path = indexed.paths(target, field)
-    pairs = [indexed.paths(part, field) for part in parts]
-    indices = [(idx, indexed.read(bin_, idx)) for bin_, idx in pairs]
-    indexed.concatenated(indices).write(hidden(idx_path))
-    with hidden(bin_path).open("wb", buffering=0) as stream:
-        for source, _ in pairs:
-            copy(source, stream)
+def _merge_field(sources: list[DatasetFiles], made: DatasetFiles, stem: str) -> None:
+    indices = [(each.idx(stem), indexed.read(each.bin(stem), each.idx(stem))) for each in sources]
+    indexed.concatenated(indices).write(hidden(made.idx(stem)))
+    with hidden(made.bin(stem)).open("wb", buffering=0) as stream:
+        for each in sources:
+            copy(each.bin(stem), stream)
 
 
-def _merge_rows(parts: list[Path], target: Path) -> None:
+def _merge_rows(sources: list[DatasetFiles], target: Path) -> None:
     import pyarrow.parquet as pq
 
-    sources = [pq.ParquetFile(rows_path(part)) for part in parts]
-    with pq.ParquetWriter(target, sources[0].schema_arrow, compression="zstd") as writer:
-        for source in sources:
-            for batch in source.iter_batches():
+    tables = [pq.ParquetFile(each.rows) for each in sources]
+    with pq.ParquetWriter(target, tables[0].schema_arrow, compression="zstd") as writer:
+        for table in tables:
+            for batch in table.iter_batches():
                 writer.write_batch(batch)
 
 
-def _merge_rejected(parts: list[Path], target: Path) -> None:
-    sources = [rejected_path(part) for part in parts if rejected_path(part).exists()]
-    if sources:
+def _merge_rejected(sources: list[DatasetFiles], target: Path) -> None:
+    found = [each.rejected for each in sources if each.rejected.exists()]
+    if found:
         with target.open("wb", buffering=0) as stream:
-            for source in sources:
+            for source in found:
                 copy(source, stream)
 
 
 def _manifest(part: Path) -> dict[str, Any]:
-    path = manifest_path(part)
+    path = DatasetFiles(part).manifest
     if not path.is_file():
         raise Problem(
             "a dataset without a manifest",
@@ -117,9 +111,9 @@ def _merged(parts: list[Path], manifests: list[dict[str, Any]]) -> dict[str, Any
             if manifest[key] != first[key]:
                 raise Problem(
                     f"datasets that differ in {key} cannot be merged",
-                    where=f"{manifest_path(part)}, {key}",
+                    where=f"{DatasetFiles(part).manifest}, {key}",
                     found=manifest[key],
-                    wanted=f"{first[key]}, as in {manifest_path(parts[0])}",
+                    wanted=f"{first[key]}, as in {DatasetFiles(parts[0]).manifest}",
                     fix="tokenize all shards with the same flags and tokenizer",
                 )
     reasons: Counter[str] = Counter()

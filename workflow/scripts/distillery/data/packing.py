@@ -7,6 +7,8 @@ smaller bucket that is not empty" pointer with path halving give the same choice
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 
@@ -49,3 +51,40 @@ def best_fit(lengths: np.ndarray, capacity: int) -> list[list[int]]:
         groups.append(group)
         remaining_rows -= len(group)
     return groups
+
+
+def lay(
+    tokens: np.ndarray, lengths: np.ndarray, groups: list[list[int]], size: int, fill: int
+) -> Iterator[np.ndarray]:
+    """One sequence [size] int32 for each group: its rows one after the other, then `fill`.
+
+    Args:
+        tokens: all rows concatenated; lengths: [rows] of each.
+    """
+    starts = np.cumsum(lengths) - lengths
+    for group in groups:
+        sequence = np.full(size, fill, "<i4")
+        position = 0
+        for row in group:
+            length = int(lengths[row])
+            sequence[position : position + length] = tokens[starts[row] : starts[row] + length]
+            position += length
+        yield sequence
+
+
+def mask(lengths: np.ndarray, size: int, neat: bool) -> np.ndarray:
+    """The attention mask [size] int32 of a sequence of rows of these lengths.
+
+    Plain packing marks everything 1, padding too; neat packing numbers the rows 1, 2, ... and marks padding 0.
+    """
+    if not neat:
+        return np.ones(size, "<i4")
+    numbers = np.zeros(size, "<i4")
+    numbers[: lengths.sum()] = np.repeat(np.arange(1, len(lengths) + 1), lengths)
+    return numbers
+
+
+def subsets(rows: int, pieces: int) -> list[slice]:
+    """The reference's --n-subs: pieces of rows // pieces rows each, and one more for the rest."""
+    size = max(rows // pieces, 1)
+    return [slice(start, min(start + size, rows)) for start in range(0, rows, size)]

@@ -73,18 +73,21 @@ class HubTokenizer:
         """Ids without bos or eos; text that spells an added token becomes that token."""
         return self.backend.encode(text, add_special_tokens=False).ids
 
-    def encode_document(self, text: str) -> list[int]:
-        """Ids of a whole document, with the bos or eos that this tokenizer puts around one."""
+    def affixes(self) -> tuple[list[int], list[int]]:
+        """Ids that this tokenizer puts before and after a whole document (bos, eos), often none."""
         name = self.config.get("tokenizer_class", "").removesuffix("Fast")
-        if name not in BOS_BY_FLAG:
-            return self.backend.encode(text, add_special_tokens=True).ids
-        bos, eos = (
-            self.config.get(f"add_{role}_token", default)
-            for role, default in zip(("bos", "eos"), BOS_BY_FLAG[name], strict=True)
-        )
-        before = [self.special_id("bos")] if bos and self.tokens["bos"] else []
-        after = [self.special_id("eos")] if eos and self.tokens["eos"] else []
-        return [*before, *self.encode(text), *after]  # type: ignore[list-item]
+        if name in BOS_BY_FLAG:
+            bos, eos = (
+                [self.special_id(role)]
+                if self.config.get(f"add_{role}_token", default) and self.tokens[role]
+                else []
+                for role, default in zip(("bos", "eos"), BOS_BY_FLAG[name], strict=True)
+            )
+            return bos, eos  # type: ignore[return-value]
+        bare = self.encode("a")
+        whole = self.backend.encode("a", add_special_tokens=True).ids
+        start = next(i for i in range(len(whole)) if whole[i : i + len(bare)] == bare)
+        return whole[:start], whole[start + len(bare) :]
 
     def size(self) -> int:
         """Entries of the vocabulary, added tokens included."""

@@ -84,7 +84,7 @@ def with_progress(stream: Iterator[tuple[Any, Any]], interval: int) -> Iterator[
         for item, part in stream:
             yield item, part
             rows += part.seen
-            tokens += len(part.input_ids)
+            tokens += part.size
             seconds = max(time.monotonic() - began, 1e-9)
             if bar:
                 bar[0].update(

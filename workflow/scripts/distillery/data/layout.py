@@ -1,0 +1,68 @@
+"""Names of the files of a dataset prefix, and how they become visible: all at once, the manifest last.
+
+Files are written under hidden names (`.NAME.partial`), so that a killed run leaves nothing that a reader takes for
+data, and the next run writes over it. Readers glob `<prefix>_packed_*_document*`, which a leading dot escapes.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from distillery import files
+
+PACKED_STEMS = ("packed_input_ids", "packed_attention_mask", "packed_labels")
+
+
+def hidden(target: Path) -> Path:
+    return target.with_name(f".{target.name}.partial")
+
+
+@dataclass(frozen=True)
+class DatasetFiles:
+    """The files of one prefix. `stems` name its fields as they stand in file names, such as packed_labels."""
+
+    prefix: Path
+    stems: tuple[str, ...] = PACKED_STEMS
+
+    def bin(self, stem: str) -> Path:
+        return self._named(f"_{stem}_document.bin")
+
+    def idx(self, stem: str) -> Path:
+        return self._named(f"_{stem}_document.idx")
+
+    @property
+    def manifest(self) -> Path:
+        return self._named("_manifest.json")
+
+    @property
+    def rows(self) -> Path:
+        return self._named("_rows.parquet")
+
+    @property
+    def rejected(self) -> Path:
+        return self._named("_rejected.jsonl")
+
+    def _named(self, ending: str) -> Path:
+        return self.prefix.with_name(self.prefix.name + ending)
+
+    def _all(self) -> list[Path]:
+        data = [path for stem in self.stems for path in (self.bin(stem), self.idx(stem))]
+        return [*data, self.rows, self.rejected]
+
+    def discard(self) -> None:
+        """Remove hidden files, of this run or of one that was killed."""
+        for path in self._all():
+            files.remove(hidden(path))
+
+    def commit(self, manifest: dict[str, Any]) -> None:
+        """Rename every hidden file into place; a file that was not made this time is removed."""
+        files.remove(self.manifest)
+        for path in self._all():
+            if hidden(path).exists():
+                os.replace(hidden(path), path)
+            else:
+                files.remove(path)
+        files.write_json(self.manifest, manifest)
