@@ -14,6 +14,10 @@ def describe(layout: Layout) -> str:
     return f"TP{layout.tensor_parallel_size} PP{layout.pipeline_parallel_size}{layers}"
 
 
+def _count(devices: int) -> str:
+    return "1 device" if devices == 1 else f"{devices} devices"
+
+
 def devices(s: Subject) -> Iterator[Finding]:
     """The devices of a stage hold the model once or several times, with none left over."""
     for name, stage in s.stages():
@@ -24,30 +28,30 @@ def devices(s: Subject) -> Iterator[Finding]:
             yield Finding(
                 "devices",
                 (s.devices_key(name), s.stage_key(name, "layout")),
-                f"{world} devices for {describe(stage.layout)}",
+                f"{_count(world)} for {describe(stage.layout)}",
                 f"a multiple of {needed}",
-                f"set {name}.npus_per_node to {needed}, or give {name} a layout of at most {world} devices"
+                f"set {name}.npus_per_node to {needed}, or give {name} a layout of at most {_count(world)}"
                 " (another layout than convert's adds a reshard step)",
             )
 
 
 def layout_change(s: Subject) -> Iterator[Finding]:
-    """One layout from convert to answers, or a reshard step that the plan names."""
+    """One layout from convert to answers, or reshard steps that the plan names."""
     e = s.experiment
-    steps = [
-        ("layout", e.layout, s.stage_key("train", "layout"), e.training.layout, "training starts from"),
-        (s.stage_key("train", "layout"), e.training.layout, s.stage_key("generate", "layout"), e.answering.layout,
-         "answers come from"),
-        (s.stage_key("train", "layout"), e.training.layout, s.key("export.layout"), e.export_layout,
-         "the export starts from"),
-    ]  # fmt: skip
-    for source_key, source, target_key, target, purpose in steps:
-        if source != target:
-            source_key = s.key(source_key) if source_key == "layout" else source_key
+    uses = [
+        ("train", e.training.layout, "training starts from"),
+        ("export", e.export_layout, "the export starts from"),
+    ]
+    if e.answering.engine != "mindspore":
+        uses.append(("generate", e.answering.layout, "answers come from"))
+    for stage, layout, purpose in uses:
+        # without a layout of its own a stage takes the weights as the one before left them
+        own = "layout" in s.experiment.settings[stage] or "npus_per_node" in s.experiment.settings[stage]
+        if own and layout != e.layout:
             yield Finding(
                 "layout-change",
-                (source_key, target_key),
-                f"{describe(source)} there, {purpose} {describe(target)}",
+                (s.key("layout"), s.key(f"{stage}.layout")),
+                f"weights are {describe(e.layout)}, {purpose} {describe(layout)}",
                 "one layout",
                 "write the layout once, or accept this: a reshard step is added",
                 "warning",
