@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -119,7 +120,7 @@ def test_a_signal_gives_the_workers_time_to_save(tmp_path, workers):
     assert process.returncode == 3
     assert "stopped by SIGTERM, and the workers saved their state" in err
     logs = [(tmp_path / f"logs/worker_{rank}.log").read_text() for rank in range(workers)]
-    assert all("saved checkpoint" in log for log in logs[-1:])
+    assert any("saved checkpoint" in log for log in logs)
     assert not left_over(tmp_path)
 
 
@@ -146,9 +147,8 @@ def test_ranks_that_never_meet(tmp_path):
     worker.write_text(
         "from mindspore.communication import init\nimport mindspore\nmindspore.set_device('CPU')\ninit()\n"
     )
-    flags = ["--workers", "1", "--nodes", "2", "--master-addr", "127.0.0.1.nip", "--cluster-time-out", "6"]
-    # an address of this machine that is not loopback by name; the second node never starts
-    flags[flags.index("--master-addr") + 1] = "127.0.1.1" if _is_own("127.0.1.1") else _own_address()
+    # this machine is node 0, and nobody starts node 1
+    flags = ["--nodes", "2", "--master-addr", socket.gethostname(), "--cluster-time-out", "6"]
     words = [
         *LAUNCH,
         "--log-dir",
@@ -165,26 +165,7 @@ def test_ranks_that_never_meet(tmp_path):
     assert "the ranks did not find one another in time" in done.stderr, done.stderr
 
 
-def _own_address():
-    import psutil
-
-    return next(
-        address.address
-        for addresses in psutil.net_if_addrs().values()
-        for address in addresses
-        if address.family.name == "AF_INET" and not address.address.startswith("127.")
-    )
-
-
-def _is_own(address):
-    import psutil
-
-    return any(a.address == address for addresses in psutil.net_if_addrs().values() for a in addresses)
-
-
 def _free_port():
-    import socket
-
     with socket.socket() as probe:
         probe.bind(("", 0))
         return probe.getsockname()[1]

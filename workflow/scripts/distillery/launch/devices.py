@@ -16,7 +16,7 @@ import re
 import socket
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,13 +80,20 @@ def enough(wanted: int, candidates: Sequence[int], granted: int | None) -> None:
 
 
 @contextmanager
-def hold(wanted: int, candidates: Sequence[int], folder: Path, name: str = "npu") -> Iterator[Held]:
-    """Lock `wanted` of the candidate numbers, all or none at a time, waiting until they are free."""
+def hold(
+    wanted: int, candidates: Sequence[int], folder: Path, say: Callable[[str], None] = lambda text: None
+) -> Iterator[Held]:
+    """Lock `wanted` of the candidate numbers, all or none at a time, waiting until they are free.
+
+    Args:
+        say: told once, when there is something to wait for.
+    """
+    waited = False
     while True:
         held: dict[int, int] = {}
         for number in candidates:
             if len(held) < wanted:
-                descriptor = _try_lock(folder / f"{name}{number}.lock")
+                descriptor = _try_lock(folder / f"npu{number}.lock")
                 if descriptor is not None:
                     held[number] = descriptor
         if len(held) == wanted:
@@ -94,6 +101,9 @@ def hold(wanted: int, candidates: Sequence[int], folder: Path, name: str = "npu"
         # two jobs that each hold half of the machine would wait for ever: give back, then try again
         for descriptor in held.values():
             os.close(descriptor)
+        if not waited:
+            say(f"waiting for {wanted} of the devices {', '.join(map(str, candidates))}: others hold them")
+            waited = True
         time.sleep(POLL_SECONDS * (1 + os.getpid() % 7 / 10))
     try:
         yield Held(tuple(held), tuple(held.values()))

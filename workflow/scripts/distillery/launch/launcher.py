@@ -105,7 +105,7 @@ def run(wanted: Request, show: Any = print) -> None:
     with ExitStack() as stack:
         descriptors: tuple[int, ...] = ()
         if wanted.npus:
-            held = stack.enter_context(devices.hold(wanted.npus, candidates, locks))
+            held = stack.enter_context(devices.hold(wanted.npus, candidates, locks, show))
             descriptors += held.descriptors
             variables["ASCEND_RT_VISIBLE_DEVICES"] = ",".join(map(str, held.numbers))
             show(f"devices {variables['ASCEND_RT_VISIBLE_DEVICES']} of this node, {total} in all")

@@ -1,0 +1,119 @@
+"""Jobs on one machine get distinct devices and ports, and a dead holder's are free again."""
+
+import json
+import os
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from distillery.launch import devices, environment
+from distillery.problems import Problem, UsageProblem
+
+ROOT = Path(__file__).parent.parent
+WORKER = str(Path(__file__).with_name("standin_worker.py"))
+HOLD = """
+import sys, time
+from pathlib import Path
+sys.path.insert(0, {scripts!r})
+from distillery.launch import devices
+with devices.hold({count}, [0, 1, 2, 3], Path({folder!r})) as held:
+    print(*held.numbers, flush=True)
+    time.sleep(60)
+"""
+
+
+def holder(folder, count):
+    code = HOLD.format(scripts=str(ROOT / "workflow/scripts"), count=count, folder=str(folder))
+    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+
+
+def numbers(process):
+    return set(map(int, process.stdout.readline().split()))
+
+
+def test_holders_share_without_overlap_and_the_next_waits(tmp_path):
+    with holder(tmp_path, 2) as first, holder(tmp_path, 2) as second:
+        assert numbers(first) | numbers(second) == {0, 1, 2, 3}
+        with holder(tmp_path, 1) as third:
+            assert select.select([third.stdout], [], [], 1.5)[0] == []
+            # killed, not asked: the kernel frees the lock
+            first.send_signal(signal.SIGKILL)
+            first.wait()
+            assert len(numbers(third)) == 1
+            third.kill()
+        second.kill()
+
+
+def test_concurrent_launches_get_distinct_devices_and_ports(tmp_path):
+    common = [sys.executable, str(ROOT / "workflow/scripts/launch.py"), "--workers", "2", "--npus", "2"]
+    variables = {**os.environ, "ASCEND_RT_VISIBLE_DEVICES": "4,5,6,7", "TMPDIR": str(tmp_path)}
+    jobs = [
+        subprocess.Popen(
+            [*common, "--log-dir", str(tmp_path / name), "--", WORKER, "--pause", "0.6"],
+            stdout=subprocess.PIPE,
+            text=True,
+            env=variables,
+        )
+        for name in "ab"
+    ]
+    outputs = [job.communicate(timeout=120)[0] for job in jobs]
+    assert [job.returncode for job in jobs] == [0, 0]
+    taken = [re.search(r"world size: 2, devices (\S+)", text)[1].split(",") for text in outputs]
+    assert sorted(taken[0] + taken[1]) == ["4", "5", "6", "7"]
+    ports = [re.search(r"--master_port=(\d+)", text)[1] for text in outputs]
+    assert ports[0] != ports[1]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--npus", "8", "--granted-npus", "4"], "the job needs more devices than Snakemake may give it"),
+        (["--npus", "3"], "the job needs more devices than this machine shows"),
+    ],
+)
+def test_too_few_devices_is_an_error_not_a_cut(tmp_path, flags, message):
+    words = [sys.executable, str(ROOT / "workflow/scripts/launch.py"), "--log-dir", str(tmp_path), *flags]
+    variables = {**os.environ, "ASCEND_RT_VISIBLE_DEVICES": "0,1", "TMPDIR": str(tmp_path)}
+    done = subprocess.run([*words, "--", WORKER], capture_output=True, text=True, env=variables, timeout=60)
+    assert done.returncode == 2
+    assert message in done.stderr
+
+
+def test_what_is_visible():
+    assert devices.visible({"ASCEND_RT_VISIBLE_DEVICES": "2,3"}, 8, [0, 1]) == [2, 3]
+    assert devices.visible({}, 2, [6, 7]) == [6, 7]
+    with pytest.raises(UsageProblem):
+        devices.enough(1, [], None)
+
+
+def test_a_taken_port_is_passed_over(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("", 0))
+        taken.listen()
+        number = taken.getsockname()[1]
+        with devices.port(number, tmp_path) as first, devices.port(number, tmp_path) as second:
+            assert number < first.numbers[0] < second.numbers[0]
+
+
+def test_an_interpreter_without_the_name_python_is_refused(tmp_path):
+    (tmp_path / "python3.9").touch()
+    with pytest.raises(Problem, match="another interpreter"):
+        environment.prepared([], {}, str(tmp_path / "python3.9"))
+
+
+def test_a_failing_set_env_is_an_error(tmp_path):
+    script = tmp_path / "set_env.sh"
+    script.write_text("export A=1\nfalse\n")
+    with pytest.raises(Problem, match="sourcing the environment failed"):
+        environment.prepared([str(script)], {}, sys.executable)
+    script.write_text("export A=$(printf 'two\\nlines')\nexport PATH=/only/cann:$PATH\n")
+    found = environment.prepared([str(script)], {"B": "2"}, sys.executable)
+    assert (found["A"], found["B"]) == ("two\nlines", "2")
+    assert found["PATH"].startswith(f"{Path(sys.executable).parent}{os.pathsep}/only/cann")
+    json.dumps(found)

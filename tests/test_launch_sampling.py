@@ -1,0 +1,84 @@
+"""Resource samples: real npu-smi tables, this machine's processes, and never a failed job."""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+from distillery.launch import npu_smi, sampling
+
+DATA = Path(__file__).parent / "data" / "launch"
+
+
+def test_one_chip_a_card():
+    chips = npu_smi.parse((DATA / "npu-smi-25.2.0.txt").read_text())
+    assert [(one.npu, one.chip, one.name, one.power, one.temperature) for one in chips] == [
+        (0, 0, "910B4-1", 91.3, 33.0),
+        (1, 0, "910B4-1", 88.1, 32.0),
+    ]
+    assert (chips[0].health, chips[0].aicore, chips[0].hbm_used, chips[0].hbm_total) == (
+        "OK",
+        0.0,
+        3197,
+        65536,
+    )
+
+
+def test_two_chips_a_card_and_physical_ids():
+    chips = npu_smi.parse((DATA / "npu-smi-26.0.rc2.txt").read_text())
+    assert [(one.npu, one.chip, one.power, one.hbm_used) for one in chips] == [
+        (0, 0, 162.6, 3419),
+        (0, 1, None, 2874),
+    ]
+
+
+def test_other_text_has_no_chips():
+    assert (
+        npu_smi.parse("DrvMngGetConsoleLogLevel failed. (g_conLogLevel=3)\nnpu-smi: command failed\n") == []
+    )
+
+
+def sampled(path, seconds=0.5):
+    with sampling.Sampler(path, interval=0.1):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            sum(range(1000))
+    return sampling.read(path)
+
+
+def test_processes_are_sampled_without_npus(tmp_path):
+    records = sampled(tmp_path / "deep" / "samples.jsonl")
+    assert len(records) > 2
+    found = sampling.summary(records)
+    assert found["peak_memory_megabytes"] > 10
+    assert found["mean_cpu_percent"] > 20
+    assert "peak_hbm_megabytes" not in found
+    assert sampling.summary([]) == {}
+
+
+def fake_npu_smi(folder, text):
+    tool = folder / "npu-smi"
+    tool.write_text(f"#!{sys.executable}\n{text}\n")
+    tool.chmod(0o755)
+
+
+def test_npus_are_sampled_through_npu_smi(tmp_path, monkeypatch):
+    fake_npu_smi(tmp_path, f"print(open({str(DATA / 'npu-smi-25.2.0.txt')!r}).read())")
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    found = sampling.summary(sampled(tmp_path / "samples.jsonl", 1.0))
+    assert found["peak_hbm_megabytes"] == 3197
+    assert found["peak_power_watts"] == 91.3
+    assert found["peak_temperature"] == 33.0
+
+
+def test_a_broken_npu_smi_ends_the_samples_not_the_job(tmp_path, monkeypatch):
+    fake_npu_smi(tmp_path, "raise SystemExit('driver is gone')")
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    assert sampled(tmp_path / "samples.jsonl") == []
+    assert "CalledProcessError" in json.loads((tmp_path / "samples.jsonl").read_text())["stopped"]
+
+
+def test_an_unwritable_path_is_no_failure(tmp_path):
+    (tmp_path / "file").touch()
+    assert sampled(tmp_path / "file" / "samples.jsonl", 0.1) == []
