@@ -95,9 +95,15 @@ class Subject:
         return f"experiments.{self.experiment.name}.{path}"
 
     def stage_key(self, stage: str, key: str) -> str:
-        """The key that a stage's value comes from: its own where it has one, else the experiment's."""
-        own = key in self.experiment.settings.get(stage, {})
-        return self.key(f"{stage}.{key}" if own else key)
+        """The key that a stage's value comes from: its own where it has one, else the experiment's.
+
+        Answers take layout and rope from training where they have none of their own.
+        """
+        if key in self.experiment.settings.get(stage, {}):
+            return self.key(f"{stage}.{key}")
+        if stage == "generate" and key in ("layout", "rope"):
+            return self.stage_key("train", key)
+        return self.key(key)
 
     def devices_key(self, stage: str) -> str:
         if "npus_per_node" in self.experiment.settings.get(stage, {}):
