@@ -33,8 +33,9 @@ class Snapshots:
     Args:
         work: directory of this run; its name is the key.
         rank_directory: name of this rank's part, e.g. mp_rank_00; `part` tells data-parallel peers apart.
-        write_model: (directory, state, iteration) -> None, writes this rank's model_optim_rng.pt; None if a
-            peer writes the same weights.
+        write_model: (directory, state, iteration) -> what identifies its tensors, a JSON list; writes this
+            rank's model_optim_rng.pt. None if a peer writes the same weights.
+        identify: all ranks' lists joined -> digest of the weights, for state.json.
         read_model: directory -> state.
         keep: how many of the latest to keep; the best by evaluation is kept besides.
     """
@@ -43,15 +44,17 @@ class Snapshots:
         self,
         work: Path,
         rank_directory: str,
-        write_model: Callable[[Path, State, int], None] | None,
+        write_model: Callable[[Path, State, int], list] | None,
         read_model: Callable[[Path], State],
+        identify: Callable[[list], str],
         keep: int,
         rank: int = 0,
         world: int = 1,
         part: str = "optimizer",
     ):
         self.work, self.rank_directory, self.part = work, rank_directory, part
-        self.write_model, self.read_model, self.keep = write_model, read_model, keep
+        self.write_model, self.read_model, self.identify = write_model, read_model, identify
+        self.keep = keep
         self.rank, self.world = rank, world
         self._thread = ThreadPoolExecutor(1, "checkpoint")
         self._pending: Future[None] | None = None
@@ -82,13 +85,15 @@ class Snapshots:
         mine.mkdir(parents=True, exist_ok=True)
         written = [mine / f"{self.part}.safetensors"]
         save_file({name: np.ascontiguousarray(array) for name, array in optimizer.items()}, written[0])
+        tensors = []
         if self.write_model is not None:
-            self.write_model(mine, model, iteration)
+            tensors = self.write_model(mine, model, iteration)
             written.append(mine / "model_optim_rng.pt")
         for path in written:
             _sync(path)
         names = [str(path.relative_to(partial)) for path in written]
-        files.write_json(partial / f"note-{self.rank}.json", provenance.file_entries(partial, names))
+        note = {"files": provenance.file_entries(partial, names), "tensors": tensors}
+        files.write_json(partial / f"note-{self.rank}.json", note)
         if self.rank == 0:
             self._complete(partial, iteration, facts)
 
@@ -101,10 +106,16 @@ class Snapshots:
                     "other ranks did not write their part of a checkpoint", where=partial, found=missing
                 )
             time.sleep(0.05)
-        entries = sorted((e for note in notes for e in files.read_json(note)), key=lambda e: e["name"])
+        read = [files.read_json(note) for note in notes]
+        state = {
+            **facts,
+            "iteration": iteration,
+            "files": sorted((e for note in read for e in note["files"]), key=lambda e: e["name"]),
+            "payload_digest": self.identify([tensor for note in read for tensor in note["tensors"]]),
+        }
         for note in notes:
             note.unlink()
-        files.write_json(partial / "state.json", {**facts, "iteration": iteration, "files": entries})
+        files.write_json(partial / "state.json", state)
         target = self.work / self.name(iteration)
         files.remove(target)
         os.replace(partial, target)

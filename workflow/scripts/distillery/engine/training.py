@@ -48,10 +48,11 @@ class Trainer(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """`checkpoint` is the final iteration's directory."""
+    """`checkpoint` is the final iteration's directory, `state` its state.json, `loss` the last step's."""
 
     iteration: int
     checkpoint: Path
+    state: dict[str, Any]
     loss: float
     best: dict[str, Any] | None
 
@@ -129,7 +130,8 @@ def train(
         display.close()
     final = [record for record in read(metrics_path) if "loss" in record][-1]
     checkpoint = work / snapshots.name(settings.train_iters)
-    return Outcome(settings.train_iters, checkpoint, final["loss"], snapshots.best())
+    state = files.read_json(checkpoint / "state.json")
+    return Outcome(settings.train_iters, checkpoint, state, final["loss"], snapshots.best())
 
 
 def _micro_batches(rows: Rows, documents: np.ndarray, settings: Settings) -> list[Batch]:

@@ -1,0 +1,48 @@
+"""The choice of a kernel set: composed ops anywhere, native C++ on a CPU with a compiler, fused ops on Ascend."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from types import ModuleType
+
+from distillery.problems import Problem
+
+
+def choose(device: str, wanted: str = "auto") -> ModuleType:
+    """The module with RmsNorm, SwiGlu, Attention, CrossEntropy, GradientNorm and AdamW to use.
+
+    Args:
+        device: CPU or Ascend.
+        wanted: auto, native or composed. `auto` falls back to composed ops and says why.
+
+    Raises:
+        Problem: native kernels are asked for and cannot be built, or are wrong on this machine.
+    """
+    if device == "Ascend":
+        from distillery.engine import ascend
+
+        return ascend
+    from distillery.engine import composed
+
+    if wanted == "composed":
+        return composed
+    from distillery.engine import compiling
+
+    try:
+        compiling.library()
+    except (OSError, subprocess.CalledProcessError) as error:
+        reason = getattr(error, "stderr", None) or str(error)
+        if wanted == "native":
+            raise Problem(
+                "the native kernels cannot be built",
+                where=compiling.SOURCE.name,
+                found=reason.strip().splitlines()[-1],
+                fix="install g++, set CXX to a working compiler, or use --kernels composed",
+            ) from None
+        print(f"composed kernels: native ones cannot be built here ({reason.strip()})", file=sys.stderr)
+        return composed
+    from distillery.engine import native, verification
+
+    verification.check(native, composed)
+    return native
