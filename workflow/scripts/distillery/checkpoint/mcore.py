@@ -1,0 +1,100 @@
+"""MCore checkpoint directories, written whole: rank files staged, renamed together, tracker last.
+
+SAVE/iter_0000001/mp_rank_00/model_optim_rng.pt ...   SAVE/manifest.json
+SAVE/latest_checkpointed_iteration.txt
+"""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from distillery import files, provenance
+from distillery.checkpoint.dtypes import DType
+from distillery.checkpoint.layout import Layout
+from distillery.checkpoint.ranks import TRACKER
+from distillery.checkpoint.torchfile import Blank, Container
+from distillery.problems import Problem
+
+MANIFEST = "manifest.json"
+RANK_FILE = "model_optim_rng.pt"
+Entry = tuple[str, str, str, tuple[int, ...], int]  # (file, tensor, type, shape, CRC-32)
+
+
+def container(chunks: list[dict[str, tuple[int, ...]]], args: Namespace, dtype: DType) -> Container:
+    """The plan of a rank file.
+
+    Args:
+        chunks: {MCore name: shape} of each virtual chunk; one chunk is called `model`, more model0, model1, ...
+    """
+    models = [OrderedDict((name, Blank(shape, dtype)) for name, shape in chunk.items()) for chunk in chunks]
+    keys = ["model"] if len(models) == 1 else [f"model{i}" for i in range(len(models))]
+    # keys and their order are those of MindSpeed-LLM 2.2.0's convert_ckpt.py
+    return Container(
+        {
+            "args": args,
+            "checkpoint_version": 3.0,
+            "iteration": args.iteration,
+            **dict(zip(keys, models, strict=True)),
+            "rerun_state_machine": None,
+            "num_floating_point_operations_so_far": 0,
+        }
+    )
+
+
+def payload_digest(entries: Iterable[Entry]) -> str:
+    """Content identity of a set of tensors: sha256 over (file, name, type, shape, CRC-32), sorted."""
+    return provenance.digest(
+        sorted([file, name, dtype, list(shape), crc] for file, name, dtype, shape, crc in entries)
+    )
+
+
+def manifest(
+    directory: Path, iteration: int, layout: Layout, dtype: DType, entries: list[Entry], **more: Any
+) -> dict[str, Any]:
+    """What manifest.json says: equal weights in an equal layout give equal bytes.
+
+    Args:
+        directory: the iteration directory, complete.
+    """
+    names = sorted({file for file, *_ in entries})
+    listed = [{"name": f"iter_{iteration:07d}/{n}", "bytes": (directory / n).stat().st_size} for n in names]
+    return {
+        "format": "mcore",
+        "iteration": iteration,
+        "layout": asdict(layout),
+        "dtype": dtype.name,
+        "files": listed,
+        "payload_digest": payload_digest(entries),
+        **more,
+    }
+
+
+def publish(save_dir: Path, iteration: int, content: dict[str, Any]) -> None:
+    """Write manifest and tracker of an iteration directory that is in place."""
+    files.write_json(save_dir / MANIFEST, content)
+    files.write_text(save_dir / TRACKER, str(iteration))
+
+
+def withdraw(save_dir: Path) -> None:
+    """Make a checkpoint that is about to be replaced invisible: tracker first."""
+    for name in (TRACKER, MANIFEST):
+        (save_dir / name).unlink(missing_ok=True)
+
+
+def check_target(save_dir: Path) -> None:
+    """Refuse a directory that holds a Hugging Face model.
+
+    Raises:
+        Problem: it has a config.json.
+    """
+    if (save_dir / "config.json").exists():
+        raise Problem(
+            "the output directory holds a Hugging Face model",
+            where=save_dir,
+            fix="give --save-dir a directory of its own",
+        )
