@@ -1,6 +1,6 @@
-"""Compile native.cpp for this CPU on first use, and keep the library in the user's cache.
+"""Compile a C++ source of this folder for this CPU on first use, and keep the library in the user's cache.
 
-The file's name is the digest of the source, the compiler, its flags and the CPU, so nothing stale is ever loaded.
+The file's name is the digest of the source, the headers, the compiler, its flags and the CPU, so nothing stale is ever loaded.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ def compiler() -> str | None:
 
 
 @cache
-def library() -> Path:
-    """The compiled library; builds it if it is not in $XDG_CACHE_HOME/distillery (default ~/.cache).
+def library(source: Path = SOURCE) -> Path:
+    """The compiled library of one source; builds it if it is not in $XDG_CACHE_HOME/distillery (default ~/.cache).
 
     Raises:
         OSError or subprocess.CalledProcessError: no compiler, or it does not compile this source.
@@ -35,15 +35,16 @@ def library() -> Path:
     if gxx is None:
         raise FileNotFoundError("no C++ compiler: neither $CXX nor g++ is on the PATH")
     version = subprocess.run([gxx, "--version"], check=True, capture_output=True, text=True).stdout
-    identity = [files.sha256(SOURCE), FLAGS, version, _cpu()]
+    texts = [source, *sorted(source.parent.glob("*.h"))]
+    identity = [[files.sha256(text) for text in texts], FLAGS, version, _cpu()]
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    target = home / "distillery" / f"kernels-{provenance.digest(identity)[:20]}.so"
+    target = home / "distillery" / f"{source.stem}-{provenance.digest(identity)[:20]}.so"
     if not target.exists():
         # several processes may build at once: each has its own temporary name, the last one wins
         partial = target.with_suffix(f".{os.getpid()}.partial")
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            subprocess.run([gxx, *FLAGS, "-o", partial, SOURCE], check=True, capture_output=True, text=True)
+            subprocess.run([gxx, *FLAGS, "-o", partial, source], check=True, capture_output=True, text=True)
             os.replace(partial, target)
         finally:
             partial.unlink(missing_ok=True)
