@@ -41,7 +41,7 @@ def load(raw: Mapping[str, Any]) -> Config:
     if not faults:
         laptop = {"laptop": {}, **raw.get("hardware", {})}
         raw = {**raw, "hardware": laptop, "experiments": swept}
-        faults = schema.faults(raw) if any(len(names) > 1 for names in members.values()) else []
+        faults = schema.faults(raw) if swept.keys() != members.keys() else []
     if not faults:
         filled = schema.with_defaults(raw)
         faults = _unknown_names(filled, members)

