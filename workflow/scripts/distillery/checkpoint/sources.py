@@ -8,6 +8,7 @@ vocabulary's padding from shapes. So no flag about the source is ever needed.
 from __future__ import annotations
 
 from argparse import Namespace
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -43,7 +44,8 @@ class Source:
     Attributes:
         blocks: for each Hugging Face tensor, the rectangles it lies in; replicas besides the first are in `copies`.
         args: the saved arguments, of an MCore checkpoint.
-        storages: per .pt file, (offset, bytes, CRC-32) of what it stores.
+        storages: per .pt file, (offset, bytes, CRC-32) of the storages in which weights lie.
+        tensor_bytes: of all rank files together, replicas and padding counted.
     """
 
     architecture: Architecture
@@ -53,6 +55,7 @@ class Source:
     grid: Grid | None = None
     args: Namespace | None = None
     storages: dict[Path, list[tuple[int, int, int]]] | None = None
+    tensor_bytes: int = 0
 
 
 def open_source(directory: Path) -> Source:
@@ -126,13 +129,15 @@ def open_mcore(directory: Path, iteration: int | None = None) -> Source:
                 for tensor, block in _invert(piece, found[name]):
                     known = any((b.top, b.left) == (block.top, block.left) for b in blocks[tensor])
                     (copies if known else blocks)[tensor].append(block)
-    types = {place.dtype for rank in ranks.values() for chunk in rank.chunks for place in _tensors(chunk)}
+    places = {r.path: [place for chunk in r.chunks for place in _tensors(chunk)] for r in ranks.values()}
+    types = {place.dtype for held in places.values() for place in held}
     if len(types) > 1:
         raise Problem(
             "the tensors are not of one type", where=directory, found=", ".join(sorted(t.name for t in types))
         )
-    storages = {rank.path: rank.storages for rank in ranks.values()}
-    return Source(a, types.pop(), dict(blocks), dict(copies), grid, args, storages)
+    storages = {rank.path: _holding(rank.storages, places[rank.path]) for rank in ranks.values()}
+    size = sum(place.bytes for held in places.values() for place in held)
+    return Source(a, types.pop(), dict(blocks), dict(copies), grid, args, storages, size)
 
 
 def _invert(piece: Slice, stored: Stored) -> Iterator[tuple[str, Block]]:
@@ -173,6 +178,12 @@ def _compare(found: dict[str, tuple], wanted: dict[str, tuple], where: Path) -> 
 
 def _tensors(chunk: dict[str, Any]) -> list[Stored]:
     return [value for value in chunk.values() if isinstance(value, Stored)]
+
+
+def _holding(storages: list[tuple[int, int, int]], places: list[Stored]) -> list[tuple[int, int, int]]:
+    """The storages that weights lie in; optimizer states, however large, are of no interest."""
+    starts = [start for start, _, _ in storages]
+    return [storages[i] for i in sorted({bisect_right(starts, place.offset) - 1 for place in places})]
 
 
 def _whole(stored: Stored) -> Block:
