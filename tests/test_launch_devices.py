@@ -70,26 +70,26 @@ def test_concurrent_launches_get_distinct_devices_and_ports(tmp_path):
     assert ports[0] != ports[1]
 
 
-@pytest.mark.parametrize(
-    ("flags", "message"),
-    [
-        (["--npus", "8", "--granted-npus", "4"], "the job needs more devices than Snakemake may give it"),
-        (["--npus", "3"], "the job needs more devices than this machine shows"),
-    ],
-)
-def test_too_few_devices_is_an_error_not_a_cut(tmp_path, flags, message):
-    words = [sys.executable, str(ROOT / "workflow/scripts/launch.py"), "--log-dir", str(tmp_path), *flags]
+def test_too_few_devices_is_an_error_not_a_cut(tmp_path):
+    words = [
+        sys.executable,
+        str(ROOT / "workflow/scripts/launch.py"),
+        "--log-dir",
+        str(tmp_path),
+        "--npus",
+        "3",
+    ]
     variables = {**os.environ, "ASCEND_RT_VISIBLE_DEVICES": "0,1", "TMPDIR": str(tmp_path)}
     done = subprocess.run([*words, "--", WORKER], capture_output=True, text=True, env=variables, timeout=60)
     assert done.returncode == 2
-    assert message in done.stderr
+    assert "the job needs more devices than this machine shows" in done.stderr
 
 
 def test_what_is_visible():
     assert devices.visible({"ASCEND_RT_VISIBLE_DEVICES": "2,3"}, 8, [0, 1]) == [2, 3]
     assert devices.visible({}, 2, [6, 7]) == [6, 7]
     with pytest.raises(UsageProblem):
-        devices.enough(1, [], None)
+        devices.enough(1, [])
 
 
 def test_a_taken_port_is_passed_over(tmp_path):

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from distillery import commandline
 from distillery.engine.architecture import from_config
 from distillery.experiment import Layout
 from distillery.launch import facts, mindspeed
@@ -129,7 +130,7 @@ def train_line(config=MATH_7B, layout=TP1_PP2, settings=SETTINGS, **changes):
         "save": "S",
         **changes,
     }
-    return mindspeed.words(mindspeed.train(from_config(config), layout, settings, **arguments))
+    return commandline.words(mindspeed.train(from_config(config), layout, settings, **arguments))
 
 
 def test_the_tune_scripts_flags_follow_from_config_json_but_for_its_wrong_rope_base():
@@ -148,14 +149,14 @@ def test_the_generate_scripts_flags_follow():
         load="L",
         rotary_base=1e6,
     )
-    assert pairs(mindspeed.words(flags)) == pairs(GENERATE.split())
-    assert facts.faults("inference.py", mindspeed.words(flags)) == []
+    assert pairs(commandline.words(flags)) == pairs(GENERATE.split())
+    assert facts.faults("inference.py", commandline.words(flags)) == []
 
 
 def test_the_convert_scripts_flags_follow():
     model = from_config(MATH_7B)
-    there = mindspeed.words(mindspeed.hf_to_mcore(model, Layout("bf16", 2, 1), load="L", save="S"))
-    back = mindspeed.words(mindspeed.mcore_to_hf(model, TP1_PP2, load="L", save="S"))
+    there = commandline.words(mindspeed.hf_to_mcore(model, Layout("bf16", 2, 1), load="L", save="S"))
+    back = commandline.words(mindspeed.mcore_to_hf(model, TP1_PP2, load="L", save="S"))
     assert pairs(there) == pairs(CONVERT.split())
     assert facts.faults("convert_ckpt.py hf", there) == []
     assert facts.faults("convert_ckpt.py mg", back) == []
@@ -169,7 +170,7 @@ def test_preprocess_is_accepted():
         "prompt_type": "qwen_math_r1",
         "map_keys": MAP_KEYS,
     }
-    line = mindspeed.words(
+    line = commandline.words(
         mindspeed.preprocess(input="a.parquet", tokenizer="T", output_prefix="o/p", settings=settings)
     )
     assert facts.faults("preprocess_data.py", line) == []

@@ -9,6 +9,7 @@ with the first error of any rank and its log. Under Slurm a job of several nodes
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 from distillery import command
@@ -70,7 +71,11 @@ def parser() -> argparse.ArgumentParser:
     add("--samples", type=Path, metavar="FILE", help="write resource samples (JSON lines) while it runs")
     add("--expect", type=Path, action="append", default=[], metavar="FILE", help="must be there at the end")
     add("--print-only", action="store_true", help="print the lines and do not run them")
-    add("worker", nargs="+", help="after --: a Python script and its arguments")
+    add(
+        "worker",
+        nargs="+",
+        help="after --: [python] script arguments; its --log and --samples mean this command",
+    )
     return found
 
 
@@ -81,4 +86,7 @@ def main(args: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
+    from distillery.launch.launcher import arguments
+
+    sys.argv[1:] = arguments(sys.argv[1:])
     command.run(parser(), main)

@@ -14,23 +14,34 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from distillery.problems import Problem
 
 
-def run(parser: argparse.ArgumentParser, main: Callable[[argparse.Namespace], None]) -> None:
-    """Parse sys.argv, call `main`, exit with the code its outcome deserves."""
+def run(
+    parser: argparse.ArgumentParser, main: Callable[[argparse.Namespace], None], sampled: bool = False
+) -> None:
+    """Parse sys.argv, call `main`, exit with the code its outcome deserves.
+
+    With `sampled` there is a flag --samples for memory, CPU and NPU use while it runs.
+    """
     parser.add_argument(
         "--log",
         type=Path,
         metavar="FILE",
         help="write all output to FILE (folders are made) instead of the terminal; errors go to both",
     )
+    if sampled:
+        parser.add_argument(
+            "--samples", type=Path, metavar="FILE", help="write resource samples to FILE meanwhile"
+        )
     args = parser.parse_args()
     terminal = _redirect(args.log) if args.log else None
     try:
-        main(args)
+        with _sampler(args.samples) if sampled and args.samples else nullcontext():
+            main(args)
     except Problem as problem:
         _say(f"{parser.prog}: error: {problem}", terminal)
         code = problem.exit_code
@@ -46,6 +57,12 @@ def run(parser: argparse.ArgumentParser, main: Callable[[argparse.Namespace], No
     sys.stdout.flush()
     sys.stderr.flush()
     sys.exit(code)
+
+
+def _sampler(path: Path) -> AbstractContextManager:
+    from distillery.launch.sampling import Sampler
+
+    return Sampler(path)
 
 
 def _redirect(log: Path) -> int:

@@ -6,19 +6,24 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from distillery.experiment import Dataset, Experiment, Generation, Layout, Tokenization
+from distillery.experiment import Dataset, Experiment, Generation, Layout, Rope, Tokenization
 from distillery.provenance import canonical
 
 
-def flags(settings: Mapping[str, Any]) -> str:
-    """`{"train_iters": 9, "bf16": True}` as `--train-iters 9 --bf16`, quoted for a shell; False and None say nothing."""
-    words: list[str] = []
+def words(settings: Mapping[str, Any]) -> list[str]:
+    """`{"train_iters": 9, "bf16": True}` as `["--train-iters", "9", "--bf16"]`; False and None say nothing."""
+    found: list[str] = []
     for key, value in settings.items():
         if value is not None and value is not False:
-            words.append(f"--{key.replace('_', '-')}")
+            found.append(f"--{key.replace('_', '-')}")
             if value is not True:
-                words.append(canonical(value) if isinstance(value, dict) else str(value))
-    return shlex.join(words)
+                found.append(canonical(value) if isinstance(value, dict) else str(value))
+    return found
+
+
+def flags(settings: Mapping[str, Any]) -> str:
+    """As `words`, in one line quoted for a shell."""
+    return shlex.join(words(settings))
 
 
 def conversation(dataset: Dataset, tokenization: Tokenization) -> str:
@@ -36,10 +41,8 @@ def conversation(dataset: Dataset, tokenization: Tokenization) -> str:
 
 
 def training(experiment: Experiment) -> str:
-    """What decides the trained weights, but for data and initial weights; rotary settings where config.json's differ."""
-    stage = experiment.training
-    rope = {key: getattr(stage.rope, key) for key in ("rotary_base", "max_position_embeddings")}
-    return flags({"seq_length": stage.seq_length, **rope, **experiment.train})
+    """What decides the trained weights, but for data and initial weights."""
+    return flags({"seq_length": experiment.training.seq_length, **experiment.train})
 
 
 def target(layout: Layout) -> str:
@@ -58,3 +61,8 @@ def generation(settings: Generation) -> str:
     """How prompts are rendered and continued."""
     lengths = {"prompt_type": settings.prompt_type, "seq_length": settings.seq_length}
     return flags({**lengths, **settings.settings, "threads": settings.threads})
+
+
+def rope(settings: Rope) -> str:
+    """Rotary settings that config.json does not have."""
+    return flags({key: getattr(settings, key) for key in ("rotary_base", "max_position_embeddings")})

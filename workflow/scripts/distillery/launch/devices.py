@@ -57,19 +57,8 @@ def visible(environment: Mapping[str, str], count: int, granted: Sequence[int] |
     return sorted(int(match[1]) for match in files if match) or list(range(count))
 
 
-def enough(wanted: int, candidates: Sequence[int], granted: int | None) -> None:
-    """Raise unless `wanted` devices can be had; `granted` is what Snakemake's resources left of the request.
-
-    Raises:
-        UsageProblem: naming both numbers. Snakemake itself cuts a request down to `--resources` silently.
-    """
-    if granted is not None and granted < wanted:
-        raise UsageProblem(
-            "the job needs more devices than Snakemake may give it",
-            found=f"--resources npu={granted}",
-            wanted=f"npu={wanted}",
-            fix="raise --resources npu=, or lower npus_per_node or the layout in the configuration",
-        )
+def enough(wanted: int, candidates: Sequence[int]) -> None:
+    """Raise a UsageProblem unless `wanted` devices can be had here."""
     if len(candidates) < wanted:
         raise UsageProblem(
             "the job needs more devices than this machine shows",

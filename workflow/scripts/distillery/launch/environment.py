@@ -11,11 +11,20 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from distillery.experiment import Hardware
 from distillery.problems import Problem
 
 # one queue per device, so that kernels start in the order in which overlapped communication expects them
 ASCEND = {"CUDA_DEVICE_MAX_CONNECTIONS": "1", "HCCL_CONNECT_TIMEOUT": "1800"}
 DETERMINISTIC = {"HCCL_DETERMINISTIC": "true"}
+
+
+def variables(hardware: Hardware) -> dict[str, str]:
+    """What the workers' environment gets on this hardware; its own settings come last."""
+    found = dict(ASCEND) if hardware.device == "Ascend" else {}
+    if hardware.deterministic:
+        found |= DETERMINISTIC
+    return found | {name: str(value) for name, value in hardware.environment.items()}
 
 
 def prepared(set_env: Sequence[str], variables: Mapping[str, str], python: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -30,7 +30,6 @@ class Request:
     workers: int = 1
     nodes: int = 1
     npus: int = 0
-    granted_npus: int | None = None
     node_rank: int = 0
     master_addr: str = "127.0.0.1"
     master_port: int = 6000
@@ -47,6 +46,26 @@ class Request:
     samples: Path | None = None
     expect: tuple[Path, ...] = ()
     print_only: bool = False
+
+
+def arguments(words: Sequence[str]) -> list[str]:
+    """launch.py's own words, with what a rule's line gives to the worker but means for the launch.
+
+    The worker's `--log` and `--samples` become the launch's (its ranks write to --log-dir), and the interpreter
+    that leads its line becomes --python.
+    """
+    if "--" not in words:
+        return list(words)
+    at = list(words).index("--")
+    own, worker = list(words[:at]), list(words[at + 1 :])
+    for flag in ("--log", "--samples"):
+        if flag in worker[:-1]:
+            where = worker.index(flag)
+            own += worker[where : where + 2]
+            del worker[where : where + 2]
+    if worker and Path(worker[0]).name.startswith("python"):
+        own += ["--python", worker.pop(0)]
+    return [*own, "--", *worker]
 
 
 def request(args: argparse.Namespace) -> Request:
@@ -78,10 +97,9 @@ def main(args: argparse.Namespace) -> None:
 
 def _on_every_node(nodes: int) -> None:
     # the log is ours: the copies write to srun's pipes, which end here
-    words = list(sys.orig_argv)
-    if "--log" in words[: words.index("--")]:
-        at = words.index("--log")
-        words = words[:at] + words[at + 2 :]
+    words = arguments(sys.argv[1:])
+    at = words.index("--log") if "--log" in words[: words.index("--")] else len(words)
+    words = [sys.executable, sys.argv[0], *words[:at], *words[at + 2 :]]
     status = subprocess.run(slurm.srun_words(nodes, words), check=False).returncode
     if status == Interrupted.exit_code:
         raise Interrupted("stopped, and the workers saved their state", fix="run the same command again")
@@ -99,7 +117,7 @@ def run(wanted: Request, show: Any = print) -> None:
     total = wanted.npus * wanted.nodes
     granted = slurm.granted_devices(os.environ) if wanted.npus and slurm.job_id(os.environ) else None
     candidates = devices.visible(os.environ, wanted.npus, granted)
-    devices.enough(wanted.npus, candidates, wanted.granted_npus and wanted.granted_npus // wanted.nodes)
+    devices.enough(wanted.npus, candidates)
     variables = {str(name): str(value) for name, value in wanted.env.items()}
     locks = devices.lock_folder()
     with ExitStack() as stack:
@@ -152,18 +170,11 @@ def _run(wanted: Request, variables: dict[str, str], descriptors: tuple[int, ...
     left = slurm.seconds_left(os.environ) if slurm.job_id(os.environ) else None
     stop_at = None if left is None else time.monotonic() + max(0.0, left - wanted.stop_before)
     with ExitStack() as stack:
-        stream = None
-        if wanted.metrics:
-            wanted.metrics.parent.mkdir(parents=True, exist_ok=True)
-            stream = stack.enter_context(wanted.metrics.open("a", encoding="utf-8"))
-
-        def record(one: dict[str, Any]) -> None:
-            if stream is not None:
-                stream.write(json.dumps(one) + "\n")
-                stream.flush()
-
+        record = stack.enter_context(_Metrics(wanted.metrics)).add if wanted.metrics else _nowhere
         if wanted.samples:
-            stack.enter_context(sampling.Sampler(wanted.samples))
+            node = f".node{job.node_rank}" if job.node_rank else ""
+            path = wanted.samples.with_name(f"{wanted.samples.stem}{node}{wanted.samples.suffix}")
+            stack.enter_context(sampling.Sampler(path))
         running.run(
             job,
             words,
@@ -183,6 +194,28 @@ def _run(wanted: Request, variables: dict[str, str], descriptors: tuple[int, ...
             where=", ".join(map(str, missing)),
             fix=f"read {job.log(job.local_ranks[-1])} for what the workers did",
         )
+
+
+class _Metrics:
+    """The metrics file, one JSON line a record."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._stream = path.open("a", encoding="utf-8")
+
+    def __enter__(self) -> _Metrics:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stream.close()
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        self._stream.write(json.dumps(record) + "\n")
+        self._stream.flush()
+
+
+def _nowhere(record: Mapping[str, Any]) -> None:
+    """For workers that write their own metrics."""
 
 
 def _check_shared(log_dir: Path, node_rank: int) -> None:

@@ -1,6 +1,6 @@
 """The flags of MindSpeed-LLM 2.2.0's four scripts, derived from a model's config.json and an experiment's choices.
 
-    words(train(architecture, layout, settings, ...))   # ['--use-mcore-models', '--tensor-model-parallel-size', ...]
+    commandline.words(train(architecture, layout, settings, ...))   # ['--use-mcore-models', '--tensor-model-parallel-size', ...]
 
 The order and the constants are those of its shipped scripts for distilled Qwen (examples/mindspore/
 deepseek_r1_distill_qwen, tag v2.2.0). What those repeat by hand (layers, heads, vocabulary, rope base, prompt
@@ -9,7 +9,6 @@ type) is derived here, so that it cannot disagree. `facts.faults` says whether a
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -37,18 +36,6 @@ PATHS = {
     "--prompt-type-path",
     "--ckpt-cfg-path",
 }
-
-
-def words(flags: Flags) -> list[str]:
-    """`{"seq_length": 8192, "bf16": True, "pack": False}` as `["--seq-length", "8192", "--bf16"]`."""
-    found: list[str] = []
-    for key, value in flags.items():
-        if value is None or value is False:
-            continue
-        found.append(f"--{key.replace('_', '-')}")
-        if value is not True:
-            found.append(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
-    return found
 
 
 def architecture(model: Architecture, rotary_base: float | None = None) -> Flags:
