@@ -14,6 +14,7 @@ import yaml
 from distillery import config
 from distillery.engine.architecture import from_config
 from distillery.experiment import Source
+from distillery.hub import model_directory, rope
 from distillery.planning import dag, facts
 from distillery.problems import Problem
 
@@ -167,3 +168,30 @@ def test_snakemake_starts_nothing_where_the_plan_has_errors(tmp_path):
         "-m", "snakemake", "-d", tmp_path, "--configfile", ROOT / "config/guide-verbatim.yaml", "--unlock"
     )
     assert "no job was started" not in answer.stdout + answer.stderr
+
+
+def test_rotary_settings_are_overridden_in_config_json_and_nowhere_else(tmp_path):
+    model, target = tmp_path / "models" / "m", tmp_path / "models" / "m-rope300000-32768"
+    (model / "extra").mkdir(parents=True)
+    (model / "extra" / "weights").write_text("w")
+    (model / "config.json").write_text(
+        '{"rope_theta": 10000.0, "max_position_embeddings": 4096, "hidden_size": 8}'
+    )
+    model_directory.write_manifest(model, {"repo": "a/b"}, "r1")
+    answer = run(
+        *("workflow/scripts/override_rope.py", "--model-dir", model, "--output-dir", target),
+        *("--rotary-base", 300000, "--max-position-embeddings", 32768),
+    )
+    assert answer.returncode == 0, answer.stderr
+    written = json.loads((target / "config.json").read_text())
+    assert written == {"rope_theta": 300000.0, "max_position_embeddings": 32768, "hidden_size": 8}
+    assert (target / "extra" / "weights").is_symlink() and (target / "extra" / "weights").read_text() == "w"
+    before, after = (json.loads((one / "manifest.json").read_text()) for one in (model, target))
+    changed = [a["name"] for a, b in zip(before["files"], after["files"], strict=True) if a != b]
+    assert changed == ["config.json"]
+    assert json.loads((model / "config.json").read_text())["rope_theta"] == 10000.0
+    newer = {"rope_parameters": {"rope_theta": 1e4, "rope_type": "default"}, "max_position_embeddings": 4096}
+    assert rope.changed(newer, rotary_base=3e5, max_position_embeddings=None) == {
+        "rope_parameters": {"rope_theta": 3e5, "rope_type": "default"},
+        "max_position_embeddings": 4096,
+    }

@@ -16,12 +16,15 @@ sys.path.insert(0, str(Path(workflow.current_basedir).parent / "scripts"))
 
 from distillery import artefacts, commandline
 from distillery import config as configuration
+from distillery.launch import prefix
 from distillery.planning import checks
 from distillery.problems import Problem
 from distillery.provenance import SCRIPTS, canonical, code, rules
 
 try:
     CONFIG = configuration.load(config)
+    if workflow.is_main_process and "npu" in workflow.global_resources:
+        prefix.refuse_cuts(CONFIG.experiments.values(), workflow.global_resources["npu"].value)
 except Problem as problem:
     raise WorkflowError(str(problem))
 
@@ -36,6 +39,7 @@ EXPERIMENTS = CONFIG.experiments
 TOKENIZATIONS = {e.tokenization.name: e.tokenization for e in EXPERIMENTS.values()}
 LAYOUTS = {one.name: one for e in EXPERIMENTS.values() for one in (e.layout, e.training.layout)}
 GENERATIONS = {one.name: one for e in EXPERIMENTS.values() for one in (e.generation, e.base_generation)}
+ROTATED = {artefacts.rotated(e): e for e in EXPERIMENTS.values() if artefacts.rotated(e) != e.model}
 WHEELS = artefacts.wheels(CONFIG)
 
 
@@ -50,6 +54,21 @@ def runs(script):
     return {
         "command": f"{shortest(Path(sys.prefix, 'bin', 'python'))} {shortest(SCRIPTS)}/{script}.py",
         "code": code(script),
+    }
+
+
+def devices(stage):
+    """Resources for a job on devices: what a scheduler is asked for, and how its command is launched there.
+
+    `stage` is `training` or `answering`. The launch is no param: another port or time-out changes no result.
+    """
+
+    def asked(name):
+        return lambda w: prefix.resources(EXPERIMENTS[w.experiment], stage)[name]
+
+    launch = f"{shortest(Path(sys.prefix, 'bin', 'python'))} {shortest(SCRIPTS)}/launch.py"
+    return {name: asked(name) for name in prefix.RESOURCES} | {
+        "launch": lambda w: prefix.line(EXPERIMENTS[w.experiment], stage, launch)
     }
 
 

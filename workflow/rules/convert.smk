@@ -79,7 +79,7 @@ rule reshard:
 rule convert_mcore_to_hf:
     input:
         done="results/experiments/{experiment}/train/done.json",
-        model=lambda w: artefacts.model(EXPERIMENTS[w.experiment].model),
+        model=lambda w: artefacts.model(artefacts.rotated(EXPERIMENTS[w.experiment])),
     output:
         "results/experiments/{experiment}/hf/manifest.json",
     log:

@@ -70,6 +70,28 @@ rule make_model:
         " --tokenizer-shards {input.shards} --output-dir {params.directory} --log {log}"
 
 
+rule override_rope:
+    input:
+        lambda w: artefacts.model(ROTATED[w.model].model),
+    output:
+        "resources/models/{model}/manifest.json",
+    log:
+        "logs/models/{model}.log",
+    benchmark:
+        "logs/models/{model}.tsv"
+    wildcard_constraints:
+        model=either(ROTATED),
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        **runs("override_rope"),
+        original=subpath(input[0], parent=True),
+        directory=subpath(output[0], parent=True),
+        rope=lambda w: commandline.rope(ROTATED[w.model].training.rope),
+    shell:
+        "{params.command} --model-dir {params.original} {params.rope} --output-dir {params.directory} --log {log}"
+
+
 rule fetch_wheel:
     output:
         "resources/wheels/{wheel}.whl",

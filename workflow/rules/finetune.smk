@@ -9,16 +9,21 @@ rule train:
     input:
         data=lambda w: artefacts.tokenized(EXPERIMENTS[w.experiment]),
         weights=lambda w: artefacts.weights(EXPERIMENTS[w.experiment]),
-        model=lambda w: artefacts.model(EXPERIMENTS[w.experiment].model),
+        model=lambda w: artefacts.model(artefacts.rotated(EXPERIMENTS[w.experiment])),
     output:
         "results/experiments/{experiment}/train/done.json",
     log:
-        "logs/{experiment}/finetune.log",
+        text="logs/{experiment}/finetune.log",
+        samples="logs/{experiment}/finetune.samples.jsonl",
     benchmark:
         "logs/{experiment}/finetune.tsv"
     conda:
         "../../envs/cpu.yaml"
     threads: lambda w: EXPERIMENTS[w.experiment].hardware.threads
+    resources:
+        **devices("training"),
+        # a killed attempt has saved its state; the next one gets more time to go on
+        runtime=lambda w, attempt: attempt * EXPERIMENTS[w.experiment].hardware.runtime,
     params:
         **runs("posttrain_gpt"),
         data=subpath(input.data, strip_suffix="_manifest.json"),
@@ -29,6 +34,7 @@ rule train:
         device=lambda w: EXPERIMENTS[w.experiment].hardware.device,
         flags=lambda w: commandline.training(EXPERIMENTS[w.experiment]),
     shell:
-        "{params.command} --load {params.load} --save {params.save} --data-path {params.data}"
+        "{resources.launch}{params.command} --load {params.load} --save {params.save} --data-path {params.data}"
         " --tokenizer-name-or-path {params.tokenizer} {params.flags}"
-        " --device-target {params.device} --threads {params.engine_threads} --log {log}"
+        " --device-target {params.device} --threads {params.engine_threads}"
+        " --log {log.text} --samples {log.samples}"

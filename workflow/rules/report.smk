@@ -36,9 +36,7 @@ rule report:
         problems=lambda w: artefacts.problems(EXPERIMENTS[w.experiment].problems),
         data=lambda w: artefacts.tokenized(EXPERIMENTS[w.experiment]),
         done="results/experiments/{experiment}/train/done.json",
-        proof=lambda w: "results/checkpoints/{0.model}/{0.layout.name}.proof.json".format(
-            EXPERIMENTS[w.experiment]
-        ),
+        proof=lambda w: artefacts.conversion_proof(EXPERIMENTS[w.experiment]),
         rulegraph="results/experiments/{experiment}/rulegraph.dot",
         templates=collect(f"{SCRIPTS.parent}/report/{{name}}", name=REPORT_TEMPLATES),
     output:

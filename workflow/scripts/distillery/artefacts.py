@@ -45,16 +45,23 @@ def tokenized(experiment: Experiment) -> str:
     return f"results/datasets/{experiment.dataset}/{experiment.tokenization.name}/{experiment.dataset}_manifest.json"
 
 
+def rotated(experiment: Experiment) -> str:
+    """The name of the model that is trained: of its own where training has other rotary settings than config.json."""
+    rope = experiment.training.rope
+    settings = [f"{one:g}" for one in (rope.rotary_base, rope.max_position_embeddings) if one is not None]
+    return f"{experiment.model}-rope{'-'.join(settings)}" if settings else experiment.model
+
+
 def weights(experiment: Experiment) -> str:
     """The MCore checkpoint that training starts from: resharded where its layout differs."""
     steps = experiment.layout.name
     if experiment.training.layout != experiment.layout:
         steps += f"-to-{experiment.training.layout.name}"
-    return f"results/checkpoints/{experiment.model}/{steps}/manifest.json"
+    return f"results/checkpoints/{rotated(experiment)}/{steps}/manifest.json"
 
 
 def conversion_proof(experiment: Experiment) -> str:
-    return f"results/checkpoints/{experiment.model}/{experiment.layout.name}.proof.json"
+    return f"results/checkpoints/{rotated(experiment)}/{experiment.layout.name}.proof.json"
 
 
 def base_answers(experiment: Experiment) -> str:

@@ -1,0 +1,31 @@
+"""Give a model another rotary base or context, as a directory of links with its own config.json.
+
+    python workflow/scripts/override_rope.py --model-dir resources/models/qwen2.5-math-7b \\
+        --rotary-base 300000 --max-position-embeddings 32768 --output-dir resources/models/qwen2.5-math-7b-rope300000-32768
+
+The weights are not copied and not changed: training has to teach them the new base.
+"""
+
+import argparse
+from pathlib import Path
+
+from distillery import command
+
+
+def parser() -> argparse.ArgumentParser:
+    it = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
+    it.add_argument("--model-dir", type=Path, required=True, metavar="DIR", help="a Hugging Face directory")
+    it.add_argument("--rotary-base", type=float, metavar="BASE")
+    it.add_argument("--max-position-embeddings", type=int, metavar="TOKENS")
+    it.add_argument("--output-dir", type=Path, required=True, metavar="DIR")
+    return it
+
+
+def main(args: argparse.Namespace) -> None:
+    from distillery.hub import rope
+
+    rope.override(args.model_dir, args.output_dir, args.rotary_base, args.max_position_embeddings)
+
+
+if __name__ == "__main__":
+    command.run(parser(), main)
