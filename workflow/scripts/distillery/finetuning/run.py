@@ -52,7 +52,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "threads": args.threads,
         "kernels": kernel_set.__name__.rpartition(".")[2],
         "native": files.sha256(Path(kernels.__file__).with_name("native.cpp")),
-        "code": provenance.code("posttrain_gpt"),
+        "code": provenance.code(
+            "distillery.engine.training", "distillery.engine.step", "distillery.engine.kernels"
+        ),
     }
     key = provenance.digest(content)[:16]
     work = args.save / "work" / key

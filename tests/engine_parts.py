@@ -1,0 +1,95 @@
+"""A tiny model with tokenized data, made by the project's own commands, and how to train on them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from house import ROOT
+
+from distillery.checkpoint import sources, states
+
+SCRIPTS = ROOT / "workflow/scripts"
+CONFIG = {
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 128,
+    "tie_word_embeddings": True,
+}
+TAGS = {f"{name}_tag": name for name in ("role", "content", "user", "assistant", "system")}
+MAP = json.dumps({"messages": "messages", "tags": TAGS})
+
+
+def command(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, str(SCRIPTS / name), *map(str, arguments)]
+    return subprocess.run(line, capture_output=True, text=True, check=False)
+
+
+def make(directory: Path) -> Path:
+    """hf/, mcore/ (TP1 PP1) and tok/data_* from 96 rows, below `directory`."""
+    shard = directory / "shards" / "train-00000-of-00001.parquet"
+    tok = directory / "tok"
+    tok.mkdir()
+    steps = [
+        ("make_shard.py", "--seed", 0, "--shard", 0, "--shards", 1, "--rows", 96, "--output", shard),
+        ("make_model.py", "--seed", 1, "--config-json", json.dumps(CONFIG), "--vocab-size", 400)
+        + ("--tokenizer-rows", 96, "--tokenizer-shards", shard, "--output-dir", directory / "hf"),
+        ("preprocess_data.py", "--input", shard, "--tokenizer-name-or-path", directory / "hf")
+        + ("--output-prefix", tok / "data", "--handler-name", "SharegptStyleInstructionHandler")
+        + ("--prompt-type", "qwen_math_r1", "--map-keys", MAP),
+    ]
+    for step in steps:
+        done = command(*step)
+        assert done.returncode == 0, done.stderr
+    state = states.load_state(directory / "hf")
+    arch = sources.open_source(directory / "hf").architecture
+    states.save(directory / "mcore", {(0, 0): state}, states.make_args(arch, "fp32"), 1)
+    return directory
+
+
+def flags(parts: Path, save: Path, *more: object) -> list[str]:
+    """posttrain_gpt.py's flags for a run of 40 steps of 4 rows; later flags override."""
+    line = ["--load", parts / "mcore", "--save", save, "--data-path", parts / "tok/data"]
+    line += ["--tokenizer-name-or-path", parts / "hf", "--seq-length", 128, "--micro-batch-size", 4]
+    line += [
+        "--train-iters",
+        40,
+        "--lr",
+        1e-2,
+        "--lr-warmup-iters",
+        2,
+        "--save-interval",
+        4,
+        "--log-interval",
+        1,
+    ]
+    return [str(word) for word in [*line, *more]]
+
+
+def train(parts: Path, save: Path, *more: object) -> subprocess.CompletedProcess[str]:
+    return command("posttrain_gpt.py", *flags(parts, save, *more))
+
+
+def work(save: Path) -> Path:
+    """The only work directory of a run."""
+    (found,) = (save / "work").iterdir()
+    return found
+
+
+def result(save: Path) -> tuple[str, bytes, bytes, list[tuple]]:
+    """What two equal runs must share: weights' digest, weights and moments byte for byte, the loss curve."""
+    done = json.loads((save / "done.json").read_text())
+    rank = save / f"iter_{done['iteration']:07d}" / "mp_rank_00"
+    lines = map(json.loads, (save / done["metrics"]).read_text().splitlines())
+    curve = [
+        (line["iteration"], line["loss"], line["lr"], line["grad_norm"]) for line in lines if "loss" in line
+    ]
+    weights, moments = (
+        (rank / name).read_bytes() for name in ("model_optim_rng.pt", "optimizer.safetensors")
+    )
+    return done["payload_digest"], weights, moments, curve

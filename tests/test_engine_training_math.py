@@ -1,0 +1,225 @@
+"""Training's arithmetic against torch and Megatron: gradients, AdamW, schedule, packing, kernels, data order."""
+
+import mindspore as ms
+import numpy as np
+import pytest
+import torch
+from engine_oracle import SMALL, mcore, model
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from megatron.core.optimizer_param_scheduler import OptimizerParamScheduler
+
+from distillery.engine import architecture, batches, composed, native, verification
+from distillery.engine.batches import IGNORED, Rows, assemble
+from distillery.engine.decoder import Decoder, load_state, state_dict
+from distillery.engine.schedule import Schedule
+from distillery.engine.settings import Settings
+from distillery.engine.step import Objective, Step, weights
+
+KERNELS = {"composed": composed, "native": native}
+
+
+def make_settings(**changes) -> Settings:
+    chosen = {
+        "seq_length": 24,
+        "micro_batch_size": 2,
+        "global_batch_size": 2,
+        "train_iters": 20,
+        "schedule": Schedule(1e-2, 1e-3, "cosine", 3, 20),
+        "weight_decay": 0.1,
+        "clip_grad": 1.0,
+        "beta1": 0.9,
+        "beta2": 0.95,
+        "eps": 1e-8,
+        "seed": 1,
+        "split": (1, 0, 0),
+        "packing": "none",
+        "eos_token_id": 1,
+        "cut_plainly": False,
+        "pad_left": False,
+        "shuffle": True,
+        "per_token_loss": False,
+        "recompute": False,
+    }
+    return Settings(**{**chosen, **changes})
+
+
+def some_rows(count: int = 8, seed: int = 0) -> Rows:
+    """Rows of 6 to 24 tokens whose first 3 are not learnt."""
+    rng = np.random.RandomState(seed)
+    ids = [rng.randint(2, SMALL["vocab_size"], rng.randint(6, 25)).astype(np.int32) for _ in range(count)]
+    labels = [np.where(np.arange(len(row)) < 3, IGNORED, row).astype(np.int32) for row in ids]
+    return Rows(ids, labels, [np.ones_like(row) for row in ids])
+
+
+def ours(made, kernels=native) -> Decoder:
+    decoder = Decoder(architecture.from_config(made.config.to_dict()), kernels)
+    load_state(decoder, mcore(made))
+    return decoder
+
+
+def torch_losses(made, batch) -> torch.Tensor:
+    logits = made(torch.tensor(batch.ids).long()).logits.flatten(0, 1)
+    labels = torch.tensor(batch.labels).long().flatten()
+    return torch.nn.functional.cross_entropy(logits, labels, ignore_index=IGNORED, reduction="sum")
+
+
+@pytest.mark.parametrize("kernels", KERNELS)
+@pytest.mark.parametrize(
+    ("family", "changes"),
+    [("qwen2", {"tie_word_embeddings": True}), ("llama", {"tie_word_embeddings": False, "head_dim": 10})],
+    ids=["qwen2", "llama"],
+)
+def test_every_gradient_equals_torch(family, changes, kernels):
+    made = model(family, **changes)
+    batch = assemble(some_rows(), range(2), make_settings())
+    (torch_losses(made, batch) / batch.supervised).backward()
+    wanted = mcore(made, {name: p.grad for name, p in made.named_parameters()})
+    objective = Objective(ours(made, KERNELS[kernels]), KERNELS[kernels])
+    named = dict(objective.model.parameters_and_names())
+    gradient = ms.jit(ms.grad(objective, None, ms.ParameterTuple(named.values())))
+    weight = ms.Tensor(np.float32(1 / batch.supervised))
+    for name, found in zip(named, gradient(*map(ms.Tensor, batch.arrays()), weight), strict=True):
+        error = np.linalg.norm(found.asnumpy() - wanted[name]) / np.linalg.norm(wanted[name])
+        assert error < 1e-4, name
+
+
+@pytest.mark.parametrize(("kernels", "micro_batches"), [("composed", 1), ("native", 1), ("native", 3)])
+def test_adamw_equals_torch_over_20_steps(kernels, micro_batches):
+    made = model("qwen2")
+    chosen = make_settings(global_batch_size=2 * micro_batches)
+    step = Step(ours(made, KERNELS[kernels]), chosen, KERNELS[kernels])
+    matrices = [p for p in made.parameters() if p.ndim > 1]
+    vectors = [p for p in made.parameters() if p.ndim < 2]
+    groups = [{"params": matrices, "weight_decay": 0.1}, {"params": vectors, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.95), eps=1e-8)
+    rows = some_rows(20 * 2 * micro_batches)
+    for number in range(1, 21):
+        at = (number - 1) * 2 * micro_batches
+        parts = [assemble(rows, range(at + 2 * i, at + 2 * i + 2), chosen) for i in range(micro_batches)]
+        loss, norm = step.run(number, parts)
+        optimizer.zero_grad()
+        wanted = sum(torch_losses(made, part) / part.supervised / micro_batches for part in parts)
+        wanted.backward()
+        wanted_norm = torch.nn.utils.clip_grad_norm_(made.parameters(), 1.0)
+        for group in optimizer.param_groups:
+            group["lr"] = chosen.schedule.at(number)
+        optimizer.step()
+        assert loss == pytest.approx(wanted.item(), rel=1e-5)
+        assert norm == pytest.approx(wanted_norm.item(), rel=1e-5)
+    for name, array in mcore(made).items():
+        np.testing.assert_allclose(state_dict(step.objective.model)[name], array, atol=2e-5, err_msg=name)
+
+
+@given(
+    warmup=st.integers(0, 5),
+    style=st.sampled_from(["constant", "linear", "cosine"]),
+    minimum=st.sampled_from([0.0, 1e-4]),
+    batch=st.sampled_from([1, 8]),
+)
+@settings(max_examples=30, deadline=None)
+def test_learning_rates_equal_megatrons(warmup, style, minimum, batch):
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([parameter], lr=0.1)
+    theirs = OptimizerParamScheduler(
+        optimizer,
+        init_lr=0.0,
+        max_lr=1e-2,
+        min_lr=minimum,
+        lr_warmup_steps=warmup * batch,
+        lr_decay_steps=12 * batch,
+        lr_decay_style=style,
+        start_wd=0.0,
+        end_wd=0.0,
+        wd_incr_steps=12 * batch,
+        wd_incr_style="constant",
+    )
+    ours_ = Schedule(1e-2, minimum, style, warmup, 12)
+    for step in range(1, 16):
+        assert ours_.at(step) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-12), step
+        theirs.step(increment=batch)
+
+
+def test_documents_come_in_the_references_order():
+    """RandomState(seed) shuffles each epoch anew; the numbers are numpy's, fixed since 1.17."""
+    rng = np.random.RandomState(1234)
+    epochs = []
+    for _ in range(3):
+        epoch = np.arange(2, 9)
+        rng.shuffle(epoch)
+        epochs += epoch.tolist()
+    assert batches.order(range(2, 9), 17, 1234, True).tolist() == epochs[:17]
+    assert batches.order(range(2, 5), 5, 1234, False).tolist() == [2, 3, 4, 2, 3]
+    assert batches.split(10, (90, 10, 0)) == (range(9), range(9, 10), range(10, 10))
+    assert [len(part) for part in batches.split(7, (100, 0, 0))] == [7, 0, 0]
+
+
+def test_long_rows_are_cut_turn_by_turn():
+    labels = np.array([IGNORED] * 10 + list(range(20)) + [IGNORED] * 4 + [7, 8], np.int32)
+    ids = np.arange(36, dtype=np.int32)
+    cut, cut_labels = batches.cut_turns(ids, labels, 12)
+    # 10 prompt and 20 answer tokens share 12: int(12 * 20/30) = 8 of the answer, 4 of the prompt
+    assert cut.tolist() == [0, 1, 2, 3, *range(10, 18)]
+    assert cut_labels.tolist() == [IGNORED] * 4 + list(range(8))
+    assert batches.shares(10, 3, 20) == (10, 3)
+    assert batches.shares(100, 3, 20) == (17, 3)
+    assert batches.shares(3, 100, 20) == (3, 17)
+
+
+def test_micro_batches_or_tokens_weigh_the_same():
+    rows = some_rows()
+    parts = [assemble(rows, [i], make_settings(micro_batch_size=1)) for i in range(3)]
+    counts = [len(rows.input_ids[i]) - 3 for i in range(3)]
+    assert [part.supervised for part in parts] == counts
+    assert weights(parts, False) == pytest.approx([1 / (3 * count) for count in counts])
+    assert weights(parts, True) == pytest.approx([1 / sum(counts)] * 3)
+
+
+@pytest.mark.parametrize("packing", ["neat", "reset"])
+def test_packed_loss_equals_unpacked(packing):
+    made = model("qwen2")
+    rows = some_rows(3)
+    for row, labels in zip(rows.input_ids, rows.labels, strict=True):
+        row[-1] = labels[-1] = 1  # eos ends each sample
+        row[0] = 1  # an eos that is not learnt ends nothing
+    joined = [np.concatenate(column) for column in (rows.input_ids, rows.labels)]
+    numbers = np.concatenate([np.full(len(row), i + 1, np.int32) for i, row in enumerate(rows.input_ids)])
+    packed = Rows([joined[0]], [joined[1]], [numbers])
+    long = make_settings(packing=packing, seq_length=80, micro_batch_size=1)
+    one = assemble(packed, [0], long)
+    apart = assemble(rows, range(3), make_settings())
+    assert one.supervised == apart.supervised
+    objective = Objective(ours(made), native)
+    compiled = ms.jit(objective)
+    unit = ms.Tensor(np.float32(1))
+    together, separate = (
+        float(compiled(*map(ms.Tensor, batch.arrays()), unit).asnumpy()) for batch in (one, apart)
+    )
+    assert together == pytest.approx(separate, rel=1e-6)
+
+
+def test_padding_side_does_not_change_the_loss():
+    made = model("llama")
+    objective = ms.jit(Objective(ours(made), native))
+    unit = ms.Tensor(np.float32(1))
+    left, right = (
+        float(objective(*map(ms.Tensor, assemble(some_rows(), range(2), chosen).arrays()), unit).asnumpy())
+        for chosen in (make_settings(pad_left=True), make_settings())
+    )
+    assert left == pytest.approx(right, rel=1e-6)
+
+
+def test_native_kernels_equal_the_composed_ones():
+    verification.check(native, composed)
+
+
+def test_a_wrong_kernel_is_named():
+    class Wrong:
+        RmsNorm, CrossEntropy, Attention = composed.RmsNorm, composed.CrossEntropy, composed.Attention
+
+        class SwiGlu(composed.SwiGlu):
+            def construct(self, gate_up):
+                return composed.SwiGlu.construct(self, gate_up) * 1.001
+
+    with pytest.raises(verification.Problem, match=r"SwiGlu.*output"):
+        verification.check(Wrong, composed)

@@ -1,0 +1,173 @@
+"""posttrain_gpt.py as a process: killed, interrupted, damaged, diverged, and what it leaves behind."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from engine_parts import SCRIPTS, flags, make, result, train, work
+
+from distillery.checkpoint import states
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory) -> Path:
+    return make(tmp_path_factory.mktemp("parts"))
+
+
+@pytest.fixture(scope="module")
+def whole(parts, tmp_path_factory) -> Path:
+    """The uninterrupted run."""
+    save = tmp_path_factory.mktemp("whole")
+    done = train(parts, save)
+    assert done.returncode == 0, done.stderr
+    return save
+
+
+def start(parts: Path, save: Path, *more: object) -> subprocess.Popen:
+    line = [sys.executable, str(SCRIPTS / "posttrain_gpt.py"), *flags(parts, save, *more)]
+    return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def steps(save: Path) -> int:
+    files = list((save / "work").glob("*/metrics.jsonl"))
+    return files[0].read_text().count("\n") if files else 0
+
+
+def wait_for(process: subprocess.Popen, save: Path, step: int) -> bool:
+    """Until `step` is recorded; False if the process ended before."""
+    while steps(save) < step:
+        if process.poll() is not None:
+            return False
+        time.sleep(0.001)
+    return True
+
+
+def test_what_a_run_leaves(whole, parts):
+    done = json.loads((whole / "done.json").read_text())
+    assert (whole / "latest_checkpointed_iteration.txt").read_text() == "40"
+    assert (whole / "iter_0000040").is_symlink() and not (whole / "iter_0000040").readlink().is_absolute()
+    assert done["iteration"] == 40 and done["template"]["prompt_type"] == "qwen_math_r1"
+    assert sorted(path.name for path in work(whole).glob("iter_*")) == ["iter_0000036", "iter_0000040"]
+    tuned, _ = states.load_rank(whole)
+    before, _ = states.load_rank(parts / "mcore")
+    assert {n: a.shape for n, a in tuned.items()} == {n: a.shape for n, a in before.items()}
+    assert any(np.abs(tuned[name] - before[name]).max() > 1e-3 for name in tuned)
+    lines = [json.loads(line) for line in (whole / done["metrics"]).read_text().splitlines()]
+    assert [line["iteration"] for line in lines] == list(range(1, 41))
+    assert lines[-1]["loss"] == done["loss"] < 0.7 * lines[0]["loss"]
+    assert "/tmp" not in json.dumps(done) and "seconds" not in done
+
+
+def test_kill_9_at_ten_random_moments_changes_no_byte(whole, parts, tmp_path):
+    chance = random.Random(7)
+    reached = []
+    for kill in range(10):
+        goal = max(reached, default=0) + chance.randint(1, 5)
+        process = start(parts, tmp_path)
+        if kill % 4 == 3:
+            time.sleep(chance.uniform(0.2, 2.0))  # while importing, loading, compiling
+        else:
+            assert wait_for(process, tmp_path, min(goal, 35)), process.communicate()[0]
+            time.sleep(chance.uniform(0, 0.02))  # in a step, or while a checkpoint is being written
+        process.kill()
+        process.communicate()
+        reached.append(steps(tmp_path))
+    assert not (tmp_path / "done.json").exists() and max(reached) > 20, reached
+    done = train(parts, tmp_path)
+    assert done.returncode == 0 and "resuming after step" in done.stderr, done.stderr
+    assert result(tmp_path) == result(whole)
+
+
+def test_sigterm_saves_and_exits_3_then_the_same_command_finishes(whole, parts, tmp_path):
+    process = start(parts, tmp_path)
+    assert wait_for(process, tmp_path, 4)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate()
+    assert process.returncode == 3 and "run the same command again" in output, output
+    assert not (tmp_path / "done.json").exists()
+    done = train(parts, tmp_path)
+    assert done.returncode == 0 and "resuming after step" in done.stderr, done.stderr
+    assert result(tmp_path) == result(whole)
+
+
+def test_a_damaged_last_checkpoint_falls_back_to_the_one_before(whole, parts, tmp_path):
+    shutil.copytree(work(whole), tmp_path / "work" / work(whole).name)
+    path = work(tmp_path) / "iter_0000040/mp_rank_00/model_optim_rng.pt"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    done = train(parts, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "iter_0000040 is damaged" in done.stdout and "model_optim_rng.pt" in done.stdout
+    assert "resuming after step 36" in done.stderr
+    assert result(tmp_path) == result(whole)
+
+
+def test_another_setting_starts_anew_and_says_so(whole, parts, tmp_path):
+    shutil.copytree(work(whole), tmp_path / "work" / work(whole).name)
+    done = train(parts, tmp_path, "--lr", "5e-3", "--train-iters", 3)
+    assert done.returncode == 0, done.stderr
+    assert "1 other runs" in done.stdout and "resuming" not in done.stderr
+    assert json.loads((tmp_path / "done.json").read_text())["payload_digest"] != result(whole)[0]
+
+
+def test_divergence_names_the_rows_and_retries_stop_at_once(parts, tmp_path):
+    first = train(parts, tmp_path, "--lr", "1e30", "--lr-warmup-iters", 0, "--clip-grad", 0)
+    assert first.returncode == 1, first.stderr
+    marker = json.loads((work(tmp_path) / "diverged.json").read_text())
+    assert "nan" in marker["loss"] + marker["grad_norm"] or "inf" in marker["loss"] + marker["grad_norm"]
+    assert (
+        len(marker["rows"]) == 4
+        and marker["rows"][0]["shard"].startswith("train-")
+        and marker["rows"][0]["uuid"]
+    )
+    recorded = steps(tmp_path)
+    again = train(parts, tmp_path, "--lr", "1e30", "--lr-warmup-iters", 0, "--clip-grad", 0)
+    assert again.returncode == 1 and "diverged at step" in again.stderr
+    assert steps(tmp_path) == recorded
+
+
+def test_evaluation_keeps_the_best_and_changes_no_weight(parts, tmp_path):
+    held = ("--split", "90,10,0", "--eval-iters", 1)
+    evaluated = train(parts, tmp_path / "a", *held, "--eval-interval", 10)
+    assert evaluated.returncode == 0, evaluated.stderr
+    done = json.loads((tmp_path / "a/done.json").read_text())
+    lines = [json.loads(line) for line in (tmp_path / "a" / done["metrics"]).read_text().splitlines()]
+    losses = {line["iteration"]: line["evaluation_loss"] for line in lines if "evaluation_loss" in line}
+    assert sorted(losses) == [10, 20, 30, 40]
+    best = min(losses, key=losses.get)
+    assert done["best"] == {"iteration": best, "loss": losses[best]}
+    assert (work(tmp_path / "a") / f"iter_{best:07d}").is_dir()
+    plain = train(parts, tmp_path / "b", *held, "--eval-interval", 0)
+    assert plain.returncode == 0, plain.stderr
+    assert result(tmp_path / "a") == result(tmp_path / "b")
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (("--num-layers", 28), ["--num-layers", "28", "2", "config.json"]),
+        (("--rotary-base", 1000000), ["--rotary-base"]),
+        (("--seq-length", 256), ["max_position_embeddings = 128"]),
+        (("--global-batch-size", 6), ["multiple of 4", "--global-batch-size 8"]),
+        (("--neat-pack",), ["--neat-pack", "tokenize again"]),
+        (("--prompt-type", "deepseek3"), ["deepseek3", "qwen_math_r1"]),
+        (("--lr-warmup-iters", 40), ["no room to decay"]),
+        (("--split", "0,100,0"), ["--split"]),
+    ],
+)
+def test_contradictions_end_before_any_work(parts, tmp_path, more, words):
+    done = train(parts, tmp_path, *more)
+    assert done.returncode == 2, done.stderr
+    for word in words:
+        assert word in done.stderr
+    assert not list(tmp_path.iterdir())
