@@ -1,14 +1,14 @@
 """Greedy and beam answers against transformers.generate, and their independence of company."""
 
+import mindspore as ms
 import numpy as np
 import pytest
 import torch
 from engine_oracle import SMALL, mcore, model
 
-from distillery.engine import architecture
+from distillery.engine import architecture, runners
 from distillery.engine.beam import Beams, BeamSearch
-from distillery.engine.cache import CHUNK, CachedDecoder
-from distillery.engine.decoder import Decoder, load_state
+from distillery.engine.cache import CHUNK
 from distillery.engine.generation import Request, Sampled, generate
 from distillery.engine.sampling import Sampling
 from distillery.engine.stopping import Stopping
@@ -18,17 +18,18 @@ EOS, NEW = 15, 12  # an id that both models utter now and then
 LENGTHS = (1, 5, 17, 3, CHUNK, CHUNK + 1, 2 * CHUNK, 30, 9, 2)
 
 
-@pytest.fixture(scope="module", params=["qwen2", "llama"])
+@pytest.fixture(scope="module", params=["qwen2 composed", "qwen2 native", "llama native bf16"])
 def pair(request):
     """(transformers model, runner with 4 slots on the same weights)."""
-    made = model(request.param, max_position_embeddings=256, tie_word_embeddings=request.param == "llama")
-    return made, runner(made, 4)
-
-
-def runner(made, slots: int) -> CachedDecoder:
-    decoder = Decoder(architecture.from_config(made.config.to_dict()))
-    load_state(decoder, mcore(made))
-    return CachedDecoder(decoder, slots, max(LENGTHS) + NEW)
+    family, kernels, *rounded = request.param.split()
+    made = model(family, max_position_embeddings=256, tie_word_embeddings=family == "llama")
+    if rounded:
+        made = made.bfloat16().float()
+    arch = architecture.from_config(made.config.to_dict())
+    cached = runners.build(arch, mcore(made), 4, max(LENGTHS) + NEW, kernels=kernels)
+    if kernels == "native":
+        assert cached.table.dtype == (ms.uint16 if rounded else ms.float32), "bf16 weights are kept as such"
+    return made, cached
 
 
 def requests(count: int = len(LENGTHS)) -> list[Request]:

@@ -69,7 +69,13 @@ def parser() -> argparse.ArgumentParser:
     add("--fold-thoughts", action="store_true", help="chat: a note instead of what stands in <think>")
     add("--threads", type=int, metavar="N", help="CPU threads (default: all)")
     add("--device", choices=["CPU", "Ascend"], default="CPU")
-    add("--log-interval", type=int, default=16, metavar="N", help="answers between lines of progress")
+    add(
+        "--kernels",
+        choices=["auto", "native", "composed"],
+        default="auto",
+        help="C++ layers, or MindSpore's ops",
+    )
+    add("--log-interval", type=int, default=50, metavar="N", help="answers between lines of progress")
     reference.add(it)
     return it
 
@@ -81,4 +87,4 @@ def main(args: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    command.run(parser(), main)
+    command.run(parser(), main, sampled=True)

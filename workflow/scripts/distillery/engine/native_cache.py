@@ -41,17 +41,17 @@ class NativeDecoder(nn.Cell):
         self.cos, self.sin = _angles(arch, self.capacity)
         packing = np.uint16 if all(map(_is_bfloat16, state.values())) else np.float32
         self.weights = [_layer(arch, state, i, packing) for i in range(arch.num_layers)]
-        self.final_norm = _parameter(np.asarray(state["decoder.final_layernorm.weight"], np.float32))
+        self.final_norm = _parameter("norm", np.asarray(state["decoder.final_layernorm.weight"], np.float32))
         table = state["embedding.word_embeddings.weight"][: arch.vocab_size]
-        self.table = _parameter(pack(table, packing))
+        self.table = _parameter("table", pack(table, packing))
         self.head = self.table
         if not arch.tied:
-            self.head = _parameter(pack(state["output_layer.weight"][: arch.vocab_size], packing))
+            self.head = _parameter("head", pack(state["output_layer.weight"][: arch.vocab_size], packing))
         groups, dim = arch.num_groups, arch.head_dim
-        self.keys, self.values = [], []
-        for _ in range(arch.num_layers):
-            self.keys.append(_zeros(slots, groups, self.capacity // KEYS, dim, KEYS))
-            self.values.append(_zeros(slots, groups, self.capacity, -(-dim // PAD) * PAD))
+        blocks, padded = self.capacity // KEYS, -(-dim // PAD) * PAD
+        layers = range(arch.num_layers)
+        self.keys = [_zeros(f"keys.{i}", slots, groups, blocks, dim, KEYS) for i in layers]
+        self.values = [_zeros(f"values.{i}", slots, groups, self.capacity, padded) for i in layers]
         self._embed = _kernel("decode_embed", lambda ids, *_: [*ids, arch.hidden_size])
         self._layer = _kernel("decode_layer", lambda x, *_: x)
         self._layer.add_prim_attr("side_effect_mem", True)  # it writes the cache
@@ -71,18 +71,24 @@ class NativeDecoder(nn.Cell):
         counts = [len(new) for new in tokens.values()]
         slots = np.repeat(np.array(list(tokens), np.int32), counts)
         starts = self.lengths[list(tokens)]
-        positions = np.concatenate([start + np.arange(n, dtype=np.int32) for start, n in zip(starts, counts)])
+        positions = np.concatenate(
+            [start + np.arange(n, dtype=np.int32) for start, n in zip(starts, counts, strict=True)]
+        )
         ends = np.cumsum(counts) - 1
         result = {}
         for first in range(0, len(ids), self.width):
-            here = [(slot, end - first) for slot, end in zip(tokens, ends) if 0 <= end - first < self.width]
+            here = [
+                (slot, end - first)
+                for slot, end in zip(tokens, ends, strict=True)
+                if 0 <= end - first < self.width
+            ]
             part = slice(first, first + self.width)
             wanted = [end for _, end in here]
             live = np.array([len(ids[part]), len(wanted)], np.int32)
             inputs = [_padded(a[part], self.width) for a in (ids, slots, positions)]
             rows = self._run(greedy, *inputs, _padded(np.array(wanted, np.int32), self.slots), live)
             result.update({slot: rows[i] for i, (slot, _) in enumerate(here)})
-        for slot, n in zip(tokens, counts):
+        for slot, n in zip(tokens, counts, strict=True):
             self.lengths[slot] += n
         return result
 
@@ -96,7 +102,9 @@ class NativeDecoder(nn.Cell):
     def _run(self, greedy: bool, *inputs: np.ndarray) -> np.ndarray:
         return self.completion.wait(self._graphs[greedy](*map(Tensor, inputs)))[0]
 
-    def most_likely(self, ids: Tensor, slots: Tensor, positions: Tensor, wanted: Tensor, live: Tensor) -> Tensor:
+    def most_likely(
+        self, ids: Tensor, slots: Tensor, positions: Tensor, wanted: Tensor, live: Tensor
+    ) -> Tensor:
         """As `scores`, but only the ids of the highest scores, int32 [slots]."""
         return self.completion(self._best(self.forward(ids, slots, positions, wanted, live), live), live)
 
@@ -112,8 +120,9 @@ class NativeDecoder(nn.Cell):
 
     def forward(self, ids: Tensor, slots: Tensor, positions: Tensor, wanted: Tensor, live: Tensor) -> Tensor:
         x = self._embed(ids, self.table, live)
-        for weights, keys, values in zip(self.weights, self.keys, self.values):
-            x = self._layer(x, self.eps, *weights, keys, values, self.cos, self.sin, slots, positions, live)
+        for i in range(self.arch.num_layers):
+            memory = (self.keys[i], self.values[i], self.cos, self.sin)
+            x = self._layer(x, self.eps, *self.weights[i], *memory, slots, positions, live)
         return self._head(x, self.eps, self.final_norm, self.head, wanted, live)
 
     def copy(self, table: Tensor) -> Tensor:
@@ -159,7 +168,7 @@ def _layer(arch: Architecture, state: dict[str, np.ndarray], number: int, packin
         pack(interleave(part("mlp.linear_fc1.weight")), packing),
         pack(part("mlp.linear_fc2.weight"), packing),
     ]
-    return [_parameter(array) for array in arrays]
+    return [_parameter(f"layers.{number}.{i}", array) for i, array in enumerate(arrays)]
 
 
 def _is_bfloat16(array: np.ndarray) -> bool:
@@ -185,12 +194,9 @@ def _padded(values: np.ndarray, size: int) -> np.ndarray:
     return np.concatenate([values, np.zeros(size - len(values), np.int32)])
 
 
-def _zeros(*shape: int) -> Parameter:
-    return _parameter(np.zeros(shape, np.float32))
+def _zeros(name: str, *shape: int) -> Parameter:
+    return _parameter(name, np.zeros(shape, np.float32))
 
 
-COUNT = iter(range(10**9))
-
-
-def _parameter(array: np.ndarray) -> Parameter:
-    return Parameter(Tensor(array), name=f"native.{next(COUNT)}", requires_grad=False)
+def _parameter(name: str, array: np.ndarray) -> Parameter:
+    return Parameter(Tensor(array), name=name, requires_grad=False)

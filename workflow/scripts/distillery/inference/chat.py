@@ -18,7 +18,7 @@ from distillery.inference.tasks import Task, seed_of
 from distillery.problems import UsageProblem
 
 if TYPE_CHECKING:
-    from distillery.engine.cache import CachedDecoder
+    from distillery.engine.generation import Runner
 
 LEAVE, FORGET = ("q", "quit", "exit"), ("clear", "new")
 GREETING = "Ask something. q leaves, clear forgets the conversation, Ctrl-C stops an answer."
@@ -48,7 +48,7 @@ class Chat:
 
     def __init__(
         self,
-        runner: CachedDecoder,
+        runner: Runner,
         prompter: Prompter,
         task: Task,
         limits: Limits,
@@ -105,9 +105,9 @@ class Chat:
         """Ids of the conversation with as many earlier turns as are wanted and fit; None if none fits."""
         kept = self.turns[len(self.turns) - min(self.history_turns, len(self.turns)) :]
         while True:
-            messages = [
-                {"role": r, "content": t} for turn in kept for r, t in zip(("user", "assistant"), turn)
-            ]
+            messages = []
+            for earlier, answer in kept:
+                messages += [{"role": "user", "content": earlier}, {"role": "assistant", "content": answer}]
             ids = self.prompter.ids([*messages, {"role": "user", "content": question}])
             if len(ids) + self.limits.max_new_tokens <= self.limits.context:
                 return ids
@@ -126,9 +126,9 @@ class Chat:
             self.limits.max_new_tokens, self.prompter.stop_ids, self.limits.stop_words, self.prompter.text
         )
         search = self.task.begin(stopping)(request)
-        # the last id is always fed: its scores are wanted
-        common = next((i for i, (a, b) in enumerate(zip(self.cached, ids[:-1])) if a != b), None)
-        common = min(len(self.cached), len(ids) - 1) if common is None else common
+        common = 0
+        while common < min(len(self.cached), len(ids) - 1) and self.cached[common] == ids[common]:
+            common += 1  # the last id is fed in any case: its scores are wanted
         self.runner.cut(0, common)
         self.cached, feed = ids[:common], ids[common:]
         while feed:

@@ -8,13 +8,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from distillery.engine import threads
 from distillery.inference import batch, chat, prompter, prompts, reference, tasks, weights
 from distillery.inference.batch import Limits
 from distillery.inference.weights import Weights
 from distillery.problems import Problem, UsageProblem
 
 if TYPE_CHECKING:
-    from distillery.engine.cache import CachedDecoder
+    from distillery.engine.generation import Runner
 
 
 def run(args: argparse.Namespace) -> None:
@@ -47,17 +48,17 @@ def run(args: argparse.Namespace) -> None:
     if task.ignored():
         print(f"warning: --task {task.name} does not read {', '.join(task.ignored())}", file=sys.stderr)
     tokenizer = args.tokenizer_name_or_path or args.load
-    _prepare(args.threads)
+    _prepare(args.threads or os.cpu_count())
     found = weights.find(args.load, tokenizer)
     reference.check(args, found.architecture)
     limits = Limits(_context(args.seq_length, found), args.max_new_tokens, tuple(args.stop_word))
     voice = _prompter(args, found, tokenizer)
     task.begin(None)  # refuses settings out of range
 
-    def build(slots: int, longest: int) -> CachedDecoder:
+    def build(slots: int, longest: int) -> Runner:
         from distillery.inference import loading
 
-        return loading.runner(found, slots, longest, args.device)
+        return loading.runner(found, slots, longest, args.device, args.kernels)
 
     if chatting:
         runner = build(1, limits.context)
@@ -104,10 +105,6 @@ def _prompter(args: argparse.Namespace, found: Weights, tokenizer: Path) -> prom
     return prompter.by_prompt_type(tokenizer, weights.prompt_type(found, args.prompt_type), found.template)
 
 
-def _prepare(threads: int | None) -> None:
-    """Thread counts are read when MindSpore is first imported."""
-    if threads:
-        os.environ["OMP_NUM_THREADS"] = str(threads)
-    # threads that wait for work in a busy loop take the cores from those that have some
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    os.environ.setdefault("GLOG_v", "3")  # MindSpore's warnings are about its own devices
+def _prepare(count: int) -> None:
+    threads.limit(count)
+    os.environ.setdefault("GLOG_v", "3")  # MindSpore's warnings are about devices that are not there

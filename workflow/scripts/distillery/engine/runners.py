@@ -1,0 +1,84 @@
+"""The choice of a runner for generation: native layers on a CPU with a compiler, composed ops anywhere else."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import mindspore as ms
+import numpy as np
+
+from distillery.engine import compiling, native_cache
+from distillery.engine.architecture import Architecture
+from distillery.engine.cache import CachedDecoder
+from distillery.engine.decoder import Decoder, load_state
+from distillery.engine.generation import Runner
+from distillery.engine.native_cache import NativeDecoder
+from distillery.problems import Problem
+
+TOLERANCE = 1e-4  # of logits of size 1; float32 sums in another order differ by about 1e-6
+
+
+def build(
+    arch: Architecture,
+    state: dict[str, np.ndarray],
+    slots: int,
+    length: int,
+    device: str = "CPU",
+    kernels: str = "auto",
+) -> Runner:
+    """A model with a cache for `slots` sequences of at most `length` tokens.
+
+    Args:
+        state: {MCore name: array} of the whole model.
+        kernels: auto, native or composed. `auto` falls back to composed ops and says why.
+
+    Raises:
+        Problem: native kernels are asked for and cannot be built, or are wrong on this machine.
+    """
+    ms.set_device(device)
+    if device == "CPU" and kernels != "composed":
+        try:
+            compiling.library(native_cache.SOURCE)
+        except (OSError, subprocess.CalledProcessError) as error:
+            reason = getattr(error, "stderr", None) or str(error)
+            if kernels == "native":
+                raise Problem(
+                    "the native kernels cannot be built",
+                    where=native_cache.SOURCE.name,
+                    found=reason.strip().splitlines()[-1],
+                    fix="install g++, set CXX to a working compiler, or use --kernels composed",
+                ) from None
+            print(f"composed kernels: native ones cannot be built here ({reason.strip()})", file=sys.stderr)
+        else:
+            _verify()
+            return NativeDecoder(arch, state, slots, length)
+    model = Decoder(arch, padded_vocab=state["embedding.word_embeddings.weight"].shape[0])
+    load_state(model, state)
+    return CachedDecoder(model, slots, length)
+
+
+def _verify() -> None:
+    """Compare native and composed layers on a small random model.
+
+    Raises:
+        Problem: their logits differ.
+    """
+    arch = Architecture("qwen2", 50, 24, 40, 1, 4, 2, 6, 1e-6, False, True, 128, 1e4, ())
+    model = Decoder(arch)
+    random = np.random.RandomState(0)
+    state = {name: random.randn(*p.shape).astype(np.float32) for name, p in model.parameters_and_names()}
+    state = {name: array / np.float32(max(array.shape[-1], 1) ** 0.5) for name, array in state.items()}
+    load_state(model, state)
+    ids = random.randint(0, 50, (1, 70)).astype(np.int32)
+    wanted = model(ms.Tensor(ids))[0, -1].asnumpy()
+    found = NativeDecoder(arch, state, 2, 80).extend({1: ids[0]}, greedy=False)[1]
+    error = float(np.abs(wanted - found).max())
+    if not error < TOLERANCE:
+        raise Problem(
+            "the native kernels are wrong on this machine",
+            where=native_cache.SOURCE.name,
+            found=f"logits differ by {error:.1e}",
+            wanted=f"below {TOLERANCE:.0e}",
+            fix="use --kernels composed, and report the CPU and compiler",
+        )
