@@ -40,6 +40,8 @@ TOKENIZATIONS = {e.tokenization.name: e.tokenization for e in EXPERIMENTS.values
 LAYOUTS = {one.name: one for e in EXPERIMENTS.values() for one in (e.layout, e.training.layout)}
 GENERATIONS = {one.name: one for e in EXPERIMENTS.values() for one in (e.generation, e.base_generation)}
 ROTATED = {artefacts.rotated(e): e for e in EXPERIMENTS.values() if artefacts.rotated(e) != e.model}
+# experiments that ask the same questions share the answers, and the machine of the first that asks
+ASKERS = {one.name: e for e in EXPERIMENTS.values() for one in (e.generation, e.base_generation)}
 WHEELS = artefacts.wheels(CONFIG)
 
 
@@ -57,18 +59,18 @@ def runs(script):
     }
 
 
-def devices(stage):
+def devices(stage, experiment=lambda w: EXPERIMENTS[w.experiment]):
     """Resources for a job on devices: what a scheduler is asked for, and how its command is launched there.
 
     `stage` is `training` or `answering`. The launch is no param: another port or time-out changes no result.
     """
 
     def asked(name):
-        return lambda w: prefix.resources(EXPERIMENTS[w.experiment], stage)[name]
+        return lambda w: prefix.resources(experiment(w), stage)[name]
 
     launch = f"{shortest(Path(sys.prefix, 'bin', 'python'))} {shortest(SCRIPTS)}/launch.py"
     return {name: asked(name) for name in prefix.RESOURCES} | {
-        "launch": lambda w: prefix.line(EXPERIMENTS[w.experiment], stage, launch)
+        "launch": lambda w: prefix.line(experiment(w), stage, launch)
     }
 
 

@@ -12,7 +12,8 @@ rule answer_base:
     output:
         "results/generations/{model}/{generation}.jsonl",
     log:
-        "logs/generations/{model}/{generation}.log",
+        text="logs/generations/{model}/{generation}.log",
+        samples="logs/generations/{model}/{generation}.samples.jsonl",
     benchmark:
         "logs/generations/{model}/{generation}.tsv"
     wildcard_constraints:
@@ -20,13 +21,16 @@ rule answer_base:
     conda:
         "../../envs/cpu.yaml"
     threads: lambda w: GENERATIONS[w.generation].threads
+    resources:
+        **devices("answering", lambda w: ASKERS[w.generation]),
     params:
         **runs("inference"),
         model=subpath(input.model, parent=True),
         flags=lambda w: commandline.generation(GENERATIONS[w.generation]),
     shell:
-        "{params.command} --load {params.model} --tokenizer-name-or-path {params.model}"
-        " --prompt-file {input.problems} {params.flags} --output {output} --log {log}"
+        "{resources.launch}{params.command} --load {params.model} --tokenizer-name-or-path {params.model}"
+        " --prompt-file {input.problems} {params.flags} --output {output}"
+        " --log {log.text} --samples {log.samples}"
 
 
 rule answer_tuned:
@@ -36,16 +40,20 @@ rule answer_tuned:
     output:
         "results/experiments/{experiment}/tuned.jsonl",
     log:
-        "logs/{experiment}/generate_tuned.log",
+        text="logs/{experiment}/generate_tuned.log",
+        samples="logs/{experiment}/generate_tuned.samples.jsonl",
     benchmark:
         "logs/{experiment}/generate_tuned.tsv"
     conda:
         "../../envs/cpu.yaml"
     threads: lambda w: EXPERIMENTS[w.experiment].hardware.threads
+    resources:
+        **devices("answering"),
     params:
         **runs("inference"),
         model=subpath(input.model, parent=True),
         flags=lambda w: commandline.generation(EXPERIMENTS[w.experiment].generation),
     shell:
-        "{params.command} --load {params.model} --tokenizer-name-or-path {params.model}"
-        " --prompt-file {input.problems} {params.flags} --output {output} --log {log}"
+        "{resources.launch}{params.command} --load {params.model} --tokenizer-name-or-path {params.model}"
+        " --prompt-file {input.problems} {params.flags} --output {output}"
+        " --log {log.text} --samples {log.samples}"

@@ -60,7 +60,7 @@ def target(layout: Layout) -> str:
 def generation(settings: Generation) -> str:
     """How prompts are rendered and continued."""
     lengths = {"prompt_type": settings.prompt_type, "seq_length": settings.seq_length}
-    return flags({**lengths, **settings.settings, "threads": settings.threads})
+    return flags({**lengths, **settings.settings, "device": settings.device, "threads": settings.threads})
 
 
 def rope(settings: Rope) -> str:

@@ -159,7 +159,12 @@ def _experiment(name: str, e: Mapping[str, Any], machine: Hardware) -> Experimen
         train.pop(key, None)
         generate.pop(key, None)
     generation = Generation(
-        e["problems"], answering.prompt_type, answering.seq_length, machine.threads, generate
+        e["problems"],
+        answering.prompt_type,
+        answering.seq_length,
+        machine.device,
+        machine.threads,
+        generate,
     )
     return Experiment(
         name=name,

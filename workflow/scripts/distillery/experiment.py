@@ -66,6 +66,7 @@ class Hardware:
     peak_tflops: float | None = None
     host_memory_gib: float | None = None
     msrun: Mapping[str, Any] = field(default_factory=dict)
+    runtime: int = 1440
     set_env: tuple[str, ...] = ()
     environment: Mapping[str, str | int] = field(default_factory=dict)
     deterministic: bool = False
@@ -138,6 +139,7 @@ class Generation:
     problems: str
     prompt_type: str
     seq_length: int
+    device: str
     threads: int
     settings: Mapping[str, Any]
 

@@ -1,6 +1,6 @@
 """What stands before a job's command where it runs on devices, on several ranks or on several nodes.
 
-    line(experiment, experiment.training, "finetune", "python workflow/scripts/launch.py")
+    line(experiment, "training", "python workflow/scripts/launch.py")
     # 'python workflow/scripts/launch.py --workers 8 --npus 8 ... -- '     or '' on one CPU
 
 Nothing here decides a result: the prefix is a resource of the rule, not a param, so that another port,
@@ -10,54 +10,25 @@ time-out or number of ranks does not make finished training stale.
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterable
 from typing import Any
 
 from distillery import commandline
-from distillery.experiment import Experiment, Hardware, Stage
+from distillery.experiment import Experiment
 from distillery.launch import environment
+from distillery.problems import Problem
+
+RESOURCES = ("npu", "gres", "nodes", "tasks", "mpi")
 
 
-def npus(hardware: Hardware, stage: Stage) -> int:
-    """Devices that a stage takes on each node: none on a CPU, unless `gres` asks a cluster for them."""
-    return stage.npus_per_node if hardware.device == "Ascend" or hardware.gres else 0
+def resources(experiment: Experiment, stage: str) -> dict[str, Any]:
+    """What a scheduler is asked for; `stage` is `training` or `answering`.
 
-
-def line(hardware: Hardware, stage: Stage, name: str, launch: str) -> str:
-    """The prefix with its final `-- `, or '' where the command is simply started.
-
-    Args:
-        name: a path below logs/ for the ranks' logs: logs/<experiment>/msrun_<stage>.
-        launch: how launch.py is started.
+    `npu` counts for all nodes and is Snakemake's own, `gres` counts per node and is Slurm's. `mpi` keeps Slurm's
+    plugin from starting the launcher by srun: on several nodes it starts itself, once on each.
     """
-    ranks = stage.npus_per_node * hardware.nodes
-    if ranks == 1 and not npus(hardware, stage):
-        return ""
-    several = hardware.nodes > 1
-    settings: dict[str, Any] = {
-        "workers": stage.npus_per_node,
-        "nodes": hardware.nodes if several else None,
-        "node_rank": hardware.node_rank if several else None,
-        "master_addr": hardware.master_addr if several else None,
-        "master_port": hardware.master_port,
-        "npus": npus(hardware, stage) or None,
-        "cluster_time_out": hardware.msrun["cluster_time_out"],
-        "bind_core": hardware.msrun["bind_core"],
-        "stall_timeout": hardware.msrun["stall_timeout"],
-        "log_dir": name,
-    }
-    repeated = [word for line in hardware.set_env for word in ("--set-env", line)]
-    variables = environment.variables(hardware)
-    repeated += [word for pair in variables.items() for word in ("--env", "=".join(pair))]
-    return f"{launch} {shlex.join([*commandline.words(settings), *repeated])} -- "
-
-
-def resources(experiment: Experiment, stage: Stage) -> dict[str, Any]:
-    """What a scheduler is asked for: `npu` for Snakemake's own counting, the rest for Slurm's plugin.
-
-    `gres` counts per node. `mpi` keeps the plugin from starting the launcher by srun: it starts itself, once a node.
-    """
-    hardware = experiment.hardware
-    count, nodes = npus(hardware, stage), hardware.nodes
+    hardware, nodes = experiment.hardware, _nodes(experiment, stage)
+    count = _npus(experiment, stage)
     return {
         "npu": count * nodes,
         "gres": f"{hardware.gres or 'npu'}:{count}" if count else "",
@@ -65,3 +36,67 @@ def resources(experiment: Experiment, stage: Stage) -> dict[str, Any]:
         "tasks": nodes,
         "mpi": "srun" if nodes > 1 else "",
     }
+
+
+def line(experiment: Experiment, stage: str, launch: str) -> str:
+    """The prefix with its final `-- `, or '' where the command is simply started.
+
+    Args:
+        launch: how launch.py is started.
+    """
+    hardware, nodes = experiment.hardware, _nodes(experiment, stage)
+    workers, count = _workers(experiment, stage), _npus(experiment, stage)
+    if workers * nodes == 1 and not count:
+        return ""
+    settings: dict[str, Any] = {
+        "workers": workers,
+        "npus": count or None,
+        "master_port": hardware.master_port,
+        "cluster_time_out": hardware.msrun["cluster_time_out"],
+        "bind_core": hardware.msrun["bind_core"],
+        "stall_timeout": hardware.msrun["stall_timeout"],
+        "log_dir": f"logs/{experiment.name}/msrun_{stage}",
+    }
+    if nodes > 1:
+        settings |= {"nodes": nodes, "node_rank": hardware.node_rank, "master_addr": hardware.master_addr}
+    repeated = [word for script in hardware.set_env for word in ("--set-env", script)]
+    variables = environment.variables(hardware)
+    repeated += [word for pair in variables.items() for word in ("--env", "=".join(pair))]
+    return f"{launch} {shlex.join([*commandline.words(settings), *repeated])} -- "
+
+
+def refuse_cuts(experiments: Iterable[Experiment], available: int | None) -> None:
+    """Raise if a job needs more devices than `--resources npu=` allows: Snakemake would cut the request silently.
+
+    Raises:
+        Problem: naming every such experiment.
+    """
+    wanted = {
+        f"experiments.{one.name} ({stage})": resources(one, stage)["npu"]
+        for one in experiments
+        for stage in ("training", "answering")
+    }
+    short = {name: count for name, count in wanted.items() if available is not None and count > available}
+    if short:
+        raise Problem(
+            "jobs need more devices than Snakemake may give them",
+            where=", ".join(short),
+            found=f"--resources npu={available}",
+            wanted=f"npu={max(short.values())}",
+            fix="raise --resources npu=, or lower hardware.<name>.npus_per_node or nodes",
+        )
+
+
+def _nodes(experiment: Experiment, stage: str) -> int:
+    # answers are made by one process: the built-in engine reads weights of any layout
+    return experiment.hardware.nodes if stage == "training" else 1
+
+
+def _workers(experiment: Experiment, stage: str) -> int:
+    return experiment.training.npus_per_node if stage == "training" else 1
+
+
+def _npus(experiment: Experiment, stage: str) -> int:
+    """Devices on each node: none on a CPU, unless `gres` asks a cluster for them."""
+    hardware = experiment.hardware
+    return _workers(experiment, stage) if hardware.device == "Ascend" or hardware.gres else 0

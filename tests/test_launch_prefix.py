@@ -1,0 +1,82 @@
+"""What a rule asks a scheduler for, and what it puts before its command, for each kind of machine."""
+
+import shlex
+from pathlib import Path
+
+import pytest
+import yaml
+
+from distillery import config
+from distillery.launch import launcher, prefix
+from distillery.problems import Problem
+
+RAW = yaml.safe_load((Path(__file__).parent.parent / "config" / "config.yaml").read_text())
+
+
+def experiment(**hardware):
+    """The embedded experiment on another machine."""
+    raw = {**RAW, "hardware": {"here": hardware}}
+    raw["experiments"] = {"embedded": {**RAW["experiments"]["embedded"], "hardware": "here"}}
+    return config.load(raw).experiments["embedded"]
+
+
+def test_a_laptop_starts_its_commands_directly():
+    one = experiment()
+    assert prefix.line(one, "training", "launch") == ""
+    assert prefix.resources(one, "training") == {"npu": 0, "gres": "", "nodes": 1, "tasks": 1, "mpi": ""}
+
+
+def test_ranks_on_a_cpu_take_no_devices_unless_a_cluster_is_asked_for_them():
+    assert prefix.resources(experiment(npus_per_node=2), "training")["npu"] == 0
+    assert "--workers 2" in prefix.line(experiment(npus_per_node=2), "training", "launch")
+    assert prefix.resources(experiment(npus_per_node=2, gres="npu:910b"), "training")["gres"] == "npu:910b:2"
+
+
+def test_two_ascend_nodes():
+    one = experiment(
+        device="Ascend",
+        chip="910B3",
+        npus_per_node=8,
+        nodes=2,
+        node_rank=1,
+        master_addr="10.0.0.1",
+        set_env=["/x/nnal/set_env.sh --cxx_abi=0"],
+        environment={"HCCL_CONNECT_TIMEOUT": 7200},
+        deterministic=True,
+    )
+    assert prefix.resources(one, "training") == {
+        "npu": 16,
+        "gres": "npu:8",
+        "nodes": 2,
+        "tasks": 2,
+        "mpi": "srun",
+    }
+    words = shlex.split(prefix.line(one, "training", "launch"))
+    assert words[-1] == "--"
+    for pair in ("--npus 8", "--nodes 2", "--node-rank 1", "--master-addr 10.0.0.1"):
+        assert pair in " ".join(words)
+    assert "/x/nnal/set_env.sh --cxx_abi=0" in words
+    assert {"HCCL_CONNECT_TIMEOUT=7200", "HCCL_DETERMINISTIC=true", "CUDA_DEVICE_MAX_CONNECTIONS=1"} <= set(
+        words
+    )
+    # answers are made by one process on one device
+    assert prefix.resources(one, "answering")["npu"] == 1
+
+
+def test_a_request_beyond_the_limit_is_refused_before_it_is_cut():
+    one = experiment(device="Ascend", chip="910B3", npus_per_node=8)
+    prefix.refuse_cuts([one], 8)
+    with pytest.raises(Problem, match=r"experiments.embedded \(training\)") as caught:
+        prefix.refuse_cuts([one], 4)
+    assert "wanted: npu=8" in str(caught.value)
+
+
+def test_a_rules_line_is_launched_as_it_stands():
+    line = "--workers 2 -- .venv/bin/python scripts/posttrain_gpt.py --lr 1 --log a.log --samples s.jsonl".split()
+    assert (
+        launcher.arguments(line)
+        == (
+            "--workers 2 --log a.log --samples s.jsonl --python .venv/bin/python -- scripts/posttrain_gpt.py --lr 1"
+        ).split()
+    )
+    assert launcher.arguments(["--help"]) == ["--help"]
