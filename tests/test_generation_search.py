@@ -23,8 +23,8 @@ def pair(request):
     """(transformers model, runner with 4 slots on the same weights)."""
     family, kernels, *rounded = request.param.split()
     made = model(family, max_position_embeddings=256, tie_word_embeddings=family == "llama")
-    if rounded:
-        made = made.bfloat16().float()
+    for weight in made.parameters() if rounded else ():
+        weight.data = weight.data.bfloat16().float()
     arch = architecture.from_config(made.config.to_dict())
     cached = runners.build(arch, mcore(made), 4, max(LENGTHS) + NEW, kernels=kernels)
     if kernels == "native":
