@@ -22,14 +22,20 @@ def write_weights(directory: Path, tensors: dict[str, np.ndarray]) -> None:
     path.chmod(0o644)  # save_file makes it private
 
 
-def write_manifest(directory: Path, source: dict[str, Any], revision: str | None) -> None:
+def write_manifest(
+    directory: Path, source: dict[str, Any], revision: str | None, date: str | None = None
+) -> None:
     """Write manifest.json: where the files come from, and bytes and sha256 of each, names sorted.
 
     Args:
         directory: a directory that holds the model's files and nothing else.
         source: what identifies the origin (no paths, no times).
         revision: the hub's commit, a package version, or None for a generated model.
+        date: of that revision, where the hub tells it; never of the run.
     """
     names = [path.relative_to(directory).as_posix() for path in directory.rglob("*") if path.is_file()]
     entries = provenance.file_entries(directory, [name for name in names if name != MANIFEST])
-    files.write_json(directory / MANIFEST, {"source": source, "revision": revision, "files": entries})
+    dated = {} if date is None else {"date": date}
+    files.write_json(
+        directory / MANIFEST, {"source": source, "revision": revision, **dated, "files": entries}
+    )

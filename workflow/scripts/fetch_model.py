@@ -1,0 +1,41 @@
+"""Fetch a model that a lock describes, from a hub or its mirrors, as an ordinary Hugging Face directory.
+
+    python workflow/scripts/fetch_model.py --lock resources/locks/qwen2.5-math-7b.json \\
+        --endpoint https://www.modelscope.cn --workers 4 --output-dir resources/models/qwen2.5-math-7b
+
+Each file is checked against size and digest of the lock as it lands; manifest.json comes last. A run that
+was killed continues with the missing bytes, a run with everything present asks nobody.
+"""
+
+import argparse
+from pathlib import Path
+
+from distillery import command
+from distillery.hub import flags
+
+
+def parser() -> argparse.ArgumentParser:
+    it = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
+    flags.add_fetching(it)
+    it.add_argument("--workers", type=int, default=4, help="files at a time")
+    it.add_argument("--output-dir", type=Path, required=True, metavar="DIR")
+    return it
+
+
+def main(args: argparse.Namespace) -> None:
+    from distillery.hub import arrivals, listing
+
+    lock = listing.read(args.lock)
+    count = arrivals.model(
+        lock,
+        args.output_dir,
+        endpoints=args.endpoint,
+        policy=flags.policy(args),
+        workers=args.workers,
+        offline=args.offline,
+    )
+    print(f"{args.output_dir}: {len(lock.files)} files, {count} of them fetched now")
+
+
+if __name__ == "__main__":
+    command.run(parser(), main)

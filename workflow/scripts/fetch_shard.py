@@ -1,0 +1,44 @@
+"""Fetch one file of a dataset that a lock describes, from a hub, its mirrors or plain addresses.
+
+    python workflow/scripts/fetch_shard.py --lock resources/locks/openr1-math-220k.json \\
+        --file data/train-00000-of-00010.parquet --endpoint https://hf-mirror.com \\
+        --output resources/datasets/openr1-math-220k/train-00000-of-00010.parquet
+
+Size, digest, parquet footer and rows are checked before the file gets its name; OUTPUT.manifest.json says
+where it came from. A run that was killed continues with the missing bytes.
+"""
+
+import argparse
+from pathlib import Path
+
+from distillery import command
+from distillery.hub import flags
+
+
+def parser() -> argparse.ArgumentParser:
+    it = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
+    flags.add_fetching(it)
+    it.add_argument("--file", required=True, metavar="NAME", help="its path in the repository")
+    it.add_argument("--output", type=Path, required=True, metavar="FILE")
+    return it
+
+
+def main(args: argparse.Namespace) -> None:
+    from distillery.hub import arrivals, listing
+
+    count, rows = arrivals.shard(
+        listing.read(args.lock),
+        args.file,
+        args.output,
+        endpoints=args.endpoint,
+        policy=flags.policy(args),
+        offline=args.offline,
+    )
+    print(
+        f"{args.output}: {'fetched' if count else 'already here'}"
+        + ("" if rows is None else f", {rows} rows")
+    )
+
+
+if __name__ == "__main__":
+    command.run(parser(), main)

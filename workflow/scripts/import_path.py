@@ -1,0 +1,38 @@
+"""Take a model or a shard from this machine's disk, linked or copied, as if it had been fetched.
+
+    python workflow/scripts/import_path.py --kind model --path /data/Qwen2.5-Math-7B --mode link \\
+        --output resources/models/qwen2.5-math-7b
+    python workflow/scripts/import_path.py --kind shard --path /data/train-00000-of-00010.parquet --mode copy \\
+        --output resources/datasets/openr1/train-00000-of-00010.parquet
+"""
+
+import argparse
+from pathlib import Path
+
+from distillery import command
+
+
+def parser() -> argparse.ArgumentParser:
+    it = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
+    it.add_argument("--kind", choices=["model", "shard"], required=True)
+    it.add_argument("--path", type=Path, required=True, help="a Hugging Face directory, or a parquet file")
+    it.add_argument(
+        "--mode", choices=["link", "copy"], default="link", help="a link breaks if the source moves"
+    )
+    it.add_argument("--output", type=Path, required=True, help="a directory for a model, a file for a shard")
+    return it
+
+
+def main(args: argparse.Namespace) -> None:
+    from distillery.hub import arrivals
+
+    if args.kind == "model":
+        arrivals.local_model(args.path, args.output, args.mode)
+        print(f"{args.output}: {args.mode} of {args.path}")
+    else:
+        rows = arrivals.local_shard(args.path, args.output, args.mode)
+        print(f"{args.output}: {args.mode} of {args.path}, {rows} rows")
+
+
+if __name__ == "__main__":
+    command.run(parser(), main)

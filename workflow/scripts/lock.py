@@ -1,0 +1,63 @@
+"""Ask a hub what a repository holds and write it down: the lock that fetching works from.
+
+    python workflow/scripts/lock.py --host huggingface --repo open-r1/OpenR1-Math-220k --repo-type dataset \\
+        --revision main --files 'data/train-{00000..00009}-of-00010.parquet' \\
+        --endpoint https://hf-mirror.com --output config/locks/openr1-math-220k.json
+    python workflow/scripts/lock.py --host url --repo openr1 --repo-type dataset \\
+        --url 'https://a.example/{name}' --url 'https://b.example/mirror/{name}' --files train.parquet --output l.json
+
+A branch or tag becomes the commit it means now. With --known, what that lock knows must be what the hub
+says; a known lock that lacks nothing needs no network. Without --files a model's safetensors, tokenizer
+and configuration are chosen.
+"""
+
+import argparse
+from pathlib import Path
+
+from distillery import command
+
+
+def parser() -> argparse.ArgumentParser:
+    it = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
+    it.add_argument("--host", choices=["huggingface", "modelscope", "url"], required=True)
+    it.add_argument("--repo", required=True, metavar="OWNER/NAME")
+    it.add_argument("--repo-type", choices=["model", "dataset"], required=True)
+    it.add_argument("--revision", help="branch, tag or commit (default: the hub's main branch)")
+    it.add_argument("--files", nargs="+", metavar="PATTERN", help="names, wildcards, ranges {00000..00009}")
+    it.add_argument(
+        "--endpoint", action="append", default=[], metavar="URL", help="hub or mirror; repeat in order"
+    )
+    it.add_argument(
+        "--url", action="append", default=[], metavar="TEMPLATE", help="for --host url, with {name}"
+    )
+    it.add_argument("--known", type=Path, metavar="LOCK", help="a lock that must be confirmed")
+    it.add_argument("--rows", type=int, help="of all parquet files together, to be recorded")
+    it.add_argument("--offline", action="store_true", help="ask nobody: --known must be complete")
+    it.add_argument("--output", type=Path, required=True, metavar="LOCK")
+    return it
+
+
+def main(args: argparse.Namespace) -> None:
+    from distillery.hub import listing, locking
+    from distillery.problems import UsageProblem
+
+    if (args.host == "url") != bool(args.url) or (args.host == "url" and not args.files):
+        raise UsageProblem("--host url needs --url and --files, other hosts take no --url")
+    made = locking.lock(
+        listing.Listing(
+            args.host, args.repo, args.repo_type, args.revision, None, None, (), tuple(args.url), args.rows
+        ),
+        patterns=args.files,
+        endpoints=args.endpoint,
+        known=listing.read(args.known) if args.known else None,
+        offline=args.offline,
+    )
+    listing.write(args.output, made)
+    digests = sum(one.is_verifiable for one in made.files)
+    print(
+        f"{args.output}: {len(made.files)} files at {made.revision or 'no fixed revision'}, {digests} with a digest"
+    )
+
+
+if __name__ == "__main__":
+    command.run(parser(), main)
