@@ -42,15 +42,18 @@ def csv_columns(path: Path) -> list[str]:
 
 
 def read_csv(path: Path, columns: list[str], block_rows: int) -> Iterator[Rows]:
-    """Types are guessed by pandas as for `datasets`: a column of digits becomes numbers, an empty field null."""
+    """Types are guessed by pandas as for `datasets`: a column of digits becomes numbers, an empty field null.
+
+    All columns are parsed: with `usecols` pandas would let rows of too many fields pass.
+    """
     import pandas as pd
     import pyarrow as pa
 
     try:
-        with pd.read_csv(path, chunksize=CSV_ROWS, usecols=columns) as chunks:
+        with pd.read_csv(path, chunksize=CSV_ROWS) as chunks:
             for chunk in chunks:
                 for start in range(0, len(chunk), block_rows):
-                    part = chunk.iloc[start : start + block_rows]
+                    part = chunk[columns].iloc[start : start + block_rows]
                     yield pa.Table.from_pandas(part, preserve_index=False).to_pylist()
     except (ValueError, pd.errors.ParserError) as error:
         raise _damaged(path, error) from None

@@ -1,0 +1,97 @@
+"""The fast encoder gives exactly the ids of `tokenizers`, on the characters it is let near, or it is not used."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from distillery.data import encoding, tokenizer
+from distillery.data.encoding import Encoder
+from distillery.problems import Problem
+
+DATA = Path(__file__).parent / "data" / "data"
+# combining marks whose order the normalizers see differently, and what else NFC or an old Unicode table touches
+UNSAFE = "\u07fd\u0899\u08cf\u0c3c\u0d3b\u0eba\u1715\u1abf\u1ac0\u1aca\u1add\u1ae6\u1df7\ua82c\u0301\u1161\u212b\u0340\U0001fb00"
+
+
+@pytest.fixture(scope="module")
+def encoder(qwen_tokenizer: Path) -> Encoder:
+    made = Encoder(tokenizer.load(qwen_tokenizer))
+    assert made.fast, made.why
+    return made
+
+
+def test_every_safe_character_in_every_context(encoder: Encoder) -> None:
+    """A letter, digit, mark, space or newline before and after it: all that the split pattern can tell apart."""
+    safe = np.flatnonzero(encoding._safe_table())
+    assert len(safe) > 60_000
+    texts = [
+        "".join(f"a{c}b {c}1{c}{c}.{c}\n{c} " for c in map(chr, part)) for part in np.array_split(safe, 1500)
+    ]
+    assert all(map(encoding.is_safe, texts))
+    exact = encoder.tokenizer.backend.encode_batch_fast(texts, add_special_tokens=False)
+    different = [t for t, e in zip(texts, exact, strict=True) if encoder._fast(t).tolist() != e.ids]
+    assert not different
+
+
+@pytest.mark.parametrize("char", UNSAFE)
+def test_doubtful_characters_take_the_exact_route(encoder: Encoder, char: str) -> None:
+    text = f"a {char}b\u0301{char} 1{char}"
+    assert not encoding.is_safe(f"a{char}")
+    assert encoder.encode(text).tolist() == encoder.tokenizer.encode(text)
+
+
+def test_the_route_is_needed(encoder: Encoder) -> None:
+    """Were the two equal everywhere, the routing could go."""
+    text = "a \u08cfb\u0301\u08cf"
+    assert encoder._fast(text).tolist() != encoder.tokenizer.encode(text)
+
+
+hard = st.lists(
+    st.one_of(
+        st.sampled_from(
+            list(" \n\r\t'sS0129.,$\\{}<|>_-=+/é\u0301ￂ가ᄀ\u3000\u2028\xa0")
+            + ["<|im_end|>", "<tool_call>", "'ll"]
+        ),
+        st.characters(codec="utf-8"),
+    ),
+    max_size=300,
+).map("".join)
+
+
+@settings(
+    max_examples=300,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(text=hard)
+def test_any_text(encoder: Encoder, text: str) -> None:
+    found = encoder.encode(text)
+    assert found.dtype == np.int32
+    assert found.tolist() == encoder.tokenizer.encode(text)
+
+
+def test_other_tokenizers_fall_back_and_say_so(qwen_tokenizer: Path, tmp_path: Path) -> None:
+    other = Encoder(tokenizer.load(DATA / "tokenizers" / "full"))
+    assert not other.fast and "not verified" in other.why
+    assert not Encoder(tokenizer.load(qwen_tokenizer), exact_only=True).fast
+    changed = tmp_path / "changed"
+    shutil.copytree(qwen_tokenizer, changed)
+    path = changed / "tokenizer.json"
+    path.write_text(path.read_text(encoding="utf-8").replace('"NFC"', '"NFKC"'), encoding="utf-8")
+    assert not Encoder(tokenizer.load(changed)).fast
+    grown = tokenizer.load(qwen_tokenizer)
+    grown.add(["<|eot_id|>"])
+    assert "<|eot_id|>" in Encoder(grown).why
+
+
+def test_a_difference_stops_the_run(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder.cross_check("a b")
+    monkeypatch.setattr(encoder, "_fast", lambda text: np.array([1, 2, 3], np.uint32))
+    with pytest.raises(Problem, match="--encoder exact"):
+        encoder.cross_check("a b")
