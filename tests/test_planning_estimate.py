@@ -69,7 +69,7 @@ def test_a_tied_table_is_held_once_by_a_stage_that_is_first_and_last():
     assert memory.fullest(tied, Layout("bf16", 1, 1), run).parameters == 2 * tied.num_parameters
     table = 2 * tied.vocab_size * tied.hidden_size
     both = [memory.stage(tied, Layout("bf16", 1, 2), run, (12, 12), rank).parameters for rank in (0, 1)]
-    # both stages keep the table; the final norm (with_layers counts it in each) is too small to matter
+    # both stages keep the table; the final norm (each stage counts one) is too small to matter
     assert sum(both) == pytest.approx(2 * tied.num_parameters + table, rel=1e-4)
 
 

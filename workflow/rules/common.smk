@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(workflow.current_basedir).parent / "scripts"))
 from distillery import artefacts, commandline
 from distillery import config as configuration
 from distillery.launch import prefix
-from distillery.planning import checks
+from distillery.planning import checks, summary
 from distillery.problems import Problem
 from distillery.provenance import SCRIPTS, canonical, code, rules
 

@@ -45,6 +45,10 @@ def tokenized(experiment: Experiment) -> str:
     return f"results/datasets/{experiment.dataset}/{experiment.tokenization.name}/{experiment.dataset}_manifest.json"
 
 
+def first_shard(config: Config, experiment: Experiment) -> str:
+    return f"resources/datasets/{experiment.dataset}/{config.datasets[experiment.dataset].shards[0]}.parquet"
+
+
 def rotated(experiment: Experiment) -> str:
     """The name of the model that is trained: of its own where training has other rotary settings than config.json."""
     rope = experiment.training.rope

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from distillery.experiment import Dataset, Experiment, Generation, Layout, Rope, Tokenization
+from distillery.experiment import Config, Dataset, Experiment, Generation, Layout, Rope, Tokenization
 from distillery.provenance import canonical
 
 
@@ -66,3 +66,26 @@ def generation(settings: Generation) -> str:
 def rope(settings: Rope) -> str:
     """Rotary settings that config.json does not have."""
     return flags({key: getattr(settings, key) for key in ("rotary_base", "max_position_embeddings")})
+
+
+def sources(config: Config, experiment: Experiment) -> str:
+    """What fetched files are held against."""
+    dataset, made, answering = (
+        config.datasets[experiment.dataset],
+        experiment.tokenization,
+        experiment.answering,
+    )
+    settings = {
+        "prompt_type": made.prompt_type,
+        "answer_prompt_type": answering.prompt_type if answering.prompt_type != made.prompt_type else None,
+        "handler_name": dataset.handler_name,
+        "map_keys": dataset.map_keys,
+        "seq_length": made.seq_length,
+        "train_seq_length": experiment.training.seq_length,
+        # with other rotary settings config.json is meant to differ from what is recorded
+        "repo": config.models[experiment.model].settings.get("repo")
+        if experiment.training.rope == Rope()
+        else None,
+    }
+    accepted = ["--accept", *experiment.accept] if experiment.accept else []
+    return shlex.join([*words(settings), *accepted])

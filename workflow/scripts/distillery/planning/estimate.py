@@ -15,21 +15,27 @@ from distillery.planning.subject import Subject
 
 # bytes of a row of OpenR1-Math-220k on disk: ten shards of 213 to 217 MB hold 93,733 rows
 PARQUET_BYTES_PER_TOKEN = 4.3
+GENERATED_ROW_BYTES = 87  # 3200 rows of the arithmetic generator are 279,389 bytes
 TOKENIZED_BYTES_PER_TOKEN = 3 * 4  # ids, mask and labels, int32 each
 OPTIMIZER_BYTES_PER_PARAMETER = 12  # fp32 master weights and two moments
 TOKENIZED_PER_CPU_SECOND = 3.8e6  # measured: the fast encoder with reading and writing
+RUNTIME_BYTES = 0.6e9  # Python with MindSpore and its compiled graph, on a CPU, before any tensor
 BYTES_PER_SECOND = 0.5e9  # disk to disk, of conversions
 
 
 @dataclass(frozen=True)
 class Job:
-    """One step of an experiment: devices, bytes and seconds; None where nothing can be said yet."""
+    """One step of an experiment: devices, bytes and seconds; None where nothing can be said yet.
+
+    `peak_bytes` is what a sampler would see: on a device its memory, on a CPU the process.
+    """
 
     step: str
     engine: str
     devices: int
     device_memory: Memory | None = None
     host_bytes: float | None = None
+    peak_bytes: float | None = None
     disk_bytes: float | None = None
     tokens: float | None = None
     flops: float | None = None
@@ -52,7 +58,7 @@ def of(s: Subject) -> Estimate:
     weights = _weights(s)
     tokens = dataset_tokens(s)
     data = s.dataset.source.settings
-    fetched = (data.get("rows") or 0) * (data.get("tokens_per_row") or 0) * PARQUET_BYTES_PER_TOKEN
+    fetched = (s.rows or 0) * _row_bytes(s)
     converted = None if weights is None else weights / BYTES_PER_SECOND * 2
     jobs = (
         Job("fetch", "-", 0, disk_bytes=None if weights is None else weights + fetched),
@@ -129,6 +135,13 @@ def training_memory(s: Subject, layout: Layout | None = None) -> Memory | None:
     return memory.fullest(s.architecture, layout or s.experiment.training.layout, training_run(s))
 
 
+def _row_bytes(s: Subject) -> float:
+    """Of a parquet row on disk."""
+    if s.dataset.source.kind == "generator":
+        return GENERATED_ROW_BYTES
+    return s.dataset.source.settings.get("tokens_per_row", 0) * PARQUET_BYTES_PER_TOKEN
+
+
 def _weights(s: Subject) -> float | None:
     width = memory.WIDTH[s.experiment.layout.params_dtype]
     return s.architecture.num_parameters * width if s.architecture else None
@@ -158,11 +171,13 @@ def _training(s: Subject) -> Job:
     kept = 1 + (train["train_iters"] - 1) // train["save_interval"]
     state = 0 if train.get("no_save_optim") else model.num_parameters * OPTIMIZER_BYTES_PER_PARAMETER
     width = memory.WIDTH[stage.layout.params_dtype]
+    used = training_memory(s)
     return Job(
         "train",
         stage.engine,
         devices,
-        device_memory=training_memory(s),
+        device_memory=used,
+        peak_bytes=used.total + (RUNTIME_BYTES if s.experiment.hardware.device == "CPU" else 0),
         # two generations of a resumable checkpoint are kept while the newer is written
         disk_bytes=(model.num_parameters * width + state) * min(kept, 2),
         tokens=tokens,

@@ -14,7 +14,7 @@ entry: bf16, their fp32 copy, and its gradient (8 in fp32, which needs no copy).
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 
 from distillery.engine.architecture import Architecture
 from distillery.experiment import Layout
@@ -81,7 +81,7 @@ def stage(model: Architecture, layout: Layout, run: Run, counts: tuple[int, ...]
     first, last = rank == 0, rank == len(counts) - 1
     h, f = model.hidden_size, model.ffn_size
     embedding = model.vocab_size * h
-    held = model.with_layers(counts[rank]).num_parameters - embedding * (1 if model.tied else 2)
+    held = replace(model, num_layers=counts[rank]).num_parameters - embedding * (1 if model.tied else 2)
     tables = int(first) + int(last) if not (model.tied and first and last) else 1
     mine = (held + embedding * tables) / tensor
 

@@ -1,0 +1,65 @@
+"""Hold the plan against files early, and against the run afterwards.
+
+Outputs: results/experiments/{experiment}/checks.json, which training waits for, and
+results/experiments/{experiment}/plan.json with estimates beside measurements.
+"""
+
+
+rule check_sources:
+    input:
+        model=lambda w: artefacts.model(artefacts.rotated(EXPERIMENTS[w.experiment])),
+        shard=lambda w: artefacts.first_shard(CONFIG, EXPERIMENTS[w.experiment]),
+        digest=lambda w: f"{artefacts.first_shard(CONFIG, EXPERIMENTS[w.experiment])}.sha256",
+        problems=lambda w: artefacts.problems(EXPERIMENTS[w.experiment].problems),
+    output:
+        "results/experiments/{experiment}/checks.json",
+    log:
+        "logs/{experiment}/checks.log",
+    benchmark:
+        "logs/{experiment}/checks.tsv"
+    # its errors should come before hours of other work
+    priority: 10
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        **runs("check_sources"),
+        model=subpath(input.model, parent=True),
+        flags=lambda w: commandline.sources(CONFIG, EXPERIMENTS[w.experiment]),
+    shell:
+        "{params.command} --name {wildcards.experiment} --model-dir {params.model} --shard {input.shard}"
+        " --problems {input.problems} {params.flags} --output {output} --log {log}"
+
+
+rule plan_outcome:
+    input:
+        checks="results/experiments/{experiment}/checks.json",
+        data=lambda w: artefacts.tokenized(EXPERIMENTS[w.experiment]),
+        weights=lambda w: artefacts.weights(EXPERIMENTS[w.experiment]),
+        model=lambda w: artefacts.model(EXPERIMENTS[w.experiment].model),
+        done="results/experiments/{experiment}/train/done.json",
+        hf="results/experiments/{experiment}/hf/manifest.json",
+    output:
+        "results/experiments/{experiment}/plan.json",
+    log:
+        "logs/{experiment}/plan.log",
+    benchmark:
+        "logs/{experiment}/plan.tsv"
+    localrule: True
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        **runs("plan_outcome"),
+        plan=lambda w: shlex.quote(canonical(summary.of(CONFIG, w.experiment, FINDINGS))),
+        fetched=lambda w, input: [
+            str(Path(input.model).parent),
+            f"resources/datasets/{EXPERIMENTS[w.experiment].dataset}",
+        ],
+        tokenized=subpath(input.data, parent=True),
+        converted=subpath(input.weights, parent=True),
+        trained=subpath(input.done, parent=True),
+        exported=subpath(input.hf, parent=True),
+    shell:
+        "{params.command} --plan-json {params.plan} --checks {input.checks} --done {input.done}"
+        " --data-manifest {input.data} --fetch {params.fetched} --tokenize {params.tokenized}"
+        " --convert {params.converted} --train {params.trained} --export {params.exported}"
+        " --output {output} --log {log}"

@@ -1,0 +1,86 @@
+"""Estimate beside measurement, once a run has been: tokens, memory, time and disk, and how far off each was."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from distillery import files
+
+MEGABYTE = 1e6
+
+
+@dataclass(frozen=True)
+class Row:
+    """One quantity in `unit`; None where nothing was estimated or nothing was measured."""
+
+    quantity: str
+    unit: str
+    estimate: float | None
+    measured: float | None
+
+    @property
+    def error(self) -> float | None:
+        """(estimate - measured) / measured."""
+        return self.estimate / self.measured - 1 if self.estimate is not None and self.measured else None
+
+
+def compare(
+    estimate: Mapping[str, Any],
+    metrics: list[dict[str, Any]],
+    data: Mapping[str, Any],
+    directories: Mapping[str, list[Path]],
+) -> list[dict[str, Any]]:
+    """Rows as JSON values.
+
+    Args:
+        estimate: an `Estimate` as a dictionary.
+        metrics: of the training, a record for each step.
+        data: the manifest of the tokenized dataset.
+        directories: what each step left behind, by the step's name in the estimate.
+    """
+    rows = _rows({job["step"]: job for job in estimate["jobs"]}, metrics, data, directories)
+    return [{**asdict(row), "error": row.error} for row in rows]
+
+
+def _rows(
+    jobs: Mapping[str, Mapping[str, Any]],
+    metrics: list[dict[str, Any]],
+    data: Mapping[str, Any],
+    directories: Mapping[str, list[Path]],
+) -> Iterator[Row]:
+    steps = [record for record in metrics if "seconds" in record]
+    yield Row("tokens of the dataset", "tokens", jobs["tokenize"]["tokens"], data.get("tokens"))
+    yield Row("tokens of training", "tokens", jobs["train"]["tokens"], _sum(steps, "tokens"))
+    yield Row("time of training", "s", jobs["train"]["seconds"], _sum(steps, "seconds"))
+    highest = max((record.get("memory_megabytes", 0) for record in steps), default=0)
+    yield Row("memory of training", "MB", _in(jobs["train"]["peak_bytes"], MEGABYTE), highest or None)
+    for step, places in directories.items():
+        size = sum(bytes_of(place) for place in places)
+        yield Row(f"disk of {step}", "MB", _in(jobs[step]["disk_bytes"], MEGABYTE), size / MEGABYTE)
+
+
+def _sum(records: list[dict[str, Any]], key: str) -> float | None:
+    return sum(record[key] for record in records) if records else None
+
+
+def _in(value: float | None, unit: float) -> float | None:
+    return None if value is None else value / unit
+
+
+def bytes_of(place: Path) -> int:
+    """Bytes of a file or of all files below a directory; links count nothing."""
+    if place.is_symlink() or not place.exists():
+        return 0
+    if place.is_file():
+        return place.stat().st_size
+    return sum(path.stat().st_size for path in place.rglob("*") if path.is_file() and not path.is_symlink())
+
+
+def read_metrics(done: Path) -> list[dict[str, Any]]:
+    """The records that a training's done.json names."""
+    lines = (done.parent / files.read_json(done)["metrics"]).read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]

@@ -1,0 +1,21 @@
+"""What the plan said of one experiment, as JSON: for the report, where the run is set beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
+
+from distillery.experiment import Config
+from distillery.planning import estimate
+from distillery.planning.finding import Finding
+from distillery.planning.subject import gather
+
+
+def of(config: Config, name: str, findings: Iterable[Finding]) -> dict[str, Any]:
+    """`{"estimate": Estimate, "findings": [Finding]}` with the findings that name one of its keys."""
+    own = f"experiments.{name}."
+    return {
+        "estimate": asdict(estimate.of(gather(config, name))),
+        "findings": [asdict(one) for one in findings if any(key.startswith(own) for key in one.keys)],
+    }
