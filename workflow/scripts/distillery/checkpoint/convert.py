@@ -49,11 +49,10 @@ def to_mcore(
         name = f"{rank_directory(t, p, grid.pipeline_parallel_size)}/{mcore.RANK_FILE}"
         plans.append((name, plan, [(n, s) for chunk in pieces for n, s in chunk.items()]))
     _check_space(save_dir, sum(plan.size for _, plan, _ in plans))
-    target = save_dir / f"iter_{iteration:07d}"
-    with files.atomic_directory(target) as staging:
+    with mcore.publication(save_dir, iteration) as staging:
         outputs = [
             Output(
-                staging / name,
+                staging.directory / name,
                 plan.size,
                 dtype,
                 [(offset, piece) for offset, (_, piece) in zip(plan.offsets, pieces, strict=True)],
@@ -62,15 +61,13 @@ def to_mcore(
             for name, plan, pieces in plans
         ]
         crcs = copying.write(outputs, source, progress)
-        mcore.withdraw(save_dir)
-    entries = [
-        (name, tensor, dtype.name, piece.shape, crc)
-        for (name, _, pieces), found in zip(plans, crcs, strict=True)
-        for (tensor, piece), crc in zip(pieces, found, strict=True)
-    ]
-    content = mcore.manifest(target, iteration, layout, dtype, entries, **facts)
-    mcore.publish(save_dir, iteration, content)
-    return content
+        entries = [
+            (name, tensor, dtype.name, piece.shape, crc)
+            for (name, _, pieces), found in zip(plans, crcs, strict=True)
+            for (tensor, piece), crc in zip(pieces, found, strict=True)
+        ]
+        staging.manifest = mcore.manifest(staging.directory, iteration, layout, dtype, entries, **facts)
+    return staging.manifest
 
 
 def to_hf(

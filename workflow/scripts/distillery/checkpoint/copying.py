@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,7 +49,8 @@ def write(
         progress: called with bytes written since its last call, from any thread.
 
     Raises:
-        Problem: the disk is full, a weight does not fit its type. What was written is the caller's to remove.
+        Problem: a weight does not fit its type.
+        OSError: the disk is full (see `taught`). What was written is the caller's to remove.
     """
     workers = min(8, len(os.sched_getaffinity(0)))
     with ExitStack() as stack, Reader() as reader:
@@ -58,38 +59,43 @@ def write(
             output.path.parent.mkdir(parents=True, exist_ok=True)
             fds.append(os.open(output.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644))
             stack.callback(os.close, fds[-1])
-        try:
-            with ThreadPoolExecutor(workers) as pool:
-                pending = [
-                    [
-                        pool.submit(_copy, fd, offset, piece, source, reader, output.dtype, progress)
-                        for offset, piece in output.tensors
-                    ]
-                    for fd, output in zip(fds, outputs, strict=True)
+        with ThreadPoolExecutor(workers) as pool:
+            pending = [
+                [
+                    pool.submit(_copy, fd, offset, piece, source, reader, output.dtype, progress)
+                    for offset, piece in output.tensors
                 ]
-                try:
-                    crcs = [[future.result() for future in futures] for futures in pending]
-                except BaseException:
-                    pool.shutdown(wait=True, cancel_futures=True)
-                    raise
-            for fd, output, found in zip(fds, outputs, crcs, strict=True):
-                output.finish(fd, found)
-        except OSError as error:
-            raise full_disk(error, outputs[0].path.parent, sum(o.size for o in outputs)) from None
+                for fd, output in zip(fds, outputs, strict=True)
+            ]
+            try:
+                crcs = [[future.result() for future in futures] for futures in pending]
+            except BaseException:
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
+        for fd, output, found in zip(fds, outputs, crcs, strict=True):
+            output.finish(fd, found)
     return crcs
 
 
-def full_disk(error: OSError, where: Path, needed: int) -> Exception:
-    """What to raise for an error of writing: a taught one if no space was left."""
-    if error.errno not in FULL_DISK:
-        return error
-    return Problem(
-        "the disk (or quota, or limit of a file's size) is full; nothing half-written was left",
-        where=where,
-        found=os.strerror(error.errno or 0),
-        wanted=f"{needed:,} bytes",
-        fix="free space, or choose another --save-dir",
-    )
+@contextmanager
+def taught(where: Path, needed: int) -> Iterator[None]:
+    """Around writing: an OSError that says no space is left becomes a Problem.
+
+    Args:
+        needed: bytes of the whole output.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL_DISK:
+            raise
+        raise Problem(
+            "the disk (or quota, or limit of a file's size) is full; nothing half-written was left",
+            where=where,
+            found=os.strerror(error.errno),
+            wanted=f"{needed:,} bytes",
+            fix="free space, or choose another --save-dir",
+        ) from None
 
 
 def _copy(

@@ -6,10 +6,12 @@ SAVE/latest_checkpointed_iteration.txt
 
 from __future__ import annotations
 
+import os
 from argparse import Namespace
 from collections import OrderedDict
-from collections.abc import Iterable
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +61,7 @@ def manifest(
     """What manifest.json says: equal weights in an equal layout give equal bytes.
 
     Args:
-        directory: the iteration directory, complete.
+        directory: the iteration directory, or where it is staged, complete.
     """
     names = sorted({file for file, *_ in entries})
     listed = [{"name": f"iter_{iteration:07d}/{n}", "bytes": (directory / n).stat().st_size} for n in names]
@@ -74,16 +76,35 @@ def manifest(
     }
 
 
-def publish(save_dir: Path, iteration: int, content: dict[str, Any]) -> None:
-    """Write manifest and tracker of an iteration directory that is in place."""
-    files.write_json(save_dir / MANIFEST, content)
-    files.write_text(save_dir / TRACKER, str(iteration))
+@dataclass
+class Publication:
+    """What is about to appear: rank files in `directory`, and `manifest`, to be set once they are whole."""
+
+    directory: Path
+    manifest: dict[str, Any] = field(default_factory=dict)
 
 
-def withdraw(save_dir: Path) -> None:
-    """Make a checkpoint that is about to be replaced invisible: tracker first."""
-    for name in (TRACKER, MANIFEST):
-        (save_dir / name).unlink(missing_ok=True)
+@contextmanager
+def publication(save_dir: Path, iteration: int) -> Iterator[Publication]:
+    """Stage an iteration; on success rank set, manifest and, last, tracker appear by renaming, else nothing does.
+
+    All is written before the first rename, so that a full disk cannot hit between them. An older checkpoint
+    in `save_dir` stays whole until then, and loses its tracker first.
+    """
+    staged = {name: save_dir / f".{name}.next" for name in (MANIFEST, TRACKER)}
+    try:
+        with files.atomic_directory(save_dir / f"iter_{iteration:07d}") as directory:
+            staging = Publication(directory)
+            yield staging
+            files.write_json(staged[MANIFEST], staging.manifest)
+            files.write_text(staged[TRACKER], str(iteration))
+            for name in (TRACKER, MANIFEST):
+                (save_dir / name).unlink(missing_ok=True)
+        for name, path in staged.items():
+            os.replace(path, save_dir / name)
+    finally:
+        for path in staged.values():
+            path.unlink(missing_ok=True)
 
 
 def check_target(save_dir: Path) -> None:

@@ -59,19 +59,21 @@ def run(args: Namespace, progress: Callable[[int], Any] = lambda total: lambda c
         if template:
             facts["template"] = template
         mcore.check_target(args.save_dir)
-        return convert.to_mcore(
-            source,
-            layout(args),
-            dtype,
-            args.save_dir,
-            iteration=iteration,
-            facts=facts,
-            progress=progress(total),
-        )
+        with copying.taught(args.save_dir, total):
+            return convert.to_mcore(
+                source,
+                wanted,
+                dtype,
+                args.save_dir,
+                iteration=iteration,
+                facts=facts,
+                progress=progress(total),
+            )
     original, target = _hf_directories(args)
-    return convert.to_hf(
-        source, original, dtype, target, template=template, facts=facts, progress=progress(total)
-    )
+    with copying.taught(target, total):
+        return convert.to_hf(
+            source, original, dtype, target, template=template, facts=facts, progress=progress(total)
+        )
 
 
 def say(line: str | None) -> None:

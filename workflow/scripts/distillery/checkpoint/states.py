@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 
-from distillery import files
 from distillery.checkpoint import arguments, copying, gather, mcore, torchfile
 from distillery.checkpoint.architecture import Architecture
 from distillery.checkpoint.dtypes import DType, of
@@ -129,16 +128,13 @@ def save(
     sizes = {"tensor_model_parallel_size": tp, "pipeline_model_parallel_size": pp}
     args = Namespace(**{**vars(args), **sizes})
     entries: list[mcore.Entry] = []
-    target = save_dir / f"iter_{iteration:07d}"
     dtype = _dtype(next(iter(ranks.values())))
-    with files.atomic_directory(target) as staging:
+    with mcore.publication(save_dir, iteration) as staging:
         for (t, p), state in ranks.items():
-            entries += write_rank(staging / rank_directory(t, p, pp), state, args, iteration)
-        mcore.withdraw(save_dir)
-    layout = _layout(args, tp, pp)
-    content = mcore.manifest(target, iteration, layout, dtype, entries, **facts)
-    mcore.publish(save_dir, iteration, content)
-    return content
+            entries += write_rank(staging.directory / rank_directory(t, p, pp), state, args, iteration)
+        layout = _layout(args, tp, pp)
+        staging.manifest = mcore.manifest(staging.directory, iteration, layout, dtype, entries, **facts)
+    return staging.manifest
 
 
 def write_rank(directory: Path, state: State, args: Namespace, iteration: int) -> list[mcore.Entry]:
@@ -157,15 +153,12 @@ def write_rank(directory: Path, state: State, args: Namespace, iteration: int) -
     path = directory / mcore.RANK_FILE
     directory.mkdir(parents=True, exist_ok=True)
     crcs = []
-    try:
-        with path.open("wb") as stream:
-            for offset, value in zip(plan.offsets, state.values(), strict=True):
-                data = np.ascontiguousarray(value).reshape(-1).view(np.uint8)
-                crcs.append(copying.crc32(data))
-                torchfile.write_at(stream.fileno(), data, offset)
-            plan.finish(stream.fileno(), crcs)
-    except OSError as error:
-        raise copying.full_disk(error, path, plan.size) from None
+    with copying.taught(path, plan.size), path.open("wb") as stream:
+        for offset, value in zip(plan.offsets, state.values(), strict=True):
+            data = np.ascontiguousarray(value).reshape(-1).view(np.uint8)
+            crcs.append(copying.crc32(data))
+            torchfile.write_at(stream.fileno(), data, offset)
+        plan.finish(stream.fileno(), crcs)
     name = f"{directory.name}/{mcore.RANK_FILE}"
     return [(name, n, dtype.name, v.shape, crc) for (n, v), crc in zip(state.items(), crcs, strict=True)]
 
