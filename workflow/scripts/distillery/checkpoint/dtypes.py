@@ -43,7 +43,7 @@ def of(name: object, where: object = None) -> DType:
         if isinstance(name, np.dtype):
             if name == dtype.numpy:
                 return dtype
-        elif name in (dtype.name, dtype.torch, dtype.safetensors, dtype.storage, f"torch.{dtype.torch}"):
+        elif str(name) in (dtype.name, dtype.torch, dtype.safetensors, dtype.storage, f"torch.{dtype.torch}"):
             return dtype
     raise Problem(
         "weights of this type cannot be converted",

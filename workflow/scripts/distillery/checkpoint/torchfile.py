@@ -218,10 +218,11 @@ def _place(path: Path, raw: Any, info: zipfile.ZipInfo) -> tuple[int, int, int]:
 
 
 def _stored(value: Any, path: Path, name: str, places: dict[str, tuple[int, int, int]]) -> Any:
-    """A tensor's place in the file; other values (`_extra_state` is None or bytes) as they are."""
-    if not isinstance(value, pickling.TensorEntry):
-        return value
-    dtype = of(value.dtype, f"{path}, {name}")
+    """A tensor's place in the file; `_extra_state` (None, bytes or an object) is nothing to us."""
+    if name.endswith("_extra_state"):
+        return None
+    kind = value.dtype if isinstance(value, pickling.TensorEntry) else value
+    dtype = of(kind, f"{path}, {name}")
     dense = [math.prod(value.shape[axis + 1 :]) for axis in range(len(value.shape))]
     strides = zip(value.stride or dense, dense, value.shape, strict=True)
     start, size, _ = places.get(value.key, (0, -1, 0))
