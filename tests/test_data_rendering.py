@@ -86,7 +86,7 @@ def test_no_chat_template_where_merges_could_cross_a_joint(prompt_type: str, qwe
     assert rendering.load(qwen_tokenizer, prompt_type).record()["chat_template"] is None
 
 
-@pytest.mark.parametrize("prompt_type", [name for name in templates.names()])
+@pytest.mark.parametrize("prompt_type", list(templates.names()))
 def test_prompt_is_what_training_masks(prompt_type: str) -> None:
     """The prompt of a conversation is a prefix of its document, and labels begin right after it."""
     recipe = tokenizing.Recipe(

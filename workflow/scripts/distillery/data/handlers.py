@@ -161,8 +161,10 @@ def text(value: Any, where: str) -> str:
     """
     if not isinstance(value, str):
         raise Rejected("content is not a text", f"{where}: {value!r}"[:200])
-    if not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
-        raise Rejected("content is not valid Unicode", f"{where}: a lone surrogate")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise Rejected("content is not valid Unicode", f"{where}: a lone surrogate") from None
     return value
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from contextlib import AbstractContextManager
@@ -152,16 +153,16 @@ class Outputs(AbstractContextManager):
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        shard = np.repeat([number for number, _, _ in self._rows], [len(rows) for _, rows, _ in self._rows])
+        shard = [number for number, rows, _ in self._rows for _ in rows]
         columns = {
-            "shard": pa.array(np.array(self._shards, object)[shard], pa.string()),
+            "shard": pa.array(self._shards, pa.string()).take(pa.array(shard, pa.int64())),
             "row": pa.array([row for _, rows, _ in self._rows for row in rows], pa.int64()),
             "uuid": pa.array([uuid for _, _, uuids in self._rows for uuid in uuids], pa.string()),
         }
-        columns = {name: array.filter(pa.array(kept)) for name, array in columns.items()}
+        columns = {name: array.filter(pa.array(kept.tolist())) for name, array in columns.items()}
         if groups is not None:
             order = pa.array([number for group in groups for number in group], pa.int64())
-            ends = pa.array(np.cumsum([0, *map(len, groups)]), pa.int32())
+            ends = pa.array(itertools.accumulate(map(len, groups), initial=0), pa.int32())
             columns = {
                 name: pa.ListArray.from_arrays(ends, array.take(order)) for name, array in columns.items()
             }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from distillery.data import workers
 from distillery.data.documents import Rules
 from distillery.data.outputs import NAMED_ROWS, Outputs
 from distillery.data.readers import Source
+from distillery.data.tokenizer import HubTokenizer
 from distillery.data.tokenizing import UUID, Part, Recipe, blocks
 from distillery.problems import Problem
 
@@ -69,12 +71,12 @@ def run(
     """
     for source in sources:
         source.check(recipe.columns(), (UUID,))
-    renderer = None if recipe.plain else recipe.renderer()
+    work = recipe.work()
+    renderer = None if recipe.plain else work.renderer
+    print("encoder:", "fast" if work.encoder.fast else f"exact ({work.encoder.why})", file=sys.stderr)
     tally = Tally()
     with Outputs(prefix, recipe.fields, packed=not recipe.plain) as outputs:
-        stream = workers.ordered(
-            Recipe.work, recipe, blocks(sources, recipe.columns(), max_samples), processes
-        )
+        stream = workers.ordered(work, blocks(sources, recipe.columns(), max_samples), processes)
         for block, part in workers.with_progress(stream, log_interval):
             if part.overlong and recipe.rules.overlong == "error":
                 raise _overlong(block.file, part.overlong[0], recipe.rules)
@@ -82,18 +84,20 @@ def run(
             outputs.append(block.file, part)
         _check(tally, sources, max_rejected_share)
         outputs.finish(recipe.rules, renderer.pad_id if renderer else 0, subsets)
-        manifest = _manifest(recipe, renderer, sources, tally, outputs)
+        manifest = _manifest(recipe, renderer, work.tokenizer, sources, tally, outputs)
         outputs.commit(manifest)
     return manifest
 
 
 def _manifest(
-    recipe: Recipe, renderer: Any, sources: list[Source], tally: Tally, outputs: Outputs
+    recipe: Recipe,
+    renderer: Any,
+    hub: HubTokenizer,
+    sources: list[Source],
+    tally: Tally,
+    outputs: Outputs,
 ) -> dict[str, Any]:
     """Counts, options and digests; no paths and no times."""
-    from distillery.data import tokenizer
-
-    hub = renderer.tokenizer if renderer else tokenizer.load(recipe.tokenizer)
     return {
         "format": "megatron-indexed",
         "fields": outputs.stems(),

@@ -22,22 +22,24 @@ _work: Callable[[Any], Any]
 
 
 def ordered(
-    make: Callable[[Any], Callable[[Item], Result]], recipe: Any, items: Iterable[Item], processes: int
+    work: Callable[[Item], Result], items: Iterable[Item], processes: int
 ) -> Iterator[tuple[Item, Result]]:
-    """(item, make(recipe)(item)) for each item in order, whatever the number of processes.
+    """(item, work(item)) for each item in order, whatever the number of processes.
+
+    Processes are forked before the first item, so that they share what `work` has loaded. That is safe because
+    nothing has started a thread by then, and the work itself starts none.
 
     Raises:
         Problem: a process died, as when the machine is out of memory.
     """
     if processes <= 1:
-        work = make(recipe)
         for item in items:
             yield item, work(item)
         return
-    # spawned, not forked: a fork after a library has started threads can hang
-    context = multiprocessing.get_context("spawn")
-    started = (make, recipe, os.getpid())
-    with ProcessPoolExecutor(processes, context, initializer=_start, initargs=started) as pool:
+    global _work
+    _work = work
+    context = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(processes, context, initializer=_start, initargs=(os.getpid(),)) as pool:
         waiting: deque[tuple[Item, Future[Result]]] = deque()
         try:
             for item in items:
@@ -59,10 +61,8 @@ def ordered(
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _start(make: Callable[[Any], Callable[[Any], Any]], recipe: Any, parent: int) -> None:
-    global _work
+def _start(parent: int) -> None:
     threading.Thread(target=_follow, args=(parent,), daemon=True).start()
-    _work = make(recipe)
 
 
 def _follow(parent: int) -> None:
@@ -79,9 +79,11 @@ def _run(item: Any) -> Any:
 def with_progress(stream: Iterator[tuple[Any, Any]], interval: int) -> Iterator[tuple[Any, Any]]:
     """Pass the stream on; report rows done on standard error, as a bar on a terminal and else every `interval` rows."""
     began, rows, tokens, shown = time.monotonic(), 0, 0, 0
-    bar = _bar() if sys.stderr.isatty() else None
+    bar = None
     try:
         for item, part in stream:
+            if bar is None and sys.stderr.isatty():
+                bar = _bar()  # not before the processes are forked: it is a thread
             yield item, part
             rows += part.seen
             tokens += part.size
