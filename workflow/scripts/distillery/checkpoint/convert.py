@@ -129,12 +129,12 @@ def whole(name: str, shape: tuple[int, ...]) -> Slice:
 
 
 def source_digest(directory: Path) -> str | None:
-    """Identity of the source by its manifest.json; None if it has none."""
-    path = directory / mcore.MANIFEST
-    if not path.is_file():
-        return None
-    content = files.read_json(path)
-    return content.get("payload_digest") or provenance.digest(content.get("files"))
+    """Identity of the source by its manifest.json or a trained checkpoint's done.json; None if it has neither."""
+    for name in ("done.json", mcore.MANIFEST):
+        if (directory / name).is_file():
+            content = files.read_json(directory / name)
+            return content.get("payload_digest") or provenance.digest(content.get("files"))
+    return None
 
 
 def _same_model(found: Architecture, wanted: Architecture, original: Path) -> None:

@@ -128,12 +128,12 @@ class Shard:
     size: int
 
 
-def plan(shapes: dict[str, tuple[int, ...]], dtype: DType, limit: int = SHARD_BYTES) -> list[Shard]:
-    """Shards in the order of `shapes`, each at most `limit` tensor bytes (or one larger tensor)."""
+def plan(shapes: dict[str, tuple[int, ...]], dtype: DType) -> list[Shard]:
+    """Shards in the order of `shapes`, each at most SHARD_BYTES of tensors (or one larger tensor)."""
     groups: list[dict[str, int]] = [{}]
     for name, shape in shapes.items():
         size = math.prod(shape) * dtype.itemsize
-        if groups[-1] and sum(groups[-1].values()) + size > limit:
+        if groups[-1] and sum(groups[-1].values()) + size > SHARD_BYTES:
             groups.append({})
         groups[-1][name] = size
     count = len(groups)
