@@ -46,7 +46,7 @@ class Fault:
     """One misbehaviour of the byte endpoints.
 
     kind: cut, status, html, other, longer, silent, drip, reset, no-range, wrong-range, gzip, loop, scheme,
-        commit, unframed, tag, unsatisfiable; `times` requests have it, after `skip` that do not.
+        commit, unframed, tag, mixed (other bytes, If-Range unheard), unsatisfiable; `times` requests have it, after `skip` that do not.
     """
 
     kind: str
@@ -260,7 +260,7 @@ class Handler(BaseHTTPRequestHandler):
     def body(self, body: bytes, **headers: str) -> None:
         self.request_log.is_body = True
         fault = self.hub.due("body " + self.path) or Fault("none")
-        if fault.kind in ("other", "tag"):
+        if fault.kind in ("other", "tag", "mixed"):
             body = fault.body
         tag = f'"{fault.headers.get("ETag") or hashlib.md5(body).hexdigest()}"'
         if fault.kind == "reset":
@@ -278,7 +278,7 @@ class Handler(BaseHTTPRequestHandler):
         start = self.request_log.start
         if start and (fault.kind == "unsatisfiable" or start >= len(body)):
             return self.reply(416, b"", Content_Range=f"bytes */{len(body)}")
-        fresh = self.headers.get("If-Range", tag) != tag
+        fresh = self.headers.get("If-Range", tag) != tag and fault.kind != "mixed"
         status, part = 200, body
         if start and fault.kind != "no-range" and not fresh:
             status, part = 206, body[start:]

@@ -205,9 +205,10 @@ def test_a_body_whose_end_nobody_tells_is_not_believed(server, tmp_path):
     assert_no_file(tmp_path)
 
 
-def test_a_file_that_changes_on_the_server_in_the_middle_is_never_mixed(server, tmp_path):
+@pytest.mark.parametrize("kind", ["other", "mixed"])
+def test_a_file_that_changes_on_the_server_in_the_middle_is_never_mixed(server, tmp_path, kind):
     server.fault(kind="cut", at=70_000, times=1)
-    server.fault(kind="other", body=OTHER)
+    server.fault(kind=kind, body=OTHER)
     made = replace(lock(sha256=None), host="url", urls=(f"{server.url}/plain/{{name}}",))
     assert fetch(tmp_path, made=made).read_bytes() == OTHER
 
