@@ -18,7 +18,7 @@ from distillery.problems import Problem, UsageProblem
 if TYPE_CHECKING:
     import pyarrow as pa
 
-BLOCK_ROWS = 128
+BLOCK_ROWS = 64
 Rows = list[dict[str, Any]]
 
 
