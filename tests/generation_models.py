@@ -52,7 +52,7 @@ def parrot(directory: Path, text: str, loop: bool) -> Path:
     (which ends with a line end) it recites `text`, whose tokens must differ, and stops or begins again."""
     from safetensors.numpy import save_file
 
-    words = _tokenizer(directory, 512)
+    words = _tokenizer(directory, 509, "<think>", "</think>")
     line_end, stop = words.encode("\n").ids[0], words.token_to_id("<|im_end|>")
     chain = [line_end, *words.encode(text).ids]
     assert len(set(chain)) == len(chain), "a token occurs twice: the next one would not be clear"
@@ -73,11 +73,12 @@ def parrot(directory: Path, text: str, loop: bool) -> Path:
     return directory
 
 
-def _tokenizer(directory: Path, size: int):
+def _tokenizer(directory: Path, size: int, *added: str):
     directory.mkdir(parents=True)
     shard = directory.parent / f"{directory.name}.parquet"
     openr1.write(synthetic.shard_rows(0, 0, 100), openr1.SHARD_SCHEMA, shard)
     words = tiny_tokenizer.train([shard], 100, size)
+    words.add_tokens(list(added))
     tiny_tokenizer.save(words, directory, 512)
     return words
 

@@ -18,6 +18,7 @@ import argparse
 from pathlib import Path
 
 from distillery import command
+from distillery.inference import signals
 
 
 def parser() -> argparse.ArgumentParser:
@@ -87,4 +88,5 @@ def main(args: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
+    signals.hold()
     command.run(parser(), main, sampled=True)

@@ -96,13 +96,17 @@ class Sampled:
 
 
 def generate(
-    runner: Runner, requests: Iterable[Request], begin: Callable[[Request], Search]
+    runner: Runner,
+    requests: Iterable[Request],
+    begin: Callable[[Request], Search],
+    before_step: Callable[[], None] = lambda: None,
 ) -> Iterator[Answer]:
     """Yield answers as they end (the order depends on the batch; their content does not).
 
     Args:
         runner: its slots are all taken over.
         begin: makes the search of a request; all have the same width and greediness.
+        before_step: called before each step; what it raises ends the run.
     """
     waiting = deque(sorted(requests, key=lambda r: (-len(r.prompt), r.index)))
     free: list[list[int]] | None = None
@@ -120,6 +124,7 @@ def generate(
             feed[slots[0]] = waiting.popleft().prompt
             groups[id(search)] = slots
             active.append((search, slots[:1]))
+        before_step()
         rows = runner.extend(feed, greedy=active[0][0].greedy)
         feed, sources, still = {}, {}, []
         for search, live in active:

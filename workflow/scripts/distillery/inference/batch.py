@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distillery import files
+from distillery.inference import signals
 from distillery.inference.journal import Journal
 from distillery.inference.prompter import Prompter
 from distillery.inference.prompts import Prompt
@@ -107,12 +106,11 @@ def answer(
         width = task.width
         count = min(slots, len(requests)) * width
         longest = max(len(request.prompt) for request in requests) + limits.max_new_tokens
-        with interruptible(journal.path):
-            runner = build(count, longest)
-            watch.ready()
-            for one in generate(runner, requests, task.begin(stopping)):
-                journal.add(record(asked[one.request.index], one, prompter, stopping.trim))
-                watch.saw(one)
+        runner = build(count, longest)
+        watch.ready()
+        for one in generate(runner, requests, task.begin(stopping), lambda: check_signals(journal.path)):
+            journal.add(record(asked[one.request.index], one, prompter, stopping.trim))
+            watch.saw(one)
     # a beam search may find fewer answers than asked for, never none
     samples = [
         (each.prompt.id, each.sample + rank) for each in asked for rank in range(task.answers_per_request)
@@ -135,23 +133,17 @@ def record(asked: Asked, one: Answer, prompter: Prompter, trim: Callable[[str], 
     }
 
 
-@contextmanager
-def interruptible(journal: Path):
-    """Turn SIGINT and SIGTERM into `Interrupted` at the next step."""
-
-    def stop(number: int, frame: object) -> None:
+def check_signals(journal: Path) -> None:
+    """Raises:
+    Interrupted: SIGINT or SIGTERM has come.
+    """
+    found = signals.arrived(*signals.STOPS)
+    if found:
         raise Interrupted(
-            f"stopped by {signal.Signals(number).name}; finished answers are kept",
+            f"stopped by {found.name}; finished answers are kept",
             where=journal,
             fix="run the same command again to continue",
         )
-
-    former = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
 
 
 class Watch:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
+from distillery.inference import signals
 from distillery.inference.batch import Limits
 from distillery.inference.prompter import Prompter
 from distillery.inference.stream import Characters, Thoughts
@@ -63,11 +63,12 @@ class Chat:
         self.asked = 0
 
     def run(self, read: Callable[[str], str] = input, out: TextIO = sys.stdout) -> None:
-        """Read and answer until the user leaves."""
+        """Read and answer until the user leaves. See `signals` for Ctrl-C."""
         print(GREETING, file=out)
         while True:
             try:
-                question = read("\n> ").strip()
+                with signals.delivered(signal.SIGINT):
+                    question = read("\n> ").strip()
             except KeyboardInterrupt:
                 print("\n(q leaves)", file=out)
                 continue
@@ -89,16 +90,17 @@ class Chat:
             return
         characters, thoughts = Characters(self.prompter.text), Thoughts(self.fold)
         tokens: list[int] = []
-        with interrupts() as stopped:
-            for token in self._tokens(ids):
-                tokens.append(token)
-                if token not in self.prompter.stop_ids:
-                    out.write(thoughts.feed(characters.feed(token)))
-                    out.flush()
-                if stopped():
-                    break
-            out.write(thoughts.feed(characters.end()) + thoughts.end())
-            print("\n(stopped)" if stopped() else "", file=out, flush=True)
+        stopped = False
+        for token in self._tokens(ids):
+            tokens.append(token)
+            if token not in self.prompter.stop_ids:
+                out.write(thoughts.feed(characters.feed(token)))
+                out.flush()
+            stopped = signals.arrived(signal.SIGINT) is not None
+            if stopped:
+                break
+        out.write(thoughts.feed(characters.end()) + thoughts.end())
+        print("\n(stopped)" if stopped else "", file=out, flush=True)
         self.turns.append((question, self.prompter.answer(tokens)))
 
     def _prompt(self, question: str) -> list[int] | None:
@@ -137,14 +139,3 @@ class Chat:
             onward = search.advance(rows[0][None])
             yield search.tokens[-1]
             feed = [token for _, token in onward]
-
-
-@contextmanager
-def interrupts() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C sets a mark instead of breaking into the engine; yields what asks for it."""
-    seen = []
-    former = signal.signal(signal.SIGINT, lambda *_: seen.append(True))
-    try:
-        yield lambda: bool(seen)
-    finally:
-        signal.signal(signal.SIGINT, former)

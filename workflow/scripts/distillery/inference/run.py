@@ -6,10 +6,11 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from signal import SIGTERM
 from typing import TYPE_CHECKING
 
 from distillery.engine import threads
-from distillery.inference import batch, chat, prompter, prompts, reference, tasks, weights
+from distillery.inference import batch, chat, prompter, prompts, reference, signals, tasks, weights
 from distillery.inference.batch import Limits
 from distillery.inference.weights import Weights
 from distillery.problems import Problem, UsageProblem
@@ -58,9 +59,12 @@ def run(args: argparse.Namespace) -> None:
     def build(slots: int, longest: int) -> Runner:
         from distillery.inference import loading
 
-        return loading.runner(found, slots, longest, args.device, args.kernels)
+        return loading.runner(
+            found, slots, longest, not task.draws and not task.searches, args.device, args.kernels
+        )
 
     if chatting:
+        signals.release(SIGTERM)  # there is nothing to save
         runner = build(1, limits.context)
         chat.Chat(runner, voice, task, limits, args.seed, args.history_turns, args.fold_thoughts).run()
         return
