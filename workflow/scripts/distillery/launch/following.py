@@ -77,7 +77,8 @@ class Follower:
                     self._record(record)
             if rank == self.shown:
                 for line in lines:
-                    self._show(line)
+                    if not loglines.NOISE.match(line):
+                        self._show(line)
         return wrote
 
     def first_error(self) -> int | None:

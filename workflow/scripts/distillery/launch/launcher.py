@@ -114,8 +114,7 @@ def run(wanted: Request, show: Any = print) -> None:
         Problem, Interrupted: with what happened; see `outcome.judge`.
     """
     wanted = _placed(wanted)
-    total = wanted.npus * wanted.nodes
-    granted = slurm.granted_devices(os.environ) if wanted.npus and slurm.job_id(os.environ) else None
+    granted = slurm.granted_devices(os.environ) if wanted.npus and slurm.job_id(os.environ) else []
     candidates = devices.visible(os.environ, wanted.npus, granted)
     devices.enough(wanted.npus, candidates)
     variables = {str(name): str(value) for name, value in wanted.env.items()}
@@ -123,10 +122,11 @@ def run(wanted: Request, show: Any = print) -> None:
     with ExitStack() as stack:
         descriptors: tuple[int, ...] = ()
         if wanted.npus:
-            held = stack.enter_context(devices.hold(wanted.npus, candidates, locks, show))
-            descriptors += held.descriptors
-            variables["ASCEND_RT_VISIBLE_DEVICES"] = ",".join(map(str, held.numbers))
-            show(f"devices {variables['ASCEND_RT_VISIBLE_DEVICES']} of this node, {total} in all")
+            numbers = tuple(granted[: wanted.npus])  # Slurm's are ours alone
+            if not granted:
+                held = stack.enter_context(devices.hold(wanted.npus, candidates, locks, show))
+                numbers, descriptors = held.numbers, held.descriptors
+            variables["ASCEND_RT_VISIBLE_DEVICES"] = ",".join(map(str, numbers))
         if wanted.nodes == 1 and wanted.workers > 1:
             port = stack.enter_context(devices.port(wanted.master_port, locks))
             descriptors += port.descriptors

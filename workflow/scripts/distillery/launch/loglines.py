@@ -26,6 +26,8 @@ FIELDS = {
     "number of skipped iterations": ("skipped_iterations", int),
     "number of nan iterations": ("nan_iterations", int),
 }
+# native chatter about connections; it stays in the worker's log
+NOISE = re.compile(r"\[(?:DEBUG|INFO|WARNING)\] [A-Z_]+\(")
 LOSS = re.compile(r"\bloss\b")
 
 EXCEPTION = re.compile(r"^(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Interrupt|Exit|Problem)\b.*")

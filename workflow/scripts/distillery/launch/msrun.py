@@ -23,7 +23,7 @@ class Job:
         nodes: machines with that many workers each.
         node_rank: this machine's number, from 0.
         master_addr, master_port: where the scheduler of rank 0's machine listens.
-        log_dir: one worker_<rank>.log per rank, scheduler.log, msrun.log.
+        log_dir: one worker_<rank>.log per rank, scheduler.log, msrun.log or msrun_<node>.log.
         cluster_time_out: seconds in which all ranks must have come; a cold 15 GB load happens after it.
         bind_core: each worker keeps to its own cores.
     """
@@ -70,6 +70,13 @@ class Job:
 
     def log(self, rank: int) -> Path:
         return self.log_dir / f"worker_{rank}.log"
+
+    @property
+    def own_log(self) -> Path:
+        """What the started process itself says: msrun, or the only worker."""
+        if not self.distributed:
+            return self.log(0)
+        return self.log_dir / ("msrun.log" if self.nodes == 1 else f"msrun_{self.node_rank}.log")
 
 
 def command(job: Job, python: str, msrun: str) -> list[str]:

@@ -54,7 +54,7 @@ def run(
     prepare_logs(job)
     # Slurm's SIGTERM ends msrun too; its workers then become our children, and we learn how they end
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    own_log = job.log(0) if not job.distributed else job.log_dir / "msrun.log"
+    own_log = job.own_log
     with own_log.open("wb") as stream:
         # in a session of its own: Ctrl-C must reach the workers as a chance to save, not msrun, which would
         # kill them and exit 0
@@ -121,8 +121,8 @@ def prepare_logs(job: Job) -> None:
 
 def _mine(path: Path, job: Job) -> bool:
     """On a shared disk the other nodes' logs lie here too; each node clears its own."""
-    own = {job.log(rank).name for rank in job.local_ranks}
-    return path.name in own or (job.node_rank == 0 and path.name in ("msrun.log", "scheduler.log"))
+    own = {job.own_log, *(job.log(rank) for rank in job.local_ranks)}
+    return path in own or (job.node_rank == 0 and path.name == "scheduler.log")
 
 
 class _Watched:
