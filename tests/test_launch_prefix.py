@@ -23,7 +23,14 @@ def experiment(**hardware):
 def test_a_laptop_starts_its_commands_directly():
     one = experiment()
     assert prefix.line(one, "training", "launch") == ""
-    assert prefix.resources(one, "training") == {"npu": 0, "gres": "", "nodes": 1, "tasks": 1, "mpi": ""}
+    assert prefix.resources(one, "training") == {
+        "npu": 0,
+        "npus_per_node": 0,
+        "gres": "",
+        "nodes": 1,
+        "tasks": 1,
+        "mpi": "",
+    }
 
 
 def test_ranks_on_a_cpu_take_no_devices_unless_a_cluster_is_asked_for_them():
@@ -46,6 +53,7 @@ def test_two_ascend_nodes():
     )
     assert prefix.resources(one, "training") == {
         "npu": 16,
+        "npus_per_node": 8,
         "gres": "npu:8",
         "nodes": 2,
         "tasks": 2,

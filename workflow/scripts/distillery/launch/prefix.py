@@ -18,19 +18,21 @@ from distillery.experiment import Experiment
 from distillery.launch import environment
 from distillery.problems import Problem
 
-RESOURCES = ("npu", "gres", "nodes", "tasks", "mpi")
+RESOURCES = ("npu", "npus_per_node", "gres", "nodes", "tasks", "mpi")
 
 
 def resources(experiment: Experiment, stage: str) -> dict[str, Any]:
     """What a scheduler is asked for; `stage` is `training` or `answering`.
 
-    `npu` counts for all nodes and is Snakemake's own, `gres` counts per node and is Slurm's. `mpi` keeps Slurm's
+    `npu` counts for all nodes and is Snakemake's own; `npus_per_node` is for submit commands; `gres`, per node
+    too, is for Slurm's plugin. `mpi` keeps Slurm's
     plugin from starting the launcher by srun: on several nodes it starts itself, once on each.
     """
     hardware, nodes = experiment.hardware, _nodes(experiment, stage)
     count = _npus(experiment, stage)
     return {
         "npu": count * nodes,
+        "npus_per_node": count,
         "gres": f"{hardware.gres or 'npu'}:{count}" if count else "",
         "nodes": nodes,
         "tasks": nodes,
