@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(workflow.current_basedir).parent / "scripts"))
 
 from distillery import artefacts, commandline
 from distillery import config as configuration
+from distillery.hub import sources
 from distillery.launch import prefix
 from distillery.planning import checks, summary
 from distillery.problems import Problem
@@ -43,6 +44,7 @@ ROTATED = {artefacts.rotated(e): e for e in EXPERIMENTS.values() if artefacts.ro
 # experiments that ask the same questions share the answers, and the machine of the first that asks
 ASKERS = {one.name: e for e in EXPERIMENTS.values() for one in (e.generation, e.base_generation)}
 WHEELS = artefacts.wheels(CONFIG)
+LOCKED = sources.locked(CONFIG)
 
 
 def shortest(path):

@@ -195,3 +195,195 @@ rule digest:
         **runs("digest"),
     shell:
         "{params.command} --input {input} --output {output} --log {log}"
+
+
+# a moving revision is resolved once, here; the lock stays, and with it what later runs fetch
+rule lock:
+    input:
+        lambda w: sources.known_lock(LOCKED[w.name]),
+    output:
+        "resources/locks/{name}.json",
+    log:
+        "logs/locks/{name}.log",
+    benchmark:
+        "logs/locks/{name}.tsv"
+    wildcard_constraints:
+        name=either(LOCKED),
+    retries: 2
+    localrule: True
+    conda:
+        "../../envs/cpu.yaml"
+    # no param: another mirror changes no result
+    resources:
+        hubs=lambda w: sources.hubs(LOCKED[w.name], CONFIG.offline),
+    params:
+        **runs("lock"),
+        flags=lambda w: sources.lock(w.name, LOCKED[w.name]),
+    shell:
+        "{params.command} {params.flags} {resources.hubs} --output {output} --log {log}"
+
+
+rule fetch_model:
+    input:
+        "resources/locks/models/{model}.json",
+    output:
+        "resources/models/{model}/manifest.json",
+    log:
+        "logs/models/{model}.log",
+    benchmark:
+        "logs/models/{model}.tsv"
+    wildcard_constraints:
+        model=of_kind("hub", CONFIG.models),
+    retries: 2
+    conda:
+        "../../envs/cpu.yaml"
+    resources:
+        hubs=lambda w: sources.hubs(CONFIG.models[w.model], CONFIG.offline),
+    params:
+        **runs("fetch_model"),
+        directory=subpath(output[0], parent=True),
+    shell:
+        "{params.command} --lock {input} {resources.hubs} --output-dir {params.directory} --log {log}"
+
+
+rule import_model:
+    output:
+        "resources/models/{model}/manifest.json",
+    log:
+        "logs/models/{model}.log",
+    benchmark:
+        "logs/models/{model}.tsv"
+    wildcard_constraints:
+        model=of_kind("path", CONFIG.models),
+    localrule: True
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        **runs("import_path"),
+        source=lambda w: shlex.quote(CONFIG.models[w.model].settings["path"]),
+        mode=lambda w: CONFIG.models[w.model].settings.get("mode", "link"),
+        directory=subpath(output[0], parent=True),
+    shell:
+        "{params.command} --kind model --path {params.source} --mode {params.mode}"
+        " --output {params.directory} --log {log}"
+
+
+rule fetch_shard:
+    input:
+        "resources/locks/datasets/{dataset}.json",
+    output:
+        shard="resources/datasets/{dataset}/{shard}.parquet",
+        manifest="resources/datasets/{dataset}/{shard}.parquet.manifest.json",
+    log:
+        "logs/datasets/{dataset}/{shard}.log",
+    benchmark:
+        "logs/datasets/{dataset}/{shard}.tsv"
+    wildcard_constraints:
+        dataset=of_kind("hub", CONFIG.datasets) + "|" + of_kind("url", CONFIG.datasets),
+    retries: 2
+    conda:
+        "../../envs/cpu.yaml"
+    resources:
+        hubs=lambda w: sources.hubs(CONFIG.datasets[w.dataset].source, CONFIG.offline),
+    params:
+        **runs("fetch_shard"),
+        file=lambda w: sources.path_in_repository(CONFIG.datasets[w.dataset], w.shard),
+    shell:
+        "{params.command} --lock {input} --file {params.file} {resources.hubs}"
+        " --output {output.shard} --log {log}"
+
+
+rule import_shard:
+    output:
+        shard="resources/datasets/{dataset}/{shard}.parquet",
+        manifest="resources/datasets/{dataset}/{shard}.parquet.manifest.json",
+    log:
+        "logs/datasets/{dataset}/{shard}.log",
+    benchmark:
+        "logs/datasets/{dataset}/{shard}.tsv"
+    wildcard_constraints:
+        dataset=of_kind("path", CONFIG.datasets),
+    localrule: True
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        **runs("import_path"),
+        source=lambda w: shlex.quote(
+            "{}/{}".format(
+                CONFIG.datasets[w.dataset].source.settings["path"],
+                sources.path_in_repository(CONFIG.datasets[w.dataset], w.shard),
+            )
+        ),
+        mode=lambda w: CONFIG.datasets[w.dataset].source.settings.get("mode", "link"),
+    shell:
+        "{params.command} --kind shard --path {params.source} --mode {params.mode}"
+        " --output {output.shard} --log {log}"
+
+
+rule count_rows:
+    input:
+        lambda w: collect(
+            "resources/datasets/{{dataset}}/{shard}.parquet", shard=CONFIG.datasets[w.dataset].shards
+        ),
+    output:
+        "resources/datasets/{dataset}/rows.json",
+    log:
+        "logs/datasets/{dataset}/rows.log",
+    benchmark:
+        "logs/datasets/{dataset}/rows.tsv"
+    localrule: True
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        **runs("count_rows"),
+        rows=lambda w: CONFIG.datasets[w.dataset].source.settings["rows"],
+    shell:
+        "{params.command} --shards {input} --rows {params.rows} --output {output} --log {log}"
+
+
+rule fetch_problems:
+    input:
+        "resources/locks/problems/{problems}.json",
+    output:
+        file="resources/problems/{problems}.source",
+        manifest="resources/problems/{problems}.source.manifest.json",
+    log:
+        "logs/problems/{problems}.source.log",
+    benchmark:
+        "logs/problems/{problems}.source.tsv"
+    wildcard_constraints:
+        problems=of_kind("hub", CONFIG.problem_sets),
+    retries: 2
+    conda:
+        "../../envs/cpu.yaml"
+    resources:
+        hubs=lambda w: sources.hubs(CONFIG.problem_sets[w.problems], CONFIG.offline),
+    params:
+        **runs("fetch_shard"),
+        file=lambda w: CONFIG.problem_sets[w.problems].settings["file"],
+    shell:
+        "{params.command} --lock {input} --file {params.file} {resources.hubs}"
+        " --output {output.file} --log {log}"
+
+
+rule import_problems:
+    input:
+        "resources/problems/{problems}.source",
+    output:
+        "resources/problems/{problems}.parquet",
+    log:
+        "logs/problems/{problems}.log",
+    benchmark:
+        "logs/problems/{problems}.tsv"
+    wildcard_constraints:
+        problems=of_kind("hub", CONFIG.problem_sets),
+    localrule: True
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        **runs("import_problems"),
+        columns=lambda w: shlex.quote(canonical(CONFIG.problem_sets[w.problems].settings.get("columns", {}))),
+        rows=lambda w: commandline.flags({"rows": CONFIG.problem_sets[w.problems].settings.get("rows")}),
+    shell:
+        "{params.command} --input {input} --name {wildcards.problems} --columns {params.columns} {params.rows}"
+        " --output {output} --log {log}"

@@ -32,10 +32,11 @@ rule tokenize_shard:
 
 rule merge_shards:
     input:
-        lambda w: collect(
+        parts=lambda w: collect(
             "results/datasets/{{dataset}}/{{tokenization}}/shards/{shard}_manifest.json",
             shard=CONFIG.datasets[w.dataset].shards,
         ),
+        rows=lambda w: sources.counted(CONFIG.datasets[w.dataset]),
     output:
         "results/datasets/{dataset}/{tokenization}/{dataset}_manifest.json",
     log:
@@ -46,7 +47,7 @@ rule merge_shards:
         "../../envs/cpu.yaml"
     params:
         **runs("merge_datasets"),
-        inputs=lambda w, input: [name.removesuffix("_manifest.json") for name in input],
+        inputs=lambda w, input: [name.removesuffix("_manifest.json") for name in input.parts],
         prefix=subpath(output[0], strip_suffix="_manifest.json"),
     shell:
         "{params.command} --input-prefixes {params.inputs} --output-prefix {params.prefix} --log {log}"

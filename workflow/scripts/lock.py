@@ -15,6 +15,7 @@ import argparse
 from pathlib import Path
 
 from distillery import command
+from distillery.hub import flags
 
 
 def parser() -> argparse.ArgumentParser:
@@ -32,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
     )
     it.add_argument("--known", type=Path, metavar="LOCK", help="a lock that must be confirmed")
     it.add_argument("--rows", type=int, help="of all parquet files together, to be recorded")
-    it.add_argument("--offline", action="store_true", help="ask nobody: --known must be complete")
+    flags.add_offline(it, "ask nobody: --known must be complete")
     it.add_argument("--output", type=Path, required=True, metavar="LOCK")
     return it
 

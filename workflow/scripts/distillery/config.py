@@ -62,6 +62,7 @@ def load(raw: Mapping[str, Any]) -> Config:
             if name in chosen
         },
         sweeps={name: tuple(names) for name, names in members.items() if len(names) > 1},
+        offline=filled["offline"],
     )
 
 

@@ -176,3 +176,4 @@ class Config:
     problem_sets: Mapping[str, Source]
     experiments: Mapping[str, Experiment]
     sweeps: Mapping[str, tuple[str, ...]]  # names of the experiments that each sweep expands to
+    offline: bool = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,9 +20,7 @@ def add_fetching(parser: argparse.ArgumentParser) -> None:
         metavar="URL",
         help="hub or mirror; repeat in the order to try",
     )
-    parser.add_argument(
-        "--offline", action="store_true", help="fail at once with the list of what is missing"
-    )
+    add_offline(parser, "fail at once with the list of what is missing")
     parser.add_argument(
         "--retries", type=int, default=5, help="tries without a new byte before an address is left"
     )
@@ -31,6 +30,14 @@ def add_fetching(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--timeout", type=float, default=30.0, help="seconds of silence or slowness to bear")
     parser.add_argument(
         "--min-speed", type=int, default=1024, help="bytes a second below which an address is left"
+    )
+
+
+def add_offline(parser: argparse.ArgumentParser, text: str) -> None:
+    """--offline, which huggingface_hub's own variable HF_HUB_OFFLINE sets too."""
+    set_ = os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
+    parser.add_argument(
+        "--offline", action="store_true", default=set_, help=f"{text} (also HF_HUB_OFFLINE=1)"
     )
 
 

@@ -133,3 +133,21 @@ def check_shard(path: Path, rows: int | None) -> int:
     if rows is not None and found != rows:
         raise Problem("a shard has another number of rows than known", where=path, found=found, wanted=rows)
     return found
+
+
+def count(shards: list[Path], rows: int) -> dict[str, Any]:
+    """{"rows", "shards": {name: rows}} of all shards together.
+
+    Raises:
+        Problem: their sum is not `rows`.
+    """
+    found = {shard.name: parquet_rows(shard) for shard in shards}
+    if sum(found.values()) != rows:
+        raise Problem(
+            "the dataset has another number of rows than known",
+            where=f"{len(shards)} shards, {shards[0]} ...",
+            found=sum(found.values()),
+            wanted=rows,
+            fix="a shard is missing or of another revision: compare the files and the revision of the source",
+        )
+    return {"rows": rows, "shards": found}

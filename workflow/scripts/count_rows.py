@@ -1,0 +1,30 @@
+"""Check that fetched shards hold as many rows as the dataset is known to have.
+
+    python workflow/scripts/count_rows.py --shards resources/datasets/openr1/train-*.parquet \\
+        --rows 93733 --output resources/datasets/openr1/rows.json
+"""
+
+import argparse
+from pathlib import Path
+
+from distillery import command
+
+
+def parser() -> argparse.ArgumentParser:
+    it = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
+    it.add_argument("--shards", type=Path, nargs="+", required=True, metavar="PARQUET")
+    it.add_argument("--rows", type=int, required=True, help="of all shards together")
+    it.add_argument("--output", type=Path, required=True, metavar="JSON")
+    return it
+
+
+def main(args: argparse.Namespace) -> None:
+    from distillery import files
+    from distillery.hub import integrity
+
+    files.write_json(args.output, integrity.count(args.shards, args.rows))
+    print(f"{args.output}: {len(args.shards)} shards, {args.rows} rows")
+
+
+if __name__ == "__main__":
+    command.run(parser(), main)
