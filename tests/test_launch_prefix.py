@@ -80,11 +80,9 @@ def test_a_request_beyond_the_limit_is_refused_before_it_is_cut():
 
 
 def test_a_rules_line_is_launched_as_it_stands():
-    line = "--workers 2 -- .venv/bin/python scripts/posttrain_gpt.py --lr 1 --log a.log --samples s.jsonl".split()
+    line = "--workers 2 -- .venv/bin/python scripts/posttrain_gpt.py --lr 1 --log a.log".split()
     assert (
         launcher.arguments(line)
-        == (
-            "--workers 2 --log a.log --samples s.jsonl --python .venv/bin/python -- scripts/posttrain_gpt.py --lr 1"
-        ).split()
+        == ("--workers 2 --log a.log --python .venv/bin/python -- scripts/posttrain_gpt.py --lr 1").split()
     )
     assert launcher.arguments(["--help"]) == ["--help"]

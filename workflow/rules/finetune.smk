@@ -15,8 +15,7 @@ rule train:
     output:
         "results/experiments/{experiment}/train/done.json",
     log:
-        text="logs/{experiment}/finetune.log",
-        samples="logs/{experiment}/finetune.samples.jsonl",
+        "logs/{experiment}/finetune.log",
     benchmark:
         "logs/{experiment}/finetune.tsv"
     conda:
@@ -38,5 +37,4 @@ rule train:
     shell:
         "{resources.launch}{params.command} --load {params.load} --save {params.save} --data-path {params.data}"
         " --tokenizer-name-or-path {params.tokenizer} {params.flags}"
-        " --device-target {params.device} --threads {params.engine_threads}"
-        " --log {log.text} --samples {log.samples}"
+        " --device-target {params.device} --threads {params.engine_threads} --log {log}"

@@ -12,8 +12,7 @@ rule answer_base:
     output:
         "results/generations/{model}/{generation}.jsonl",
     log:
-        text="logs/generations/{model}/{generation}.log",
-        samples="logs/generations/{model}/{generation}.samples.jsonl",
+        "logs/generations/{model}/{generation}.log",
     benchmark:
         "logs/generations/{model}/{generation}.tsv"
     wildcard_constraints:
@@ -29,8 +28,7 @@ rule answer_base:
         flags=lambda w: commandline.generation(GENERATIONS[w.generation]),
     shell:
         "{resources.launch}{params.command} --load {params.model} --tokenizer-name-or-path {params.model}"
-        " --prompt-file {input.problems} {params.flags} --output {output}"
-        " --log {log.text} --samples {log.samples}"
+        " --prompt-file {input.problems} {params.flags} --output {output} --log {log}"
 
 
 rule answer_tuned:
@@ -40,8 +38,7 @@ rule answer_tuned:
     output:
         "results/experiments/{experiment}/tuned.jsonl",
     log:
-        text="logs/{experiment}/generate_tuned.log",
-        samples="logs/{experiment}/generate_tuned.samples.jsonl",
+        "logs/{experiment}/generate_tuned.log",
     benchmark:
         "logs/{experiment}/generate_tuned.tsv"
     conda:
@@ -55,5 +52,4 @@ rule answer_tuned:
         flags=lambda w: commandline.generation(EXPERIMENTS[w.experiment].generation),
     shell:
         "{resources.launch}{params.command} --load {params.model} --tokenizer-name-or-path {params.model}"
-        " --prompt-file {input.problems} {params.flags} --output {output}"
-        " --log {log.text} --samples {log.samples}"
+        " --prompt-file {input.problems} {params.flags} --output {output} --log {log}"

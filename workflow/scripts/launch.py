@@ -68,13 +68,18 @@ def parser() -> argparse.ArgumentParser:
     add("--python", metavar="FILE", help="the workers' interpreter, msrun beside it (default: this one)")
     add("--directory", type=Path, default=Path(), help="the workers' working directory")
     add("--metrics", type=Path, metavar="FILE", help="append metrics parsed from Megatron's log lines")
-    add("--samples", type=Path, metavar="FILE", help="write resource samples (JSON lines) while it runs")
+    add(
+        "--samples",
+        type=Path,
+        metavar="FILE",
+        help="resource samples (default: beside --log, .samples.jsonl)",
+    )
     add("--expect", type=Path, action="append", default=[], metavar="FILE", help="must be there at the end")
     add("--print-only", action="store_true", help="print the lines and do not run them")
     add(
         "worker",
         nargs="+",
-        help="after --: [python] script arguments; its --log and --samples mean this command",
+        help="after --: [python] script arguments; its --log is this command's",
     )
     return found
 

@@ -25,7 +25,7 @@ def run(
 ) -> None:
     """Parse sys.argv, call `main`, exit with the code its outcome deserves.
 
-    With `sampled` there is a flag --samples for memory, CPU and NPU use while it runs.
+    With `sampled` memory, CPU and NPU use go to LOG's stem with .samples.jsonl while it runs.
     """
     parser.add_argument(
         "--log",
@@ -33,14 +33,10 @@ def run(
         metavar="FILE",
         help="write all output to FILE (folders are made) instead of the terminal; errors go to both",
     )
-    if sampled:
-        parser.add_argument(
-            "--samples", type=Path, metavar="FILE", help="write resource samples to FILE meanwhile"
-        )
     args = parser.parse_args()
     terminal = _redirect(args.log) if args.log else None
     try:
-        with _sampler(args.samples) if sampled and args.samples else nullcontext():
+        with _sampler(args.log) if sampled and args.log else nullcontext():
             main(args)
     except Problem as problem:
         _say(f"{parser.prog}: error: {problem}", terminal)
@@ -59,10 +55,10 @@ def run(
     sys.exit(code)
 
 
-def _sampler(path: Path) -> AbstractContextManager:
+def _sampler(log: Path) -> AbstractContextManager:
     from distillery.launch.sampling import Sampler
 
-    return Sampler(path)
+    return Sampler(log.with_suffix(".samples.jsonl"))
 
 
 def _redirect(log: Path) -> int:

@@ -51,18 +51,17 @@ class Request:
 def arguments(words: Sequence[str]) -> list[str]:
     """launch.py's own words, with what a rule's line gives to the worker but means for the launch.
 
-    The worker's `--log` and `--samples` become the launch's (its ranks write to --log-dir), and the interpreter
-    that leads its line becomes --python.
+    The worker's `--log` becomes the launch's (its ranks write to --log-dir), and the interpreter that leads its line
+    becomes --python.
     """
     if "--" not in words:
         return list(words)
     at = list(words).index("--")
     own, worker = list(words[:at]), list(words[at + 1 :])
-    for flag in ("--log", "--samples"):
-        if flag in worker[:-1]:
-            where = worker.index(flag)
-            own += worker[where : where + 2]
-            del worker[where : where + 2]
+    if "--log" in worker[:-1]:
+        where = worker.index("--log")
+        own += worker[where : where + 2]
+        del worker[where : where + 2]
     if worker and Path(worker[0]).name.startswith("python"):
         own += ["--python", worker.pop(0)]
     return [*own, "--", *worker]
@@ -82,6 +81,7 @@ def request(args: argparse.Namespace) -> Request:
             "expect": tuple(args.expect),
             "env": {name: value for name, _, value in pairs},
             "python": args.python or sys.executable,
+            "samples": args.samples or (args.log and args.log.with_suffix(".samples.jsonl")),
         }
     )
 
@@ -96,10 +96,14 @@ def main(args: argparse.Namespace) -> None:
 
 
 def _on_every_node(nodes: int) -> None:
-    # the log is ours: the copies write to srun's pipes, which end here
-    words = arguments(sys.argv[1:])
-    at = words.index("--log") if "--log" in words[: words.index("--")] else len(words)
-    words = [sys.executable, sys.argv[0], *words[:at], *words[at + 2 :]]
+    words = sys.argv[1:]
+    own, worker = words[: words.index("--")], words[words.index("--") :]
+    if "--log" in own:
+        # the log is ours: the copies write to srun's pipes, which end here; the samples are theirs
+        at = own.index("--log")
+        samples = Path(own[at + 1]).with_suffix(".samples.jsonl")
+        own[at : at + 2] = ["--samples", str(samples)]
+    words = [sys.executable, sys.argv[0], *own, *worker]
     status = subprocess.run(slurm.srun_words(nodes, words), check=False).returncode
     if status == Interrupted.exit_code:
         raise Interrupted("stopped, and the workers saved their state", fix="run the same command again")
