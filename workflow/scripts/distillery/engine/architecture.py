@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from distillery.files import read_json
-from distillery.problems import Problem
+from distillery.problems import Problem, UsageProblem
 
 FAMILIES = {"qwen2": "Qwen2ForCausalLM", "llama": "LlamaForCausalLM"}
 
@@ -49,9 +49,27 @@ class Architecture:
         layer = attention + 3 * h * f + 2 * h
         return self.num_layers * layer + self.vocab_size * h * (1 if self.tied else 2) + h
 
-    def with_layers(self, count: int) -> Architecture:
-        """The same model with `count` layers: one pipeline stage of it."""
-        return replace(self, num_layers=count)
+    def part(self, tensor: int, layers: int) -> Architecture:
+        """What one of `tensor` tensor ranks holds of `layers` layers.
+
+        Raises:
+            UsageProblem: heads, groups or ffn columns cannot be shared evenly.
+        """
+        if self.num_groups % tensor or self.ffn_size % tensor:
+            raise UsageProblem(
+                "the model cannot be cut so for tensor parallelism",
+                where="--tensor-model-parallel-size",
+                found=f"{self.num_groups} key/value groups, {self.ffn_size} ffn columns, TP {tensor}",
+                wanted="both multiples of TP",
+                fix=f"choose a divisor of {self.num_groups}",
+            )
+        return replace(
+            self,
+            num_layers=layers,
+            num_heads=self.num_heads // tensor,
+            num_groups=self.num_groups // tensor,
+            ffn_size=self.ffn_size // tensor,
+        )
 
 
 def read(directory: Path) -> Architecture:

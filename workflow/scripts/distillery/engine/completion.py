@@ -27,14 +27,14 @@ PATIENCE = 60.0  # seconds without news before asnumpy is asked: it raises what 
 
 
 class Completion(nn.Cell):
-    """Hands two arrays from a running graph to the Python thread that waits for them."""
+    """Hands two float32 scalars from a running graph to the Python thread that waits for them."""
 
     def __init__(self) -> None:
         super().__init__()
-        results: queue.SimpleQueue[tuple[np.ndarray, np.ndarray]] = queue.SimpleQueue()
+        results: queue.SimpleQueue[tuple[np.float32, np.float32]] = queue.SimpleQueue()
 
         def arrived(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-            results.put((np.array(first), np.array(second)))
+            results.put((np.float32(first), np.float32(second)))
             return first
 
         self._results = results
@@ -44,7 +44,7 @@ class Completion(nn.Cell):
         """Inside the graph: pass both on; the graph must return the handle that this returns."""
         return self._node(first, second)
 
-    def wait(self, handle: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    def wait(self, handle: Tensor) -> tuple[np.float32, np.float32]:
         """Sleep until the graph's node has run, and return its values.
 
         Raises:

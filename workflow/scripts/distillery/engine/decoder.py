@@ -14,7 +14,8 @@ own that reads a KV cache: `Decoder.embed`, `Decoder.angles`, per layer `layer.i
 `layer.self_attention.linear_qkv` (then composed.split_qkv, rope.rotate, composed.attend),
 `layer.self_attention.linear_proj`, `layer.pre_mlp_layernorm`, `layer.mlp`, and `Decoder.logits`.
 
-Activations are [tokens, hidden], tokens = batch * seq. Linear weights are [out, in] as in MCore.
+Activations are [tokens, hidden], tokens = batch * seq. Linear weights are [out, in] as in MCore. On a mesh of
+ranks a Decoder is one rank's part: a slice of every matrix (tensor parallel) of some layers (pipeline).
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from mindspore import Parameter, Tensor, nn, ops
 
 from distillery.engine import composed, rope
 from distillery.engine.architecture import Architecture
+from distillery.engine.collectives import Copy, Reduce
+from distillery.engine.mesh import Mesh
 from distillery.problems import Problem
 
 
@@ -90,27 +93,30 @@ class Mlp(nn.Cell):
 
 
 class Layer(nn.Cell):
-    """One pre-norm transformer block."""
+    """One pre-norm transformer block; `arch` holds this rank's heads and ffn columns."""
 
-    def __init__(self, arch: Architecture, kernels: ModuleType):
+    def __init__(self, arch: Architecture, kernels: ModuleType, tensor_peers: tuple[int, ...]):
         super().__init__()
+        self.enter, self.leave = Copy(tensor_peers), Reduce(tensor_peers)
         self.input_layernorm = Norm(arch.hidden_size, arch.norm_eps, kernels)
         self.self_attention = SelfAttention(arch, kernels)
         self.pre_mlp_layernorm = Norm(arch.hidden_size, arch.norm_eps, kernels)
         self.mlp = Mlp(arch, kernels)
 
     def construct(self, x: Tensor, cos: Tensor, sin: Tensor, segments: Tensor) -> Tensor:
-        x = x + self.self_attention(self.input_layernorm(x), cos, sin, segments)
-        return x + self.mlp(self.pre_mlp_layernorm(x))
+        attended = self.self_attention(self.enter(self.input_layernorm(x)), cos, sin, segments)
+        x = x + self.leave(attended)
+        return x + self.leave(self.mlp(self.enter(self.pre_mlp_layernorm(x))))
 
 
 class Stack(nn.Cell):
-    """MCore's `decoder`: the layers and the final norm."""
+    """MCore's `decoder`: a stage's layers, and on the last stage the final norm."""
 
-    def __init__(self, arch: Architecture, kernels: ModuleType):
+    def __init__(self, arch: Architecture, kernels: ModuleType, mesh: Mesh):
         super().__init__()
-        self.layers = nn.CellList([Layer(arch, kernels) for _ in range(arch.num_layers)])
-        self.final_layernorm = Norm(arch.hidden_size, arch.norm_eps, kernels)
+        peers = mesh.peers("tensor")
+        self.layers = nn.CellList([Layer(arch, kernels, peers) for _ in range(arch.num_layers)])
+        self.final_layernorm = Norm(arch.hidden_size, arch.norm_eps, kernels) if mesh.last else None
 
 
 class WordEmbeddings(nn.Cell):
@@ -128,50 +134,75 @@ class Embedding(nn.Cell):
 
 
 class Decoder(nn.Cell):
-    """A whole model on one device.
+    """A model, or one rank's part of it.
 
     Args:
-        arch: shapes, from config.json.
+        arch: shapes of the whole model, from config.json.
         kernels: module with RmsNorm, SwiGlu, Attention, CrossEntropy.
-        padded_vocab: rows of the embedding in the checkpoint (>= arch.vocab_size); logits of the padding
+        padded_vocab: rows of the whole embedding in the checkpoint (>= arch.vocab_size); logits of the padding
             rows are cut off, so they neither compete in the softmax nor receive a gradient.
+        mesh: this rank's place.
+        num_layers: of this pipeline stage; all by default.
     """
 
-    def __init__(self, arch: Architecture, kernels: ModuleType = composed, padded_vocab: int | None = None):
+    def __init__(
+        self,
+        arch: Architecture,
+        kernels: ModuleType = composed,
+        padded_vocab: int | None = None,
+        mesh: Mesh | None = None,
+        num_layers: int | None = None,
+    ):
         super().__init__()
+        mesh = mesh or Mesh()
+        part = arch.part(mesh.tensor, arch.num_layers if num_layers is None else num_layers)
         self.arch = arch
-        rows = padded_vocab or arch.vocab_size
-        self.embedding = Embedding(rows, arch.hidden_size)
-        self.decoder = Stack(arch, kernels)
-        self.output_layer = None if arch.tied else Linear(arch.hidden_size, rows)
+        self.rows = (padded_vocab or arch.vocab_size) // mesh.tensor
+        self.first_row = mesh.tensor_rank * self.rows
+        self.columns = min(self.rows, arch.vocab_size - self.first_row)  # of the logits; the rest is padding
+        self.split = mesh.tensor > 1
+        self.embedding = Embedding(self.rows, arch.hidden_size) if mesh.first else None
+        self.decoder = Stack(part, kernels, mesh)
+        head_of_its_own = mesh.last and not (arch.tied and mesh.first)
+        self.output_layer = Linear(arch.hidden_size, self.rows) if head_of_its_own else None
+        self.enter, self.leave = Copy(mesh.peers("tensor")), Reduce(mesh.peers("tensor"))
         frequencies, self.rope_factor = rope.inverse_frequencies(arch)
         self.frequencies = Tensor(frequencies)
         self.head = ops.MatMul(transpose_b=True)
 
     def embed(self, ids: Tensor) -> Tensor:
-        """ids int32 [batch, seq] -> [batch * seq, hidden]."""
-        return ops.gather(self.embedding.word_embeddings.weight, ids.reshape(-1), 0)
+        """ids int32 [batch, seq] -> [batch * seq, hidden]; on the first stage."""
+        table, ids = self.embedding.word_embeddings.weight, ids.reshape(-1)
+        if not self.split:
+            return ops.gather(table, ids, 0)
+        local = ids - self.first_row
+        inside = ops.logical_and(local >= 0, local < self.rows)
+        found = ops.gather(table, ops.select(inside, local, ops.zeros_like(local)), 0)
+        return self.leave(found * inside.astype("float32").expand_dims(-1))
 
     def angles(self, positions: Tensor) -> tuple[Tensor, Tensor]:
         """positions int32 [batch, seq] -> cos, sin [batch, seq, head_dim/2]."""
         return rope.angles(positions, self.frequencies, self.rope_factor)
 
     def logits(self, x: Tensor) -> Tensor:
-        """Output of the last layer [tokens, hidden] -> [tokens, vocab_size]."""
-        x = self.decoder.final_layernorm(x)
+        """Output of the last layer [tokens, hidden] -> [tokens, vocab_size], or this tensor rank's columns."""
+        x = self.enter(self.decoder.final_layernorm(x))
         if self.output_layer is None:
             scores = self.head(x, self.embedding.word_embeddings.weight)
         else:
             scores = self.output_layer(x)
-        return scores[:, : self.arch.vocab_size] if scores.shape[-1] != self.arch.vocab_size else scores
+        return scores[:, : self.columns] if self.columns != self.rows else scores
 
-    def hidden(self, ids: Tensor, positions: Tensor, segments: Tensor) -> Tensor:
-        """The layers on whole sequences: ids, positions, segments int32 [batch, seq] -> [tokens, hidden]."""
-        x = self.embed(ids)
+    def layers(self, x: Tensor, positions: Tensor, segments: Tensor) -> Tensor:
+        """This stage's layers: x [tokens, hidden], positions and segments int32 [batch, seq]."""
         cos, sin = self.angles(positions)
         for layer in self.decoder.layers:
             x = layer(x, cos, sin, segments)
         return x
+
+    def hidden(self, ids: Tensor, positions: Tensor, segments: Tensor) -> Tensor:
+        """Embedding and layers of whole sequences: ids, positions, segments int32 [batch, seq] -> [tokens, hidden]."""
+        return self.layers(self.embed(ids), positions, segments)
 
     def construct(
         self, ids: Tensor, positions: Tensor | None = None, segments: Tensor | None = None

@@ -42,20 +42,23 @@ class Optimizer(nn.Cell):
         )
 
     def hyper(self, step: int) -> Tensor:
-        """float32 [5] of step 1, 2, ...: lr/bc1*r, eps*r, bc1/r, r, largest norm; bc = 1 - beta^step, r = sqrt(bc2).
-
-        The kernel computes m/(sqrt(v) + eps') times lr'; with these values that is
-        lr * (m/bc1) / (sqrt(v/bc2) + eps), plus lr * decay * p if decay' = decay * bc1/r.
-        """
-        s = self.settings
-        first, root = 1 - s.beta1**step, (1 - s.beta2**step) ** 0.5
-        lr = s.schedule.at(step)
-        largest = s.clip_grad if s.clip_grad > 0 else float("inf")
-        return Tensor(np.array([lr * root / first, s.eps * root, first / root, root, largest], np.float32))
+        return hyper(self.settings, step)
 
     def moments(self) -> dict[str, Parameter]:
         """{name: parameter} of the state that must survive a restart."""
         return {parameter.name: parameter for parameter in (*self.first, *self.second)}
+
+
+def hyper(settings: Settings, step: int) -> Tensor:
+    """float32 [5] of step 1, 2, ...: lr/bc1*r, eps*r, bc1/r, r, largest norm; bc = 1 - beta^step, r = sqrt(bc2).
+
+    The kernel computes m/(sqrt(v) + eps') times lr'; with these values that is
+    lr * (m/bc1) / (sqrt(v/bc2) + eps), plus lr * decay * p if decay' = decay * bc1/r.
+    """
+    first, root = 1 - settings.beta1**step, (1 - settings.beta2**step) ** 0.5
+    lr = settings.schedule.at(step)
+    largest = settings.clip_grad if settings.clip_grad > 0 else float("inf")
+    return Tensor(np.array([lr * root / first, settings.eps * root, first / root, root, largest], np.float32))
 
 
 def _zeros(prefix: str, names: list[str], parameters: list[Parameter]) -> list[Parameter]:

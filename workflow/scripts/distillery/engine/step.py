@@ -16,25 +16,35 @@ import numpy as np
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
 from distillery.engine.batches import Batch
+from distillery.engine.collectives import Sum
 from distillery.engine.completion import Completion
 from distillery.engine.decoder import Decoder, load_state, state_dict
+from distillery.engine.mesh import Mesh
 from distillery.engine.optimizer import Optimizer
 from distillery.engine.settings import Settings
+from distillery.engine.sharded import ShardedOptimizer
+from distillery.engine.vocabulary import VocabularyCrossEntropy
 
 
 class Objective(nn.Cell):
     """Weighted sum of the supervised tokens' cross entropies."""
 
-    def __init__(self, model: Decoder, kernels: ModuleType):
+    def __init__(self, model: Decoder, kernels: ModuleType, mesh: Mesh | None = None):
         super().__init__()
         self.model = model
-        self.cross_entropy = kernels.CrossEntropy()
+        if mesh is not None and mesh.tensor > 1:
+            self.cross_entropy = VocabularyCrossEntropy(kernels, mesh, model.first_row, model.columns)
+        else:
+            self.cross_entropy = kernels.CrossEntropy()
 
     def construct(
         self, ids: Tensor, labels: Tensor, positions: Tensor, segments: Tensor, weight: Tensor
     ) -> Tensor:
-        logits = self.model.logits(self.model.hidden(ids, positions, segments))
-        return self.cross_entropy(logits, labels.reshape(-1)).sum() * weight
+        return self.loss(self.model.hidden(ids, positions, segments), labels, weight)
+
+    def loss(self, x: Tensor, labels: Tensor, weight: Tensor) -> Tensor:
+        """From the last layer's output [tokens, hidden]."""
+        return self.cross_entropy(self.model.logits(x), labels.reshape(-1)).sum() * weight
 
 
 def weights(batches: list[Batch], per_token: bool) -> list[np.float32]:
@@ -49,21 +59,75 @@ def weights(batches: list[Batch], per_token: bool) -> list[np.float32]:
     return [np.float32(1 / (max(count, 1) * len(batches))) for count in counts]
 
 
-class Step:
-    """Owns the compiled graphs, the optimizer and the gradient accumulators of a model."""
+def own(batches: list[Batch], settings: Settings, mesh: Mesh) -> tuple[list[Batch], list[np.float32]]:
+    """This data rank's micro-batches and their weights in the whole step."""
+    mine = slice(mesh.data_rank, None, mesh.data)
+    return batches[mine], weights(batches, settings.per_token_loss)[mine]
 
-    def __init__(self, model: Decoder, settings: Settings, kernels: ModuleType):
+
+def make_optimizer(
+    model: Decoder, settings: Settings, kernels: ModuleType, mesh: Mesh, zero: bool
+) -> Optimizer | ShardedOptimizer:
+    """For all parameters of a rank."""
+    names, parameters = zip(*model.parameters_and_names(), strict=True)
+    if mesh.world == 1:
+        return Optimizer(list(names), list(parameters), settings, kernels)
+    return ShardedOptimizer(list(names), list(parameters), settings, mesh, model.arch.tied, zero)
+
+
+def accumulators(named: dict[str, Parameter]) -> ParameterTuple:
+    """A zero for each parameter, to sum gradients in."""
+    return ParameterTuple(
+        Parameter(ops.zeros_like(p), name=f"accumulated.{name}", requires_grad=False)
+        for name, p in named.items()
+    )
+
+
+def state(
+    model: Decoder, optimizer: Optimizer | ShardedOptimizer
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Copies of (weights by MCore name, optimizer moments by name)."""
+    moments = {name: p.asnumpy().copy() for name, p in optimizer.moments().items()}
+    return {name: array.copy() for name, array in state_dict(model).items()}, moments
+
+
+def load(
+    model: Decoder,
+    optimizer: Optimizer | ShardedOptimizer,
+    weights: dict[str, np.ndarray],
+    moments: dict[str, np.ndarray],
+) -> None:
+    """The reverse of `state`."""
+    load_state(model, weights)
+    for name, parameter in optimizer.moments().items():
+        parameter.set_data(Tensor(moments[name]))
+
+
+class Step:
+    """Owns the compiled graphs, the optimizer and the gradient accumulators of a model.
+
+    Args:
+        mesh: this rank's place; data-parallel ranks share a step's micro-batches in turns.
+        zero: shard the optimizer's moments over data-parallel ranks.
+    """
+
+    def __init__(
+        self,
+        model: Decoder,
+        settings: Settings,
+        kernels: ModuleType,
+        mesh: Mesh | None = None,
+        zero: bool = False,
+    ):
         named = dict(model.parameters_and_names())
-        self.settings, self.kernels = settings, kernels
-        self.objective = Objective(model, kernels)
-        self.optimizer = Optimizer(list(named), list(named.values()), settings, kernels)
+        self.settings, self.mesh = settings, mesh or Mesh()
+        self.objective = Objective(model, kernels, mesh)
+        self.optimizer = make_optimizer(model, settings, kernels, self.mesh, zero)
         self.completion = Completion()
         parameters = self.optimizer.parameters
-        micro_batches = settings.global_batch_size // settings.micro_batch_size
-        self.accumulated = ParameterTuple(
-            Parameter(ops.zeros_like(p), name=f"accumulated.{name}", requires_grad=False)
-            for name, p in (named.items() if micro_batches > 1 else ())
-        )
+        micro_batches = settings.global_batch_size // settings.micro_batch_size // self.mesh.data
+        self.accumulated = accumulators(named if micro_batches > 1 else {})
+        over_data = Sum(self.mesh.peers("data"))
         gradient = ms.value_and_grad(self.objective, None, parameters)
         accumulated, optimizer, completion = self.accumulated, self.optimizer, self.completion
         objective = self.objective
@@ -74,7 +138,7 @@ class Step:
                 loss = ops.depend(loss, ops.assign_add(total, part))
             return completion(loss, loss)
 
-        def finish(ids, labels, positions, segments, weight, hyper):
+        def finish(ids, labels, positions, segments, weight, hyper, earlier):
             loss, gradients = gradient(ids, labels, positions, segments, weight)
             if len(accumulated):
                 whole = ()
@@ -84,41 +148,38 @@ class Step:
             norm = optimizer(gradients, hyper)
             for total in accumulated:
                 norm = ops.depend(norm, ops.assign(total, ops.zeros_like(total)))
-            return completion(loss, norm)
+            return completion(over_data(ops.depend(earlier + loss, norm)), norm)
 
         def evaluate(ids, labels, positions, segments, weight):
-            loss = objective(ids, labels, positions, segments, weight)
+            loss = over_data(objective(ids, labels, positions, segments, weight))
             return completion(loss, loss)
 
         self._accumulate, self._finish = ms.jit(accumulate), ms.jit(finish)
         self._evaluate = ms.jit(evaluate)
 
     def run(self, number: int, batches: list[Batch]) -> tuple[float, float]:
-        """Optimizer step `number` (1, 2, ...) on its micro-batches -> (mean loss, gradient norm)."""
-        loss = np.float32(0)
-        shares = weights(batches, self.settings.per_token_loss)
+        """Optimizer step `number` (1, 2, ...) on all ranks' micro-batches -> (mean loss, gradient norm)."""
+        batches, shares = own(batches, self.settings, self.mesh)
+        earlier = np.float32(0)
         for batch, weight in zip(batches[:-1], shares[:-1], strict=True):
             handle = self._accumulate(*map(Tensor, batch.arrays()), Tensor(weight))
-            loss += self.completion.wait(handle)[0]
-        hyper = self.optimizer.hyper(number)
-        handle = self._finish(*map(Tensor, batches[-1].arrays()), Tensor(shares[-1]), hyper)
-        last, norm = self.completion.wait(handle)
-        return float(loss + last), float(norm)
+            earlier += self.completion.wait(handle)[0]
+        inputs = (*batches[-1].arrays(), shares[-1])
+        handle = self._finish(*map(Tensor, inputs), self.optimizer.hyper(number), Tensor(earlier))
+        loss, norm = self.completion.wait(handle)
+        return float(loss), float(norm)
 
     def evaluate(self, batches: list[Batch]) -> float:
         """Mean loss of micro-batches, weighted as in training, without an update."""
         loss = np.float32(0)
-        for batch, weight in zip(batches, weights(batches, self.settings.per_token_loss), strict=True):
+        for batch, weight in zip(*own(batches, self.settings, self.mesh), strict=True):
             loss += self.completion.wait(self._evaluate(*map(Tensor, batch.arrays()), Tensor(weight)))[0]
         return float(loss)
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Copies of (weights by MCore name, optimizer moments by name)."""
-        moments = {name: p.asnumpy().copy() for name, p in self.optimizer.moments().items()}
-        return {name: array.copy() for name, array in state_dict(self.objective.model).items()}, moments
+        return state(self.objective.model, self.optimizer)
 
     def load(self, model: dict[str, np.ndarray], optimizer: dict[str, np.ndarray]) -> None:
         """Continue from what `state` returned."""
-        load_state(self.objective.model, model)
-        for name, parameter in self.optimizer.moments().items():
-            parameter.set_data(Tensor(optimizer[name]))
+        load(self.objective.model, self.optimizer, model, optimizer)

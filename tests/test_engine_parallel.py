@@ -1,0 +1,96 @@
+"""Tensor, pipeline, data parallel and ZeRO-1 training under msrun: curves equal to one process."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from engine_oracle import model
+from engine_parallel_worker import curve
+from house import ROOT
+
+from distillery.engine.mesh import Mesh, mesh
+from distillery.problems import UsageProblem
+
+WORKER = ROOT / "tests/engine_parallel_worker.py"
+MSRUN = Path(sys.executable).parent / "msrun"
+# (model, processes): layouts TP,PP,ZeRO; data parallel is what is left. Tied: stages share the table, and the
+# 61 tokens leave the second tensor rank a row of padding
+LAYOUTS = {
+    ("tied", 2): ["2,1,0", "1,2,0", "1,1,1"],
+    ("untied", 2): ["1,2,0"],
+    ("tied", 4): ["2,1,0"],
+}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1] % 30000 + 20000
+
+
+def start(processes: int, directory: Path, *arguments: object) -> subprocess.Popen:
+    line = [MSRUN, "--worker_num", processes, "--local_worker_num", processes, "--master_port", free_port()]
+    line += ["--log_dir", directory / "logs", "--join", "True", "--cluster_time_out", 120, *arguments]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.Popen(
+        list(map(str, line)),
+        cwd=directory,
+        env={**os.environ, "PATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def curves(tmp_path_factory) -> dict[tuple[str, int], dict]:
+    """Curves by model and number of processes, then by layout; all runs at the same time."""
+    base = tmp_path_factory.mktemp("parallel")
+    model("qwen2", tie_word_embeddings=True).save_pretrained(base / "tied")
+    model("llama").save_pretrained(base / "untied")
+    running = {}
+    for (name, processes), layouts in LAYOUTS.items():
+        directory = base / f"{name}-{processes}"
+        directory.mkdir()
+        output = directory / "curves.json"
+        running[name, processes] = start(processes, directory, WORKER, base / name, output, *layouts), output
+    found = {(name, 1): {"serial": curve(base / name, Mesh(), False)} for name in ("tied", "untied")}
+    for key, (process, output) in running.items():
+        text, _ = process.communicate(timeout=400)
+        logs = "".join(path.read_text() for path in (output.parent / "logs").glob("worker_*.log"))
+        assert process.returncode == 0 and output.exists(), text[-2000:] + logs[-6000:]
+        found[key] = json.loads(output.read_text())
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "processes", "layout"), [(*key, layout) for key, names in LAYOUTS.items() for layout in names]
+)
+def test_curves_equal_one_process(curves, name, processes, layout):
+    check(curves[name, processes][layout], curves[name, 1]["serial"])
+
+
+def check(found: list, wanted: list) -> None:
+    assert len(found) == len(wanted) == 7
+    for step, (ours, serial) in enumerate(zip(found, wanted, strict=True), 1):
+        assert ours[0] == pytest.approx(serial[0], rel=1e-5), step
+        assert ours[1] == pytest.approx(serial[1], rel=1e-4), step
+
+
+def test_ranks_are_megatrons():
+    """Order tp-cp-ep-dp-pp of Megatron-LM's parallel_state: tensor fastest, pipeline slowest."""
+    places = [mesh(2, 2, 8, rank) for rank in range(8)]
+    assert [(m.tensor_rank, m.data_rank, m.pipeline_rank) for m in places] == [
+        (t, d, p) for p in range(2) for d in range(2) for t in range(2)
+    ]
+    assert places[5].peers("tensor") == (4, 5)
+    assert places[5].peers("data") == (5, 7)
+    assert places[5].peers("pipeline") == places[5].peers("previous") == (1, 5)
+    with pytest.raises(UsageProblem, match="multiple of 4"):
+        mesh(2, 2, 6, 0)
