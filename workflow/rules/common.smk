@@ -99,3 +99,4 @@ wildcard_constraints:
     generation="[^/]+",
     problems="[^/]+",
     shard=r"train-\d+-of-\d+",
+    batch=r"train-\d+(-\d+)?-of-\d+",

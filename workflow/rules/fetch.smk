@@ -182,13 +182,13 @@ rule import_champ_problems:
 # Snakemake compares files above 1 MB by time only; this small file carries the content's identity instead
 rule digest:
     input:
-        "resources/datasets/{dataset}/{shard}.parquet",
+        lambda w: artefacts.shards(w.dataset, w.batch),
     output:
-        "resources/datasets/{dataset}/{shard}.parquet.sha256",
+        "resources/datasets/{dataset}/{batch}.parquet.sha256",
     log:
-        "logs/datasets/{dataset}/{shard}.digest.log",
+        "logs/datasets/{dataset}/{batch}.digest.log",
     benchmark:
-        "logs/datasets/{dataset}/{shard}.digest.tsv"
+        "logs/datasets/{dataset}/{batch}.digest.tsv"
     conda:
         "../../envs/cpu.yaml"
     params:

@@ -8,15 +8,15 @@ Output: results/datasets/{dataset}/{tokenization}/{dataset}_manifest.json, with 
 rule tokenize_shard:
     input:
         # read by the command; its content is tracked by its digest
-        shard=ancient("resources/datasets/{dataset}/{shard}.parquet"),
-        digest="resources/datasets/{dataset}/{shard}.parquet.sha256",
+        shards=lambda w: [ancient(path) for path in artefacts.shards(w.dataset, w.batch)],
+        digest="resources/datasets/{dataset}/{batch}.parquet.sha256",
         model=lambda w: artefacts.model(TOKENIZATIONS[w.tokenization].model),
     output:
-        "results/datasets/{dataset}/{tokenization}/shards/{shard}_manifest.json",
+        "results/datasets/{dataset}/{tokenization}/shards/{batch}_manifest.json",
     log:
-        "logs/datasets/{dataset}/{tokenization}/{shard}.log",
+        "logs/datasets/{dataset}/{tokenization}/{batch}.log",
     benchmark:
-        "logs/datasets/{dataset}/{tokenization}/{shard}.tsv"
+        "logs/datasets/{dataset}/{tokenization}/{batch}.tsv"
     conda:
         "../../envs/cpu.yaml"
     params:
@@ -25,7 +25,7 @@ rule tokenize_shard:
         prefix=subpath(output[0], strip_suffix="_manifest.json"),
         flags=lambda w: commandline.conversation(CONFIG.datasets[w.dataset], TOKENIZATIONS[w.tokenization]),
     shell:
-        "{params.command} --input {input.shard} --tokenizer-name-or-path {params.tokenizer}"
+        "{params.command} --input {input.shards} --tokenizer-name-or-path {params.tokenizer}"
         " --output-prefix {params.prefix} --workers {threads} --log-interval 1000 --tokenizer-type PretrainedFromHF"
         " {params.flags} --log {log}"
 
@@ -33,8 +33,8 @@ rule tokenize_shard:
 rule merge_shards:
     input:
         parts=lambda w: collect(
-            "results/datasets/{{dataset}}/{{tokenization}}/shards/{shard}_manifest.json",
-            shard=CONFIG.datasets[w.dataset].shards,
+            "results/datasets/{{dataset}}/{{tokenization}}/shards/{batch}_manifest.json",
+            batch=CONFIG.datasets[w.dataset].batches(TOKENIZATIONS[w.tokenization].shards),
         ),
         rows=lambda w: sources.counted(CONFIG.datasets[w.dataset]),
     output:

@@ -1,4 +1,4 @@
-"""Write the sha256 of a file beside it, in the format of `sha256sum`, for rules to depend on.
+"""Write the sha256 of files into one, a line each in the format of `sha256sum`, for rules to depend on.
 
     python workflow/scripts/digest.py --input data/a.parquet --output data/a.parquet.sha256
 
@@ -15,15 +15,17 @@ from distillery.problems import Problem
 
 def parser() -> argparse.ArgumentParser:
     it = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
-    it.add_argument("--input", type=Path, required=True, metavar="FILE")
+    it.add_argument("--input", type=Path, nargs="+", required=True, metavar="FILE")
     it.add_argument("--output", type=Path, required=True, metavar="FILE")
     return it
 
 
 def main(args: argparse.Namespace) -> None:
-    if not args.input.is_file():
-        raise Problem("no such file", where=args.input, fix="run the rule or command that makes it first")
-    files.write_text(args.output, f"{files.sha256(args.input)}  {args.input.name}\n")
+    for path in args.input:
+        if not path.is_file():
+            raise Problem("no such file", where=path, fix="run the rule or command that makes it first")
+    lines = [f"{files.sha256(path)}  {path.name}\n" for path in args.input]
+    files.write_text(args.output, "".join(lines))
 
 
 if __name__ == "__main__":

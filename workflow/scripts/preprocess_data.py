@@ -27,7 +27,7 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     flags.add_argument(
-        "--input", type=Path, required=True, help="a file, or a directory of files of one kind"
+        "--input", type=Path, nargs="+", required=True, help="files, or directories of files of one kind"
     )
     flags.add_argument("--tokenizer-name-or-path", type=Path, required=True, help="a Hugging Face directory")
     flags.add_argument(
@@ -119,7 +119,7 @@ def main(args: argparse.Namespace) -> None:
     )
     manifest = pipeline.run(
         recipe,
-        readers.sources(args.input),
+        [source for path in args.input for source in readers.sources(path)],
         args.output_prefix,
         processes=args.workers,
         subsets=args.n_subs,

@@ -45,6 +45,16 @@ def tokenized(experiment: Experiment) -> str:
     return f"results/datasets/{experiment.dataset}/{experiment.tokenization.name}/{experiment.dataset}_manifest.json"
 
 
+def shards(dataset: str, batch: str) -> list[str]:
+    """The shards of a batch: `train-00000-00099-of-01000` has a hundred, `train-00007-of-01000` one."""
+    numbers, total = batch.removeprefix("train-").split("-of-")
+    first, last = numbers.split("-")[0], numbers.split("-")[-1]
+    return [
+        f"resources/datasets/{dataset}/train-{number:0{len(first)}d}-of-{total}.parquet"
+        for number in range(int(first), int(last) + 1)
+    ]
+
+
 def first_shard(config: Config, experiment: Experiment) -> str:
     return f"resources/datasets/{experiment.dataset}/{config.datasets[experiment.dataset].shards[0]}.parquet"
 

@@ -28,6 +28,17 @@ class Dataset:
     source: Source
     handler_name: str
     map_keys: Mapping[str, Any]
+    shards_per_job: int = 1
+
+    def batches(self, count: int | None = None) -> dict[str, tuple[str, ...]]:
+        """Shards that one job reads, by the batch's name: the shard's own, or `train-00000-00099-of-01000`.
+
+        Args:
+            count: only so many of the first shards.
+        """
+        shards, size = self.shards[:count], self.shards_per_job
+        groups = [shards[at : at + size] for at in range(0, len(shards), size)]
+        return {group[0] if len(group) == 1 else _span(group[0], group[-1]): group for group in groups}
 
     @property
     def shards(self) -> tuple[str, ...]:
@@ -47,6 +58,11 @@ class Dataset:
         first, last = match.groups()
         numbers = [f"{number:0{len(first)}d}" for number in range(int(first), int(last) + 1)]
         return tuple(pattern[: match.start()] + number + pattern[match.end() :] for number in numbers)
+
+
+def _span(first: str, last: str) -> str:
+    start, total = first.split("-of-")
+    return f"{start}-{last.split('-')[1]}-of-{total}"
 
 
 @dataclass(frozen=True)

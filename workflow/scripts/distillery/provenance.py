@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import hashlib
 import json
+import sys
 import tokenize
 from pathlib import Path
 from token import NAME, NUMBER, OP, STRING
 from typing import Any
 
-from distillery.files import sha256
+from distillery.files import sha256, write_text
 
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 SCRIPTS = Path(__file__).resolve().parent.parent
+MEMORY = SCRIPTS / "__pycache__" / f"code.{sys.implementation.cache_tag}.json"
+OWN = Path(__file__).read_bytes()  # another way of reading makes old entries worthless
+MOST = 5000  # entries, then it starts anew
 
 
 def canonical(value: Any) -> str:
@@ -41,6 +46,7 @@ def code(*modules: str) -> str:
         if name not in seen:
             seen.add(name)
             todo.extend(_parsed(name)[1])
+    _remember()
     return digest({name: _parsed(name)[0] for name in seen})[:16]
 
 
@@ -61,8 +67,19 @@ def _parsed(module: str) -> tuple[str, frozenset[str]]:
     """(digest of the module's code, local modules it imports)."""
     path = _source(module)
     assert path is not None, module
-    tree = ast.parse(path.read_bytes())
-    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    text, package = path.read_bytes(), module if path.name == "__init__.py" else module.rpartition(".")[0]
+    key = hashlib.sha256(b"\0".join([OWN, package.encode(), text])).hexdigest()
+    if key not in _memory():
+        content, imports = _read(text, package)
+        _memory()[key] = [content, sorted(imports)]
+    content, imports = _memory()[key]
+    local = frozenset(name for name in imports if name != module and _source(name) is not None)
+    return content, local
+
+
+def _read(text: bytes, package: str) -> tuple[str, set[str]]:
+    """(digest of a module's code, everything that it imports)."""
+    tree = ast.parse(text)
     imports: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -77,8 +94,33 @@ def _parsed(module: str) -> tuple[str, frozenset[str]]:
             node.body = node.body[1:]
     # importing a.b.c runs a and a.b too
     imports |= {name.rsplit(".", depth)[0] for name in imports for depth in range(1, name.count(".") + 1)}
-    local = frozenset(name for name in imports if name != module and _source(name) is not None)
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), local
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), imports
+
+
+@functools.cache
+def _memory() -> dict[str, list]:
+    """What was read of modules before, by their content: reading some 200 anew takes half of a dry run's time."""
+    try:
+        return json.loads(MEMORY.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def _remember() -> None:
+    """Keep it beside the byte code and, as that, do without where the folder cannot be written."""
+    if _stored() != len(_memory()):
+        with contextlib.suppress(OSError):
+            write_text(MEMORY, canonical(_memory() if len(_memory()) < MOST else {}))
+        _stored.cache_clear()
+
+
+@functools.cache
+def _stored() -> int:
+    """Entries of the file."""
+    try:
+        return len(json.loads(MEMORY.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return 0
 
 
 def _source(module: str) -> Path | None:
