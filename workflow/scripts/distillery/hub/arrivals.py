@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from distillery import files, provenance
-from distillery.hub import fetching, integrity, model_directory, names, transfer
+from distillery.hub import fetching, integrity, model_directory, names, part, transfer
 from distillery.hub.listing import Listing
 from distillery.hub.transfer import Policy
 from distillery.problems import Problem
@@ -26,6 +26,7 @@ def model(
         return 0
     staging = directory.with_name(f".{directory.name}.fetch")
     staged = {name: names.inside(staging, name) for name in paths}
+    _clear_of_strangers(staging, set(staged.values()))
     for one in listing.files:
         here, there = staged[one.name], paths[one.name]
         if one.is_verifiable and not here.exists() and transfer.is_there(one, there):
@@ -43,6 +44,14 @@ def model(
         model_directory.write_manifest(made, source(listing), listing.revision, listing.date)
     files.remove(staging)
     return fetched
+
+
+def _clear_of_strangers(staging: Path, wanted: set[Path]) -> None:
+    """Remove what an earlier lock left: the model is judged by the files of this one alone."""
+    kept = wanted | {path for one in wanted for path in part.beside(one)}
+    for path in staging.rglob("*"):
+        if path.is_file() and path not in kept:
+            path.unlink()
 
 
 def _is_exactly(listing: Listing, directory: Path) -> bool:

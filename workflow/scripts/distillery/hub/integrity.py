@@ -49,7 +49,7 @@ def malformed(name: str, path: Path) -> str | None:
         elif name.endswith(".jsonl"):
             with path.open(encoding="utf-8") as lines:
                 json.loads(next(lines, "null"))
-    except (ValueError, Problem) as error:
+    except (ValueError, RecursionError) as error:
         return f"no {name.rpartition('.')[2]} file ({str(error).splitlines()[0][:120]})"
     return None
 
@@ -80,10 +80,13 @@ def tensors(path: Path) -> dict[str, Any]:
         if size < 8 or not 2 <= length <= min(LARGEST_HEADER, size - 8):
             raise ValueError(f"a header of {length} bytes in a file of {size}")
         header = json.loads(stream.read(length))
-    header.pop("__metadata__", None)
+    try:
+        header.pop("__metadata__", None)
+        offsets = sorted((*tensor["data_offsets"], name) for name, tensor in header.items())
+    except (AttributeError, KeyError, TypeError):
+        raise ValueError("a header that describes no tensors") from None
     end = 0
-    for name, tensor in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
-        first, last = tensor["data_offsets"]
+    for first, last, name in offsets:
         if first != end or last < first:
             raise ValueError(f"tensor {name} lies at {first}..{last}, the one before ends at {end}")
         end = last
