@@ -12,7 +12,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test bench doctor plan verify faults lock-env
+.PHONY: help setup setup-dev run test bench doctor plan verify faults lock lock-env
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -46,6 +46,9 @@ verify: setup ## run CONFIG again from nothing and compare every result byte by 
 
 faults: setup-dev ## the tests that kill, cut, fill and corrupt
 	$(BIN)/pytest -m faults
+
+lock: setup ## ask the hubs and write the locks that CONFIG names (config/locks)
+	$(BIN)/python workflow/scripts/write_locks.py --configfile $(CONFIG)
 
 lock-env: ## resolve envs/*.in anew (needs uv)
 	cd envs && uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \

@@ -226,3 +226,36 @@ def test_hand_written_locks_are_distrusted(tmp_path, text, message):
     (tmp_path / "lock.json").write_text(text)
     with pytest.raises(Problem, match=message):
         listing.read(tmp_path / "lock.json")
+
+
+def test_write_locks_writes_what_a_configuration_names_and_notices_changes(server, tmp_path):
+    import yaml
+
+    root = SCRIPTS.parent.parent
+    config = yaml.safe_load((root / "tests/data/workflow/small.yaml").read_text())
+    hub = {"host": "huggingface", "revision": "main", "endpoints": [server.url], "lock": "locks/math.json"}
+    config["datasets"]["math"] = {"source": {"hub": hub | {"repo": "lab/math", "files": PATTERN, "rows": 9}}}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+
+    def run(*flags: str) -> subprocess.CompletedProcess:
+        command = [sys.executable, str(SCRIPTS / "write_locks.py"), "--configfile", "config.yaml", *flags]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+
+    assert run().returncode == 0
+    made = listing.read(tmp_path / "locks/math.json")
+    assert made.is_complete and made.rows == 9 and made.requested == "main"
+    repo = server.repos["datasets", "lab/math"]
+    repo.files["data/train-00004-of-00010.parquet"] = b"changed" * 1000
+    repo.commit = "b" * 40
+    assert run().returncode == 0  # complete: nobody is asked
+    assert listing.read(tmp_path / "locks/math.json") == made
+    done = run("--anew")
+    assert done.returncode == 0, done.stderr
+    assert listing.read(tmp_path / "locks/math.json").file("data/train-00004-of-00010.parquet").bytes == 7000
+
+
+def test_the_committed_lock_knows_what_was_published():
+    made = listing.read(SCRIPTS.parent.parent / "config/locks/openr1-math-220k.json")
+    assert len(made.files) == 10 and made.rows == 93_733 and made.revision.startswith("e4e141ec")
+    assert [one.bytes for one in made.files[:2]] == [213_636_225, 214_580_713]
+    assert not made.is_complete  # digests come from the hub when it is asked

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from distillery.experiment import Config, Dataset, Source
+from distillery.hub.listing import Listing
 
 LOCKED = ("hub", "url")
 
@@ -26,21 +27,37 @@ def locked(config: Config) -> dict[str, Source]:
     }
 
 
+def asked(name: str, source: Source) -> Listing:
+    """What a lock is asked of a hub, no files yet; `name` is the lock's place, such as datasets/openr1."""
+    settings, (part, _, own) = source.settings, name.partition("/")
+    return Listing(
+        host=settings.get("host", "url"),
+        repo=settings.get("repo", own),
+        repo_type="model" if part == "models" else "dataset",
+        requested=settings.get("revision"),
+        revision=None,
+        date=None,
+        files=(),
+        urls=tuple(settings.get("urls", ())),
+        rows=settings.get("rows") if part == "datasets" else None,
+    )
+
+
+def patterns(source: Source) -> list[str] | None:
+    """Names of the wanted files, None for those that a model needs."""
+    files = source.settings.get("files") or source.settings.get("file")
+    return [files] if isinstance(files, str) else files
+
+
 def lock(name: str, source: Source) -> str:
-    """What lock.py is asked; `name` is the lock's place, such as datasets/openr1."""
-    settings, part = source.settings, name.partition("/")[0]
-    words = ["--repo-type", "model" if part == "models" else "dataset"]
-    if source.kind == "url":
-        words += ["--host", "url", "--repo", name.partition("/")[2]]
-        words += [word for url in settings["urls"] for word in ("--url", url)]
-    else:
-        words += ["--host", settings["host"], "--repo", settings["repo"], "--revision", settings["revision"]]
-    files = settings.get("files") or settings.get("file") or []
-    files = [files] if isinstance(files, str) else files
-    words += ["--files", *files] if files else []
-    words += ["--known", settings["lock"]] if "lock" in settings else []
-    if part == "datasets" and "rows" in settings:
-        words += ["--rows", str(settings["rows"])]
+    """Flags of lock.py for the same."""
+    it = asked(name, source)
+    words = ["--host", it.host, "--repo", it.repo, "--repo-type", it.repo_type]
+    words += ["--revision", it.requested] if it.requested else []
+    words += [word for url in it.urls for word in ("--url", url)]
+    words += ["--files", *(patterns(source) or [])] if patterns(source) else []
+    words += ["--rows", str(it.rows)] if it.rows else []
+    words += ["--known", source.settings["lock"]] if "lock" in source.settings else []
     return shlex.join(words)
 
 

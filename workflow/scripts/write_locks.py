@@ -1,0 +1,46 @@
+"""Ask the hubs and write the locks that a configuration names (`lock: config/locks/x.json`); `make lock`.
+
+    python workflow/scripts/write_locks.py --configfile config/qwen2.5-math-7b.yaml
+
+What an old lock knows must still be so, unless --anew says that a change is meant.
+"""
+
+import argparse
+from pathlib import Path
+
+from distillery import command
+
+
+def parser() -> argparse.ArgumentParser:
+    it = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
+    it.add_argument("--configfile", type=Path, required=True, metavar="YAML")
+    it.add_argument("--anew", action="store_true", help="forget what the old locks say")
+    return it
+
+
+def main(args: argparse.Namespace) -> None:
+    import yaml
+
+    from distillery import config
+    from distillery.hub import listing, locking, sources
+
+    loaded = config.load(yaml.safe_load(args.configfile.read_text(encoding="utf-8")))
+    named = {name: source for name, source in sources.locked(loaded).items() if "lock" in source.settings}
+    if not named:
+        print(f"{args.configfile}: no source names a lock")
+    for name, source in named.items():
+        path = Path(source.settings["lock"])
+        known = listing.read(path) if path.is_file() and not args.anew else None
+        made = locking.lock(
+            sources.asked(name, source),
+            patterns=sources.patterns(source),
+            endpoints=source.settings.get("endpoints", []),
+            known=known,
+            offline=loaded.offline,
+        )
+        listing.write(path, made)
+        print(f"{path}: {len(made.files)} files of {made.repo} at {made.revision or 'no fixed revision'}")
+
+
+if __name__ == "__main__":
+    command.run(parser(), main)
