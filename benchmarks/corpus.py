@@ -32,17 +32,31 @@ ADJECTIVES = (
     )
 )
 SENTENCES = (
-    "Wait, {s} {v} ${e}$. Hmm, that doesn't look right.|Let me check: ${q}$. So {s} {v} ${e}$, which means ${q}$.|"
-    "First, recall that {s} {v} ${e}$ when ${x}$ is {a}.|Let ${x} = {e}$. Substituting into {s}, we get\n\n${q}$|"
-    "But if ${x} = {n}$, then ${q}$. Is that possible? Try ${x} = {n}$.|Hmm, maybe there is a mistake here. Again, slowly.|"
-    "So {n} + {n} = {n}, and {n} × {n} = {n}. That seems correct.|Therefore, {s} {v} {n}.|\\[\n{q}\n\\]|"
-    "\\[\n\\begin{{aligned}}\n{q} \\\\\n{q} \\\\\n{q}\n\\end{{aligned}}\n\\]|Since ${x}$ is {a}, {s} {v} ${e}$: {n} cases.|"
-    "Case {n}: ${q}$. Here {s} {v} {n}, so ${x} = {n}$.|That is a contradiction, because {s} {v} ${e}$.|"
-    "Combining the two, ${q}$ and ${q}$, solve for ${x}$.|Which gives {x} = {n}/{n} ≈ {f}.|"
-    "For example, {x} = {n}, {x} = {n}: {n}² + {n}² = {n}. OK.|So ${x} \\equiv {n} \\pmod{{{n}}}$.|"
-    "List them: {n}, {n}, {n}, {n}, {n}, {n}, ... up to {n}.|The distance is √({n}² + {n}²) = {f}.|"
-    "| {x} | {x} |\n|---|---|\n| {n} | {n} |\n| {n} | {n} ||1. **Step {n}:** {s} {v} ${e}$.\n2. Then ${q}$."
-).split(".|")
+    "Wait, {s} {v} ${e}$. Hmm, that doesn't look right. Let me go back to the beginning and read the problem again.",
+    "Let me check: ${q}$. So {s} {v} ${e}$, which means that I was right before.",
+    "First, I should recall that {s} {v} ${e}$ when ${x}$ is {a}.",
+    "Let ${x} = {e}$. Substituting into {s}, we get\n\n${q}$",
+    "But if ${x} = {n}$, then {s} is {a}. Is that possible? Let's try with ${x} = {n}$.",
+    "Hmm, maybe I made a mistake somewhere here. Let me do it again, slowly and step by step.",
+    "So {n} + {n} = {n}, and {n} × {n} = {n}. That seems correct.",
+    "Therefore, {s} {v} {n}, and nothing else can happen.",
+    "\\[\n{q}\n\\]",
+    "\\[\n\\begin{aligned}\n{q} \\\\\n{q}\n\\end{aligned}\n\\]",
+    "Since ${x}$ is {a}, {s} {v} ${e}$, so there are {n} cases to consider.",
+    "Case {n}: ${q}$. In this case {s} {v} {n}, so ${x} = {n}$.",
+    "That would be a contradiction, because we have already seen that {s} {v} ${e}$.",
+    "Now, combining the two equations, ${q}$, I can solve for ${x}$.",
+    "Which gives {x} = {n}/{n} ≈ {f}.",
+    "For example, {x} = {n}, {x} = {n}: {n}² + {n}² = {n}. OK.",
+    "I think the key is to notice that {s} {v} ${e}$, so ${x} \\equiv {n} \\pmod{{n}}$.",
+    "Let's list them: {n}, {n}, {n}, {n}, {n}, ... and so on until {n}.",
+    "The distance between the two points is then √({n}² + {n}²) = {f}.",
+    "| {x} | {x} |\n|---|---|\n| {n} | {n} |\n| {n} | {n} |",
+    "1. **Step {n}:** {s} {v} ${e}$.\n2. Then {s} must be {a}.",
+    "Alternatively, perhaps there is a neater way to see that {s} {v} ${e}$ without any computation at all.",
+    "Yes, that works. So the answer should be {n}, but let me double-check with another approach.",
+    "Hold on, is that necessarily true? I assumed that ${x}$ is {a}, but the problem doesn't say so.",
+)
 POOL = 20_000
 
 
@@ -103,11 +117,11 @@ class Writer:
             "{v}": lambda: pick(VERBS),
             "{a}": lambda: pick(ADJECTIVES),
         }
-        text = pick(SENTENCES).rstrip(".") + "."
+        text = pick(SENTENCES)
         for mark, make in makers.items():
             while mark in text:
                 text = text.replace(mark, make(), 1)
-        return text.replace("{{", "{").replace("}}", "}")
+        return text
 
     def trace(self, question: str, answer: str) -> str:
         """`<think>` talk and a solution with \\boxed{answer}."""

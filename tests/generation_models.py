@@ -98,6 +98,10 @@ def tuned(directory: Path, original: Path, prompt_type: str) -> Path:
 
 @pytest.fixture(scope="session")
 def smollm2() -> Path:
+    return real_smollm2()
+
+
+def real_smollm2() -> Path:
     """The real SmolLM2-135M-Instruct as a Hugging Face directory, made once per user and machine."""
     config = yaml.safe_load((ROOT / "config/smollm2-135m.yaml").read_text())
     source = config["models"]["smollm2-135m"]["gguf"]

@@ -372,6 +372,39 @@ def test_flags_that_do_not_go_together(more: list[str], words: str, tmp_path: Pa
     assert caught.value.exit_code == 2
 
 
+def test_strays_and_stale_orders(tmp_path: Path) -> None:
+    """Training globs for fields, and keeps sample orders that a new dataset of the same name must not inherit."""
+    source = shard(tmp_path / "rows.parquet", MANY[:5])
+    order, other = (
+        tmp_path / "d_train_indexmap_9ns_1234s_decoder_packed_idx.npy",
+        tmp_path / "e_train_indexmap_1.npy",
+    )
+    order.touch()
+    other.touch()
+    run(source, tmp_path / "d")
+    assert other.exists() and not order.exists()
+    stray = tmp_path / "d_packed_foo_document.bin"
+    stray.touch()
+    with pytest.raises(Problem, match="d_packed_foo_document"):
+        run(source, tmp_path / "d")
+    run(source, tmp_path / "part")
+    with pytest.raises(Problem, match="d_packed_foo_document"):
+        merge([tmp_path / "part"], tmp_path / "d")
+
+
+def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from distillery.data import outputs
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(outputs.Outputs, "_write", full)
+    source = shard(tmp_path / "rows.parquet", MANY[:5])
+    with pytest.raises(Problem, match="disk is full"):
+        run(source, tmp_path / "d")
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.parquet"]
+
+
 text = st.text(st.characters(codec="utf-8"), max_size=30)
 WORK = Recipe(FULL, FLAGS[1], "qwen_math_r1", json.loads(FLAGS[-1])).work()
 

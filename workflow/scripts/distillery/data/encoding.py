@@ -14,7 +14,7 @@ from __future__ import annotations
 import functools
 import json
 import unicodedata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 CROSS_CHECK_EVERY = 256
 # digests of tokenizer.json without vocabulary and merges (see `pipeline_digest`)
-VERIFIED = {"6032dc4dc04af234": "Qwen2 and Qwen2.5"}
+VERIFIED = {"b4dbccf4c1193df0": "Qwen2 and Qwen2.5"}
 # first code point, past-the-end: the ranges that were compared
 COMPARED = ((0x0, 0xD800), (0xE000, 0x10000), (0x1D400, 0x1D800), (0x1F300, 0x1FB00))
 JAMO = range(0x1100, 0x1200)
@@ -87,13 +87,23 @@ class Encoder:
 
 
 def pipeline_digest(tokenizer_json: str) -> str:
-    """Digest of everything in a tokenizer.json but the vocabulary, the merges and the added tokens' names."""
+    """Digest of what a tokenizer.json does to text before and besides the vocabulary and the merges.
+
+    Options that are off are left out, so that files of different library versions agree, and so are those that only
+    move offsets.
+    """
     data = json.loads(tokenizer_json)
     model = {key: value for key, value in data["model"].items() if key not in ("vocab", "merges")}
     flags = sorted(
         {(t["single_word"], t["lstrip"], t["rstrip"], t["normalized"]) for t in data["added_tokens"]}
     )
-    return digest([data["normalizer"], data["pre_tokenizer"], model, flags])[:16]
+    return digest(_switched_on([data["normalizer"], data["pre_tokenizer"], model, flags]))[:16]
+
+
+def _switched_on(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _switched_on(each) for key, each in value.items() if each and key != "trim_offsets"}
+    return [_switched_on(each) for each in value] if isinstance(value, list) else value
 
 
 def _obstacle(tokenizer: HubTokenizer) -> str:

@@ -6,12 +6,14 @@ data, and the next run writes over it. Readers glob `<prefix>_packed_*_document*
 
 from __future__ import annotations
 
+import glob
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from distillery import files
+from distillery.problems import Problem
 
 PACKED_STEMS = ("packed_input_ids", "packed_attention_mask", "packed_labels")
 
@@ -52,13 +54,34 @@ class DatasetFiles:
         data = [path for stem in self.stems for path in (self.bin(stem), self.idx(stem))]
         return [*data, self.rows, self.rejected]
 
+    def check_strays(self) -> None:
+        """Raises:
+        Problem: training would take a file that is not of this dataset for one of its fields.
+        """
+        own = {path.name for path in self._all()}
+        pattern = f"{glob.escape(self.prefix.name)}_packed_*_document*"
+        strays = sorted(path.name for path in self.prefix.parent.glob(pattern) if path.name not in own)
+        if strays:
+            raise Problem(
+                "files that training would read as fields of this dataset",
+                where=self.prefix.parent,
+                found=" ".join(strays),
+                wanted=f"nothing but {' '.join(self.stems)} beside this prefix",
+                fix="remove them, or choose another --output-prefix",
+            )
+
     def discard(self) -> None:
         """Remove hidden files, of this run or of one that was killed."""
         for path in self._all():
             files.remove(hidden(path))
 
     def commit(self, manifest: dict[str, Any]) -> None:
-        """Rename every hidden file into place; a file that was not made this time is removed."""
+        """Rename every hidden file into place; a file that was not made this time is removed.
+
+        So are the sample orders that MindSpeed-LLM's training keeps beside the data: they are of the old data.
+        """
+        for path in self.prefix.parent.glob(f"{glob.escape(self.prefix.name)}_*indexmap_*.npy"):
+            files.remove(path)
         files.remove(self.manifest)
         for path in self._all():
             if hidden(path).exists():

@@ -40,6 +40,7 @@ def run(prefixes: Sequence[Path], target: Path) -> dict[str, Any]:
     manifest = _merged(parts, manifests)
     stems = tuple(manifest["fields"])
     sources, made = [DatasetFiles(part, stems) for part in parts], DatasetFiles(target, stems)
+    made.check_strays()
     made.discard()
     try:
         for stem in stems:

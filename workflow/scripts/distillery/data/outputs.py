@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import os
@@ -17,6 +18,7 @@ from distillery.data import indexed, packing
 from distillery.data.documents import IGNORED, Rules
 from distillery.data.indexed import IDS, LABELS, MASK
 from distillery.data.layout import DatasetFiles, hidden
+from distillery.problems import Problem
 
 if TYPE_CHECKING:
     from distillery.data.tokenizing import Part
@@ -55,15 +57,28 @@ class Outputs(AbstractContextManager):
         return list(self.files.stems)
 
     def __enter__(self) -> Outputs:
+        self.files.check_strays()
         self.files.discard()
         self._bins = {each: self._bin(each).open("wb") for each in self.fields}
         return self
 
-    def __exit__(self, *exception: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, exception: BaseException | None, _: object) -> None:
         self._close()
         self.files.discard()
         for field in self.fields:
             files.remove(_aside(self._bin(field)))
+        if isinstance(exception, OSError) and exception.errno == errno.ENOSPC:
+            raise Problem(
+                "the disk is full",
+                where=self.files.prefix.parent,
+                found=f"{sum(self._sizes())} tokens could be written",
+                wanted="12 bytes a token, and 8 more while packing",
+                fix="free some space, or choose another --output-prefix",
+            ) from exception
+
+    def _sizes(self) -> list[int]:
+        """Tokens of each part of the first field so far."""
+        return [int(part[part >= 0].sum()) for part in self._outcomes[self.fields[0]]]
 
     def append(self, shard: str, part: Part) -> None:
         """Take over the tokens, rows, outcomes and rejections of a part."""

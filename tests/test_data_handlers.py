@@ -1,0 +1,132 @@
+"""Rows that cannot become a conversation are refused with the reason, and map-keys with what is allowed."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from distillery.data import handlers, tools
+from distillery.data.conversation import Rejected
+from distillery.problems import UsageProblem
+
+SHAREGPT, ALPACA = "SharegptStyleInstructionHandler", "AlpacaStyleInstructionHandler"
+
+
+def said(*turns: tuple[Any, Any]) -> dict:
+    return {"conversations": [{"from": role, "value": text} for role, text in turns]}
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"conversations": None}, "messages is not a list"),
+        ({"conversations": "text"}, "messages is not a list"),
+        ({"conversations": []}, "no messages"),
+        ({"conversations": ["text"]}, "a message is not a record of role and content"),
+        (said(("system", "s")), "no messages but the system's"),
+        (said(("human", "a")), "an odd number of messages"),
+        (said(("human", None), ("gpt", None)), "no message has content"),
+        (said(("gpt", "a"), ("human", "b")), "a role out of turn"),
+        (said(("human", "a"), ("GPT", "b")), "a role out of turn"),
+        (said(("human", "a"), (None, "b")), "a role out of turn"),
+        (said(("human", 5), ("gpt", "b")), "content is not a text"),
+        (said(("human", "\ud800"), ("gpt", "b")), "content is not valid Unicode"),
+        (said(("system", 1), ("human", "a"), ("gpt", "b")), "content is not a text"),
+    ],
+)
+def test_sharegpt_rows_that_are_refused(row: dict, reason: str) -> None:
+    with pytest.raises(Rejected) as caught:
+        handlers.mapped(SHAREGPT, None).convert(row)
+    assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"output": None}, "no output"),
+        ({"output": []}, "no output"),
+        ({"output": 5}, "output is not a text"),
+        ({"output": [None]}, "content is not a text"),
+        ({"instruction": 5}, "content is not a text"),
+        ({"history": [["a"]]}, "history is not a list of pairs"),
+        ({"history": ["ab"]}, "history is not a list of pairs"),
+        ({"history": {"a": "b"}}, "history is not a list of pairs"),
+        ({"history": [["a", None]]}, "content is not a text"),
+    ],
+)
+def test_alpaca_rows_that_are_refused(changes: dict, reason: str) -> None:
+    row = {"instruction": "i", "input": "", "output": "o", "history": None} | changes
+    with pytest.raises(Rejected) as caught:
+        handlers.mapped(ALPACA, {"history": "history"}).convert(row)
+    assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("handler", "map_keys", "words"),
+    [
+        (SHAREGPT, {"msgs": "messages"}, r"(?s)msgs.*messages, system, tools, tags"),
+        (SHAREGPT, {"tags": {"role": "role"}}, "(?s)role.*role_tag"),
+        (SHAREGPT, {"tags": {"user_tag": "user"}}, "role_tag and content_tag"),
+        (SHAREGPT, {"tags": "role"}, "not a JSON object"),
+        (SHAREGPT, {"messages": None}, "no column of messages"),
+        (SHAREGPT, {"messages": ["a"]}, "not the name of a column"),
+        (ALPACA, {"messages": "m"}, "(?s)messages.*prompt, query"),
+        (ALPACA, ["prompt"], "not a JSON object"),
+        ("Alpaca", None, "GeneralPretrainHandler"),
+        ("", None, "nothing"),
+    ],
+)
+def test_map_keys_that_are_refused(handler: str, map_keys: Any, words: str) -> None:
+    with pytest.raises(UsageProblem, match=words):
+        handlers.mapped(handler, map_keys)
+
+
+def test_both_maps_of_the_guide() -> None:
+    renamed = {
+        "prompt": "notice",
+        "query": "question",
+        "response": "answer",
+        "system": "system_test",
+        "history": "histories",
+    }
+    assert handlers.mapped(ALPACA, renamed).columns() == [
+        "notice",
+        "question",
+        "answer",
+        "histories",
+        "system_test",
+    ]
+    assert handlers.mapped(ALPACA, {"history": "histories"}).columns() == [
+        "instruction",
+        "input",
+        "output",
+        "histories",
+    ]
+    assert handlers.mapped(ALPACA, {"query": None, "rejected": "r"}).columns() == ["instruction", "output"]
+
+
+@pytest.mark.parametrize("content", ["", "not json", '{"name": "a"}', "[1]", '{"name": 5, "arguments": {}}'])
+def test_function_calls_that_the_reference_crashes_on(content: str) -> None:
+    with pytest.raises(Rejected) if content.startswith('{"name": 5') else _nothing():
+        assert tools.call(("{{name}}|{{arguments}}",), content, "action") == ["|"]
+    with pytest.raises(Rejected) if "5" not in content else _nothing():
+        tools.call(("{{content}}",), content, "tool_call_tags")
+    with pytest.raises(Rejected):
+        tools.call((), content, "broken")
+
+
+def _nothing():
+    from contextlib import nullcontext
+
+    return nullcontext()
+
+
+def test_parallel_calls_in_tags() -> None:
+    calls = json.dumps([{"name": "a", "arguments": {"é": 1}}, {"name": "b", "arguments": []}])
+    (text,) = tools.call(("{{content}}<|end|>",), f"<think>x</think>{calls}", "tool_call_tags")
+    assert text == (
+        '<think>x</think><tool_call>\n{"name": "a", "arguments": {"é": 1}}\n</tool_call>\n'
+        '<tool_call>\n{"name": "b", "arguments": []}\n</tool_call><|end|>'
+    )
