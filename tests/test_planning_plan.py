@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import config_reference
 import pytest
 import yaml
 
@@ -195,3 +196,10 @@ def test_rotary_settings_are_overridden_in_config_json_and_nowhere_else(tmp_path
         "rope_parameters": {"rope_theta": 3e5, "rope_type": "default"},
         "max_position_embeddings": 4096,
     }
+
+
+def test_the_reference_of_keys_is_the_schemas():
+    """`python workflow/scripts/config_reference.py --readme config/README.md` brings it up to date."""
+    text = (ROOT / "config/README.md").read_text()
+    found = text.partition(config_reference.BEGIN)[2].partition(config_reference.END)[0].strip()
+    assert found == config_reference.table().strip()

@@ -38,7 +38,7 @@ def faults(raw: Mapping[str, Any]) -> list[str]:
 
 
 def _filled(value: Any, node: dict[str, Any]) -> Any:
-    node = _resolve(node)
+    node = resolve(node)
     if not isinstance(value, dict):
         return copy.deepcopy(value)
     known, others = node.get("properties", {}), node.get("additionalProperties")
@@ -55,7 +55,7 @@ def _filled(value: Any, node: dict[str, Any]) -> Any:
     }
 
 
-def _resolve(node: dict[str, Any]) -> dict[str, Any]:
+def resolve(node: dict[str, Any]) -> dict[str, Any]:
     while "$ref" in node:
         node = schema()["$defs"][node["$ref"].rpartition("/")[2]]
     return node

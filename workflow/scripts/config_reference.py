@@ -1,0 +1,84 @@
+"""Write the reference of configuration keys, from the schema, into config/README.md between its two marks.
+
+python workflow/scripts/config_reference.py --readme config/README.md
+"""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from distillery import command
+from distillery.problems import Problem
+from distillery.provenance import canonical
+
+BEGIN, END = "<!-- keys: made by config_reference.py -->", "<!-- end of keys -->"
+
+
+def parser() -> argparse.ArgumentParser:
+    it = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
+    it.add_argument("--readme", type=Path, required=True, metavar="FILE.md")
+    return it
+
+
+def main(args: argparse.Namespace) -> None:
+    from distillery import files
+
+    text = args.readme.read_text(encoding="utf-8")
+    if text.count(BEGIN) != 1 or text.count(END) != 1:
+        raise Problem("no place for the keys", where=args.readme, wanted=f"one line {BEGIN} and one {END}")
+    head, _, rest = text.partition(BEGIN)
+    tail = rest.partition(END)[2]
+    files.write_text(args.readme, f"{head}{BEGIN}\n\n{table()}\n{END}{tail}")
+
+
+def table() -> str:
+    """A Markdown table for each part of the configuration."""
+    from distillery import schema
+
+    root = schema.schema()
+    parts = {
+        "(top level)": root,
+        "models.NAME": root["$defs"]["model"],
+        "datasets.NAME": root["$defs"]["dataset"],
+        "problem_sets.NAME": root["$defs"]["problem_set"],
+        "hardware.NAME": root["$defs"]["hardware"],
+        "experiments.NAME": root["$defs"]["experiment"],
+    }
+    lines = []
+    for name, node in parts.items():
+        lines += [f"### {name}", "", "| key | value | default | meaning |", "|---|---|---|---|"]
+        lines += [f"| {' | '.join(row)} |" for row in rows(node, deep=name != "(top level)")]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def rows(node: dict[str, Any], prefix: str = "", deep: bool = True) -> Iterator[tuple[str, str, str, str]]:
+    """(key, value, default, meaning) of every property, depth first."""
+    from distillery import schema
+
+    required = set(node.get("required", []))
+    for key, child in node.get("properties", {}).items():
+        whole = {**schema.resolve(child), **child}
+        default = "required" if key in required else ""
+        if "default" in whole and whole["default"] not in ({}, []):
+            default = f"`{canonical(whole['default'])}`"
+        yield (
+            f"`{prefix}{key}`",
+            _values(whole),
+            default,
+            " ".join(whole.get("description", "").split()).replace("|", "\\|"),
+        )
+        if deep and "properties" in whole:
+            yield from rows(whole, f"{prefix}{key}.")
+
+
+def _values(node: dict[str, Any]) -> str:
+    if "enum" in node:
+        return ", ".join(f"`{canonical(one)}`" if one is None else f"`{one}`" for one in node["enum"])
+    kind = node.get("type", "")
+    return " or ".join(kind) if isinstance(kind, list) else kind
+
+
+if __name__ == "__main__":
+    command.run(parser(), main)
