@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +30,13 @@ def to_mcore(
     iteration: int = 1,
     facts: dict[str, Any],
     progress: Progress = lambda count: None,
+    checks: Sequence[Callable[[], None]] = (),
 ) -> dict[str, Any]:
     """Write `source` as an MCore checkpoint; returns the content of its manifest.json.
 
     Args:
         facts: what the manifest says besides, e.g. source_digest.
+        checks: calls made beside the copying; nothing appears unless all return.
 
     Raises:
         Problem: the layout does not fit the model, the disk is full, a weight does not fit the type.
@@ -60,7 +62,7 @@ def to_mcore(
             )
             for name, plan, pieces in plans
         ]
-        crcs = copying.write(outputs, source, progress)
+        crcs = copying.write(outputs, source, progress, checks)
         entries = [
             (name, tensor, dtype.name, piece.shape, crc)
             for (name, _, pieces), found in zip(plans, crcs, strict=True)
@@ -79,6 +81,7 @@ def to_hf(
     template: dict[str, Any] | None = None,
     facts: dict[str, Any],
     progress: Progress = lambda count: None,
+    checks: Sequence[Callable[[], None]] = (),
 ) -> dict[str, Any]:
     """Write an MCore source as a Hugging Face directory; returns the content of its manifest.json.
 
@@ -109,7 +112,7 @@ def to_hf(
             )
             for plan in plans
         ]
-        crcs = copying.write(outputs, source, progress)
+        crcs = copying.write(outputs, source, progress, checks)
         for name, data in side.items():
             (staging / name).write_bytes(data)
         entries = [

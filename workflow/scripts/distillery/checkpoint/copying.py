@@ -7,24 +7,21 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from distillery.checkpoint import architecture
+from distillery.checkpoint.checksums import crc32
 from distillery.checkpoint.dtypes import DType
 from distillery.checkpoint.gather import Reader, chunks
 from distillery.checkpoint.slices import Slice
 from distillery.checkpoint.sources import Source
 from distillery.checkpoint.torchfile import write_at
 from distillery.problems import Problem
-
-try:
-    from isal.isal_zlib import crc32  # SIMD: 4 to 8 times zlib's speed
-except ImportError:  # no wheel for this machine: the standard library computes the same
-    from zlib import crc32
 
 FULL_DISK = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
@@ -41,15 +38,19 @@ class Output:
 
 
 def write(
-    outputs: list[Output], source: Source, progress: Callable[[int], None] = lambda count: None
+    outputs: list[Output],
+    source: Source,
+    progress: Callable[[int], None] = lambda count: None,
+    checks: Sequence[Callable[[], None]] = (),
 ) -> list[list[int]]:
     """Write all files, tensors in parallel; returns the CRC-32 of every tensor of every file.
 
     Args:
         progress: called with bytes written since its last call, from any thread.
+        checks: calls made beside the copying; what they raise ends it.
 
     Raises:
-        Problem: a weight does not fit its type.
+        Problem: a weight does not fit its type; what a check raises.
         OSError: the disk is full (see `taught`). What was written is the caller's to remove.
     """
     workers = min(8, len(os.sched_getaffinity(0)))
@@ -59,22 +60,40 @@ def write(
             output.path.parent.mkdir(parents=True, exist_ok=True)
             fds.append(os.open(output.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644))
             stack.callback(os.close, fds[-1])
-        with ThreadPoolExecutor(workers) as pool:
-            pending = [
-                [
-                    pool.submit(_copy, fd, offset, piece, source, reader, output.dtype, progress)
-                    for offset, piece in output.tensors
-                ]
-                for fd, output in zip(fds, outputs, strict=True)
-            ]
-            try:
-                crcs = [[future.result() for future in futures] for futures in pending]
-            except BaseException:
-                pool.shutdown(wait=True, cancel_futures=True)
-                raise
-        for fd, output, found in zip(fds, outputs, crcs, strict=True):
-            output.finish(fd, found)
+        pool = stack.enter_context(ThreadPoolExecutor(workers))
+        done = threading.Event()
+        flusher = stack.enter_context(ThreadPoolExecutor(1)).submit(_flush, fds, done)
+        stack.callback(done.set)
+        asked = [pool.submit(check) for check in checks]
+        # tensors of different files by turns: two writers of one file wait for each other in the kernel
+        turns = sorted(
+            (i, number) for number, output in enumerate(outputs) for i in range(len(output.tensors))
+        )
+        pending: list[list[Future[int]]] = [[] for _ in outputs]
+        for i, number in turns:
+            output = outputs[number]
+            job = (fds[number], *output.tensors[i], source, reader, output.dtype, progress)
+            pending[number].append(pool.submit(_copy, *job))
+        try:
+            crcs = []
+            for fd, output, futures in zip(fds, outputs, pending, strict=True):
+                crcs.append([future.result() for future in futures])
+                output.finish(fd, crcs[-1])
+            for check in asked:
+                check.result()
+            done.set()
+            flusher.result()
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
     return crcs
+
+
+def _flush(fds: list[int], done: threading.Event) -> None:
+    """Keep the disk busy while cores copy: the final fsync then finds little left to wait for."""
+    while not done.wait(0.01):
+        for fd in fds:
+            os.fdatasync(fd)
 
 
 @contextmanager

@@ -27,10 +27,10 @@ def run(hf_dir: Path | None, mcore_dir: Path | None, check_logits: bool) -> dict
     hf = mcore = None
     if hf_dir is not None:
         hf = open_hf(hf_dir)
-        result["hf"] = _facts(hf, integrity.check_manifest(hf_dir))
+        result["hf"] = _facts(hf, integrity.of_manifest(hf_dir).run())
     if mcore_dir is not None:
         mcore = open_mcore(mcore_dir)
-        result["mcore"] = _facts(mcore, integrity.check_storages(mcore))
+        result["mcore"] = _facts(mcore, integrity.of_storages(mcore).run())
     if hf and mcore:
         result |= verify.round_trip(hf, mcore)
         _say(f"round trip: {result['tensors']} tensors equal by sha256")

@@ -1,35 +1,50 @@
-"""Whether the bytes are still those that were written: sha256 of a manifest, CRC-32 of records and tensors."""
+"""Whether the bytes are still those that were written: sha256 of a manifest, CRC-32 of records and tensors.
+
+Each question is a `Check`, so that a conversion can ask them beside its copying, before anything is renamed.
+"""
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from distillery import files
-from distillery.checkpoint import shards
-from distillery.checkpoint.copying import crc32
-from distillery.checkpoint.gather import SCRATCH
+from distillery.checkpoint import checksums, shards
 from distillery.checkpoint.mcore import MANIFEST
 from distillery.checkpoint.sources import Source
 from distillery.problems import Problem
 
-Span = tuple[Path, int, int, int, str]  # (file, offset, bytes, CRC-32, name of what lies there)
+
+@dataclass(frozen=True)
+class Checks:
+    """Calls that return nothing or raise Problem, in any order and thread, and the line to say when all did."""
+
+    calls: list[Callable[[], None]]
+    line: str
+
+    def run(self) -> str:
+        """Make all calls in parallel; returns the line."""
+        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+            for _ in pool.map(lambda call: call(), self.calls):
+                pass
+        return self.line
 
 
-def check_manifest(directory: Path) -> str:
-    """Compare a Hugging Face directory with its manifest.json; returns one line that says what was compared.
+def of_manifest(directory: Path) -> Checks:
+    """Compare a Hugging Face directory with its manifest.json.
 
-    Raises:
+    Raises (the calls, too):
         Problem: a file has another size, sha256 or tensor CRC-32 than the manifest lists, or is missing.
     """
     path = directory / MANIFEST
     if not path.is_file():
-        return (
-            f"no {MANIFEST} in {directory}: sizes and names were checked, the bytes themselves could not be"
-        )
+        line = f"no {MANIFEST} to compare with: sizes and names were checked, the bytes could not be"
+        return Checks([], line)
     content = files.read_json(path)
     listed: list[dict[str, Any]] = content.get("files", [])
     for entry in listed:
@@ -43,71 +58,53 @@ def check_manifest(directory: Path) -> str:
                 wanted=f"{entry.get('bytes')} bytes",
                 fix=shards.REFETCH,
             )
-    hashed = [entry for entry in listed if entry.get("sha256")]
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        found = pool.map(lambda entry: files.sha256(directory / entry["name"]), hashed)
-        for entry, digest in zip(hashed, found, strict=True):
-            if digest != entry["sha256"]:
-                raise Problem(
-                    "a file's bytes are not those that the manifest lists",
-                    where=directory / entry["name"],
-                    found=f"sha256 {digest}",
-                    wanted=f"sha256 {entry['sha256']}",
-                    fix=shards.REFETCH,
-                )
+    hashed = [e for e in listed if e.get("sha256")]
+    calls = [functools.partial(_check_sha256, directory / e["name"], e["sha256"]) for e in hashed]
     tensors = content.get("tensors", {})
-    if tensors:
-        stored = shards.read(directory)
-        check_spans(
-            (place.path, place.offset, place.bytes, int(tensors[name], 16), name)
-            for name, place in stored.items()
-            if name in tensors
-        )
-    return f"{len(hashed)} files agree with {MANIFEST} by sha256, {len(tensors)} tensors by CRC-32"
+    stored = shards.read(directory) if tensors else {}
+    calls += [
+        functools.partial(_check_crc, stored[n].path, stored[n].offset, stored[n].bytes, int(crc, 16), n)
+        for n, crc in tensors.items()
+        if n in stored
+    ]
+    return Checks(
+        calls, f"{len(hashed)} files agree with {MANIFEST} by sha256, {len(tensors)} tensors by CRC-32"
+    )
 
 
-def check_storages(source: Source) -> str:
-    """Compare every record of an MCore checkpoint's rank files with the CRC-32 that the container holds.
+def of_storages(source: Source) -> Checks:
+    """Compare every record of an MCore checkpoint's weights with the CRC-32 that its container holds.
 
-    Raises:
+    The calls raise:
         Problem: names the file and record that changed since it was written.
     """
-    spans = [
-        (path, offset, size, crc, f"bytes {offset} to {offset + size}")
+    calls = [
+        functools.partial(_check_crc, path, offset, size, crc, f"bytes {offset} to {offset + size}")
         for path, storages in (source.storages or {}).items()
         for offset, size, crc in storages
     ]
-    check_spans(spans)
-    return f"{len(spans)} records agree with their CRC-32"
+    return Checks(calls, f"{len(calls)} records agree with their CRC-32")
 
 
-def check_spans(spans: Iterable[Span]) -> None:
-    """Compare spans of files with their CRC-32, in parallel."""
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        for span, crc in pool.map(_crc, spans):
-            path, _, _, wanted, name = span
-            if crc != wanted:
-                raise Problem(
-                    "bytes changed since the file was written",
-                    where=f"{path}, {name}",
-                    found=f"CRC-32 {crc:08x}",
-                    wanted=f"CRC-32 {wanted:08x}",
-                    fix="copy or convert the file again",
-                )
+def _check_sha256(path: Path, wanted: str) -> None:
+    found = files.sha256(path)
+    if found != wanted:
+        raise Problem(
+            "a file's bytes are not those that the manifest lists",
+            where=path,
+            found=f"sha256 {found}",
+            wanted=f"sha256 {wanted}",
+            fix=shards.REFETCH,
+        )
 
 
-def _crc(span: Span) -> tuple[Span, int]:
-    path, offset, size, _, _ = span
-    crc, buffer = 0, bytearray(min(size, SCRATCH))
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        while size:
-            view = memoryview(buffer)[: min(size, SCRATCH)]
-            done = os.preadv(fd, [view], offset)
-            if not done:
-                break
-            crc = crc32(view[:done], crc)
-            offset, size = offset + done, size - done
-    finally:
-        os.close(fd)
-    return span, crc
+def _check_crc(path: Path, offset: int, size: int, wanted: int, name: str) -> None:
+    found = checksums.of_file(path, offset, size)
+    if found != wanted:
+        raise Problem(
+            "bytes changed since the file was written",
+            where=f"{path}, {name}",
+            found=f"CRC-32 {found:08x}",
+            wanted=f"CRC-32 {wanted:08x}",
+            fix="copy or convert the file again",
+        )

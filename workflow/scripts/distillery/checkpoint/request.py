@@ -6,6 +6,7 @@ import re
 import sys
 from argparse import Namespace
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,33 +48,26 @@ def run(args: Namespace, progress: Callable[[int], Any] = lambda total: lambda c
         _check_layout(args, source)
     if args.tokenizer_model:
         say(vocabulary.check(args.tokenizer_model, source.architecture.vocab_size))
-    say(integrity.check_manifest(args.load_dir) if source.grid is None else integrity.check_storages(source))
+    checks = integrity.of_manifest(args.load_dir) if source.grid is None else integrity.of_storages(source)
     dtype = dtypes.of(args.params_dtype) if args.params_dtype else source.dtype
     if dtype != source.dtype:
         say(f"weights change from {source.dtype.name} to {dtype.name}, as --params-dtype says")
     facts: dict[str, Any] = {"source_digest": convert.source_digest(args.load_dir)}
     template = export.template_of(args.load_dir) if args.load_model_type == "mg" else None
     total = copying.payload(source, dtype)
+    target = args.save_dir
     if args.save_model_type == "mg":
+        mcore.check_target(target)
         iteration = 1 if args.load_model_type == "hf" else _iteration(args.load_dir)
-        if template:
-            facts["template"] = template
-        mcore.check_target(args.save_dir)
-        with copying.taught(args.save_dir, total):
-            return convert.to_mcore(
-                source,
-                wanted,
-                dtype,
-                args.save_dir,
-                iteration=iteration,
-                facts=facts,
-                progress=progress(total),
-            )
-    original, target = _hf_directories(args)
+        facts |= {"template": template} if template else {}
+        convert_it = partial(convert.to_mcore, source, wanted, dtype, target, iteration=iteration)
+    else:
+        original, target = _hf_directories(args)
+        convert_it = partial(convert.to_hf, source, original, dtype, target, template=template)
     with copying.taught(target, total):
-        return convert.to_hf(
-            source, original, dtype, target, template=template, facts=facts, progress=progress(total)
-        )
+        manifest = convert_it(facts=facts, progress=progress(total), checks=checks.calls)
+    say(checks.line)
+    return manifest
 
 
 def say(line: str | None) -> None:

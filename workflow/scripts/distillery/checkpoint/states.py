@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from distillery.checkpoint import arguments, copying, gather, mcore, torchfile
+from distillery.checkpoint import arguments, checksums, copying, gather, mcore, torchfile
 from distillery.checkpoint.architecture import Architecture
 from distillery.checkpoint.dtypes import DType, of
 from distillery.checkpoint.layout import Layout, rank_directory
@@ -156,7 +156,7 @@ def write_rank(directory: Path, state: State, args: Namespace, iteration: int) -
     with copying.taught(path, plan.size), path.open("wb") as stream:
         for offset, value in zip(plan.offsets, state.values(), strict=True):
             data = np.ascontiguousarray(value).reshape(-1).view(np.uint8)
-            crcs.append(copying.crc32(data))
+            crcs.append(checksums.crc32(data))
             torchfile.write_at(stream.fileno(), data, offset)
         plan.finish(stream.fileno(), crcs)
     name = f"{directory.name}/{mcore.RANK_FILE}"
