@@ -12,14 +12,16 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test bench doctor plan verify faults lock lock-env
+.PHONY: help setup setup-slurm setup-dev watch run test bench doctor plan verify faults lock lock-env
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
 setup: .venv/run.lock ## make .venv from the locked requirements
 
-setup-dev: .venv/test.lock ## add what the tests need: pytest, torch, megatron-core, ...
+setup-slurm: .venv/clusters.lock ## add the executors of profiles/slurm and profiles/cluster-generic
+
+setup-dev: .venv/test.lock .venv/clusters.lock ## add what the tests need: pytest, torch, megatron-core, ...
 
 run: setup ## run the experiments of CONFIG (default: the embedded one) and print their scores
 	$(SNAKEMAKE)
@@ -38,6 +40,9 @@ bench: setup-dev ## measure against named peers
 plan: setup ## check CONFIG and print memory, time and disk per job
 	$(BIN)/python workflow/scripts/plan.py --configfile $(CONFIG)
 
+watch: ## devices, processes and last loss lines of what runs here, every two seconds
+	$(BIN)/python workflow/scripts/watch.py
+
 doctor: setup ## what is installed here, and what is missing
 	$(BIN)/python workflow/scripts/doctor.py
 
@@ -53,6 +58,8 @@ lock: setup ## ask the hubs and write the locks that CONFIG names (config/locks)
 lock-env: ## resolve envs/*.in anew (needs uv)
 	cd envs && uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		requirements.in -o requirements.txt
+	cd envs && uv pip compile -q --no-deps --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		-c requirements.txt requirements-slurm.in -o requirements-slurm.txt
 	cd envs && uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--override overrides.in --no-emit-package torch -c requirements.txt requirements-test.in -o requirements-test.txt
 
@@ -67,3 +74,8 @@ lock-env: ## resolve envs/*.in anew (needs uv)
 	$(PIP) -r envs/requirements-test.txt
 	$(BIN)/python -m pip --disable-pip-version-check install --quiet torch==2.13.0
 	@cp envs/requirements-test.txt $@
+
+# a folder of its own, on Python's path only where PYTHONPATH says so
+.venv/clusters.lock: envs/requirements-slurm.txt .venv/run.lock
+	$(PIP) --upgrade --target .venv/clusters -r envs/requirements-slurm.txt
+	@cp envs/requirements-slurm.txt $@

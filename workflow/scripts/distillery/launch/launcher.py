@@ -172,7 +172,8 @@ def _run(wanted: Request, variables: dict[str, str], descriptors: tuple[int, ...
     if wanted.nodes > 1:
         _check_shared(log_dir, job.node_rank)
     left = slurm.seconds_left(os.environ) if slurm.job_id(os.environ) else None
-    stop_at = None if left is None else time.monotonic() + max(0.0, left - wanted.stop_before)
+    # a limit of minutes leaves less: a quarter of it, so that some steps are done
+    stop_at = None if left is None else time.monotonic() + left - min(wanted.stop_before, left / 4)
     with ExitStack() as stack:
         record = stack.enter_context(_Metrics(wanted.metrics)).add if wanted.metrics else _nowhere
         if wanted.samples:

@@ -58,7 +58,7 @@ class Sampler:
         while True:
             seconds = round(time.monotonic() - start, 1)
             try:
-                record = {"seconds": seconds, **tree.sample(), "chips": _chips()}
+                record = {"seconds": seconds, **tree.sample(), "chips": chips()}
             except (psutil.Error, subprocess.SubprocessError, ValueError) as error:
                 record = {"seconds": seconds, "stopped": f"{type(error).__name__}: {error}"}
             stream.write(json.dumps(record) + "\n")
@@ -91,7 +91,12 @@ class _Tree:
         }
 
 
-def _chips() -> list[dict[str, Any]]:
+def chips() -> list[dict[str, Any]]:
+    """What npu-smi says of every chip now; [] where there is no npu-smi.
+
+    Raises:
+        subprocess.SubprocessError: it failed, or did not answer.
+    """
     if shutil.which("npu-smi") is None:
         return []
     done = subprocess.run(
@@ -109,6 +114,11 @@ def read(path: Path) -> list[dict[str, Any]]:
     return [record for record in records if "stopped" not in record]
 
 
+def last(path: Path) -> dict[str, Any]:
+    """The newest sample of a file, {} without one."""
+    return (read(path) or [{}])[-1]
+
+
 def summary(records: list[dict[str, Any]]) -> dict[str, Any]:
     """Peaks and means of a run's samples: what the report puts beside the plan's estimate.
 
@@ -122,14 +132,14 @@ def summary(records: list[dict[str, Any]]) -> dict[str, Any]:
         "peak_memory_megabytes": max(record["memory_megabytes"] for record in records),
         "mean_cpu_percent": round(sum(record["cpu_percent"] for record in records) / len(records), 1),
     }
-    chips = [chip for record in records for chip in record["chips"]]
-    if chips:
-        busy = [chip["aicore"] for chip in chips if chip["aicore"] is not None]
-        power = [chip["power"] for chip in chips if chip["power"] is not None]
-        found["peak_hbm_megabytes"] = max(chip["hbm_used"] for chip in chips)
+    of_chips = [chip for record in records for chip in record["chips"]]
+    if of_chips:
+        busy = [chip["aicore"] for chip in of_chips if chip["aicore"] is not None]
+        power = [chip["power"] for chip in of_chips if chip["power"] is not None]
+        found["peak_hbm_megabytes"] = max(chip["hbm_used"] for chip in of_chips)
         found["mean_aicore_percent"] = round(sum(busy) / len(busy), 1) if busy else None
         found["peak_power_watts"] = max(power, default=None)
         found["peak_temperature"] = max(
-            (chip["temperature"] for chip in chips if chip["temperature"] is not None), default=None
+            (chip["temperature"] for chip in of_chips if chip["temperature"] is not None), default=None
         )
     return found

@@ -1,0 +1,103 @@
+"""One screen of a running workflow: devices, processes, last loss lines."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+
+from distillery.launch import sampling
+
+TAIL_BYTES = 65536
+# Megatron's line, and the built-in engine's
+STEP = re.compile(r"iteration +\d+/|^step \d+/\d+")
+LOSS = re.compile(r"(?:iteration|step) +(\d+)/ *(\d+).*?\bloss:? +([0-9.E+-]+)")
+
+
+def watch(logs: Path, *, interval: float, minutes: float, once: bool) -> None:
+    """Draw `screen` until interrupted; without a terminal, or once, print it."""
+    console = Console()
+    if once or not console.is_terminal:
+        console.print(screen(logs, minutes))
+        return
+    with Live(screen(logs, minutes), console=console, screen=True, auto_refresh=False) as live:
+        try:
+            while True:
+                time.sleep(interval)
+                live.update(screen(logs, minutes), refresh=True)
+        except KeyboardInterrupt:
+            return
+
+
+def screen(logs: Path, minutes: float) -> Group:
+    return Group(_devices(), _jobs(logs, minutes))
+
+
+def _devices() -> Table:
+    table = Table(title="devices")
+    for column in ("NPU", "chip", "health", "AI core %", "HBM MB", "W", "°C"):
+        table.add_column(column, justify="right")
+    try:
+        found = sampling.chips()
+    except subprocess.SubprocessError as error:
+        table.caption = f"npu-smi does not answer: {error}"
+        return table
+    for chip in found:
+        memory = f"{chip['hbm_used']} / {chip['hbm_total']}"
+        cells = (
+            chip["npu"],
+            chip["chip"],
+            chip["health"],
+            chip["aicore"],
+            memory,
+            chip["power"],
+            chip["temperature"],
+        )
+        table.add_row(*("-" if cell is None else str(cell) for cell in cells))
+    if not table.rows:
+        table.caption = "no npu-smi here"
+    return table
+
+
+def _jobs(logs: Path, minutes: float) -> Table:
+    table = Table(title="jobs")
+    for column in ("log", "step", "of", "loss", "memory MB", "CPU %"):
+        table.add_column(column, justify="left" if column == "log" else "right")
+    for log in recent(logs, minutes):
+        found = last_step(log)
+        if found is not None:
+            use = sampling.last(log.with_suffix(".samples.jsonl"))
+            table.add_row(
+                str(log), *found, str(use.get("memory_megabytes", "-")), str(use.get("cpu_percent", "-"))
+            )
+    if not table.rows:
+        table.caption = f"no training line below {logs} in the last {minutes:g} minutes"
+    return table
+
+
+def recent(logs: Path, minutes: float) -> Iterator[Path]:
+    """Logs that changed lately, ranks' own logs and former attempts left out, newest last."""
+    oldest = time.time() - 60 * minutes
+    found = [(path.stat().st_mtime, path) for path in logs.rglob("*.log") if not _of_rank(path)]
+    yield from (path for changed, path in sorted(found) if changed > oldest)
+
+
+def _of_rank(path: Path) -> bool:
+    return path.parent.name == "previous" or path.parent.name.startswith("msrun_")
+
+
+def last_step(log: Path) -> tuple[str, str, str] | None:
+    """(step, steps, loss) of the last training line in a log's tail."""
+    with log.open("rb") as stream:
+        stream.seek(max(0, log.stat().st_size - TAIL_BYTES))
+        lines = stream.read().decode("utf-8", "replace").splitlines()
+    for line in reversed(lines):
+        if STEP.search(line) and (match := LOSS.search(line)):
+            return match[1], match[2], match[3]
+    return None

@@ -1,0 +1,40 @@
+"""Show what is running here, again and again: devices, job processes, and the last loss line of each job.
+
+    python workflow/scripts/watch.py                 every two seconds, until Ctrl-C
+    python workflow/scripts/watch.py --once          one look, for scripts
+
+Devices are those of `npu-smi info`; jobs are the logs below logs/ that changed in the last --minutes.
+"""
+
+import argparse
+from pathlib import Path
+
+from distillery import command
+
+
+def parser() -> argparse.ArgumentParser:
+    found = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    add = found.add_argument
+    add("--logs", type=Path, default=Path("logs"), help="the workflow's log folder (default: logs)")
+    add("--interval", type=float, default=2.0, metavar="S", help="seconds between looks")
+    add(
+        "--minutes",
+        type=float,
+        default=10.0,
+        metavar="N",
+        help="show logs that changed in the last N minutes",
+    )
+    add("--once", action="store_true", help="look once and end")
+    return found
+
+
+def main(args: argparse.Namespace) -> None:
+    from distillery.launch import watching
+
+    watching.watch(args.logs, interval=args.interval, minutes=args.minutes, once=args.once)
+
+
+if __name__ == "__main__":
+    command.run(parser(), main)
