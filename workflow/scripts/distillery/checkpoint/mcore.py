@@ -98,13 +98,18 @@ def publication(save_dir: Path, iteration: int) -> Iterator[Publication]:
             yield staging
             files.write_json(staged[MANIFEST], staging.manifest)
             files.write_text(staged[TRACKER], str(iteration))
-            for name in (TRACKER, MANIFEST):
-                (save_dir / name).unlink(missing_ok=True)
+            withdraw(save_dir)
         for name, path in staged.items():
             os.replace(path, save_dir / name)
     finally:
         for path in staged.values():
             path.unlink(missing_ok=True)
+
+
+def withdraw(save_dir: Path) -> None:
+    """Make a checkpoint that is about to be replaced invisible: tracker first."""
+    for name in (TRACKER, MANIFEST):
+        (save_dir / name).unlink(missing_ok=True)
 
 
 def check_target(save_dir: Path) -> None:
