@@ -112,6 +112,15 @@ def test_the_references_way_save_dir_is_the_original(hf, mcore):
     convert(*TO_HF, "--load-dir", mcore, "--save-dir", hf)  # again, over its own output
 
 
+def test_rope_that_differs_from_config_is_said(hf, mcore, tmp_path):
+    config = json.loads((hf / "config.json").read_text())
+    (hf / "config.json").write_text(json.dumps({**config, "rope_theta": 1e6}))
+    said = convert(*TO_HF, "--load-dir", mcore, "--hf-cfg-dir", hf, "--save-dir", tmp_path / "out")
+    assert "warning" in said
+    assert "rotary_base 10000" in said
+    assert "1e+06" in said
+
+
 @pytest.mark.parametrize("key", ["torch_dtype", "dtype"])
 def test_type_follows_the_weights_whatever_its_key_is_called(key, hf, tmp_path):
     config = json.loads((hf / "config.json").read_text())

@@ -8,5 +8,6 @@
 architecture: what the weights must be; layout: which rank holds which layer; slices: which part of which
 tensor; pickling, torchfile: the .pt container; shards: safetensors files; ranks: sets of rank files; sources: both
 forms seen as Hugging Face tensors in pieces; gather, copying: pieces streamed from file to file; mcore, export:
-output directories; convert, request, integrity, verify: the commands' work.
+output directories; flags, request, convert, integrity, inspection, verify,
+logits: the commands' work.
 """

@@ -1,8 +1,7 @@
-"""The converter's flags, understood: which direction, which layout, and a taught error for what misleads."""
+"""What convert_ckpt.py does: open the source, check it against the flags, convert in the direction asked for."""
 
 from __future__ import annotations
 
-import re
 import sys
 from argparse import Namespace
 from collections.abc import Callable
@@ -11,17 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from distillery.checkpoint import (
+    architecture,
     convert,
     copying,
     dtypes,
     export,
+    flags,
     integrity,
     mcore,
     ranks,
     sources,
     vocabulary,
 )
-from distillery.checkpoint.layout import Layout
 from distillery.checkpoint.sources import Source
 from distillery.problems import UsageProblem
 
@@ -33,15 +33,15 @@ def run(args: Namespace, progress: Callable[[int], Any] = lambda total: lambda c
         progress: called with the bytes to come, returns what is called with bytes done.
 
     Raises:
-        UsageProblem, Problem: as `check` and `convert` say; nothing is left behind.
+        UsageProblem, Problem: as `flags.check` and `convert` say; nothing is left behind.
     """
-    check(args)
+    flags.check(args)
     if args.load_model_type == "hf":
         source = sources.open_hf(args.load_dir)
     else:
         source = sources.open_mcore(args.load_dir)
     _check_bias(args, source)
-    wanted = layout(args)
+    wanted = flags.layout(args)
     if args.save_model_type == "mg":
         wanted.grid(source.architecture)
     else:
@@ -63,6 +63,7 @@ def run(args: Namespace, progress: Callable[[int], Any] = lambda total: lambda c
         convert_it = partial(convert.to_mcore, source, wanted, dtype, target, iteration=iteration)
     else:
         original, target = _hf_directories(args)
+        _warn_of_changes(source, original)
         convert_it = partial(convert.to_hf, source, original, dtype, target, template=template)
     with copying.taught(target, total):
         manifest = convert_it(facts=facts, progress=progress(total), checks=checks.calls)
@@ -73,109 +74,6 @@ def run(args: Namespace, progress: Callable[[int], Any] = lambda total: lambda c
 def say(line: str | None) -> None:
     if line:
         print(line, file=sys.stderr, flush=True)
-
-
-def check(args: Namespace) -> None:
-    """What the guide's table says that does not work, answered before a file is opened.
-
-    Raises:
-        UsageProblem: a flag is missing, has a value that misleads, or contradicts another.
-    """
-    for problem in _misleading(args):
-        raise problem
-    load, save = args.load_dir.resolve(), args.save_dir.resolve()
-    same = (
-        load == save or args.save_model_type == "mg" and args.hf_cfg_dir and args.hf_cfg_dir.resolve() == save
-    )
-    if same or load in save.parents and args.load_model_type == "mg" and save.name.startswith("iter_"):
-        raise UsageProblem(
-            "input and output are the same directory",
-            where="--load-dir, --save-dir",
-            found=load,
-            fix="give --save-dir a directory of its own",
-        )
-
-
-def _misleading(args: Namespace) -> list[UsageProblem]:
-    found = []
-
-    def wrong(what: str, where: str, value: object, wanted: str, fix: str) -> None:
-        found.append(UsageProblem(what, where=where, found=value, wanted=wanted, fix=fix))
-
-    if not args.use_mcore_models:
-        wrong(
-            "only Megatron-core models are written and read",
-            "--use-mcore-models",
-            "not given",
-            "the flag",
-            "add --use-mcore-models; the legacy format has no place in trainer or generator",
-        )
-    if args.model_type != "GPT":
-        wrong(
-            "only decoder models are converted",
-            "--model-type",
-            args.model_type,
-            "GPT (Qwen2 and Llama are GPT models to Megatron; the guide's BERT has no converter)",
-            "--model-type GPT",
-        )
-    for flag, value in [
-        ("--load-model-type", args.load_model_type),
-        ("--save-model-type", args.save_model_type),
-    ]:
-        if value not in ("hf", "mg"):
-            wrong(
-                "no such checkpoint type",
-                flag,
-                value,
-                "hf or mg",
-                f"for an MCore checkpoint write {flag} mg: `megatron` in the guide's table is not a choice",
-            )
-    if (args.load_model_type, args.save_model_type) == ("hf", "hf"):
-        wrong(
-            "nothing to convert",
-            "--load-model-type, --save-model-type",
-            "hf, hf",
-            "hf to mg, mg to hf or mg to mg",
-            "copy the directory",
-        )
-    if args.model_type_hf != "llama2":
-        wrong(
-            "no such mapping",
-            "--model-type-hf",
-            args.model_type_hf,
-            "llama2",
-            "keep llama2, also for Qwen2 and Qwen2.5: they are Llama with a bias on q, k and v;"
-            " which of them it is comes from config.json",
-        )
-    return found
-
-
-def layout(args: Namespace) -> Layout:
-    """The target layout of the flags."""
-    return Layout(
-        args.target_tensor_parallel_size,
-        args.target_pipeline_parallel_size,
-        numbers(args.num_layer_list, "--num-layer-list"),
-        args.num_layers_per_virtual_pipeline_stage,
-        numbers(args.noop_layers, "--noop-layers") or (),
-        args.make_vocab_size_divisible_by,
-    )
-
-
-def numbers(words: list[str] | None, flag: str) -> tuple[int, ...] | None:
-    """`["1,", "3"]` as (1, 3): the reference's own script comment writes spaces.
-
-    Raises:
-        UsageProblem: something else than digits, commas and spaces.
-    """
-    if not words:
-        return None
-    parts = [part for part in re.split(r"[,\s]+", " ".join(words)) if part]
-    if not all(part.isdecimal() for part in parts):
-        raise UsageProblem(
-            "not a list of numbers", where=flag, found=" ".join(words), wanted="such as 11,13,19,21"
-        )
-    return tuple(map(int, parts))
 
 
 def _check_bias(args: Namespace, source: Source) -> None:
@@ -201,7 +99,7 @@ def _check_layout(args: Namespace, source: Source) -> None:
             found=f"{sizes[0]}, {sizes[1]}",
             wanted="1, 1 (or neither flag): the checkpoint's own layout is read from its files",
         )
-    listed = numbers(args.num_layer_list, "--num-layer-list")
+    listed = flags.numbers(args.num_layer_list, "--num-layer-list")
     held = tuple(sum(len(chunk) for chunk in stage) for stage in source.grid.stages) if source.grid else ()
     if listed and listed != held:
         raise UsageProblem(
@@ -231,6 +129,18 @@ def _hf_directories(args: Namespace) -> tuple[Path, Path]:
             " the output is then its subdirectory mg2hf",
         )
     return args.save_dir, args.save_dir / "mg2hf"
+
+
+def _warn_of_changes(source: Source, original: Path) -> None:
+    """Settings that no tensor shows, and that some trainers change: config.json's are kept, which may be wrong."""
+    config = architecture.read(original)
+    for key in ("rotary_base", "max_position_embeddings", "norm_epsilon"):
+        saved, kept = getattr(source.architecture, key), getattr(config, key)
+        if saved != kept:
+            say(
+                f"warning: the checkpoint was saved with {key} {saved:g}, {original / 'config.json'} says {kept:g},"
+                " which the export keeps: edit it if the model was trained with the former"
+            )
 
 
 def _iteration(directory: Path) -> int:
