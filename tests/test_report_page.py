@@ -83,7 +83,7 @@ def test_parts_lie_beside_the_page_and_are_whole(made):
     parts = {path.name for path in (made / "report").iterdir()}
     assert parts == {
         "accuracy.svg", "behaviour.json", "digests.json", "examples.json", "families.json", "flips.json",
-        "lengths.svg", "loss.svg", "rulegraph.svg",
+        "lengths.svg", "loss.svg", "plan.json", "rulegraph.svg", "sweep.json",
     }  # fmt: skip
     for path in (made / "report").glob("*.svg"):
         xml.etree.ElementTree.parse(path)

@@ -37,6 +37,8 @@ rule report:
         data=lambda w: artefacts.tokenized(EXPERIMENTS[w.experiment]),
         done="results/experiments/{experiment}/train/done.json",
         proof=lambda w: artefacts.conversion_proof(EXPERIMENTS[w.experiment]),
+        plan="results/experiments/{experiment}/plan.json",
+        sweep=lambda w: [f"results/experiments/{name}/summary.json" for name in CONFIG.siblings(w.experiment)],
         rulegraph="results/experiments/{experiment}/rulegraph.dot",
         templates=collect(f"{SCRIPTS.parent}/report/{{name}}", name=REPORT_TEMPLATES),
     output:
@@ -67,11 +69,13 @@ rule report:
     params:
         **runs("report"),
         parts=subpath(output.loss, parent=True),
+        sweep=lambda w, input: " ".join(["--sweep", *input.sweep]) if input.sweep else "",
         config=lambda w: shlex.quote(canonical(EXPERIMENTS[w.experiment].settings)),
     shell:
         "{params.command} --name {wildcards.experiment} --comparison {input.comparison}"
         " --summary {input.summary} --base-generations {input.base} --tuned-generations {input.tuned}"
         " --base-scores {input.base_scores} --tuned-scores {input.tuned_scores} --problems {input.problems}"
         " --data-manifest {input.data} --done {input.done} --conversion-proof {input.proof}"
+        " --plan {input.plan} {params.sweep}"
         " --rulegraph {input.rulegraph} --config-json {params.config}"
         " --output {output.page} --parts-dir {params.parts} --log {log}"

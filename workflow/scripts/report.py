@@ -37,6 +37,17 @@ def parser() -> argparse.ArgumentParser:
         "--conversion-proof", type=Path, metavar="FILE", help="round trip of the weights, if proved"
     )
     it.add_argument(
+        "--plan", type=Path, metavar="FILE", help="estimates beside measurements, of plan_outcome.py"
+    )
+    it.add_argument(
+        "--sweep",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="summary.json of a sweep's experiments",
+    )
+    it.add_argument(
         "--config-json", required=True, metavar="JSON", help="the experiment's settings, to be shown"
     )
     it.add_argument("--output", type=Path, required=True, metavar="HTML")
@@ -60,7 +71,9 @@ def main(args: argparse.Namespace) -> None:
     inputs = {role: getattr(args, role) for role in INPUTS}
     if args.conversion_proof:
         inputs["conversion_proof"] = args.conversion_proof
-    report = page.collect(args.name, inputs, settings)
+    if args.plan:
+        inputs["plan"] = args.plan
+    report = page.collect(args.name, inputs, settings, args.sweep)
     page.write_parts(report, args.parts_dir)
     files.write_text(args.output, page.render(report))
     print(f"{args.output}: {report['verdict']['headline']}. {report['verdict']['sentence']}")

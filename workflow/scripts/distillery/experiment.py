@@ -192,4 +192,10 @@ class Config:
     problem_sets: Mapping[str, Source]
     experiments: Mapping[str, Experiment]
     sweeps: Mapping[str, tuple[str, ...]]  # names of the experiments that each sweep expands to
+
+    def siblings(self, experiment: str) -> list[str]:
+        """The selected experiments of the sweep that this one belongs to; none if it belongs to none."""
+        sweep = next((names for names in self.sweeps.values() if experiment in names), ())
+        return [name for name in sweep if name in self.experiments]
+
     offline: bool = False

@@ -126,3 +126,17 @@ def flat(value: Any, prefix: str = "") -> list[tuple[str, Any]]:
     if isinstance(value, str) and len(value) > 200:
         return [(prefix, f"{value[:200]} … ({len(value)} characters)")]
     return [(prefix, ", ".join(map(str, value)) if isinstance(value, list) else value)]
+
+
+def sweep(summaries: Mapping[str, dict[str, Any]]) -> Rows:
+    """Rows of the table across a sweep, best first."""
+    rows = [
+        {
+            "experiment": name,
+            "base": one["base"]["accuracy"],
+            "tuned": one["tuned"]["accuracy"],
+            "verdict": one["verdict"],
+        }
+        for name, one in summaries.items()
+    ]
+    return sorted(rows, key=lambda row: (-row["tuned"], row["experiment"]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,17 @@ from distillery.report import contents, figures, rulegraph
 TEMPLATE = "page.html.j2"
 
 
-def collect(name: str, inputs: dict[str, Path], settings: dict[str, Any]) -> dict[str, Any]:
+def collect(
+    name: str, inputs: dict[str, Path], settings: dict[str, Any], sweep: Sequence[Path] = ()
+) -> dict[str, Any]:
     """Everything the page shows, from the files of one experiment.
 
     Args:
         name: the experiment.
         inputs: paths by role: comparison, summary, problems, {base,tuned}_{generations,scores},
-            data_manifest, done, rulegraph and, where the conversion was proved, conversion_proof.
+            data_manifest, done, rulegraph and, where there are any, conversion_proof and plan.
         settings: the experiment's resolved configuration.
+        sweep: summaries of all experiments of a sweep, this one's included.
 
     Raises:
         Problem: an input is missing, or training left no metrics.
@@ -58,6 +62,8 @@ def collect(name: str, inputs: dict[str, Path], settings: dict[str, Any]) -> dic
         "data": contents.flat(read["data_manifest"]),
         "training": contents.flat(done),
         "proof": contents.flat(files.read_json(proof)) if proof else [],
+        "plan": files.read_json(inputs["plan"]) if "plan" in inputs else None,
+        "sweep": contents.sweep({path.parent.name: files.read_json(path) for path in sweep}),
         "settings": settings,
         "digests": [
             {
@@ -100,6 +106,7 @@ def render(report: dict[str, Any]) -> str:
     environment.filters["measure"] = lambda value, unit: (
         f"{value:.1%}" if unit == "share" else f"{value:,.0f}"
     )
+    environment.filters["amount"] = lambda value: "–" if value is None else f"{value:,.4g}"
     environment.filters["pretty"] = lambda value: json.dumps(
         value, indent=2, ensure_ascii=False, sort_keys=True
     )
@@ -117,5 +124,5 @@ def write_parts(report: dict[str, Any], directory: Path) -> None:
     """Each figure as SVG and each table as JSON."""
     for name, svg in report["figures"].items():
         files.write_text(directory / f"{name}.svg", svg)
-    for name in ("families", "behaviour", "examples", "flips", "digests"):
+    for name in ("families", "behaviour", "examples", "flips", "digests", "plan", "sweep"):
         files.write_json(directory / f"{name}.json", report[name])
