@@ -1,5 +1,6 @@
 """What a rule asks a scheduler for, and what it puts before its command, for each kind of machine."""
 
+import argparse
 import shlex
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 import yaml
 
 from distillery import config
-from distillery.launch import launcher, prefix
+from distillery.launch import prefix, request
 from distillery.problems import Problem
 
 RAW = yaml.safe_load((Path(__file__).parent.parent / "config" / "config.yaml").read_text())
@@ -82,7 +83,27 @@ def test_a_request_beyond_the_limit_is_refused_before_it_is_cut():
 def test_a_rules_line_is_launched_as_it_stands():
     line = "--workers 2 -- .venv/bin/python scripts/posttrain_gpt.py --lr 1 --log a.log".split()
     assert (
-        launcher.arguments(line)
+        request.arguments(line)
         == ("--workers 2 --log a.log --python .venv/bin/python -- scripts/posttrain_gpt.py --lr 1").split()
     )
-    assert launcher.arguments(["--help"]) == ["--help"]
+    assert request.arguments(["--help"]) == ["--help"]
+
+
+def test_a_request_survives_the_way_through_flags():
+    parser = argparse.ArgumentParser()
+    request.add_flags(parser)
+    parser.add_argument("--log", type=Path)
+    parser.add_argument("worker", nargs="+")
+    asked = request.Request(
+        worker=("w.py", "--lr", "1"),
+        log_dir=Path("logs"),
+        workers=8,
+        nodes=2,
+        bind_core=True,
+        set_env=("a b", "c"),
+        env={"A": "x=y", "B": ""},
+        expect=(Path("e"),),
+        metrics=Path("m"),
+    )
+    args = parser.parse_args(request.words(asked))
+    assert request.from_args(args, args.worker) == asked

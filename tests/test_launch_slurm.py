@@ -116,7 +116,7 @@ def test_an_impossible_request_is_refused_by_slurm_with_its_reason(cluster, tmp_
         "rule a:\n    output: 'a'\n    resources: gres='npu:9'\n    shell: 'touch a'\n"
     )
     shutil.copytree(ROOT / "profiles", tmp_path / "profiles")
-    words = [sys.executable, "-m", "snakemake", "--profile", "profiles/slurm", "--retries", "0", "a"]
+    words = [sys.executable, "-m", "snakemake", "--profile", "profiles/slurm", "--retries", "0", *QUICK, "a"]
     done = subprocess.run(words, cwd=tmp_path, env=cluster, capture_output=True, text=True, timeout=120)
     assert done.returncode == 1
     assert "node configuration is not available" in done.stdout + done.stderr

@@ -5,106 +5,34 @@ launcher.run(launcher.Request(worker=("train.py",), log_dir=Path("logs/t"), work
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from distillery.launch import devices, environment, msrun, running, sampling, slurm
+from distillery.launch.request import Request, words
 from distillery.problems import Interrupted, Problem, UsageProblem
+from distillery.provenance import SCRIPTS
 
 
-@dataclass(frozen=True)
-class Request:
-    """What launch.py's flags say; the same names."""
+def start(wanted: Request) -> None:
+    """Run the request: where Slurm gave several nodes, by a launch.py on each of them; else here.
 
-    worker: tuple[str, ...]
-    log_dir: Path
-    workers: int = 1
-    nodes: int = 1
-    npus: int = 0
-    node_rank: int = 0
-    master_addr: str = "127.0.0.1"
-    master_port: int = 6000
-    cluster_time_out: int = 600
-    bind_core: bool = False
-    stall_timeout: float = 3600
-    grace: float = 60
-    stop_before: float = 120
-    set_env: tuple[str, ...] = ()
-    env: Mapping[str, str] = field(default_factory=dict)
-    python: str = sys.executable
-    directory: Path = Path()
-    metrics: Path | None = None
-    samples: Path | None = None
-    expect: tuple[Path, ...] = ()
-    print_only: bool = False
-
-
-def arguments(words: Sequence[str]) -> list[str]:
-    """launch.py's own words, with what a rule's line gives to the worker but means for the launch.
-
-    The worker's `--log` becomes the launch's (its ranks write to --log-dir), and the interpreter that leads its line
-    becomes --python.
+    Raises:
+        Problem, Interrupted: with what happened; see `outcome.judge`.
     """
-    if "--" not in words:
-        return list(words)
-    at = list(words).index("--")
-    own, worker = list(words[:at]), list(words[at + 1 :])
-    if "--log" in worker[:-1]:
-        where = worker.index("--log")
-        own += worker[where : where + 2]
-        del worker[where : where + 2]
-    if worker and Path(worker[0]).name.startswith("python"):
-        own += ["--python", worker.pop(0)]
-    return [*own, "--", *worker]
-
-
-def request(args: argparse.Namespace) -> Request:
-    """The flags of launch.py as a request."""
-    given = {one.name: getattr(args, one.name) for one in fields(Request)}
-    pairs = [text.partition("=") for text in args.env]
-    if wrong := [name for name, equals, _ in pairs if not equals]:
-        raise UsageProblem("not a variable", where="--env", found=wrong[0], wanted="NAME=VALUE")
-    return Request(
-        **{
-            **given,
-            "worker": tuple(args.worker),
-            "set_env": tuple(args.set_env),
-            "expect": tuple(args.expect),
-            "env": {name: value for name, _, value in pairs},
-            "python": args.python or sys.executable,
-            "samples": args.samples or (args.log and args.log.with_suffix(".samples.jsonl")),
-        }
-    )
-
-
-def main(args: argparse.Namespace) -> None:
-    """launch.py: where Slurm gave several nodes, once more on each of them; else here."""
-    wanted = request(args)
-    if wanted.nodes > 1 and slurm.job_id(os.environ) and not slurm.in_step(os.environ):
-        _on_every_node(wanted.nodes)
-    else:
+    if wanted.nodes == 1 or not slurm.job_id(os.environ) or slurm.in_step(os.environ):
         run(wanted)
-
-
-def _on_every_node(nodes: int) -> None:
-    words = sys.argv[1:]
-    own, worker = words[: words.index("--")], words[words.index("--") :]
-    if "--log" in own:
-        # the log is ours: the copies write to srun's pipes, which end here; the samples are theirs
-        at = own.index("--log")
-        samples = Path(own[at + 1]).with_suffix(".samples.jsonl")
-        own[at : at + 2] = ["--samples", str(samples)]
-    words = [sys.executable, sys.argv[0], *own, *worker]
-    status = subprocess.run(slurm.srun_words(nodes, words), check=False).returncode
+        return
+    again = [sys.executable, str(SCRIPTS / "launch.py"), *words(wanted)]
+    status = subprocess.run(slurm.srun_words(wanted.nodes, again), check=False).returncode
     if status == Interrupted.exit_code:
         raise Interrupted("stopped, and the workers saved their state", fix="run the same command again")
     if status:
@@ -164,9 +92,9 @@ def _run(wanted: Request, variables: dict[str, str], descriptors: tuple[int, ...
         bind_core=wanted.bind_core,
     )
     prepared = environment.prepared(wanted.set_env, variables, wanted.python)
-    words = msrun.command(job, wanted.python, str(Path(wanted.python).parent / "msrun"))
+    line = msrun.command(job, wanted.python, str(Path(wanted.python).parent / "msrun"))
     directory = wanted.directory.absolute()
-    show(environment.pasteable(wanted.set_env, variables, wanted.python, words, directory))
+    show(environment.pasteable(wanted.set_env, variables, wanted.python, line, directory))
     if wanted.print_only:
         return
     if wanted.nodes > 1:
@@ -182,7 +110,7 @@ def _run(wanted: Request, variables: dict[str, str], descriptors: tuple[int, ...
             stack.enter_context(sampling.Sampler(path))
         running.run(
             job,
-            words,
+            line,
             prepared,
             directory=directory,
             show=show,

@@ -1,0 +1,125 @@
+"""What a launch is asked for, as launch.py's flags and as an object, each made from the other."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+from distillery.problems import UsageProblem
+
+
+@dataclass(frozen=True)
+class Request:
+    """What launch.py's flags say, under the same names; `add_flags` explains them."""
+
+    worker: tuple[str, ...]
+    log_dir: Path
+    workers: int = 1
+    nodes: int = 1
+    npus: int = 0
+    node_rank: int = 0
+    master_addr: str = "127.0.0.1"
+    master_port: int = 6000
+    cluster_time_out: int = 600
+    bind_core: bool = False
+    stall_timeout: float = 3600
+    grace: float = 60
+    stop_before: float = 120
+    set_env: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    python: str = sys.executable
+    directory: Path = Path()
+    metrics: Path | None = None
+    samples: Path | None = None
+    expect: tuple[Path, ...] = ()
+    print_only: bool = False
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags of a launch."""
+
+    def add(flag: str, help: str, metavar: str = "N", **more: object) -> None:
+        parser.add_argument(flag, help=help, metavar=metavar, **more)
+
+    add("--workers", "processes on each node (default 1: without msrun)", type=int, default=1)
+    add("--nodes", "nodes, each with that many workers", type=int, default=1)
+    add("--npus", "devices to take on each node (default 0: none)", type=int, default=0)
+    add("--node-rank", "this node's number where nodes are started by hand", type=int, default=0)
+    add("--master-addr", "address of node 0", "HOST", default="127.0.0.1")
+    add("--master-port", "first port to try; several nodes take exactly this one", type=int, default=6000)
+    add("--log-dir", "for worker_<rank>.log, scheduler.log, msrun.log", "FOLDER", type=Path, required=True)
+    add("--cluster-time-out", "seconds in which all ranks must come", "S", type=int, default=600)
+    add("--stall-timeout", "silence that counts as a hang; 0: never", "S", type=float, default=3600)
+    add("--grace", "seconds to save in after a signal", "S", type=float, default=60)
+    add("--stop-before", "seconds before a Slurm limit to save and stop", "S", type=float, default=120)
+    add("--set-env", "script to source first (repeatable)", "SCRIPT", action="append", default=[])
+    add("--env", "variable for the workers (repeatable)", "NAME=VALUE", action="append", default=[])
+    add(
+        "--python",
+        "the workers' interpreter, msrun beside it (default: this one)",
+        "FILE",
+        default=sys.executable,
+    )
+    add("--directory", "the workers' working directory", "FOLDER", type=Path, default=Path())
+    add("--metrics", "append metrics parsed from Megatron's log lines", "FILE", type=Path)
+    add("--samples", "resource samples (default: beside --log, .samples.jsonl)", "FILE", type=Path)
+    add("--expect", "must be there at the end (repeatable)", "FILE", type=Path, action="append", default=[])
+    switch = {"action": "store_true"}
+    parser.add_argument("--bind-core", help="each rank keeps to its own CPU cores", **switch)
+    parser.add_argument("--print-only", help="print the lines and do not run them", **switch)
+
+
+def arguments(words: Sequence[str]) -> list[str]:
+    """launch.py's own words, with what a rule's line gives to the worker but means for the launch.
+
+    The worker's `--log` becomes the launch's (its ranks write to --log-dir), and the interpreter that leads its line
+    becomes --python.
+    """
+    if "--" not in words:
+        return list(words)
+    at = list(words).index("--")
+    own, worker = list(words[:at]), list(words[at + 1 :])
+    if "--log" in worker[:-1]:
+        where = worker.index("--log")
+        own += worker[where : where + 2]
+        del worker[where : where + 2]
+    if worker and Path(worker[0]).name.startswith("python"):
+        own += ["--python", worker.pop(0)]
+    return [*own, "--", *worker]
+
+
+def from_args(args: argparse.Namespace, worker: Sequence[str]) -> Request:
+    """The parsed flags as a request."""
+    pairs = [text.partition("=") for text in args.env]
+    if wrong := [name for name, equals, _ in pairs if not equals]:
+        raise UsageProblem("not a variable", where="--env", found=wrong[0], wanted="NAME=VALUE")
+    given = {one.name: getattr(args, one.name) for one in fields(Request) if one.name != "worker"}
+    given |= {
+        "worker": tuple(worker),
+        "set_env": tuple(args.set_env),
+        "expect": tuple(args.expect),
+        "env": {name: value for name, _, value in pairs},
+        "samples": args.samples or (args.log and args.log.with_suffix(".samples.jsonl")),
+    }
+    return Request(**given)
+
+
+def words(request: Request) -> list[str]:
+    """launch.py's arguments for a request, all of them spelled out."""
+    found: list[str] = []
+    for one in fields(Request):
+        value, flag = getattr(request, one.name), f"--{one.name.replace('_', '-')}"
+        if one.name == "worker" or value is None or value is False:
+            continue
+        if value is True:
+            found.append(flag)
+        elif isinstance(value, Mapping):
+            found += [word for pair in value.items() for word in (flag, "=".join(pair))]
+        elif isinstance(value, tuple):
+            found += [word for each in value for word in (flag, str(each))]
+        else:
+            found += [flag, str(value)]
+    return [*found, "--", *request.worker]
