@@ -254,6 +254,17 @@ def test_what_is_there_needs_no_network_and_offline_lists_what_is_not(server, tm
     assert "absent.parquet" in str(caught.value) and not server.log
 
 
+def test_a_file_in_a_store_outlives_the_link_to_it(server, tmp_path):
+    output, store = tmp_path / "shards/train.parquet", tmp_path / "store"
+    options = {"policy": QUICK, "offline": False, "store": store}
+    arrivals.shard(lock(), NAME, output, endpoints=[server.url], **options)
+    assert output.read_bytes() == RIGHT and str(output.readlink()) == f"../store/{NAME}"
+    output.unlink()
+    server.log.clear()
+    assert arrivals.shard(lock(), NAME, output, endpoints=[server.url], **options) == (0, 20_000)
+    assert output.read_bytes() == RIGHT and not server.log
+
+
 def test_a_full_disk_is_seen_before_a_byte_moves(server, tmp_path):
     with pytest.raises(Problem, match="not enough room"):
         fetch(tmp_path, server, made=lock(bytes=10**18))

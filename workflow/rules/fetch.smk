@@ -268,6 +268,7 @@ rule import_model:
         " --output {params.directory} --log {log}"
 
 
+# the file itself lies in the store: outputs are removed before a job, and fetched bytes shall outlive that
 rule fetch_shard:
     input:
         "resources/locks/datasets/{dataset}.json",
@@ -290,7 +291,7 @@ rule fetch_shard:
         file=lambda w: sources.path_in_repository(CONFIG.datasets[w.dataset], w.shard),
     shell:
         "{params.command} --lock {input} --file {params.file} {resources.hubs}"
-        " --output {output.shard} --log {log}"
+        " --store resources/store/{wildcards.dataset} --output {output.shard} --log {log}"
 
 
 rule import_shard:
@@ -363,7 +364,7 @@ rule fetch_problems:
         file=lambda w: CONFIG.problem_sets[w.problems].settings["file"],
     shell:
         "{params.command} --lock {input} --file {params.file} {resources.hubs}"
-        " --output {output.file} --log {log}"
+        " --store resources/store/{wildcards.problems} --output {output.file} --log {log}"
 
 
 rule import_problems:

@@ -19,6 +19,9 @@ def parser() -> argparse.ArgumentParser:
     it = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
     flags.add_fetching(it)
     it.add_argument("--file", required=True, metavar="NAME", help="its path in the repository")
+    it.add_argument(
+        "--store", type=Path, metavar="DIR", help="keep the file here and make OUTPUT a link to it"
+    )
     it.add_argument("--output", type=Path, required=True, metavar="FILE")
     return it
 
@@ -33,6 +36,7 @@ def main(args: argparse.Namespace) -> None:
         endpoints=args.endpoint,
         policy=flags.policy(args),
         offline=args.offline,
+        store=args.store,
     )
     print(
         f"{args.output}: {'fetched' if count else 'already here'}"

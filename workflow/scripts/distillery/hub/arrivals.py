@@ -76,15 +76,36 @@ def source(listing: Listing) -> dict[str, Any]:
 
 
 def shard(
-    listing: Listing, name: str, output: Path, *, endpoints: list[str], policy: Policy, offline: bool
+    listing: Listing,
+    name: str,
+    output: Path,
+    *,
+    endpoints: list[str],
+    policy: Policy,
+    offline: bool,
+    store: Path | None = None,
 ) -> tuple[int, int | None]:
-    """Bring one file of a dataset to `output`, its manifest beside it; (files fetched, rows if parquet)."""
+    """Bring one file of a dataset to `output`, its manifest beside it; (files fetched, rows if parquet).
+
+    With a `store` the file lies there and `output` is a link to it: what Snakemake removes before a job is
+    the link, and it takes a read-only output for one that must not be made again.
+    """
+    place = output if store is None else names.inside(store, name)
     fetched = fetching.fetch(
-        listing, {name: output}, endpoints=endpoints, policy=policy, workers=1, offline=offline
+        listing, {name: place}, endpoints=endpoints, policy=policy, workers=1, offline=offline
     )
-    rows = integrity.check_shard(output, listing.file(name).rows) if name.endswith(".parquet") else None
+    rows = integrity.check_shard(place, listing.file(name).rows) if name.endswith(".parquet") else None
+    if store is not None:
+        _link_to(place, output)
     write_shard_manifest(output, source(listing) | {"name": name}, listing.revision, listing.date, rows)
     return fetched, rows
+
+
+def _link_to(place: Path, output: Path) -> None:
+    """Make `output` a link to `place`, relative so that both can move together."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    files.remove(output)
+    output.symlink_to(os.path.relpath(place.resolve(), output.parent.resolve()))
 
 
 def write_shard_manifest(
@@ -126,7 +147,6 @@ def local_shard(path: Path, output: Path, mode: str) -> int:
     if mode == "copy":
         with files.atomic(output) as partial:
             shutil.copyfile(path, partial)
-            partial.chmod(0o444)
     else:
         files.remove(output)
         output.symlink_to(path.resolve())
