@@ -56,10 +56,9 @@ rule plan_outcome:
         ],
         tokenized=subpath(input.data, parent=True),
         converted=subpath(input.weights, parent=True),
-        trained=subpath(input.done, parent=True),
         exported=subpath(input.hf, parent=True),
     shell:
         "{params.command} --plan-json {params.plan} --checks {input.checks} --done {input.done}"
         " --data-manifest {input.data} --fetch {params.fetched} --tokenize {params.tokenized}"
-        " --convert {params.converted} --train {params.trained} --export {params.exported}"
+        " --convert {params.converted} --export {params.exported}"
         " --output {output} --log {log}"

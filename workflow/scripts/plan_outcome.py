@@ -3,7 +3,7 @@
     python workflow/scripts/plan_outcome.py --plan-json '{"estimate": {...}, "findings": []}' --checks checks.json \\
         --done results/experiments/embedded/train/done.json --data-manifest arithmetic_manifest.json \\
         --fetch resources/models/tiny-qwen2 --tokenize results/datasets/arithmetic/x --convert results/checkpoints/m/x \\
-        --train results/experiments/embedded/train --export results/experiments/embedded/hf --output plan.json
+        --export results/experiments/embedded/hf --output plan.json
 """
 
 import argparse
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from distillery import command
 
-STEPS = ("fetch", "tokenize", "convert", "train", "export")
+STEPS = ("fetch", "tokenize", "convert", "export")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -40,7 +40,7 @@ def main(args: argparse.Namespace) -> None:
         args.plan_json["estimate"],
         outcome.read_metrics(args.done),
         files.read_json(args.data_manifest),
-        {step: getattr(args, step) for step in STEPS},
+        {**{step: getattr(args, step) for step in STEPS}, "train": [outcome.work(args.done)]},
     )
     findings = [*args.plan_json["findings"], *checks["findings"]]
     result = {

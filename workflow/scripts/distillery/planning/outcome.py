@@ -80,6 +80,11 @@ def bytes_of(place: Path) -> int:
     return sum(path.stat().st_size for path in place.rglob("*") if path.is_file() and not path.is_symlink())
 
 
+def work(done: Path) -> Path:
+    """Where a training left its checkpoints: earlier ones of other settings lie beside it."""
+    return (done.parent / files.read_json(done)["metrics"]).parent
+
+
 def read_metrics(done: Path) -> list[dict[str, Any]]:
     """The records that a training's done.json names."""
     lines = (done.parent / files.read_json(done)["metrics"]).read_text(encoding="utf-8").splitlines()
