@@ -177,12 +177,28 @@ def make(directory: Path, shards: int, rows: int, seed: int) -> list[Path]:
     return paths
 
 
+def repeat(shard: Path, target: Path, size: float) -> Path:
+    """Write the rows of `shard` again and again, uncompressed, until the file has `size` GB."""
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(shard)
+    with pq.ParquetWriter(target, table.schema, compression="none") as writer:
+        while target.stat().st_size < size * 2**30:
+            writer.write_table(table, row_group_size=1000)
+    return target
+
+
 if __name__ == "__main__":
     flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     flags.add_argument("directory", type=Path)
     flags.add_argument("--shards", type=int, default=1)
     flags.add_argument("--rows", type=int, default=2000)
     flags.add_argument("--seed", type=int, default=7)
+    flags.add_argument(
+        "--repeat", type=float, metavar="GB", help="and one more shard of so many GB, by repetition"
+    )
     arguments = flags.parse_args()
     for path in make(arguments.directory, arguments.shards, arguments.rows, arguments.seed):
         print(path)
+    if arguments.repeat:
+        print(repeat(path, arguments.directory / "repeated.parquet", arguments.repeat))
