@@ -206,12 +206,12 @@ def main() -> None:
                 "--rows",
                 args.rows,
             ]
-            shard = Path(
-                subprocess.run(
-                    list(map(str, made)), check=True, capture_output=True, text=True
-                ).stdout.strip()
-            )
+            made += ["--repeat", args.big] if args.big else []
+            written = subprocess.run(list(map(str, made)), check=True, capture_output=True, text=True).stdout
+            shard, *big = map(Path, written.split())
         medians = run(shard, tokenizer, args.rounds, home)
+        for path in big:
+            medians[f"distillery, {args.big:g} GB"] = measure(ours(path, tokenizer, home / "big", 1))
     ratio = medians["datasets.map"]["cpu"] / medians["distillery"]["cpu"]
     if args.json:
         print(json.dumps({"ratio": ratio, "peer": "datasets.map", "rows": args.rows, "medians": medians}))
