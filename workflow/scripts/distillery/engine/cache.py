@@ -20,7 +20,7 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
 from distillery.engine import composed
-from distillery.engine.completion import Completion
+from distillery.engine.arrival import Arrival
 from distillery.engine.decoder import Decoder
 from distillery.engine.rope import rotate
 
@@ -48,7 +48,7 @@ class CachedDecoder(nn.Cell):
         self.write = ops.ScatterUpdate()
         self.group_rows = Tensor(np.arange(self.groups, dtype=np.int32).reshape(1, -1, 1) * self.capacity)
         self.reach = Tensor(np.arange(self.capacity, dtype=np.int32).reshape(1, 1, -1))
-        self.completion = Completion()
+        self.arrival = Arrival()
         self._graphs = {False: ms.jit(self.scores), True: ms.jit(self.most_likely)}
         self._copy = ms.jit(self.copy)
 
@@ -100,12 +100,12 @@ class CachedDecoder(nn.Cell):
         return rows[0]
 
     def _run(self, greedy: bool, *inputs: np.ndarray) -> np.ndarray:
-        return self.completion.wait(self._graphs[greedy](*map(Tensor, inputs)))[0]
+        return self.arrival.wait(self._graphs[greedy](*map(Tensor, inputs)))
 
     def most_likely(self, ids: Tensor, slots: Tensor, starts: Tensor, last: Tensor) -> Tensor:
         """As `scores`, but only the ids of the highest scores, int32 [rows]."""
         best = ops.argmax(self.forward(ids, slots, starts, last), -1).astype("int32")
-        return self.completion(best, last)
+        return self.arrival(best)
 
     def scores(self, ids: Tensor, slots: Tensor, starts: Tensor, last: Tensor) -> Tensor:
         """Logits [rows, vocab] after each row's last token.
@@ -116,7 +116,7 @@ class CachedDecoder(nn.Cell):
             starts: int32 [rows], position of the row's first token.
             last: int32 [rows], column of the row's last real token.
         """
-        return self.completion(self.forward(ids, slots, starts, last), last)
+        return self.arrival(self.forward(ids, slots, starts, last))
 
     def forward(self, ids: Tensor, slots: Tensor, starts: Tensor, last: Tensor) -> Tensor:
         rows, width = ids.shape

@@ -17,7 +17,7 @@ from mindspore import Parameter, Tensor, nn, ops
 
 from distillery.engine import compiling, rope
 from distillery.engine.architecture import Architecture
-from distillery.engine.completion import Completion
+from distillery.engine.arrival import Arrival
 
 SOURCE = Path(__file__).with_name("decoding.cpp")
 WIDTH = 256  # tokens of one call: a prompt of that many keeps the weights in use for long
@@ -25,10 +25,10 @@ LANES, SPAN, KEYS, PAD = 32, 64, 16, 16  # as in decoding.cpp; PAD is its widest
 
 
 class NativeDecoder(nn.Cell):
-    """See `cache.CachedDecoder`; made from the state dict itself, whose arrays are not kept.
+    """See `cache.CachedDecoder`; made from the state dict itself.
 
     Args:
-        state: {MCore name: array} of the whole model.
+        state: {MCore name: array} of the whole model; emptied meanwhile, so that memory holds it once.
     """
 
     def __init__(self, arch: Architecture, state: dict[str, np.ndarray], slots: int, length: int):
@@ -41,12 +41,14 @@ class NativeDecoder(nn.Cell):
         self.cos, self.sin = _angles(arch, self.capacity)
         packing = np.uint16 if all(map(_is_bfloat16, state.values())) else np.float32
         self.weights = [_layer(arch, state, i, packing) for i in range(arch.num_layers)]
-        self.final_norm = _parameter("norm", np.asarray(state["decoder.final_layernorm.weight"], np.float32))
-        table = state["embedding.word_embeddings.weight"][: arch.vocab_size]
+        self.final_norm = _parameter(
+            "norm", np.asarray(state.pop("decoder.final_layernorm.weight"), np.float32)
+        )
+        table = state.pop("embedding.word_embeddings.weight")[: arch.vocab_size]
         self.table = _parameter("table", pack(table, packing))
         self.head = self.table
         if not arch.tied:
-            self.head = _parameter("head", pack(state["output_layer.weight"][: arch.vocab_size], packing))
+            self.head = _parameter("head", pack(state.pop("output_layer.weight")[: arch.vocab_size], packing))
         groups, dim = arch.num_groups, arch.head_dim
         blocks, padded = self.capacity // KEYS, -(-dim // PAD) * PAD
         layers = range(arch.num_layers)
@@ -57,7 +59,7 @@ class NativeDecoder(nn.Cell):
         self._layer.add_prim_attr("side_effect_mem", True)  # it writes the cache
         self._head = _kernel("decode_head", lambda *shapes: [slots, arch.vocab_size])
         self._best = _kernel("decode_best", lambda *_: [slots], ms.int32)
-        self.completion = Completion()
+        self.arrival = Arrival()
         self._graphs = {False: ms.jit(self.scores), True: ms.jit(self.most_likely)}
         self._copy = ms.jit(self.copy)
 
@@ -100,13 +102,13 @@ class NativeDecoder(nn.Cell):
         self._copy(Tensor(table))
 
     def _run(self, greedy: bool, *inputs: np.ndarray) -> np.ndarray:
-        return self.completion.wait(self._graphs[greedy](*map(Tensor, inputs)))[0]
+        return self.arrival.wait(self._graphs[greedy](*map(Tensor, inputs)))
 
     def most_likely(
         self, ids: Tensor, slots: Tensor, positions: Tensor, wanted: Tensor, live: Tensor
     ) -> Tensor:
         """As `scores`, but only the ids of the highest scores, int32 [slots]."""
-        return self.completion(self._best(self.forward(ids, slots, positions, wanted, live), live), live)
+        return self.arrival(self._best(self.forward(ids, slots, positions, wanted, live), live))
 
     def scores(self, ids: Tensor, slots: Tensor, positions: Tensor, wanted: Tensor, live: Tensor) -> Tensor:
         """Logits [slots, vocab], of which the first live[1] rows count.
@@ -116,7 +118,7 @@ class NativeDecoder(nn.Cell):
             wanted: int32 [slots], tokens whose scores are asked for.
             live: int32 [2].
         """
-        return self.completion(self.forward(ids, slots, positions, wanted, live), live)
+        return self.arrival(self.forward(ids, slots, positions, wanted, live))
 
     def forward(self, ids: Tensor, slots: Tensor, positions: Tensor, wanted: Tensor, live: Tensor) -> Tensor:
         x = self._embed(ids, self.table, live)
@@ -156,7 +158,7 @@ def interleave(fc1: np.ndarray) -> np.ndarray:
 
 def _layer(arch: Architecture, state: dict[str, np.ndarray], number: int, packing: type) -> list[Parameter]:
     def part(name: str) -> np.ndarray:
-        return np.asarray(state[f"decoder.layers.{number}.{name}"], np.float32)
+        return np.asarray(state.pop(f"decoder.layers.{number}.{name}"), np.float32)
 
     bias = part("self_attention.linear_qkv.bias") if arch.qkv_bias else np.zeros(arch.qkv_size, np.float32)
     arrays = [
@@ -199,4 +201,4 @@ def _zeros(name: str, *shape: int) -> Parameter:
 
 
 def _parameter(name: str, array: np.ndarray) -> Parameter:
-    return Parameter(Tensor(array), name=name, requires_grad=False)
+    return Parameter(Tensor.from_numpy(array), name=name, requires_grad=False)

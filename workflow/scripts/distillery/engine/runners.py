@@ -30,7 +30,7 @@ def build(
     """A model with a cache for `slots` sequences of at most `length` tokens.
 
     Args:
-        state: {MCore name: array} of the whole model.
+        state: {MCore name: array} of the whole model; may be emptied meanwhile.
         kernels: auto, native or composed. `auto` falls back to composed ops and says why.
 
     Raises:

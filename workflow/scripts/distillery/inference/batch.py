@@ -108,9 +108,12 @@ def answer(
         longest = max(len(request.prompt) for request in requests) + limits.max_new_tokens
         runner = build(count, longest)
         watch.ready()
-        for one in generate(runner, requests, task.begin(stopping), lambda: check_signals(journal.path)):
-            journal.add(record(asked[one.request.index], one, prompter, stopping.trim))
-            watch.saw(one)
+        try:
+            for one in generate(runner, requests, task.begin(stopping), lambda: check_signals(journal.path)):
+                journal.add(record(asked[one.request.index], one, prompter, stopping.trim))
+                watch.saw(one)
+        finally:
+            watch.close()
     # a beam search may find fewer answers than asked for, never none
     samples = [
         (each.prompt.id, each.sample + rank) for each in asked for rank in range(task.answers_per_request)
@@ -147,25 +150,45 @@ def check_signals(journal: Path) -> None:
 
 
 class Watch:
-    """Progress on standard error, and the run's times (seconds)."""
+    """Progress on standard error (a bar on a terminal, else a line now and then), and the run's times in seconds."""
 
     def __init__(self, total: int, done: int, log_interval: int):
         self.total, self.done, self.log_interval = total, done, log_interval
         self.resumed, self.tokens = done, 0
         self.start = self.begun = time.perf_counter()
+        self.bar = None
         if done:
             print(f"continuing after {done} of {total} answers", file=sys.stderr, flush=True)
 
     def ready(self) -> None:
         """The runner is built; what follows is generation."""
         self.begun = time.perf_counter()
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+            columns = (
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+                TextColumn("{task.description}"),
+            )
+            self.bar = Progress(*columns, console=Console(stderr=True))
+            self.bar.add_task("", total=self.total, completed=self.done)
+            self.bar.start()
 
     def saw(self, one: Answer) -> None:
         self.done += one.rank == 0
         self.tokens += len(one.tokens)
-        if self.done % self.log_interval == 0 or self.done == self.total:
-            rate = self.tokens / (time.perf_counter() - self.begun)
-            print(f"{self.done}/{self.total} answers, {rate:.0f} tokens/s", file=sys.stderr, flush=True)
+        rate = f"{self.tokens / (time.perf_counter() - self.begun):.0f} tokens/s"
+        if self.bar is not None:
+            self.bar.update(self.bar.task_ids[0], completed=self.done, description=rate)
+        elif one.rank == 0 and (self.done % self.log_interval == 0 or self.done == self.total):
+            print(f"{self.done}/{self.total} answers, {rate}", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.stop()
 
     def timings(self) -> dict[str, Any]:
         now = time.perf_counter()
