@@ -134,16 +134,22 @@ def test_history_is_what_the_model_is_asked_with(tiny):  # noqa: F811
     """Turn by turn with a reused cache, the answers are those to the whole conversation asked afresh."""
     from distillery.checkpoint import states
 
-    arch, state = architecture.read(tiny), states.load_state(tiny)
+    arch = architecture.read(tiny)
     prompter, task, limits = by_prompt_type(tiny, "qwen_math_r1", None), Task("chat"), Limits(512, 20)
     talk = Chat(
-        runners.build(arch, state, 1, 512), prompter, task, limits, seed=5, history_turns=2, fold=False
+        runners.build(arch, states.load_state(tiny), 1, 512),
+        prompter,
+        task,
+        limits,
+        seed=5,
+        history_turns=2,
+        fold=False,
     )
     questions = iter(["How many?", "And then 3?", "Why", "clear", "And then 3?", "q"])
     screen = io.StringIO()
     talk.run(lambda _: next(questions), screen)
 
-    fresh = runners.build(arch, state, 1, 512)
+    fresh = runners.build(arch, states.load_state(tiny), 1, 512)
     asked: list[list[dict[str, str]]] = []
     history: list[dict[str, str]] = []
     answers = []
