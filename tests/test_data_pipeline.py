@@ -405,6 +405,51 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["rows.parquet"]
 
 
+@pytest.mark.parametrize("text", ["{messages: messages}", "[1]"])
+def test_map_keys_must_be_a_json_object(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = [
+        "--input",
+        "a",
+        "--output-prefix",
+        "b",
+        "--tokenizer-name-or-path",
+        "c",
+        *FLAGS,
+        "--map-keys",
+        text,
+    ]
+    with pytest.raises(SystemExit) as caught:
+        preprocess_data.parser().parse_args(flags)
+    assert caught.value.code == 2
+    assert "not" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_plain_text_is_merged_too(tmp_path: Path) -> None:
+    """Pre-training text has one dataset for each column, no `_packed` in its names and nothing masked."""
+    for number, texts in enumerate((["a b", "", "c"], ["long " * 40, "d"])):
+        rows = [{"text": text, "other": text + "!"} for text in texts]
+        pq.write_table(pa.Table.from_pylist(rows), tmp_path / f"s{number}.parquet")
+        flags = ["--input", tmp_path / f"s{number}.parquet", "--output-prefix", tmp_path / f"p{number}"]
+        flags += [
+            "--tokenizer-name-or-path",
+            FULL,
+            "--handler-name",
+            "GeneralPretrainHandler",
+            "--append-eod",
+        ]
+        flags += ["--json-keys", "text", "other", "--seq-length", "100"]
+        preprocess_data.main(preprocess_data.parser().parse_args(list(map(str, flags))))
+    manifest = merge([tmp_path / "p1", tmp_path / "p0"], tmp_path / "m")
+    assert (manifest["rows"], manifest["kept"], manifest["dropped"]["overlong"]["count"]) == (5, 4, 1)
+    assert manifest["noted"]["empty text"]["count"] == 1
+    hub = Recipe(FULL, "GeneralPretrainHandler").work().tokenizer
+    bos, eos = hub.special_id("bos"), hub.special_id("eos")
+    expected = {"text": ["a b", "c", "d"], "other": ["a b!", "!", "c!", "d!"]}
+    for stem, texts in expected.items():
+        assert sequences(tmp_path / "m", stem) == [[bos, *hub.encode(text), eos, eos] for text in texts]
+    assert not list(tmp_path.glob("*_packed_*"))
+
+
 text = st.text(st.characters(codec="utf-8"), max_size=30)
 WORK = Recipe(FULL, FLAGS[1], "qwen_math_r1", json.loads(FLAGS[-1])).work()
 

@@ -35,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
     )
     flags.add_argument("--handler-name", required=True, help="how rows become conversations")
     flags.add_argument("--prompt-type", help="how conversations become text")
-    flags.add_argument("--map-keys", type=json.loads, help="JSON: which columns and tags play which part")
+    flags.add_argument("--map-keys", type=json_object, help="JSON: which columns and tags play which part")
     flags.add_argument("--tokenizer-type", choices=["PretrainedFromHF"], default="PretrainedFromHF")
     flags.add_argument("--workers", type=int, default=1, help="processes (default: 1)")
     flags.add_argument(
@@ -88,6 +88,18 @@ def parser() -> argparse.ArgumentParser:
         "--encoder", choices=["auto", "exact"], default="auto", help="exact: never the fast encoder"
     )
     return flags
+
+
+def json_object(text: str) -> dict:
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise argparse.ArgumentTypeError(
+            f"not JSON: {error}; in a shell, put it in single quotes: {text}"
+        ) from None
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError(f"not a JSON object: {text}")
+    return value
 
 
 def main(args: argparse.Namespace) -> None:
