@@ -17,6 +17,9 @@ parser.add_argument("--outcome", default="ok")
 parser.add_argument("--steps", type=int, default=5)
 parser.add_argument("--output", type=Path)
 parser.add_argument("--pause", type=float, default=0.05)
+parser.add_argument(
+    "--late", type=float, default=0, help="seconds that every rank but the first needs to save"
+)
 args = parser.parse_args()
 if os.environ.get("MS_ROLE") == "MS_SCHED":
     sys.exit(0)
@@ -53,6 +56,7 @@ for step in range(1, args.steps + 1):
             flush=True,
         )
     if stopped:
+        time.sleep(args.late if rank else 0)
         print(f"saved checkpoint at iteration {step}", flush=True)
         sys.exit(3)
     if step == 2 and odd:

@@ -120,17 +120,13 @@ def _number(text):
         return text
 
 
-def train_line(config=MATH_7B, layout=TP1_PP2, settings=SETTINGS, **changes):
-    arguments = {
-        "prompt_type": "deepseek3",
-        "seq_length": 8192,
-        "tokenizer": "T",
-        "data": "D",
-        "load": "L",
-        "save": "S",
-        **changes,
+def train_line(config=MATH_7B, layout=TP1_PP2, settings=SETTINGS, rotary_base=None, resume=False):
+    flags = {
+        **mindspeed.training(layout, settings, prompt_type="deepseek3", seq_length=8192),
+        **mindspeed.architecture(from_config(config), rotary_base),
+        **mindspeed.files(tokenizer="T", data="D", load="L", save="S", resume=resume),
     }
-    return commandline.words(mindspeed.train(from_config(config), layout, settings, **arguments))
+    return commandline.words(flags)
 
 
 def test_the_tune_scripts_flags_follow_from_config_json_but_for_its_wrong_rope_base():

@@ -17,13 +17,14 @@ sys.path.insert(0, str(Path(workflow.current_basedir).parent / "scripts"))
 from distillery import artefacts, commandline
 from distillery import config as configuration
 from distillery.hub import sources
-from distillery.launch import prefix
+from distillery.launch import mindspeed, prefix
 from distillery.planning import checks, summary
 from distillery.problems import Problem
 from distillery.provenance import SCRIPTS, canonical, code, rules
 
 try:
     CONFIG = configuration.load(config)
+    mindspeed.refuse(CONFIG.experiments.values())
     if workflow.is_main_process and "npu" in workflow.global_resources:
         prefix.refuse_cuts(CONFIG.experiments.values(), workflow.global_resources["npu"].value)
 except Problem as problem:
@@ -74,6 +75,11 @@ def devices(stage, experiment=lambda w: EXPERIMENTS[w.experiment]):
     return {name: asked(name) for name in prefix.RESOURCES} | {
         "launch": lambda w: prefix.line(experiment(w), stage, launch)
     }
+
+
+def trained_by(engine):
+    """A wildcard constraint: the experiments whose training stage this engine runs."""
+    return either(name for name, e in EXPERIMENTS.items() if e.training.engine == engine)
 
 
 def of_kind(kind, sources):

@@ -1,6 +1,6 @@
 """The flags of MindSpeed-LLM 2.2.0's four scripts, derived from a model's config.json and an experiment's choices.
 
-    commandline.words(train(architecture, layout, settings, ...))   # ['--use-mcore-models', '--tensor-model-parallel-size', ...]
+    words = commandline.words({**training(layout, settings, ...), **architecture(model), **files(...)})
 
 The order and the constants are those of its shipped scripts for distilled Qwen (examples/mindspore/
 deepseek_r1_distill_qwen, tag v2.2.0). What those repeat by hand (layers, heads, vocabulary, rope base, prompt
@@ -9,11 +9,13 @@ type) is derived here, so that it cannot disagree. `facts.faults` says whether a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from distillery import commandline
 from distillery.engine.architecture import Architecture
-from distillery.experiment import Layout
+from distillery.experiment import Experiment, Layout
+from distillery.launch import facts
 from distillery.problems import Problem
 
 Flags = dict[str, Any]
@@ -21,21 +23,8 @@ Flags = dict[str, Any]
 # its fused NPU kernels; the CPU side of this project has no part in them
 FUSED = {"use_fused_swiglu": True, "use_fused_rmsnorm": True, "use_fused_rotary_pos_emb": True}
 PRECISION = {"bf16": {"bf16": True}, "fp16": {"fp16": True}, "fp32": {}}
-# options whose values are paths: absolute on the line, since its scripts run in its own directory
-PATHS = {
-    "--load",
-    "--save",
-    "--data-path",
-    "--tokenizer-name-or-path",
-    "--input",
-    "--output-prefix",
-    "--cache-dir",
-    "--load-dir",
-    "--save-dir",
-    "--tokenizer-model",
-    "--prompt-type-path",
-    "--ckpt-cfg-path",
-}
+# a start from weights alone; a resumed run reads the rest too
+START = ("finetune", "no_load_optim", "no_load_rng")
 
 
 def architecture(model: Architecture, rotary_base: float | None = None) -> Flags:
@@ -158,26 +147,12 @@ def mcore_to_hf(model: Architecture, layout: Layout, *, load: str, save: str) ->
     }
 
 
-def train(
-    model: Architecture,
-    layout: Layout,
-    settings: Mapping[str, Any],
-    *,
-    prompt_type: str,
-    seq_length: int,
-    tokenizer: str,
-    data: str,
-    load: str,
-    save: str,
-    rotary_base: float | None = None,
-    resume: bool = False,
-) -> Flags:
-    """posttrain_gpt.py for supervised fine-tuning.
+def training(layout: Layout, settings: Mapping[str, Any], *, prompt_type: str, seq_length: int) -> Flags:
+    """posttrain_gpt.py for supervised fine-tuning: all but the model's shape, the paths and the start.
 
     Args:
         settings: training keys in Megatron's words (train_iters, lr, ...); they replace the constants here.
         seq_length: tokens of the longest sequence.
-        resume: `load` is this run's own checkpoint: its optimizer, scheduler and step count are read too.
     """
     bf16 = layout.params_dtype == "bf16"
     chosen = dict(settings)
@@ -189,17 +164,16 @@ def train(
     chosen.setdefault("reset_position_ids", packed)
     if chosen.get("recompute_granularity") == "full":
         chosen = {**chosen, "recompute_method": "uniform", "recompute_num_layers": 1}
-    start = dict.fromkeys(("finetune", "no_load_optim", "no_load_rng"), not resume)
+    for key in START:
+        chosen.pop(key, None)
     return {
         "use_mcore_models": True,
         **layout_flags(layout),
-        **architecture(model, rotary_base),
         "max_position_embeddings": seq_length,
         "seq_length": seq_length,
         "use_flash_attn": True,
         **FUSED,
         "tokenizer_type": "PretrainedFromHF",
-        "tokenizer_name_or_path": tokenizer,
         "tokenizer_not_use_fast": True,
         "attention_dropout": 0.0,
         "hidden_dropout": 0.0,
@@ -212,20 +186,60 @@ def train(
         "overlap_param_gather": distributed,
         **PRECISION[layout.params_dtype],
         **chosen,
-        "data_path": data,
         "log_interval": 1,
         "eval_interval": chosen["train_iters"],
         "eval_iters": 0,
         # not with variable lengths: the reference then switches it off itself, with a warning
         "log_throughput": not chosen["variable_seq_lengths"],
-        **start,
         "stage": "sft",
         "is_instruction_dataset": True,
         "prompt_type": prompt_type,
-        "load": load,
-        "save": save,
         "distributed_backend": "nccl",
         "ai_framework": "mindspore",
+    }
+
+
+def of_experiment(experiment: Experiment) -> Flags:
+    """`training` for an experiment, packed as its data are."""
+    stage, tokens = experiment.training, experiment.tokenization
+    settings = dict(experiment.train)
+    if tokens.pack:
+        settings |= {"pack": True, "neat_pack": tokens.neat_pack}
+    if experiment.hardware.deterministic:
+        settings["npu_deterministic"] = True
+    return training(stage.layout, settings, prompt_type=stage.prompt_type, seq_length=stage.seq_length)
+
+
+def refuse(experiments: Iterable[Experiment]) -> None:
+    """Raise for experiments of this engine that cannot start: no installation named, or a flag it would reject.
+
+    Raises:
+        Problem: all of them at once.
+    """
+    wrong = []
+    for one in experiments:
+        if one.training.engine == "mindspeed-llm":
+            key = f"hardware.{one.hardware.name}.mindspeed_llm"
+            if one.hardware.mindspeed_llm is None:
+                wrong.append(f"{key}: not given, but experiments.{one.name} trains with engine mindspeed-llm")
+            rejected = facts.faults("posttrain_gpt.py", commandline.words(of_experiment(one)))
+            wrong += [f"experiments.{one.name}.train, as {fault}" for fault in rejected]
+    if wrong:
+        raise Problem("MindSpeed-LLM 2.2.0 cannot run what is planned", found="\n           ".join(wrong))
+
+
+def files(*, tokenizer: str, data: str, load: str, save: str, resume: bool = False) -> Flags:
+    """posttrain_gpt.py's paths, and how it starts.
+
+    Args:
+        resume: `load` is this run's own checkpoint: its optimizer, scheduler and step count are read too.
+    """
+    return {
+        "tokenizer_name_or_path": tokenizer,
+        "data_path": data,
+        "load": load,
+        "save": save,
+        **dict.fromkeys(START, not resume),
     }
 
 

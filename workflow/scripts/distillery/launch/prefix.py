@@ -43,16 +43,26 @@ def resources(experiment: Experiment, stage: str) -> dict[str, Any]:
 def line(experiment: Experiment, stage: str, launch: str) -> str:
     """The prefix with its final `-- `, or '' where the command is simply started.
 
+    MindSpeed-LLM's command launches by itself: it gets the flags alone.
+
     Args:
         launch: how launch.py is started.
     """
+    if getattr(experiment, stage).engine == "mindspeed-llm":
+        return flags(experiment, stage)
+    if experiment.hardware.device == "CPU" and not _npus(experiment, stage):
+        ranks = _workers(experiment, stage) * _nodes(experiment, stage)
+        if ranks == 1:
+            return ""
+    return f"{launch} {flags(experiment, stage)} -- "
+
+
+def flags(experiment: Experiment, stage: str) -> str:
+    """The launch flags of a stage that decide no result."""
     hardware, nodes = experiment.hardware, _nodes(experiment, stage)
-    workers, count = _workers(experiment, stage), _npus(experiment, stage)
-    if workers * nodes == 1 and not count:
-        return ""
     settings: dict[str, Any] = {
-        "workers": workers,
-        "npus": count or None,
+        "workers": _workers(experiment, stage),
+        "npus": _npus(experiment, stage) or None,
         "master_port": hardware.master_port,
         "cluster_time_out": hardware.msrun["cluster_time_out"],
         "bind_core": hardware.msrun["bind_core"],
@@ -61,10 +71,12 @@ def line(experiment: Experiment, stage: str, launch: str) -> str:
     }
     if nodes > 1:
         settings |= {"nodes": nodes, "node_rank": hardware.node_rank, "master_addr": hardware.master_addr}
+    if getattr(experiment, stage).engine == "mindspeed-llm":
+        settings["python"] = hardware.mindspeed_llm["python"]
     repeated = [word for script in hardware.set_env for word in ("--set-env", script)]
     variables = environment.variables(hardware)
     repeated += [word for pair in variables.items() for word in ("--env", "=".join(pair))]
-    return f"{launch} {shlex.join([*commandline.words(settings), *repeated])} -- "
+    return shlex.join([*commandline.words(settings), *repeated])
 
 
 def refuse_cuts(experiments: Iterable[Experiment], available: int | None) -> None:

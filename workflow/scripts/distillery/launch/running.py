@@ -84,6 +84,8 @@ def run(
             if name := signals.fresh():
                 show(f"{name}: asking the workers to save and stop")
                 watched.send(signal.SIGKILL if signals.count > 1 else signal.SIGTERM)
+            if signals.name:
+                watched.shield()
             if deadline is None and (signals.name or watched.statuses()):
                 deadline = now + grace
             if deadline is not None and now > deadline:
@@ -153,6 +155,23 @@ class _Watched:
             return
         if leader and variables.get("MS_ROLE") == "MS_WORKER" and "RANK_ID" in variables:
             self._ranks[child.pid] = int(variables["RANK_ID"])
+
+    def shield(self) -> None:
+        """Keep msrun from killing the ranks that still save once the first one has ended with status 3.
+
+        It is stopped while any of them runs, and goes on to count them when none does.
+        """
+        if self._job.distributed and self._process.poll() is None:
+            self._process.send_signal(signal.SIGSTOP if self._working() else signal.SIGCONT)
+
+    def _working(self) -> bool:
+        for pid in self._ranks:
+            try:
+                if psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+                    return True
+            except psutil.NoSuchProcess:
+                continue
+        return False
 
     def orphans(self) -> bool:
         """After msrun's end: is a worker left? Notes the status of those that ended."""

@@ -1,0 +1,61 @@
+"""A stand-in for MindSpeed-LLM's trainer: its parser, its log lines, its checkpoint files; the weights stay as they are.
+
+The parser is built from the facts about the reference's own, so that a line it takes is one the reference takes.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+
+FACTS = Path(__file__).parents[2] / "workflow/scripts/distillery/launch/mindspeed-llm-2.2.0.json"
+options = json.loads(FACTS.read_text())["parsers"]["posttrain_gpt.py"]
+parser = argparse.ArgumentParser(allow_abbrev=False)
+for option, fact in options.items():
+    if fact["type"] == "switch":
+        parser.add_argument(option, action="store_true")
+    else:
+        types = {"int": int, "float": float}
+        kept = {key: fact[key] for key in ("choices", "nargs", "default") if key in fact}
+        parser.add_argument(option, type=types.get(fact["type"], str), **kept)
+args = parser.parse_args()
+if os.environ.get("MS_ROLE") == "MS_SCHED":
+    sys.exit(0)
+rank, world = int(os.environ.get("RANK_ID", 0)), int(os.environ.get("MS_WORKER_NUM", 1))
+stopped = []
+signal.signal(signal.SIGTERM, lambda number, frame: stopped.append(number))
+load, save = Path(args.load), Path(args.save)
+assert load.is_absolute() and save.is_absolute()
+tracked = (load / "latest_checkpointed_iteration.txt").read_text()
+first = 0 if args.finetune else int(tracked)
+assert args.finetune == args.no_load_optim
+source = load / ("release" if tracked == "release" else f"iter_{int(tracked):07d}")
+
+
+def checkpoint(step):
+    if rank == 0:
+        target = save / f"iter_{step:07d}"
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(source, target)
+        (save / "latest_checkpointed_iteration.txt").write_text(str(step))
+    print(f"  successfully saved checkpoint from iteration {step:7d} to {save}", flush=True)
+
+
+for step in range(first + 1, args.train_iters + 1):
+    time.sleep(float(os.environ.get("STEP_SECONDS", "0.01")))
+    if rank == world - 1:
+        print(
+            f" [2025-09-01 12:00:00] iteration {step:8d}/{args.train_iters:8d} | consumed samples: "
+            f"{step * args.global_batch_size:12d} | elapsed time per iteration (ms): 10.0 | learning rate: "
+            f"{args.lr:.6E} | global batch size: {args.global_batch_size:5d} | lm loss: {1 / step:.6E} | loss scale: "
+            "1.0 | grad norm: 1.234 | number of skipped iterations:   0 | number of nan iterations:   0 |",
+            flush=True,
+        )
+    if stopped or step == args.train_iters or step % args.save_interval == 0:
+        checkpoint(step)
+    if stopped:
+        sys.exit(0)

@@ -1,0 +1,145 @@
+"""Training by MindSpeed-LLM with the built-in engine's manners: a work directory per digest, resumed, done.json last.
+
+SAVE/work/<key>/ is the reference's own --save; <key> is the digest of its flags, the data and the initial weights.
+A start that finds a checkpoint of the same key there loads it with optimizer and step count; otherwise the weights
+of --load begin at step 0. At the end SAVE is an MCore checkpoint that points into the work directory.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from distillery import commandline, files
+from distillery.checkpoint.layout import rank_directory
+from distillery.engine import architecture
+from distillery.finetuning.run import weights_identity
+from distillery.launch import facts, launcher, mindspeed
+from distillery.launch.request import Request
+from distillery.problems import Interrupted, Problem
+from distillery.provenance import digest
+
+TRACKER = "latest_checkpointed_iteration.txt"
+RANK_FILE = "model_optim_rng.pt"
+SCRIPT = "posttrain_gpt.py"
+
+
+def run(
+    request: Request, *, load: Path, save: Path, data: Path, tokenizer: Path, rotary_base: float | None
+) -> dict[str, Any]:
+    """Train and return done.json's content. `request.worker` holds the flags that the configuration decides.
+
+    Raises:
+        Problem: flags that the reference rejects, a failed run, or a checkpoint with ranks missing.
+        Interrupted: stopped by a signal or a time limit, with a checkpoint to go on from.
+    """
+    chosen = list(request.worker)
+    model = commandline.words(mindspeed.architecture(architecture.read(tokenizer), rotary_base))
+    manifest = files.read_json(data.with_name(f"{data.name}_manifest.json"))
+    content = {
+        "engine": facts.DATA.stem,
+        "flags": [*chosen, *model],
+        "data": manifest,
+        "weights": weights_identity(load),
+    }
+    work = (save / "work" / digest(content)[:16]).absolute()
+    goal = int(_value(chosen, "--train-iters"))
+    reached = _tracked(work)
+    # without its optimizer a checkpoint cannot be gone on from
+    resume = 0 < reached < goal and "--no-save-optim" not in chosen
+    if reached < goal:
+        files.write_json(work / "key.json", content)
+        _cut(work / "metrics.jsonl", reached if resume else 0)
+        paths = mindspeed.files(
+            tokenizer=str(tokenizer.absolute()),
+            data=str(data.absolute()),
+            load=str(work if resume else load.absolute()),
+            save=str(work),
+            resume=resume,
+        )
+        # Megatron saves on SIGTERM and ends with status 0
+        words = [*chosen, *model, *commandline.words({**paths, "exit_signal_handler": True})]
+        if rejected := facts.faults(SCRIPT, words):
+            raise Problem("MindSpeed-LLM 2.2.0 would reject this line", found="\n           ".join(rejected))
+        script = str((request.directory / SCRIPT).absolute())
+        _launch(replace(request, worker=(script, *words), metrics=work / "metrics.jsonl"), work, goal)
+    return _finish(save.absolute(), work, goal, chosen, manifest.get("template"))
+
+
+def _launch(request: Request, work: Path, goal: int) -> None:
+    before = _tracked(work)
+    try:
+        launcher.start(request)
+    except Interrupted as interrupted:
+        # status 0 after a signal is Megatron's word for "saved": the tracker is the proof
+        if _tracked(work) <= before:
+            raise Problem(
+                "stopped by a signal, and no newer checkpoint was saved",
+                where=work / TRACKER,
+                found=before or "none",
+                fix="run the same command again: it continues from the last checkpoint, if there is one",
+            ) from interrupted
+        raise
+    if _tracked(work) != goal:
+        raise Problem(
+            "every rank ended with status 0, but the last step's checkpoint is not there",
+            where=work / TRACKER,
+            found=_tracked(work) or "none",
+            wanted=goal,
+            fix=f"read the ranks' logs in {request.log_dir}",
+        )
+
+
+def _finish(save: Path, work: Path, goal: int, chosen: list[str], template: Any) -> dict[str, Any]:
+    checkpoint = work / f"iter_{goal:07d}"
+    tensor, stages = (int(_value(chosen, f"--{kind}-model-parallel-size")) for kind in ("tensor", "pipeline"))
+    ranks = [
+        checkpoint / rank_directory(t, p, stages) / RANK_FILE for p in range(stages) for t in range(tensor)
+    ]
+    if missing := [path for path in ranks if not path.is_file()]:
+        raise Problem(
+            "the trained checkpoint lacks ranks",
+            where=missing[0],
+            found=f"{len(missing)} of {len(ranks)} missing",
+        )
+    losses = [record["loss"] for record in _records(work / "metrics.jsonl") if "loss" in record]
+    files.remove(save / "done.json")
+    for old in save.glob("iter_*"):
+        files.remove(old)
+    os.symlink(checkpoint.relative_to(save), save / checkpoint.name, target_is_directory=True)
+    files.write_text(save / TRACKER, str(goal))
+    done = {
+        "iteration": goal,
+        "key": work.name,
+        "checkpoint": str(checkpoint.relative_to(save)),
+        "payload_digest": digest([(str(path.relative_to(checkpoint)), files.sha256(path)) for path in ranks]),
+        "loss": losses[-1] if losses else None,
+        "best": None,
+        "template": template,
+        "metrics": str((work / "metrics.jsonl").relative_to(save)),
+    }
+    files.write_json(save / "done.json", done)
+    return done
+
+
+def _value(words: list[str], option: str) -> str:
+    return words[words.index(option) + 1]
+
+
+def _tracked(directory: Path) -> int:
+    """The iteration that a checkpoint directory's tracker names; 0 without one."""
+    path = directory / TRACKER
+    return int(path.read_text()) if path.is_file() else 0
+
+
+def _records(metrics: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in metrics.read_text().splitlines()] if metrics.is_file() else []
+
+
+def _cut(metrics: Path, reached: int) -> None:
+    """Forget the metrics of steps that will be made again."""
+    kept = [record for record in _records(metrics) if record["iteration"] <= reached]
+    files.write_text(metrics, "".join(json.dumps(record) + "\n" for record in kept))

@@ -1,0 +1,54 @@
+"""Fine-tune an MCore checkpoint by MindSpeed-LLM 2.2.0 under msrun.
+
+    python workflow/scripts/posttrain_mindspeed.py --load results/checkpoints/qwen/bf16-tp1-pp2 --save results/tuned \\
+        --data-path results/datasets/math/math --tokenizer-name-or-path resources/models/qwen \\
+        --workers 8 --npus 8 --log-dir logs/msrun --directory /opt/MindSpeed-LLM --python /opt/ms/bin/python \\
+        --set-env /usr/local/Ascend/ascend-toolkit/set_env.sh \\
+        -- --use-mcore-models --tensor-model-parallel-size 1 --pipeline-model-parallel-size 2 ...
+
+After -- come posttrain_gpt.py's flags as the configuration decides them; the model's shape is added from config.json,
+the paths from here, and the whole line is checked against the reference's parser before it starts. The run resumes
+its own checkpoint, ends with 3 when it saved after a signal, and writes SAVE/done.json last.
+"""
+
+import argparse
+from pathlib import Path
+
+from distillery import command
+
+
+def parser() -> argparse.ArgumentParser:
+    from distillery.launch import request
+
+    found = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    folder = {"type": Path, "required": True, "metavar": "FOLDER"}
+    found.add_argument("--load", help="MCore checkpoint to start from", **folder)
+    found.add_argument("--save", help="where done.json and the trained checkpoint go", **folder)
+    found.add_argument(
+        "--data-path", help="prefix of the tokenized data", type=Path, required=True, metavar="PREFIX"
+    )
+    found.add_argument("--tokenizer-name-or-path", help="Hugging Face directory of the model", **folder)
+    found.add_argument("--rotary-base", type=float, metavar="X", help="another rope base than config.json's")
+    request.add_flags(found)
+    found.add_argument("worker", nargs="+", metavar="FLAG", help="after --: flags of posttrain_gpt.py")
+    return found
+
+
+def main(args: argparse.Namespace) -> None:
+    from distillery.launch import mindspeed_training, request
+
+    done = mindspeed_training.run(
+        request.from_args(args, args.worker),
+        load=args.load,
+        save=args.save,
+        data=args.data_path,
+        tokenizer=args.tokenizer_name_or_path,
+        rotary_base=args.rotary_base,
+    )
+    print(f"step {done['iteration']}, loss {done['loss']:.4f}: {args.save / done['checkpoint']}")
+
+
+if __name__ == "__main__":
+    command.run(parser(), main)
