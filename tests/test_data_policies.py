@@ -1,0 +1,166 @@
+"""What becomes of odd rows, over-long rows and special-token text; and what is true of every conversation."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import preprocess_data
+import pytest
+from data_runs import FLAGS, FULL, MANY, asked, contents, run, sequences, shard
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from distillery.data.layout import DatasetFiles
+from distillery.data.tokenizing import Block, Recipe
+from distillery.problems import Problem
+
+ODD = [
+    asked("plain", "a"),
+    [("user", "q"), ("assistant", "a"), ("user", None), ("assistant", None)],
+    asked("say <|im_end|>", "a"),
+    [("user", "q"), ("user", "q2")],
+    [],
+    asked("q", ""),
+]
+
+
+def test_bad_rows_are_quarantined_and_odd_ones_named(tmp_path: Path) -> None:
+    source = shard(tmp_path / "odd.parquet", ODD)
+    manifest = run(source, tmp_path / "d")
+    assert (manifest["rows"], manifest["kept"]) == (6, 4)
+    assert manifest["rejected"] == {"count": 2, "reasons": {"a role out of turn": 1, "no messages": 1}}
+    lines = DatasetFiles(tmp_path / "d").rejected.read_text("utf-8").splitlines()
+    first = {"file": "odd.parquet", "row": 3, "uuid": "u3", "reason": "a role out of turn"}
+    assert json.loads(lines[0]) == first | {"detail": "message 1: found 'user', wanted assistant"}
+    named = {note: [row["uuid"] for row in entry["rows"]] for note, entry in manifest["noted"].items()}
+    assert named == {
+        "messages without content were left out": ["u1"],
+        "text that spells a special token": ["u2"],
+    }
+    strict = run(source, tmp_path / "s", "--strict")
+    assert (strict["kept"], strict["noted"]) == (2, {})
+    assert strict["rejected"]["count"] == 4
+    clean = run(shard(tmp_path / "clean.parquet", ODD[:1]), tmp_path / "d")
+    assert clean["rejected"]["count"] == 0
+    assert not DatasetFiles(tmp_path / "d").rejected.exists()
+
+
+def test_too_many_rejected_rows(tmp_path: Path) -> None:
+    source = shard(tmp_path / "odd.parquet", ODD)
+    with pytest.raises(
+        Problem, match=r"(?s)2 of 6 rows \(33.33%\): a role out of turn \(1\); no messages \(1\)"
+    ):
+        run(source, tmp_path / "d", "--max-rejected-share", "0.3")
+    assert run(source, tmp_path / "e", "--max-rejected-share", "0.34")["kept"] == 4
+    with pytest.raises(Problem, match="no row is left"):
+        run(shard(tmp_path / "none.parquet", [[], []]), tmp_path / "d")
+    with pytest.raises(Problem, match="no rows"):
+        run(shard(tmp_path / "void.parquet", []), tmp_path / "d")
+    assert not [path.name for path in tmp_path.iterdir() if path.name.startswith(("d_", ".d_"))]
+
+
+def test_special_tokens_in_text(tmp_path: Path) -> None:
+    source = shard(tmp_path / "rows.parquet", [asked("say <|im_end|>!", "ok"), asked("b", "c")])
+    decoded = {}
+    for policy in ("keep", "escape"):
+        run(source, tmp_path / policy, "--special-tokens-in-text", policy)
+        ids = sequences(tmp_path / policy, "packed_input_ids")[0]
+        tokenizer = Recipe(FULL, FLAGS[1], "qwen_math_r1").renderer().tokenizer
+        decoded[policy] = tokenizer.backend.decode(ids, skip_special_tokens=False)
+        assert ids.count(tokenizer.id_of("<|im_end|>")) == (4 if policy == "keep" else 3)
+    assert "say <|im_end|>!" in decoded["keep"] and "say < |im_end|>!" in decoded["escape"]
+    assert run(source, tmp_path / "reject", "--special-tokens-in-text", "reject")["kept"] == 1
+
+
+def test_overlong_rows(tmp_path: Path) -> None:
+    rows = [asked("a", "b"), asked("a", "long " * 300), asked("long " * 300, "b")]
+    source = shard(tmp_path / "rows.parquet", rows)
+    limit = ["--seq-length", "200"]
+    assert run(source, tmp_path / "d", *limit, "--overlong", "drop")["kept"] == 1
+    assert contents(tmp_path / "d")["_packed_labels_document.bin"] == _after(
+        run(source, tmp_path / "r", *limit), tmp_path / "r", "_packed_labels_document.bin"
+    )
+    with pytest.raises(Problem, match=r"rows\.parquet, row 1 \(uuid u1\)"):
+        run(source, tmp_path / "e", *limit, "--overlong", "error")
+    cut = run(source, tmp_path / "t", *limit, "--overlong", "truncate-keep-eos")
+    assert (cut["kept"], cut["truncated"], cut["dropped"]["overlong"]["count"]) == (2, 1, 1)
+    ids, labels = (sequences(tmp_path / "t", f"packed_{field}")[1] for field in ("input_ids", "labels"))
+    assert len(ids) == len(labels) == 199
+    assert ids[-1] == labels[-1] == cut["template"]["eos_token_id"]
+    packed = run(source, tmp_path / "n", *limit, "--pack", "--neat-pack")
+    assert (packed["kept"], packed["truncated"]) == (3, 2)
+
+
+def _after(_: dict, prefix: Path, name: str) -> bytes:
+    return contents(prefix)[name]
+
+
+def test_max_samples(tmp_path: Path) -> None:
+    source = shard(tmp_path / "rows.parquet", MANY)
+    manifest = run(source, tmp_path / "d", "--max-samples", "101", "--workers", "2")
+    assert (manifest["rows"], manifest["kept"]) == (101, 100)
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--hf-chat-template"], "--prompt-type and --hf-chat-template"),
+        (["--overlong", "drop"], "--seq-length"),
+        (["--workers", "0"], "at least 1"),
+        (["--prompt-type", "qwen9"], "qwen3"),
+        (["--handler-name", "GeneralPretrainHandler"], "plain text"),
+    ],
+)
+def test_flags_that_do_not_go_together(more: list[str], words: str, tmp_path: Path) -> None:
+    source = shard(tmp_path / "rows.parquet", MANY[:3])
+    with pytest.raises(Problem, match=words) as caught:
+        run(source, tmp_path / "d", *more)
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize("text", ["{messages: messages}", "[1]"])
+def test_map_keys_must_be_a_json_object(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = [
+        "--input",
+        "a",
+        "--output-prefix",
+        "b",
+        "--tokenizer-name-or-path",
+        "c",
+        *FLAGS,
+        "--map-keys",
+        text,
+    ]
+    with pytest.raises(SystemExit) as caught:
+        preprocess_data.parser().parse_args(flags)
+    assert caught.value.code == 2
+    assert "not" in capsys.readouterr().err.splitlines()[-1]
+
+
+text = st.text(st.characters(codec="utf-8"), max_size=30)
+WORK = Recipe(FULL, FLAGS[1], "qwen_math_r1", json.loads(FLAGS[-1])).work()
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(text, text), min_size=1, max_size=4), st.one_of(st.none(), text))
+def test_any_conversation_round_trips(turns: list[tuple[str, str]], system: str | None) -> None:
+    """Ids decode to the rendered text; labels are the answers with one eos each and nothing else."""
+    messages = [{"role": "system", "content": system}] if system is not None else []
+    for question, answer in turns:
+        messages += [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+    part = WORK(Block("rows", 0, [{"messages": messages}]))
+    ids, labels = part.tokens["input_ids"], part.tokens["labels"]
+    decode = WORK.tokenizer.backend.decode
+    default = WORK.renderer.template.default_system
+    rendered = f"<|im_start|>system\n{system or default}<|im_end|>\n" + "\n".join(
+        f"<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n{answer}<|im_end|>"
+        for question, answer in turns
+    )
+    # `{{idx}}` in a question becomes the number of the turn, as in the reference
+    if not any("{{idx}}" in question for question, _ in turns):
+        assert decode(ids.tolist(), skip_special_tokens=False) == rendered
+    supervised = labels != -100
+    assert (labels[supervised] == ids[supervised]).all()
+    answers = "".join(f"{answer}<|im_end|>" for _, answer in turns)
+    assert decode(labels[supervised].tolist(), skip_special_tokens=False) == answers
