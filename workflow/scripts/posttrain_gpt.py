@@ -34,7 +34,8 @@ def main(args: argparse.Namespace) -> None:
     from distillery.finetuning.run import run
 
     done = run(args)
-    print(f"step {done['iteration']}, loss {done['loss']:.4f}: {args.save / done['checkpoint']}")
+    if done:
+        print(f"step {done['iteration']}, loss {done['loss']:.4f}: {args.save / done['checkpoint']}")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
+from distillery.engine.completion import Completion
 from distillery.engine.mesh import Mesh
 
 
@@ -30,7 +31,7 @@ def group(ranks: tuple[int, ...]) -> str:
 
 def prepare(mesh: Mesh) -> None:
     """Make all groups of a mesh on every rank in one order: a rank that waits for another never deadlocks."""
-    found = set()
+    found = {tuple(range(mesh.world))}
     for rank in range(mesh.world):
         other = Mesh(mesh.tensor, mesh.data, mesh.pipeline, rank)
         axes = ["tensor", "data", "pipeline", "ends"] + ([] if other.last else ["next"])
@@ -95,6 +96,23 @@ class Gather(nn.Cell):
 
     def bprop(self, x, out, gradient):
         return (gradient[self.index],)
+
+
+class Agreement:
+    """Whether any rank of the world says yes."""
+
+    def __init__(self, world: int):
+        total = Sum(tuple(range(world)))
+        completion = Completion()
+
+        def count(vote):
+            sum_of_votes = total(vote)
+            return completion(sum_of_votes, sum_of_votes)
+
+        self._completion, self._count = completion, ms.jit(count)
+
+    def any(self, vote: bool) -> bool:
+        return bool(self._completion.wait(self._count(Tensor(np.float32(vote))))[0] > 0)
 
 
 class Exchange:

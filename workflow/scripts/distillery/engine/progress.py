@@ -72,6 +72,15 @@ class Display:
             self._bar.stop()
 
 
+class Silent:
+    """In place of Metrics and Display on ranks that have nothing to add."""
+
+    def add(self, record: dict[str, Any]) -> None: ...
+    def step(self, iteration: int, text: str) -> None: ...
+    def say(self, text: str) -> None: ...
+    def close(self) -> None: ...
+
+
 def memory_megabytes() -> int:
     """Resident memory of this process in units of 10^6 bytes."""
     return psutil.Process().memory_info().rss // 10**6

@@ -1,7 +1,8 @@
 """Resumable checkpoints of a training run: whole or invisible, checked before use, pruned.
 
     WORK/iter_0000400/mp_rank_00/model_optim_rng.pt         weights, an ordinary MCore rank file
-    WORK/iter_0000400/mp_rank_00/optimizer.safetensors      moments (and fp32 weights if the .pt is narrower)
+    WORK/iter_0000400/mp_rank_00/optimizer.safetensors      moments
+    WORK/iter_0000400/mp_rank_00/weights.safetensors        fp32 weights, if the rank file is narrower
     WORK/iter_0000400/state.json                            iteration, key, size and sha256 of every file
 
 Ranks write into one hidden directory and leave a note each; rank 0 waits for all notes, writes state.json and
@@ -24,6 +25,7 @@ from distillery import files, provenance
 from distillery.problems import Problem
 
 State = dict[str, np.ndarray]
+WEIGHTS = "weights.safetensors"
 LATE = 600.0  # seconds rank 0 waits for the other ranks' notes
 
 
@@ -32,12 +34,16 @@ class Snapshots:
 
     Args:
         work: directory of this run; its name is the key.
-        rank_directory: name of this rank's part, e.g. mp_rank_00; `part` tells data-parallel peers apart.
+        rank_directory: name of this rank's part, e.g. mp_rank_00.
         write_model: (directory, state, iteration) -> what identifies its tensors, a JSON list; writes this
             rank's model_optim_rng.pt. None if a peer writes the same weights.
         identify: all ranks' lists joined -> digest of the weights, for state.json.
         read_model: directory -> state.
         keep: how many of the latest to keep; the best by evaluation is kept besides.
+        rank, world: of all processes; rank 0 completes and prunes.
+        moments: name of the optimizer's file; data-parallel ranks share one, unless they hold shards.
+        write_moments: False if a peer writes the same.
+        narrow: the rank files round the weights, so their float32 values are kept beside them.
     """
 
     def __init__(
@@ -50,12 +56,15 @@ class Snapshots:
         keep: int,
         rank: int = 0,
         world: int = 1,
-        part: str = "optimizer",
+        moments: str = "optimizer",
+        write_moments: bool = True,
+        narrow: bool = False,
     ):
-        self.work, self.rank_directory, self.part = work, rank_directory, part
+        self.work, self.rank_directory = work, rank_directory
+        self.moments, self.write_moments = f"{moments}.safetensors", write_moments
         self.write_model, self.read_model, self.identify = write_model, read_model, identify
         self.keep = keep
-        self.rank, self.world = rank, world
+        self.rank, self.world, self.narrow = rank, world, narrow
         self._thread = ThreadPoolExecutor(1, "checkpoint")
         self._pending: Future[None] | None = None
         work.mkdir(parents=True, exist_ok=True)
@@ -83,12 +92,16 @@ class Snapshots:
         partial = self.work / f".{self.name(iteration)}.partial"
         mine = partial / self.rank_directory
         mine.mkdir(parents=True, exist_ok=True)
-        written = [mine / f"{self.part}.safetensors"]
-        save_file({name: np.ascontiguousarray(array) for name, array in optimizer.items()}, written[0])
-        tensors = []
+        written, tensors = [], []
+        if self.write_moments:
+            written.append(mine / self.moments)
+            save_file({name: np.ascontiguousarray(array) for name, array in optimizer.items()}, written[-1])
         if self.write_model is not None:
             tensors = self.write_model(mine, model, iteration)
             written.append(mine / "model_optim_rng.pt")
+            if self.narrow:
+                written.append(mine / WEIGHTS)
+                save_file(model, written[-1])
         for path in written:
             _sync(path)
         names = [str(path.relative_to(partial)) for path in written]
@@ -132,7 +145,7 @@ class Snapshots:
     def mark_best(self, iteration: int, loss: float) -> None:
         """Remember the checkpoint with the lowest evaluation loss so far; `_prune` spares it."""
         best = self.best()
-        if best is None or loss < best["loss"]:
+        if best is None or loss <= best["loss"]:
             files.write_json(self.work / "best.json", {"iteration": iteration, "loss": loss})
 
     def best(self) -> dict[str, Any] | None:
@@ -163,7 +176,8 @@ class Snapshots:
     def load(self, iteration: int) -> tuple[State, State]:
         """(model, optimizer) of this rank."""
         mine = self.work / self.name(iteration) / self.rank_directory
-        return self.read_model(mine), load_file(mine / f"{self.part}.safetensors")
+        model = load_file(mine / WEIGHTS) if self.narrow else self.read_model(mine)
+        return model, load_file(mine / self.moments)
 
 
 def _sync(path: Path) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 
 from distillery import files
 from distillery.engine.batches import Batch, Rows, assemble, order, split
-from distillery.engine.progress import Display, Metrics, memory_megabytes, read
+from distillery.engine.progress import Display, Metrics, Silent, memory_megabytes, read
 from distillery.engine.settings import Settings
 from distillery.engine.snapshots import Snapshots, State
 from distillery.problems import Interrupted, Problem
@@ -65,28 +65,36 @@ def train(
     snapshots: Snapshots,
     describe: Callable[[int], object],
     flops: float,
-) -> Outcome:
-    """Train to the last step and return where the result lies.
+    leader: bool = True,
+    agree: Callable[[bool], bool] = bool,
+) -> Outcome | None:
+    """Train to the last step and return where the result lies (None on all ranks but the leader).
 
     Args:
         build: makes the trainer with its initial weights; called only if a step is left to do.
         describe: document number -> what to call it in an error (shard and uuid).
         flops: of one token's forward and backward pass, for the throughput line.
+        leader: whether this rank records and shows what all ranks know.
+        agree: whether any rank's argument is true; every rank calls it after every step.
 
     Raises:
         Problem: the loss became NaN or infinite, now or in an earlier run of the same key.
         Interrupted: SIGTERM or SIGUSR1 came; the state is saved.
     """
     work = snapshots.work
-    _refuse_diverged(work)
+    if (work / MARKER).exists():
+        raise _divergence(work, files.read_json(work / MARKER))
     metrics_path = work / "metrics.jsonl"
-    snapshots.clean()
+    if leader:
+        snapshots.clean()
     done = snapshots.latest(lambda text: print(text, flush=True)) or 0
     documents, held_out, _ = split(len(rows), settings.split)
     batch = settings.global_batch_size
     sequence = order(documents, settings.train_iters * batch, settings.seed, settings.shuffle)
-    metrics, display = Metrics(metrics_path, done), Display(settings.train_iters, done, cadence.log)
+    metrics = Metrics(metrics_path, done) if leader else Silent()
+    display = Display(settings.train_iters, done, cadence.log) if leader else Silent()
     display.say(_plan(rows, documents, settings, done))
+    best_loss = (snapshots.best() or {"loss": None})["loss"]
     stopped = _Signals()
     try:
         if done < settings.train_iters:
@@ -103,7 +111,7 @@ def train(
                 record["tflops"] = flops * record["tokens_per_second"] / 1e12
             metrics.add(record)
             if not math.isfinite(loss) or not math.isfinite(norm):
-                _diverged(work, step, loss, norm, [describe(int(document)) for document in chosen])
+                raise _diverged(work, step, loss, norm, [describe(int(one)) for one in chosen], leader)
             display.step(step, _line(record))
             best = False
             if cadence.evaluate and step % cadence.evaluate == 0 and held_out:
@@ -111,15 +119,19 @@ def train(
                 held_loss = trainer.evaluate(_micro_batches(rows, picked, settings))
                 metrics.add({"iteration": step, "evaluation_loss": held_loss})
                 display.say(f"step {step}  evaluation loss {held_loss:.4f}")
-                snapshots.mark_best(step, held_loss)
-                best = snapshots.best() == {"iteration": step, "loss": held_loss}
+                best = best_loss is None or held_loss <= best_loss
+                if best:
+                    best_loss = held_loss
+                if best and leader:
+                    snapshots.mark_best(step, held_loss)
             last = step == settings.train_iters
-            if last or best or stopped.name or (cadence.save and step % cadence.save == 0):
+            stop = agree(stopped.name is not None)
+            if last or best or stop or (cadence.save and step % cadence.save == 0):
                 snapshots.save(step, *trainer.state(), {"consumed_samples": step * batch, "key": work.name})
-            if stopped.name and not last:
+            if stop and not last:
                 snapshots.wait()
                 raise Interrupted(
-                    f"stopped by {stopped.name} after step {step} of {settings.train_iters}, state saved",
+                    f"stopped by {stopped.name or 'a signal to another rank'} after step {step} of {settings.train_iters}, state saved",
                     where=work / snapshots.name(step),
                     fix="run the same command again: it continues there",
                 )
@@ -128,6 +140,8 @@ def train(
         stopped.restore()
         metrics.close()
         display.close()
+    if not leader:
+        return None
     final = [record for record in read(metrics_path) if "loss" in record][-1]
     checkpoint = work / snapshots.name(settings.train_iters)
     state = files.read_json(checkpoint / "state.json")
@@ -176,22 +190,21 @@ def _plan(rows: Rows, documents: range, settings: Settings, done: int) -> str:
     return text + (f"; resuming after step {done}" if done else "")
 
 
-def _diverged(work: Path, step: int, loss: float, norm: float, rows: list[object]) -> None:
+def _diverged(work: Path, step: int, loss: float, norm: float, rows: list[object], leader: bool) -> Problem:
     facts = {"iteration": step, "loss": repr(loss), "grad_norm": repr(norm), "rows": rows}
-    files.write_json(work / MARKER, facts)
-    _refuse_diverged(work)
+    if leader:
+        files.write_json(work / MARKER, facts)
+    return _divergence(work, facts)
 
 
-def _refuse_diverged(work: Path) -> None:
-    if (work / MARKER).exists():
-        facts = files.read_json(work / MARKER)
-        raise Problem(
-            f"training diverged at step {facts['iteration']}",
-            where=f"rows {facts['rows']}",
-            found=f"loss {facts['loss']}, gradient norm {facts['grad_norm']}",
-            wanted="finite numbers",
-            fix=f"lower --lr, lengthen the warm-up or mend these rows; remove {work / MARKER} to try the same again",
-        )
+def _divergence(work: Path, facts: dict[str, Any]) -> Problem:
+    return Problem(
+        f"training diverged at step {facts['iteration']}",
+        where=f"rows {facts['rows']}",
+        found=f"loss {facts['loss']}, gradient norm {facts['grad_norm']}",
+        wanted="finite numbers",
+        fix=f"lower --lr, lengthen the warm-up or mend these rows; remove {work / MARKER} to try the same again",
+    )
 
 
 class _Signals:

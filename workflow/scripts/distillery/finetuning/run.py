@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distillery import files, provenance
-from distillery.finetuning import flags
-from distillery.problems import UsageProblem
+from distillery.finetuning import choices, flags
+
+ENGINE_CODE = [
+    f"distillery.engine.{name}" for name in ("training", "step", "pipeline", "kernels", "native", "composed")
+]
 
 if TYPE_CHECKING:
-    from distillery.engine.settings import Settings
-    from distillery.finetuning.rows import Data
+    from distillery.engine.architecture import Architecture
+    from distillery.engine.mesh import Mesh
 
 
-def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Train as the flags say and return done.json's content.
+def run(args: argparse.Namespace) -> dict[str, Any] | None:
+    """Train as the flags say and return done.json's content; None on all ranks but the first.
 
     Raises:
         UsageProblem: flags that contradict each other, config.json or the data.
@@ -28,8 +32,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     threads.limit(args.threads)
 
-    from distillery.checkpoint import states
-    from distillery.engine import architecture, kernels
+    from distillery.engine import architecture
     from distillery.engine.training import Cadence, train
     from distillery.finetuning import rows, saving
 
@@ -37,10 +40,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     flags.check(args, arch)
     data = rows.read(args.data_path)
     rows.check_tokenizer(data, args.tokenizer_name_or_path)
-    _check_data_flags(args, data)
-    chosen = settings(args, data)
-    initial, saved_args = states.load_rank(args.load)
+    place = join(args)
+    chosen = choices.settings(args, data, place.data)
+    part = saving.load_part(args.load, place, arch, args.num_layer_list)
     import mindspore as ms
+
+    from distillery.engine import kernels
 
     ms.set_device(args.device_target)
     kernel_set = kernels.choose(args.device_target, args.kernels)
@@ -49,73 +54,71 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "data": data.digest,
         "weights": weights_identity(args.load),
         "model": asdict(arch),
+        "layout": [place.tensor, place.data, place.pipeline, args.use_distributed_optimizer],
         "threads": args.threads,
         "kernels": kernel_set.__name__.rpartition(".")[2],
         "native": files.sha256(Path(kernels.__file__).with_name("native.cpp")),
-        "code": provenance.code(
-            "distillery.engine.training", "distillery.engine.step", "distillery.engine.kernels"
-        ),
+        "code": provenance.code(*ENGINE_CODE),
     }
     key = provenance.digest(content)[:16]
     work = args.save / "work" / key
-    snapshots = saving.snapshots(work, initial, saved_args, args.keep_checkpoints)
-    files.write_json(work / "key.json", content)
-    _say_strangers(args.save / "work", key)
+    snapshots = saving.snapshots(work, part, place, args.keep_checkpoints, args.use_distributed_optimizer)
+    leader = place.rank == 0
+    if leader:
+        files.write_json(work / "key.json", content)
+        _say_strangers(args.save / "work", key)
+    agree = _agreement(place)
 
     def build():
         from distillery.engine.decoder import Decoder, load_state
+        from distillery.engine.pipeline import PipelineStep
         from distillery.engine.step import Step
 
-        rows_of_table = initial["embedding.word_embeddings.weight"].shape[0]
-        model = Decoder(arch, kernel_set, rows_of_table)
-        load_state(model, initial)
-        return Step(model, chosen, kernel_set)
+        model = Decoder(arch, kernel_set, part.padded_vocab, place, part.num_layers)
+        load_state(model, part.state)
+        made = PipelineStep if place.pipeline > 1 else Step
+        return made(model, chosen, kernel_set, place, args.use_distributed_optimizer)
 
     cadence = Cadence(
         args.save_interval, args.log_interval, args.eval_interval, args.eval_iters, args.log_throughput
     )
     flops = flops_per_token(arch, args.seq_length)
-    outcome = train(build, data.rows, chosen, cadence, snapshots, data.describe, flops)
-    return saving.finish(args.save, work, outcome, saved_args, data.manifest["template"], key)
+    outcome = train(build, data.rows, chosen, cadence, snapshots, data.describe, flops, leader, agree)
+    if outcome is None:
+        return None
+    return saving.finish(args.save, work, outcome, data.manifest["template"], key)
 
 
-def settings(args: argparse.Namespace, data: Data) -> Settings:
-    """The flags and the data's manifest as the engine's settings."""
-    from distillery.engine.schedule import Schedule
-    from distillery.engine.settings import Settings
+def join(args: argparse.Namespace) -> Mesh:
+    """This process's place; under msrun the processes find each other here.
 
-    decay_steps = args.lr_decay_iters or args.train_iters
-    fraction = args.lr_warmup_fraction
-    warmup = args.lr_warmup_iters if fraction is None else fraction * decay_steps
-    if warmup >= decay_steps or args.min_lr > args.lr:
-        raise UsageProblem(
-            "the learning rate has no room to decay",
-            where="--lr-warmup-iters, --lr-warmup-fraction, --lr, --min-lr",
-            found=f"{warmup:g} of {decay_steps} steps are warm-up, from {args.lr} down to {args.min_lr}",
-            wanted="a warm-up shorter than the decay, min-lr at most lr",
-        )
-    template = data.manifest["template"]
-    return Settings(
-        seq_length=args.seq_length,
-        micro_batch_size=args.micro_batch_size,
-        global_batch_size=flags.global_batch(args, 1),
-        train_iters=args.train_iters,
-        schedule=Schedule(args.lr, args.min_lr, args.lr_decay_style, warmup, decay_steps),
-        weight_decay=args.weight_decay,
-        clip_grad=args.clip_grad,
-        beta1=args.adam_beta1,
-        beta2=args.adam_beta2,
-        eps=args.adam_eps,
-        seed=args.seed,
-        split=_shares(args.split),
-        packing=data.packing,
-        eos_token_id=template["eos_token_id"] if template else None,
-        cut_plainly=args.cut_max_seqlen,
-        pad_left=args.tokenizer_padding_side == "left",
-        shuffle=not args.no_shuffle,
-        per_token_loss=args.calculate_per_token_loss,
-        recompute=args.recompute_granularity == "full",
-    )
+    Raises:
+        UsageProblem: the layout does not fit the number of processes.
+    """
+    from distillery.engine.mesh import mesh
+
+    world, rank = int(os.environ.get("MS_WORKER_NUM", 1)), 0
+    if world > 1:
+        import mindspore as ms
+        from mindspore.communication import get_rank, init
+
+        ms.set_device(args.device_target)
+        init()
+        rank = get_rank()
+    place = mesh(args.tensor_model_parallel_size, args.pipeline_model_parallel_size, world, rank)
+    if world > 1:
+        from distillery.engine import collectives
+
+        collectives.prepare(place)
+    return place
+
+
+def _agreement(place: Mesh) -> Any:
+    if place.world == 1:
+        return bool
+    from distillery.engine.collectives import Agreement
+
+    return Agreement(place.world).any
 
 
 def weights_identity(directory: Path) -> str:
@@ -127,51 +130,11 @@ def weights_identity(directory: Path) -> str:
     return provenance.digest([(str(path.relative_to(directory)), files.sha256(path)) for path in paths])
 
 
-def flops_per_token(arch: Any, seq_length: int) -> float:
+def flops_per_token(arch: Architecture, seq_length: int) -> float:
     """Forward and backward: 6 per weight that multiplies (norms and the looked-up embedding left out), and
     attention's 12 * heads * head_dim * seq/2 a layer (causal: half of the keys)."""
     matrices = arch.num_parameters - (0 if arch.tied else arch.vocab_size * arch.hidden_size)
     return 6 * matrices + 6 * arch.num_layers * arch.num_heads * arch.head_dim * seq_length
-
-
-def _shares(text: str) -> tuple[float, float, float]:
-    try:
-        first, second, third = (float(part) for part in text.split(","))
-        if min(first, second, third) < 0 or first <= 0:
-            raise ValueError
-    except ValueError:
-        raise UsageProblem(
-            "not three shares",
-            where="--split",
-            found=text,
-            wanted="such as 95,5,0: training, evaluation, test",
-        ) from None
-    return first, second, third
-
-
-def _check_data_flags(args: argparse.Namespace, data: Data) -> None:
-    options, template = data.manifest["options"], data.manifest["template"]
-    for flag, given, holds in [
-        ("--pack", args.pack, options["pack"]),
-        ("--neat-pack", args.neat_pack, options["neat_pack"]),
-        ("--prompt-type", args.prompt_type, template and template["prompt_type"]),
-    ]:
-        if given and given != holds:
-            raise UsageProblem(
-                "a flag contradicts the tokenized data",
-                where=f"{flag}, {args.data_path}",
-                found=given,
-                wanted=holds,
-                fix=f"leave {flag} out, or tokenize again with it",
-            )
-    if options["pack"] and options["seq_length"] != args.seq_length:
-        raise UsageProblem(
-            "the data was packed to another length",
-            where=f"--seq-length, {args.data_path}",
-            found=args.seq_length,
-            wanted=options["seq_length"],
-            fix=f"use --seq-length {options['seq_length']}, or tokenize again",
-        )
 
 
 def _say_strangers(directory: Path, key: str) -> None:

@@ -1,9 +1,10 @@
-"""What a run writes in the checkpoint room's formats: its snapshots' rank files, and the finished directory."""
+"""What a run reads and writes in the checkpoint room's formats: initial weights, snapshots, the finished directory."""
 
 from __future__ import annotations
 
 import os
 from argparse import Namespace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,26 +14,83 @@ from distillery import files
 from distillery.checkpoint import mcore, states
 from distillery.checkpoint.layout import rank_directory
 from distillery.checkpoint.sources import TRACKER
+from distillery.engine.architecture import Architecture
+from distillery.engine.mesh import Mesh
+from distillery.engine.sharded import TABLES
 from distillery.engine.snapshots import Snapshots
 from distillery.engine.training import Outcome
+from distillery.problems import UsageProblem
 
 
-def snapshots(work: Path, initial: dict[str, np.ndarray], saved_args: Namespace, keep: int) -> Snapshots:
+@dataclass(frozen=True)
+class Part:
+    """What a rank loads: its slice by MCore name, the args saved with it, layers here and embedding rows in all."""
+
+    state: dict[str, np.ndarray]
+    args: Namespace
+    num_layers: int
+    padded_vocab: int | None
+
+
+def load_part(directory: Path, place: Mesh, arch: Architecture, layer_list: str | None) -> Part:
+    """This rank's file of the MCore checkpoint in `directory`.
+
+    Raises:
+        UsageProblem: the checkpoint has another layout than the flags say.
+        Problem: no such rank, or an unreadable file.
+    """
+    state, args = states.load_rank(directory, place.tensor_rank, place.pipeline_rank)
+    found = [getattr(args, f"{kind}_model_parallel_size", 1) for kind in ("tensor", "pipeline")]
+    if found != [place.tensor, place.pipeline]:
+        raise UsageProblem(
+            "the checkpoint has another layout",
+            where=f"--tensor-model-parallel-size, --pipeline-model-parallel-size; {directory}",
+            found=f"TP {found[0]}, PP {found[1]} in the checkpoint",
+            wanted=f"TP {place.tensor}, PP {place.pipeline}, as the flags say",
+            fix="reshard it with convert_ckpt.py, or change the flags",
+        )
+    layers = {int(name.split(".")[2]) for name in state if name.startswith("decoder.layers.")}
+    sizes = [int(n) for n in layer_list.split(",")] if layer_list else None
+    here = sizes[place.pipeline_rank] if sizes else len(layers)
+    if layers != set(range(here)) or (sizes and sum(sizes) != arch.num_layers):
+        raise UsageProblem(
+            "the stage's layers are not those of the checkpoint",
+            where=f"--num-layer-list; {directory}",
+            found=f"layers {sorted(layers)} on pipeline rank {place.pipeline_rank}",
+            wanted=f"0 to {here - 1}, {arch.num_layers} over all stages; empty layers are not supported",
+        )
+    tables = [state[name] for name in TABLES if name in state]
+    return Part(state, args, len(layers), len(tables[0]) * place.tensor if tables else None)
+
+
+def snapshots(work: Path, part: Part, place: Mesh, keep: int, zero: bool) -> Snapshots:
     """Snapshots whose rank files have the type of the initial weights."""
-    dtype = next(iter(initial.values())).dtype
+    dtype = next(iter(part.state.values())).dtype
 
     def write(directory: Path, state: dict[str, np.ndarray], iteration: int) -> list:
-        narrow = {name: array.astype(dtype, copy=False) for name, array in state.items()}
-        return states.write_rank(directory, narrow, saved_args, iteration)
+        rounded = {name: array.astype(dtype, copy=False) for name, array in state.items()}
+        return states.write_rank(directory, rounded, part.args, iteration)
 
     def read(directory: Path) -> dict[str, np.ndarray]:
         return states.load_file(directory / mcore.RANK_FILE)[0]
 
-    return Snapshots(work, rank_directory(0, 0, 1), write, read, mcore.payload_digest, keep)
+    return Snapshots(
+        work,
+        rank_directory(place.tensor_rank, place.pipeline_rank, place.pipeline),
+        write if place.data_rank == 0 else None,
+        read,
+        mcore.payload_digest,
+        keep,
+        place.rank,
+        place.world,
+        f"optimizer_{place.data_rank:03d}" if zero and place.data > 1 else "optimizer",
+        zero or place.data_rank == 0,
+        dtype != np.float32,
+    )
 
 
 def finish(
-    save: Path, work: Path, outcome: Outcome, saved_args: Namespace, template: dict[str, Any] | None, key: str
+    save: Path, work: Path, outcome: Outcome, template: dict[str, Any] | None, key: str
 ) -> dict[str, Any]:
     """Make SAVE a standard MCore checkpoint that points into the work directory; done.json comes last."""
     files.remove(save / "done.json")
