@@ -120,30 +120,30 @@ def _number(text):
         return text
 
 
-def train_line(config=MATH_7B, layout=TP1_PP2, settings=SETTINGS, rotary_base=None, resume=False):
+def train_line(config=MATH_7B, layout=TP1_PP2, settings=SETTINGS, resume=False):
     flags = {
         **mindspeed.training(layout, settings, prompt_type="deepseek3", seq_length=8192),
-        **mindspeed.architecture(from_config(config), rotary_base),
+        **mindspeed.architecture(from_config(config)),
         **mindspeed.files(tokenizer="T", data="D", load="L", save="S", resume=resume),
     }
     return commandline.words(flags)
 
 
 def test_the_tune_scripts_flags_follow_from_config_json_but_for_its_wrong_rope_base():
-    assert pairs(train_line(rotary_base=1e6)) == pairs(TUNE.split())
+    wrong = {**MATH_7B, "rope_theta": 1e6}
+    assert pairs(train_line(wrong)) == pairs(TUNE.split())
     assert pairs(train_line())["--rotary-base"] == [10000]
 
 
 def test_the_generate_scripts_flags_follow():
     flags = mindspeed.generate(
-        from_config(MATH_7B),
+        from_config({**MATH_7B, "rope_theta": 1e6}),
         TP1_PP2,
         {"max_new_tokens": 256, "seed": 42, "task": "greedy"},
         prompt_type="deepseek3",
         seq_length=8192,
         tokenizer="T",
         load="L",
-        rotary_base=1e6,
     )
     assert pairs(commandline.words(flags)) == pairs(GENERATE.split())
     assert facts.faults("inference.py", commandline.words(flags)) == []

@@ -46,7 +46,8 @@ rule train_mindspeed:
     input:
         data=lambda w: artefacts.tokenized(EXPERIMENTS[w.experiment]),
         weights=lambda w: artefacts.weights(EXPERIMENTS[w.experiment]),
-        model=lambda w: artefacts.model(EXPERIMENTS[w.experiment].model),
+        model=lambda w: artefacts.model(artefacts.rotated(EXPERIMENTS[w.experiment])),
+        checks=ancient("results/experiments/{experiment}/checks.json"),
     output:
         "results/experiments/{experiment}/train/done.json",
     log:
@@ -66,10 +67,9 @@ rule train_mindspeed:
         load=subpath(input.weights, parent=True),
         save=subpath(output[0], parent=True),
         tokenizer=subpath(input.model, parent=True),
-        rope=lambda w: commandline.flags({"rotary_base": EXPERIMENTS[w.experiment].training.rope.rotary_base}),
         directory=lambda w: EXPERIMENTS[w.experiment].hardware.mindspeed_llm["directory"],
         flags=lambda w: commandline.flags(mindspeed.of_experiment(EXPERIMENTS[w.experiment])),
     shell:
         "{params.command} --load {params.load} --save {params.save} --data-path {params.data}"
-        " --tokenizer-name-or-path {params.tokenizer} {params.rope} --directory {params.directory}"
+        " --tokenizer-name-or-path {params.tokenizer} --directory {params.directory}"
         " {resources.launch} --log {log} -- {params.flags}"

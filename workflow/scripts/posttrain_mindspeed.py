@@ -30,7 +30,6 @@ def parser() -> argparse.ArgumentParser:
         "--data-path", help="prefix of the tokenized data", type=Path, required=True, metavar="PREFIX"
     )
     found.add_argument("--tokenizer-name-or-path", help="Hugging Face directory of the model", **folder)
-    found.add_argument("--rotary-base", type=float, metavar="X", help="another rope base than config.json's")
     request.add_flags(found)
     found.add_argument("worker", nargs="+", metavar="FLAG", help="after --: flags of posttrain_gpt.py")
     return found
@@ -45,7 +44,6 @@ def main(args: argparse.Namespace) -> None:
         save=args.save,
         data=args.data_path,
         tokenizer=args.tokenizer_name_or_path,
-        rotary_base=args.rotary_base,
     )
     print(f"step {done['iteration']}, loss {done['loss']:.4f}: {args.save / done['checkpoint']}")
 

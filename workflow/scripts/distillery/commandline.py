@@ -42,7 +42,21 @@ def conversation(dataset: Dataset, tokenization: Tokenization) -> str:
 
 def training(experiment: Experiment) -> str:
     """What decides the trained weights, but for data and initial weights."""
-    return flags({"seq_length": experiment.training.seq_length, **experiment.train})
+    return flags(
+        {"seq_length": experiment.training.seq_length, **experiment.train, **cut(experiment.training.layout)}
+    )
+
+
+def cut(layout: Layout) -> dict[str, Any]:
+    """How running weights are cut over ranks: nothing for one rank."""
+    sizes = {
+        "tensor_model_parallel_size": layout.tensor_parallel_size,
+        "pipeline_model_parallel_size": layout.pipeline_parallel_size,
+    }
+    found: dict[str, Any] = {key: size for key, size in sizes.items() if size > 1}
+    if layout.num_layer_list:
+        found["num_layer_list"] = ",".join(map(str, layout.num_layer_list))
+    return found
 
 
 def target(layout: Layout) -> str:

@@ -27,13 +27,13 @@ PRECISION = {"bf16": {"bf16": True}, "fp16": {"fp16": True}, "fp32": {}}
 START = ("finetune", "no_load_optim", "no_load_rng")
 
 
-def architecture(model: Architecture, rotary_base: float | None = None) -> Flags:
-    """Shape flags of a model; `rotary_base` replaces config.json's where that is declared.
+def architecture(model: Architecture) -> Flags:
+    """Shape flags of a model.
 
     Raises:
         Problem: the reference's parser cannot express the model (a fractional rope base, an unknown scaling).
     """
-    base = model.rope_theta if rotary_base is None else rotary_base
+    base = model.rope_theta
     if base != int(base):
         raise Problem(
             "MindSpeed-LLM takes whole rotary bases only",
@@ -252,7 +252,6 @@ def generate(
     seq_length: int,
     tokenizer: str,
     load: str,
-    rotary_base: float | None = None,
 ) -> Flags:
     """inference.py. It answers its own built-in question only, so this shows that weights load and speak.
 
@@ -262,7 +261,7 @@ def generate(
         "ai_framework": "mindspore",
         "use_mcore_models": True,
         **layout_flags(layout),
-        **architecture(model, rotary_base),
+        **architecture(model),
         "max_position_embeddings": seq_length,
         "seq_length": seq_length,
         **FUSED,

@@ -27,9 +27,7 @@ RANK_FILE = "model_optim_rng.pt"
 SCRIPT = "posttrain_gpt.py"
 
 
-def run(
-    request: Request, *, load: Path, save: Path, data: Path, tokenizer: Path, rotary_base: float | None
-) -> dict[str, Any]:
+def run(request: Request, *, load: Path, save: Path, data: Path, tokenizer: Path) -> dict[str, Any]:
     """Train and return done.json's content. `request.worker` holds the flags that the configuration decides.
 
     Raises:
@@ -37,7 +35,7 @@ def run(
         Interrupted: stopped by a signal or a time limit, with a checkpoint to go on from.
     """
     chosen = list(request.worker)
-    model = commandline.words(mindspeed.architecture(architecture.read(tokenizer), rotary_base))
+    model = commandline.words(mindspeed.architecture(architecture.read(tokenizer)))
     manifest = files.read_json(data.with_name(f"{data.name}_manifest.json"))
     content = {
         "engine": facts.DATA.stem,
