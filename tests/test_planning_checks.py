@@ -282,7 +282,7 @@ def test_a_vocabulary_smaller_than_its_tokenizer():
 
 
 def test_every_check_has_a_row():
-    sources = (Path(checks.__file__).parent).glob("*.py")
+    sources = [path for path in Path(checks.__file__).parent.glob("*.py") if path.name != "host.py"]
     text = "".join(path.read_text() for path in sources)
     # the sizes of random models and recorded vocabularies have tests of their own
     assert set(ids(text)) == {row[0] for row in TABLE} | {"model-sizes", "vocabulary"}

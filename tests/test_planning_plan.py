@@ -17,6 +17,8 @@ from distillery.engine.architecture import from_config
 from distillery.experiment import Source
 from distillery.hub import model_directory, rope
 from distillery.planning import dag, facts
+from distillery.planning.checks import host
+from distillery.planning.subject import gather
 from distillery.problems import Problem
 
 ROOT = Path(__file__).parent.parent
@@ -203,3 +205,75 @@ def test_the_reference_of_keys_is_the_schemas():
     text = (ROOT / "config/README.md").read_text()
     found = text.partition(config_reference.BEGIN)[2].partition(config_reference.END)[0].strip()
     assert found == config_reference.table().strip()
+
+
+def test_host_checks_compare_the_plan_with_this_machine(tmp_path):
+    loaded = config.load(yaml.safe_load((ROOT / "config/qwen2.5-math-7b.yaml").read_text()))
+    subject = gather(loaded, "qwen2.5-math-7b")
+    (lack,) = host.disk([subject], 100e9, tmp_path)
+    assert lack.id == "disk" and "for 100.0 GB free" in lack.found
+    assert list(host.disk([subject], 400e9, tmp_path)) == []
+    (tmp_path / "resources").mkdir()
+    with (tmp_path / "resources" / "model").open("wb") as there:
+        there.truncate(300 * 10**9)  # sparse: it counts as written already
+    assert list(host.disk([subject], 100e9, tmp_path)) == []
+    assert {one.id for one in host.memory(subject, 4 * 2**30)} == {"host-memory"}
+    assert list(host.memory(subject, 64 * 2**30)) == []
+    assert [one.found for one in host.npus(subject, {"ASCEND_RT_VISIBLE_DEVICES": "0,1"})] == [
+        "8 for train, 2 visible",
+        "8 for generate, 2 visible",
+    ]
+    assert list(host.npus(subject, {"ASCEND_RT_VISIBLE_DEVICES": "0,1,2,3,4,5,6,7"})) == []
+
+
+def test_host_checks_stop_runs_but_no_dry_run(tmp_path):
+    raw = copy.deepcopy(TINY)
+    raw["hardware"] = {"tight": {"host_memory_gib": 0.1}}
+    raw["experiments"]["embedded"]["hardware"] = "tight"
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(raw))
+    common = ("-m", "snakemake", "-d", tmp_path, "--configfile", tmp_path / "c.yaml")
+    assert run(*common, "--dry-run").returncode == 0
+    answer = run(*common, "--cores", "1")
+    assert answer.returncode != 0 and "error[host-memory]" in answer.stderr
+    assert not (tmp_path / "resources").exists()
+
+
+@pytest.mark.parametrize("name", ["qwen2.5-math-7b", "openr1-qwen-7b"])
+def test_seven_billion_parameters_plan_clean_without_npu_or_downloads(tmp_path, name):
+    (tmp_path / "config").symlink_to(ROOT / "config")  # locks are named relative to the working directory
+    answer = run(
+        *("-m", "snakemake", "-d", tmp_path, "--configfile", ROOT / f"config/{name}.yaml"),
+        *("--dry-run", "--printshellcmds"),
+    )
+    text = answer.stdout + answer.stderr
+    assert answer.returncode == 0, text
+    assert "error[" not in text and "warning[" not in text
+    jobs = {job.rule: job.command for job in dag.parse(text)}
+    assert "--workers 8 --npus 8" in jobs["train_mindspeed"]
+    assert "--max-position-embeddings" in jobs["override_rope"]
+    assert f"--save-dir results/experiments/{name}/hf" in jobs["convert_mcore_to_hf"]
+    assert not (tmp_path / "resources").exists()
+
+
+def test_the_plan_command_counts_jobs_and_shares_them_in_a_sweep(tmp_path):
+    raw = copy.deepcopy(TINY)
+    raw["experiments"]["embedded"]["sweep"] = {"train.lr": [0.001, 0.003]}
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(raw))
+    answer = subprocess.run(
+        [sys.executable, ROOT / "workflow/scripts/plan.py", "--configfile", "c.yaml", "--json"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert answer.returncode == 0, answer.stderr
+    plan = json.loads(answer.stdout)
+    counts = plan["counts"]
+    assert counts["cached"] == 0 and counts["to_run"] == counts["jobs"] == len(plan["jobs"])
+    # two experiments of the same size, whose jobs overlap in the shared ones
+    assert counts["jobs"] == sum(counts["per_experiment"].values()) - counts["shared"]
+    assert counts["shared"] > 15
+    assert all(job["command"] for job in plan["jobs"])
+    assert list(plan["experiments"]) == ["embedded-lr0.001", "embedded-lr0.003"]
+    steps = {step["step"]: step for step in plan["experiments"]["embedded-lr0.001"]["steps"]}
+    assert steps["train"]["seconds"] > 0 and steps["train"]["device_memory"]["total"] > 0

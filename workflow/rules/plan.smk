@@ -4,6 +4,16 @@ Outputs: results/experiments/{experiment}/checks.json, which training waits for,
 results/experiments/{experiment}/plan.json with estimates beside measurements.
 """
 
+from distillery.planning.checks import host
+
+
+# what depends on this machine matters only where jobs are about to start
+onstart:
+    found = host.run(CONFIG, Path.cwd(), local=workflow.local_exec)
+    sys.stderr.writelines(f"{finding}\n" for finding in found if finding.severity != "accepted")
+    if any(finding.severity == "error" for finding in found):
+        raise WorkflowError("this machine cannot hold the plan, as listed above; no job was started")
+
 
 rule check_sources:
     input:

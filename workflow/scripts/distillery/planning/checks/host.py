@@ -1,0 +1,80 @@
+"""What a plan needs against what this machine has. Asked only where jobs are about to start."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import psutil
+
+from distillery.experiment import Config
+from distillery.launch import devices
+from distillery.planning import estimate, finding
+from distillery.planning.finding import Finding
+from distillery.planning.memory import GIB
+from distillery.planning.subject import Subject, gather
+
+
+def run(config: Config, directory: Path, *, local: bool) -> list[Finding]:
+    """Findings about disk and, where jobs run on this very machine (`local`), memory and devices."""
+    found: list[Finding] = []
+    subjects = [gather(config, name) for name in config.experiments]
+    found += disk(subjects, shutil.disk_usage(directory).free, directory)
+    if local:
+        for subject in subjects:
+            own = [*memory(subject, psutil.virtual_memory().total), *npus(subject, os.environ)]
+            found += finding.accept(own, subject.experiment.accept)
+    return finding.sort(dict.fromkeys(found))
+
+
+def disk(subjects: list[Subject], free: float, directory: Path) -> Iterator[Finding]:
+    """Everything that will be written, less what is there already, has room."""
+    needed = sum(estimate.of(one).disk_peak or 0 for one in subjects)
+    # earlier results count towards the need: they are part of what the estimate adds up
+    there = sum(
+        path.lstat().st_size for part in ("resources", "results") for path in (directory / part).rglob("*")
+    )
+    if needed - there > free:
+        keys = tuple(one.key("train.save_interval") for one in subjects)
+        yield Finding(
+            "disk",
+            keys,
+            f"about {needed / 1e9:.1f} GB, of which {there / 1e9:.1f} are there, for {free / 1e9:.1f} GB free",
+            "room for all of it",
+            "free space, or run in a directory with more (--directory)",
+        )
+
+
+def memory(s: Subject, total: float) -> Iterator[Finding]:
+    """The largest job fits this machine's memory, or the node's where the configuration says it."""
+    machine = s.experiment.hardware
+    limit = machine.host_memory_gib * GIB if machine.host_memory_gib else total
+    for job in estimate.of(s).jobs:
+        used = job.peak_bytes if job.step == "train" and machine.device == "CPU" else job.host_bytes
+        if used and used > limit:
+            yield Finding(
+                "host-memory",
+                (s.key("model"), f"hardware.{machine.name}"),
+                f"{job.step} takes about {used / GIB:.1f} GiB, this machine has {limit / GIB:.1f}",
+                "enough memory",
+                "use a machine with more, or smaller batches and sequences",
+            )
+
+
+def npus(s: Subject, environment: Mapping[str, str]) -> Iterator[Finding]:
+    """No stage asks for more devices than are visible."""
+    machine = s.experiment.hardware
+    if machine.device != "Ascend":
+        return
+    for name, stage in s.stages():
+        seen = devices.visible(environment, stage.npus_per_node)
+        if len(seen) < stage.npus_per_node:
+            yield Finding(
+                "visible-npus",
+                (s.devices_key(name),),
+                f"{stage.npus_per_node} for {name}, {len(seen)} visible",
+                f"at most {len(seen)}",
+                "lower it, or look at ASCEND_RT_VISIBLE_DEVICES and npu-smi",
+            )
