@@ -37,13 +37,31 @@ def test_bad_rows_are_quarantined_and_odd_ones_named(tmp_path: Path) -> None:
     assert named == {
         "messages without content were left out": ["u1"],
         "text that spells a special token": ["u2"],
+        "an empty answer": ["u5"],
     }
     strict = run(source, tmp_path / "s", "--strict")
-    assert (strict["kept"], strict["noted"]) == (2, {})
-    assert strict["rejected"]["count"] == 4
+    assert (strict["kept"], strict["noted"]) == (1, {})
+    assert strict["rejected"]["count"] == 5
     clean = run(shard(tmp_path / "clean.parquet", ODD[:1]), tmp_path / "d")
     assert clean["rejected"]["count"] == 0
     assert not DatasetFiles(tmp_path / "d").rejected.exists()
+
+
+def test_what_the_reference_loses_is_noted() -> None:
+    recipe = Recipe(FULL, FLAGS[1], "qwen", {"messages": "m", "tools": "tools"})
+    lost = "not json", "[]", "", None, '[{"name": "x"}]'
+    rows = [
+        {"m": [{"from": "human", "value": "{{idx}}"}, {"from": "gpt", "value": "a"}], "tools": each}
+        for each in lost
+    ]
+    rows += [{"m": [{"from": "human", "value": "q"}, {"from": "function_call", "value": "?"}], "tools": None}]
+    part = recipe.work()(Block("rows", 0, rows))
+    noted = {note: [row for each, row, _ in part.noted if each == note] for note, _, _ in part.noted}
+    assert noted == {
+        "{{idx}} in a question became the number of the turn": [0, 1, 2, 3, 4],
+        "tools that could not be rendered were left out": [0, 4],
+        "a function call that could not be read became an empty one": [5],
+    }
 
 
 def test_too_many_rejected_rows(tmp_path: Path) -> None:

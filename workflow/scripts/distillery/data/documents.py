@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from distillery.data import cutting
+from distillery.data import cutting, oddities
 from distillery.data.conversation import Conversation, Message, Rejected
 from distillery.data.encoding import Encoder
 from distillery.data.rendering import Renderer
@@ -76,7 +76,7 @@ class DocumentMaker:
             raise Rejected("renders to no token at all")
         whole = sum(map(len, encoded)) + self.renderer.template.efficient_eos + self.rules.append_eod
         cut = len(ids) < whole
-        notes = conversation.notes
+        notes = oddities.of(conversation, self.renderer.template)
         if cut and not self.rules.seq_length:
             notes += (CUT,)
         if self.rules.strict and notes:
