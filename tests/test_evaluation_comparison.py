@@ -30,6 +30,26 @@ def test_mcnemar_is_scipys_binomial_test(first, second):
     assert statistics.mcnemar(first, second) == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.parametrize(
+    "cells, interval",
+    [
+        # complete response in myeloma patients (Cavo et al. 2012), as R's contingencytables gives it
+        ((59, 6, 16, 80), (0.0046, 0.1186)),
+        ((0, 0, 400, 0), (0.9865, 1.0)),  # Wilson's 0..0.0095 and 0.9905..1, uncorrelated
+    ],
+)
+def test_newcombes_paired_interval(cells, interval):
+    assert statistics.newcombe(*cells) == pytest.approx(interval, abs=6e-5)
+
+
+@given(st.lists(st.integers(0, 60), min_size=4, max_size=4).filter(sum))
+def test_the_paired_interval_holds_the_difference_and_mirrors(cells):
+    both, first, second, neither = cells
+    low, high = statistics.newcombe(both, first, second, neither)
+    assert -1 - 1e-9 <= low <= (second - first) / sum(cells) <= high <= 1 + 1e-9
+    assert statistics.newcombe(both, second, first, neither) == pytest.approx((-high, -low), abs=1e-9)
+
+
 def test_bootstrap_agrees_with_the_normal_theory_and_repeats():
     values = np.random.default_rng(0).normal(0.3, 1.0, 400)
     low, high = statistics.bootstrap(values, 7)

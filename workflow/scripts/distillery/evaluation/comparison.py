@@ -1,7 +1,7 @@
 """Base against tuned on the same problems: accuracies with intervals, what flipped, and whether it is chance.
 
-With one sample a problem, accuracies carry Wilson intervals and the difference McNemar's exact test and a
-bootstrap interval. With more samples a problem's score is the mean of its samples, the problem is the unit
+With one sample a problem, accuracies carry Wilson intervals, and the difference Newcombe's paired interval
+and McNemar's exact test; a paired bootstrap stands beside them. With more samples a problem's score is the mean of its samples, the problem is the unit
 that is resampled, and the test, which needs yes or no, is absent.
 """
 
@@ -100,16 +100,20 @@ def _accuracy(scores: Scores, kind: str, seed: int) -> dict[str, Any]:
 def _paired(base: Scores, tuned: Scores, seed: int) -> dict[str, Any]:
     before, after = _problem_means(base, "strict"), _problem_means(tuned, "strict")
     differences = np.array([after[problem] - before[problem] for problem in before])
+    resampled = list(statistics.bootstrap(differences, seed))
     made = {
         "difference": float(differences.mean()),
-        "difference_interval": list(statistics.bootstrap(differences, seed)),
+        "difference_interval": resampled,
+        "bootstrap_interval": resampled,
         "gained": [problem for problem in before if after[problem] > before[problem]],
         "lost": [problem for problem in before if after[problem] < before[problem]],
     }
     if len(before) == len(base):
         made["both"] = sum(1 for problem in before if before[problem] and after[problem])
         made["neither"] = sum(1 for problem in before if not before[problem] and not after[problem])
-        made["mcnemar_p"] = statistics.mcnemar(len(made["lost"]), len(made["gained"]))
+        lost, gained = len(made["lost"]), len(made["gained"])
+        made["mcnemar_p"] = statistics.mcnemar(lost, gained)
+        made["difference_interval"] = list(statistics.newcombe(made["both"], lost, gained, made["neither"]))
     return made
 
 

@@ -23,6 +23,26 @@ def wilson(right: int, n: int) -> tuple[float, float]:
     return (0.0 if right == 0 else centre - half), (1.0 if right == n else centre + half)
 
 
+def newcombe(both: int, only_first: int, only_second: int, neither: int) -> tuple[float, float]:
+    """95 % interval of second minus first proportion of paired answers (Newcombe 1998, method 10).
+
+    Made of both proportions' Wilson intervals and their correlation, so that it does not shrink to a point
+    when all pairs differ the same way, as resampling does.
+    """
+    n = both + only_first + only_second + neither
+    first, second = both + only_first, both + only_second
+    product = both * neither - only_first * only_second
+    product = max(0.0, product - n / 2) if product > 0 else product  # continuity, for positive correlation
+    scale = math.sqrt(first * (n - first) * second * (n - second))
+    phi = product / scale if scale else 0.0
+
+    def distance(up: float, down: float) -> float:
+        return math.sqrt(max(0.0, up * up - 2 * phi * up * down + down * down))
+
+    (low1, high1), (low2, high2), p1, p2 = wilson(first, n), wilson(second, n), first / n, second / n
+    return p2 - p1 - distance(p2 - low2, high1 - p1), p2 - p1 + distance(high2 - p2, p1 - low1)
+
+
 def mcnemar(only_first: int, only_second: int) -> float:
     """Two-sided exact p-value that both disagreements are equally likely (binomial, McNemar 1947)."""
     n, k = only_first + only_second, min(only_first, only_second)
