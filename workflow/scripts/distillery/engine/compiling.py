@@ -14,7 +14,8 @@ from pathlib import Path
 
 from distillery import files, provenance
 
-SOURCE = Path(__file__).with_name("native.cpp")
+SOURCE = Path(__file__).with_name("native.cpp")  # training's kernels
+DECODING = Path(__file__).with_name("decoding.cpp")  # generation's
 # no -ffast-math: its start-up code would make the whole process flush denormals
 FLAGS = "-O3 -march=native -fopenmp -funroll-loops -fno-math-errno -ffp-contract=fast -std=c++17 -shared -fPIC".split()
 
@@ -22,6 +23,11 @@ FLAGS = "-O3 -march=native -fopenmp -funroll-loops -fno-math-errno -ffp-contract
 def compiler() -> str | None:
     """Path of the C++ compiler: $CXX, else g++; None without one."""
     return shutil.which(os.environ.get("CXX", "g++"))
+
+
+def digests(source: Path = SOURCE) -> list[str]:
+    """sha256 of the source and of the headers beside it."""
+    return [files.sha256(text) for text in [source, *sorted(source.parent.glob("*.h"))]]
 
 
 @cache
@@ -35,8 +41,7 @@ def library(source: Path = SOURCE) -> Path:
     if gxx is None:
         raise FileNotFoundError("no C++ compiler: neither $CXX nor g++ is on the PATH")
     version = subprocess.run([gxx, "--version"], check=True, capture_output=True, text=True).stdout
-    texts = [source, *sorted(source.parent.glob("*.h"))]
-    identity = [[files.sha256(text) for text in texts], FLAGS, version, _cpu()]
+    identity = [digests(source), FLAGS, version, _cpu()]
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     target = home / "distillery" / f"{source.stem}-{provenance.digest(identity)[:20]}.so"
     if not target.exists():

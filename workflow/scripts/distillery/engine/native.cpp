@@ -2,8 +2,7 @@
 //
 // Every function has the signature of an aot kernel: params are the inputs, then the outputs; all float32, but for
 // int32 labels and segments. Sums that cross tokens are taken over fixed blocks in a fixed order, so results do not
-// depend on the number of threads. Vectors are GCC's: AVX-512, AVX2 and NEON come from this one text (aarch64:
-// compiled for, never run).
+// depend on the number of threads.
 
 #include <algorithm>
 #include <cmath>
@@ -11,15 +10,13 @@
 #include <cstring>
 #include <vector>
 
-#if defined(__AVX512F__)
-constexpr long W = 16, MR = 8;  // floats in a vector, rows of a register tile: 8 x 2 vectors + operands of 32
-#elif defined(__AVX2__)
-constexpr long W = 8, MR = 4;  // 4 x 2 of 16 registers
+#include "vectors.h"
+
+#if defined(__AVX2__) && !defined(__AVX512F__)
+constexpr long MR = 4;  // rows of a register tile: 4 x 2 vectors of 16 registers
 #else
-constexpr long W = 4, MR = 8;  // NEON: 8 x 2 of 32 registers
+constexpr long MR = 8;  // 8 x 2 vectors and operands of 32 registers
 #endif
-typedef float vec __attribute__((vector_size(4 * W)));
-typedef int32_t ivec __attribute__((vector_size(4 * W)));
 typedef std::vector<float> buffer;
 constexpr int32_t IGNORED = -100;
 constexpr long BLOCK = 64;     // query rows of an attention tile: its scores stay in the second-level cache
@@ -31,39 +28,12 @@ constexpr long PIECE = 16384;  // elements of a part of a sum over a gradient
 #define F(i) static_cast<float*>(params[i])
 #define I(i) static_cast<int32_t*>(params[i])
 
-static inline vec load(const float* p) { vec v; std::memcpy(&v, p, sizeof v); return v; }
-static inline void store(float* p, vec v) { std::memcpy(p, &v, sizeof v); }
-static inline vec splat(float x) { return vec{} + x; }
 static inline long padded(long n) { return (n + W - 1) / W * W; }
-static inline float sum(vec v) { float s = 0; for (long i = 0; i < W; ++i) s += v[i]; return s; }
 
 static long size(const int64_t* shape, int ndim) {
     long n = 1;
     for (int i = 0; i < ndim; ++i) n *= shape[i];
     return n;
-}
-
-// e^x for x <= 88; below -87 it gives e^-87. Polynomial of Cephes' expf, relative error below 2e-7.
-static inline vec exp(vec x) {
-    x = x < -87.0f ? splat(-87.0f) : x;
-    const vec magic = splat(12582912.0f);  // 1.5 * 2^23: adding it rounds to a whole number
-    vec shifted = x * 1.44269504088896341f + magic;
-    vec n = shifted - magic;
-    vec r = x - n * 0.693359375f - n * -2.12194440e-4f;
-    vec p = splat(1.9875691500e-4f);
-    p = p * r + 1.3981999507e-3f;
-    p = p * r + 8.3334519073e-3f;
-    p = p * r + 4.1665795894e-2f;
-    p = p * r + 1.6666665459e-1f;
-    p = p * r + 5.0000001201e-1f;
-    p = p * r * r + r + 1.0f;
-    ivec power, bias;
-    std::memcpy(&power, &shifted, sizeof power);
-    std::memcpy(&bias, &magic, sizeof bias);
-    power = (power - bias + 127) << 23;
-    vec scale;
-    std::memcpy(&scale, &power, sizeof scale);
-    return p * scale;
 }
 
 // ---- A small matrix product: c[m, n] (+)= sum_k a[m*am + k*ak] * b[k*ldb + n], n in whole vectors.

@@ -8,7 +8,6 @@ are bfloat16 numbers are kept as such, which halves what a step has to read and 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import mindspore as ms
 import ml_dtypes
@@ -19,7 +18,6 @@ from distillery.engine import compiling, rope
 from distillery.engine.architecture import Architecture
 from distillery.engine.arrival import Arrival
 
-SOURCE = Path(__file__).with_name("decoding.cpp")
 WIDTH = 256  # tokens of one call: a prompt of that many keeps the weights in use for long
 LANES, SPAN, KEYS, PAD = 32, 64, 16, 16  # as in decoding.cpp; PAD is its widest vector
 
@@ -189,7 +187,7 @@ def _angles(arch: Architecture, capacity: int) -> tuple[Tensor, Tensor]:
 
 
 def _kernel(name: str, shape, dtype=ms.float32) -> ops.Custom:
-    return ops.Custom(f"{compiling.library(SOURCE)}:{name}", shape, lambda *_: dtype, "aot")
+    return ops.Custom(f"{compiling.library(compiling.DECODING)}:{name}", shape, lambda *_: dtype, "aot")
 
 
 def _padded(values: np.ndarray, size: int) -> np.ndarray:

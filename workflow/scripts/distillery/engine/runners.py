@@ -8,7 +8,7 @@ import sys
 import mindspore as ms
 import numpy as np
 
-from distillery.engine import compiling, native_cache
+from distillery.engine import compiling
 from distillery.engine.architecture import Architecture
 from distillery.engine.cache import CachedDecoder
 from distillery.engine.decoder import Decoder, load_state
@@ -39,13 +39,13 @@ def build(
     ms.set_device(device)
     if device == "CPU" and kernels != "composed":
         try:
-            compiling.library(native_cache.SOURCE)
+            compiling.library(compiling.DECODING)
         except (OSError, subprocess.CalledProcessError) as error:
             reason = getattr(error, "stderr", None) or str(error)
             if kernels == "native":
                 raise Problem(
                     "the native kernels cannot be built",
-                    where=native_cache.SOURCE.name,
+                    where=compiling.DECODING.name,
                     found=reason.strip().splitlines()[-1],
                     fix="install g++, set CXX to a working compiler, or use --kernels composed",
                 ) from None
@@ -77,7 +77,7 @@ def _verify() -> None:
     if not error < TOLERANCE:
         raise Problem(
             "the native kernels are wrong on this machine",
-            where=native_cache.SOURCE.name,
+            where=compiling.DECODING.name,
             found=f"logits differ by {error:.1e}",
             wanted=f"below {TOLERANCE:.0e}",
             fix="use --kernels composed, and report the CPU and compiler",

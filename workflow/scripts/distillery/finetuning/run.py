@@ -43,11 +43,8 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
     place = join(args)
     chosen = choices.settings(args, data, place.data)
     part = saving.load_part(args.load, place, arch, args.num_layer_list)
-    import mindspore as ms
+    from distillery.engine import compiling, kernels
 
-    from distillery.engine import kernels
-
-    ms.set_device(args.device_target)
     kernel_set = kernels.choose(args.device_target, args.kernels)
     content = {
         "settings": asdict(chosen),
@@ -57,7 +54,7 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
         "layout": [place.tensor, place.data, place.pipeline, args.use_distributed_optimizer],
         "threads": args.threads,
         "kernels": kernel_set.__name__.rpartition(".")[2],
-        "native": files.sha256(Path(kernels.__file__).with_name("native.cpp")),
+        "native": compiling.digests(),
         "code": provenance.code(*ENGINE_CODE),
     }
     key = provenance.digest(content)[:16]
@@ -97,12 +94,13 @@ def join(args: argparse.Namespace) -> Mesh:
     """
     from distillery.engine.mesh import mesh
 
+    import mindspore as ms
+
     world, rank = int(os.environ.get("MS_WORKER_NUM", 1)), 0
+    ms.set_device(args.device_target)  # once, and before init()
     if world > 1:
-        import mindspore as ms
         from mindspore.communication import get_rank, init
 
-        ms.set_device(args.device_target)
         init()
         rank = get_rank()
     place = mesh(args.tensor_model_parallel_size, args.pipeline_model_parallel_size, world, rank)

@@ -9,7 +9,8 @@ from pathlib import Path
 from signal import SIGTERM
 from typing import TYPE_CHECKING
 
-from distillery.engine import threads
+from distillery import provenance
+from distillery.engine import compiling, threads
 from distillery.inference import batch, chat, prompter, prompts, reference, signals, tasks, weights
 from distillery.inference.batch import Limits
 from distillery.inference.weights import Weights
@@ -75,7 +76,13 @@ def run(args: argparse.Namespace) -> None:
     )
     asked = batch.ask(source, voice, task, args.seed, limits)
     settings = {"task": task.name, **task.settings(), "new": args.max_new_tokens, "stop": args.stop_word}
-    identity = [found.identity, settings, sorted(voice.stop_ids)]
+    engine = [
+        provenance.code("distillery.inference.run"),
+        compiling.digests(compiling.DECODING),
+        args.device,
+        args.kernels,
+    ]
+    identity = [found.identity, settings, sorted(voice.stop_ids), engine]
     times = batch.answer(
         asked, voice, task, limits, args.micro_batch_size, build, args.output, identity, args.log_interval
     )
