@@ -239,11 +239,13 @@ rule fetch_model:
         "../../envs/cpu.yaml"
     resources:
         hubs=lambda w: sources.hubs(CONFIG.models[w.model], CONFIG.offline),
+        workers=lambda w: sources.workers(CONFIG.models[w.model]),
     params:
         **runs("fetch_model"),
         directory=subpath(output[0], parent=True),
     shell:
-        "{params.command} --lock {input} {resources.hubs} --output-dir {params.directory} --log {log}"
+        "{params.command} --lock {input} {resources.hubs} {resources.workers}"
+        " --output-dir {params.directory} --log {log}"
 
 
 rule import_model:

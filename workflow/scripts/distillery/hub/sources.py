@@ -67,6 +67,11 @@ def hubs(source: Source, offline: bool) -> str:
     return shlex.join(words + (["--offline"] if offline else []))
 
 
+def workers(source: Source) -> str:
+    """How many files of a model come at a time, which changes no result either."""
+    return f"--workers {source.settings.get('workers', 4)}"
+
+
 def known_lock(source: Source) -> list[str]:
     """The committed lock that a source names, as a list of files."""
     return [source.settings["lock"]] if "lock" in source.settings else []
