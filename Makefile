@@ -44,7 +44,7 @@ watch: ## devices, processes and last loss lines of what runs here, every two se
 	$(BIN)/python workflow/scripts/watch.py
 
 doctor: setup ## what is installed here, and what is missing
-	$(BIN)/python workflow/scripts/doctor.py
+	$(BIN)/python workflow/scripts/doctor.py --configfile $(CONFIG)
 
 verify: setup ## run CONFIG again from nothing and compare every result byte by byte
 	$(BIN)/python workflow/scripts/verify.py --configfile $(CONFIG)

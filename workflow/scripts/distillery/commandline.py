@@ -96,10 +96,7 @@ def sources(config: Config, experiment: Experiment) -> str:
         "map_keys": dataset.map_keys,
         "seq_length": made.seq_length,
         "train_seq_length": experiment.training.seq_length,
-        # with other rotary settings config.json is meant to differ from what is recorded
-        "repo": config.models[experiment.model].settings.get("repo")
-        if experiment.training.rope == Rope()
-        else None,
+        "repo": config.models[experiment.model].settings.get("repo"),
     }
     accepted = ["--accept", *experiment.accept] if experiment.accept else []
     return shlex.join([*words(settings), *accepted])
