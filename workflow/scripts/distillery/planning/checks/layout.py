@@ -200,13 +200,14 @@ def nodes(s: Subject) -> Iterator[Finding]:
             f"0 to {machine.nodes - 1}",
             "count nodes from 0",
         )
-    if machine.nodes > 1 and machine.master_addr in ("localhost", "127.0.0.1", "::1"):
+    # with `gres` a cluster is asked for nodes, and tells the launcher which is the first
+    if machine.nodes > 1 and not machine.gres and machine.master_addr in ("localhost", "127.0.0.1", "::1"):
         yield Finding(
             "master-address",
-            (f"{at}.master_addr", f"{at}.nodes"),
+            (f"{at}.master_addr", f"{at}.nodes", f"{at}.gres"),
             f"{machine.master_addr} for {machine.nodes} nodes",
             "an address that all nodes reach",
-            "set it to the first node's address, or start under Slurm, which tells it",
+            "set it to the first node's address, or name gres for a Slurm cluster, which tells it",
         )
     if not 1024 <= machine.master_port <= 65535:
         yield Finding(
