@@ -249,6 +249,8 @@ rule fetch_model:
 
 
 rule import_model:
+    input:
+        lambda w: "{}/config.json".format(CONFIG.models[w.model].settings["path"]),
     output:
         "resources/models/{model}/manifest.json",
     log:
@@ -262,11 +264,11 @@ rule import_model:
         "../../envs/cpu.yaml"
     params:
         **runs("import_path"),
-        source=lambda w: shlex.quote(CONFIG.models[w.model].settings["path"]),
+        source=subpath(input[0], parent=True),
         mode=lambda w: CONFIG.models[w.model].settings.get("mode", "link"),
         directory=subpath(output[0], parent=True),
     shell:
-        "{params.command} --kind model --path {params.source} --mode {params.mode}"
+        "{params.command} --kind model --path {params.source:q} --mode {params.mode}"
         " --output {params.directory} --log {log}"
 
 
@@ -297,6 +299,11 @@ rule fetch_shard:
 
 
 rule import_shard:
+    input:
+        lambda w: "{}/{}".format(
+            CONFIG.datasets[w.dataset].source.settings["path"],
+            sources.path_in_repository(CONFIG.datasets[w.dataset], w.shard),
+        ),
     output:
         shard="resources/datasets/{dataset}/{shard}.parquet",
         manifest="resources/datasets/{dataset}/{shard}.parquet.manifest.json",
@@ -311,15 +318,9 @@ rule import_shard:
         "../../envs/cpu.yaml"
     params:
         **runs("import_path"),
-        source=lambda w: shlex.quote(
-            "{}/{}".format(
-                CONFIG.datasets[w.dataset].source.settings["path"],
-                sources.path_in_repository(CONFIG.datasets[w.dataset], w.shard),
-            )
-        ),
         mode=lambda w: CONFIG.datasets[w.dataset].source.settings.get("mode", "link"),
     shell:
-        "{params.command} --kind shard --path {params.source} --mode {params.mode}"
+        "{params.command} --kind shard --path {input:q} --mode {params.mode}"
         " --output {output.shard} --log {log}"
 
 
