@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import ml_dtypes
+import numpy as np
 from house import ROOT
 
 from distillery.checkpoint import sources, states
@@ -31,7 +34,7 @@ def command(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 def make(directory: Path) -> Path:
-    """hf/, mcore/ (TP1 PP1) and tok/data_* from 96 rows, below `directory`."""
+    """hf/, mcore/ (fp32), mcore-bf16/ and tok/data_* from 96 rows, below `directory`."""
     shard = directory / "shards" / "train-00000-of-00001.parquet"
     tok = directory / "tok"
     tok.mkdir()
@@ -48,7 +51,9 @@ def make(directory: Path) -> Path:
         assert done.returncode == 0, done.stderr
     state = states.load_state(directory / "hf")
     arch = sources.open_source(directory / "hf").architecture
-    states.save(directory / "mcore", {(0, 0): state}, states.make_args(arch, "fp32"), 1)
+    for name, kind, dtype in [("mcore", "fp32", np.float32), ("mcore-bf16", "bf16", ml_dtypes.bfloat16)]:
+        typed = {tensor: array.astype(dtype) for tensor, array in state.items()}
+        states.save(directory / name, {(0, 0): typed}, states.make_args(arch, kind), 1)
     return directory
 
 
@@ -81,7 +86,13 @@ def work(save: Path) -> Path:
     return found
 
 
-def result(save: Path) -> tuple[str, bytes, bytes, list[tuple]]:
+def forget_the_end(save: Path) -> None:
+    """As if the run had been killed between its last two checkpoints."""
+    (save / "done.json").unlink()
+    shutil.rmtree((save / "iter_0000040").resolve())
+
+
+def result(save: Path, moments: str = "optimizer.safetensors") -> tuple[str, bytes, bytes, list[tuple]]:
     """What two equal runs must share: weights' digest, weights and moments byte for byte, the loss curve."""
     done = json.loads((save / "done.json").read_text())
     rank = save / f"iter_{done['iteration']:07d}" / "mp_rank_00"
@@ -89,7 +100,5 @@ def result(save: Path) -> tuple[str, bytes, bytes, list[tuple]]:
     curve = [
         (line["iteration"], line["loss"], line["lr"], line["grad_norm"]) for line in lines if "loss" in line
     ]
-    weights, moments = (
-        (rank / name).read_bytes() for name in ("model_optim_rng.pt", "optimizer.safetensors")
-    )
+    weights, moments = ((rank / name).read_bytes() for name in ("model_optim_rng.pt", moments))
     return done["payload_digest"], weights, moments, curve

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from engine_oracle import model
 from engine_parallel_worker import curve
+from engine_parts import SCRIPTS, flags, forget_the_end, make, result, train
 from house import ROOT
 
 from distillery.engine.mesh import Mesh, mesh
@@ -74,6 +75,31 @@ def curves(tmp_path_factory) -> dict[tuple[str, int], dict]:
 )
 def test_curves_equal_one_process(curves, name, processes, layout):
     check(curves[name, processes][layout], curves[name, 1]["serial"])
+
+
+def test_the_command_on_two_ranks_resumes_and_equals_one_process(tmp_path):
+    parts = make(tmp_path)
+    steps = ("--micro-batch-size", 2, "--global-batch-size", 4)
+    alone = train(parts, tmp_path / "one", *steps)
+    assert alone.returncode == 0, alone.stderr
+    line = [
+        SCRIPTS / "posttrain_gpt.py",
+        *flags(parts, tmp_path / "two", *steps),
+        "--use-distributed-optimizer",
+    ]
+    for attempt in range(2):
+        text, _ = (process := start(2, tmp_path, *line)).communicate(timeout=300)
+        logs = "".join(path.read_text() for path in (tmp_path / "logs").glob("worker_*.log"))
+        assert process.returncode == 0, text[-2000:] + logs[-4000:]
+        if attempt == 0:
+            first = result(tmp_path / "two", "optimizer_000.safetensors")
+            shards = sorted(path.name for path in (tmp_path / "two/iter_0000040/mp_rank_00").iterdir())
+            assert shards == ["model_optim_rng.pt", "optimizer_000.safetensors", "optimizer_001.safetensors"]
+            forget_the_end(tmp_path / "two")
+    assert "resuming after step 36" in logs
+    assert result(tmp_path / "two", "optimizer_000.safetensors") == first
+    for (_, ours, *_), (_, serial, *_) in zip(first[3], result(tmp_path / "one")[3], strict=True):
+        assert ours == pytest.approx(serial, rel=1e-5)
 
 
 def check(found: list, wanted: list) -> None:

@@ -11,9 +11,10 @@ import sys
 import time
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
 import pytest
-from engine_parts import SCRIPTS, flags, make, result, train, work
+from engine_parts import SCRIPTS, flags, forget_the_end, make, result, train, work
 
 from distillery.checkpoint import states
 
@@ -110,6 +111,17 @@ def test_a_damaged_last_checkpoint_falls_back_to_the_one_before(whole, parts, tm
     assert "iter_0000040 is damaged" in done.stdout and "model_optim_rng.pt" in done.stdout
     assert "resuming after step 36" in done.stderr
     assert result(tmp_path) == result(whole)
+
+
+def test_bf16_weights_resume_from_their_fp32_values(parts, tmp_path):
+    load = ("--load", parts / "mcore-bf16", "--bf16")
+    assert train(parts, tmp_path, *load).returncode == 0
+    uninterrupted = result(tmp_path)
+    assert states.load_rank(tmp_path)[0]["decoder.final_layernorm.weight"].dtype == ml_dtypes.bfloat16
+    forget_the_end(tmp_path)
+    done = train(parts, tmp_path, *load)
+    assert done.returncode == 0 and "resuming after step 36" in done.stderr, done.stderr
+    assert result(tmp_path) == uninterrupted
 
 
 def test_another_setting_starts_anew_and_says_so(whole, parts, tmp_path):
