@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-AFTER_TRAIN = ["convert_mcore_to_hf", "answer_tuned", "score_tuned", "compare", "report"]
+AFTER_TRAIN = ["convert_mcore_to_hf", "plan_outcome", "answer_tuned", "score_tuned", "compare", "report"]
 
 
 def test_a_finished_run_has_nothing_to_do(finished):
@@ -75,7 +75,9 @@ def test_a_training_leaf_reruns_training_and_what_follows(finished):
 
 def test_a_generation_leaf_reruns_both_sides_of_generation(finished):
     with finished.replaced("experiment.yaml", "max_new_tokens: 8", "max_new_tokens: 9"):
-        expected = ["answer_base", "score_base", "answer_tuned", "score_tuned", "compare", "report"]
+        # the estimate of the answers is part of the plan
+        sides = ["answer_base", "score_base", "answer_tuned", "score_tuned"]
+        expected = [*sides, "compare", "plan_outcome", "report"]
         assert finished.planned() == Counter(expected)
 
 
@@ -102,7 +104,7 @@ def test_a_second_experiment_shares_what_it_can(finished):
     config["experiments"]["second"] = {**config["experiments"]["small"]}
     config["experiments"]["second"]["train"] = {**config["experiments"]["small"]["train"], "lr": 0.01}
     with finished.edited("experiment.yaml", yaml.safe_dump(config).encode()):
-        assert finished.planned() == Counter(["train", *AFTER_TRAIN, "rulegraph"])
+        assert finished.planned() == Counter(["check_sources", "train", *AFTER_TRAIN, "rulegraph"])
 
 
 def test_printed_commands_work_when_pasted(finished, tmp_path):

@@ -19,7 +19,7 @@ rule check_sources:
     input:
         # as it was fetched: an override of rope is no mistake
         model=lambda w: artefacts.model(EXPERIMENTS[w.experiment].model),
-        shard=lambda w: artefacts.first_shard(CONFIG, EXPERIMENTS[w.experiment]),
+        shard=lambda w: ancient(artefacts.first_shard(CONFIG, EXPERIMENTS[w.experiment])),
         digest=lambda w: f"{artefacts.first_shard(CONFIG, EXPERIMENTS[w.experiment])}.sha256",
         problems=lambda w: artefacts.problems(EXPERIMENTS[w.experiment].problems),
     output:
