@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -97,3 +100,13 @@ def test_every_key_of_the_schema_is_described_or_named_as_the_trainer_names_it()
         and ".generate" not in path
     ]
     assert silent in ([], [".tokenize"])
+
+
+def test_the_readme_draws_the_rules_as_they_are(tmp_path):
+    house = House(tmp_path, ROOT / "config" / "config.yaml")
+    command = [sys.executable, str(tmp_path / "workflow/scripts/rulegraph.py"), "--snakefile", "Snakefile"]
+    command += ["--configfile", str(house.configfile), "--output", "graph.dot"]
+    command += ["--target", "results/experiments/embedded/comparison.json"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    drawn = re.findall(r'"(\w+)" -> "(\w+)"', (tmp_path / "graph.dot").read_text())
+    assert re.findall(r"^    (\w+) --> (\w+)$", (ROOT / "README.md").read_text(), re.MULTILINE) == drawn

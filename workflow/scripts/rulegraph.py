@@ -1,5 +1,7 @@
 """Write the graph of rules that lead to a target, in dot, edges sorted.
 
+An edge is left out where a longer way leads from its one end to the other: what remains can be read.
+
     python workflow/scripts/rulegraph.py --snakefile Snakefile --configfile config/config.yaml \\
         --target results/experiments/embedded/comparison.json --output rulegraph.dot
 """
@@ -33,8 +35,18 @@ def main(args: argparse.Namespace) -> None:
     names = dict(re.findall(r'^\s*(\d+)\[label = "([^"\\]+)', answer.stdout, re.MULTILINE))
     edges = {(names[a], names[b]) for a, b in re.findall(r"^\s*(\d+) -> (\d+)$", answer.stdout, re.MULTILINE)}
     lines = [f'  "{name}";' for name in sorted(set(names.values()))]
-    lines += [f'  "{a}" -> "{b}";' for a, b in sorted(edges)]
+    lines += [f'  "{a}" -> "{b}";' for a, b in sorted(reduced(edges))]
     write_text(args.output, "\n".join(["digraph rules {", *lines, "}", ""]))
+
+
+def reduced(edges: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    """The edges of an acyclic graph that no longer way implies."""
+
+    def reachable(start: str) -> set[str]:
+        nexts = {b for a, b in edges if a == start}
+        return nexts.union(*map(reachable, nexts))
+
+    return {(a, b) for a, b in edges if not any(b in reachable(c) for x, c in edges if x == a and c != b)}
 
 
 if __name__ == "__main__":
