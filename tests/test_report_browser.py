@@ -1,30 +1,11 @@
-"""Open a report in a real browser: the verdict is seen, nothing is fetched, the console stays silent.
+"""A report opened in a real browser: the verdict is seen, nothing is fetched, the console stays silent."""
 
-    python tests/browser_check.py                 a small report made for the purpose
-    python tests/browser_check.py report.html     a given one
-
-Wants Debian's chromium; not part of pytest, because not every machine that tests has a browser.
-"""
+from __future__ import annotations
 
 import json
 import shutil
 import subprocess
-import sys
-import tempfile
 from pathlib import Path
-
-TESTS = Path(__file__).parent
-sys.path[:0] = [str(TESTS.parent / "workflow/scripts"), str(TESTS)]
-
-
-def make(folder: Path) -> Path:
-    import report_files
-
-    flags = report_files.write(folder)
-    subprocess.run(
-        [sys.executable, str(TESTS.parent / "workflow/scripts/report.py"), *flags], cwd=folder, check=True
-    )
-    return folder / "report.html"
 
 
 def open_page(browser: str, page: Path, folder: Path) -> tuple[str, list[str], list[str]]:
@@ -47,19 +28,23 @@ def open_page(browser: str, page: Path, folder: Path) -> tuple[str, list[str], l
     return done.stdout, asked, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
 
 
-def main() -> None:
+VERDICTS = ("The tuned model is better", "The tuned model is worse", "No clear difference")
+
+
+def test_the_page_stands_alone(finished, tmp_path):
     browser = shutil.which("chromium") or shutil.which("google-chrome")
-    if browser is None:
-        sys.exit("browser_check: no chromium here; apt-get install --no-install-recommends chromium")
-    with tempfile.TemporaryDirectory() as name:
-        page = Path(sys.argv[1]) if len(sys.argv) > 1 else make(Path(name))
-        dom, asked, console = open_page(browser, page, Path(name))
-    verdicts = ("The tuned model is better", "The tuned model is worse", "No clear difference")
-    assert any(f'<h1 id="verdict">{verdict}</h1>' in dom for verdict in verdicts), "no verdict on the page"
+    assert browser, "no browser here; tests/system_packages installs one"
+    page = finished.path / "results/experiments/small/report.html"
+    dom, asked, console = open_page(browser, page, tmp_path)
+    assert any(f'<h1 id="verdict">{verdict}</h1>' in dom for verdict in VERDICTS), "no verdict on the page"
     assert not asked, f"the page asked for {asked}"
     assert not console, "\n".join(console)
-    print(f"{page.name}: verdict seen, nothing requested, console silent")
 
 
-if __name__ == "__main__":
-    main()
+def test_a_page_that_fetches_and_complains_is_noticed(tmp_path):
+    page = tmp_path / "bad.html"
+    page.write_text('<img src="http://elsewhere.invalid/x.png"><script>console.error("broken")</script>')
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    _, asked, console = open_page(browser, page, tmp_path)
+    assert asked == ["http://elsewhere.invalid/x.png"]
+    assert any("broken" in line for line in console)
