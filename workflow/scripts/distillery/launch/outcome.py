@@ -41,14 +41,16 @@ def judge(
         Interrupted: the workers saved their state after a signal, and said so by status 3.
         Problem: anything else than success.
     """
-    saved = 3 in statuses.values()
-    if signalled and (saved or returncode == 0):
+    ended_well = returncode == 0 and not statuses
+    early = follower.reached is not None and follower.reached[0] < follower.reached[1]
+    # our workers say "saved" by status 3, Megatron's by status 0 before the last step
+    if signalled and (3 in statuses.values() or (ended_well and early)):
         raise Interrupted(
             f"stopped by {signalled}, and the workers saved their state",
             where=follower.ranks[follower.shown].path,
             fix="run the same command again: it continues there",
         )
-    if signalled:
+    if signalled and not ended_well:
         raise Problem(
             f"stopped by {signalled} before the workers could save",
             found=follower.last_words([follower.shown]),
@@ -60,8 +62,8 @@ def judge(
             found=follower.last_words(),
             fix="look for the rank whose last line differs; slow steps need a larger msrun.stall_timeout",
         )
-    if returncode == 0 and not statuses:
-        if follower.reached and follower.reached[0] < follower.reached[1]:
+    if ended_well:
+        if early:
             raise Problem(
                 "every rank ended with status 0, but training did not reach its end",
                 where=follower.ranks[follower.shown].path,
