@@ -68,6 +68,24 @@ def test_editing_a_command_reruns_it_and_what_follows(finished):
         assert finished.planned() == Counter({"score_base": 1, "score_tuned": 1, "compare": 1, "report": 1})
 
 
+def test_editing_a_template_reruns_what_renders_it(finished):
+    name = "workflow/scripts/distillery/data/templates.json"
+    text = (finished.path / name).read_bytes()
+    with finished.edited(name, text + b" "):
+        rerun = set(finished.planned())
+    assert {"tokenize_shard", "merge_shards", "answer_base", "answer_tuned"} <= rerun
+    assert not {"make_shard", "make_model", "convert_hf_to_mcore"} & rerun
+
+
+def test_editing_a_kernel_reruns_what_computes_with_it(finished):
+    name = "workflow/scripts/distillery/engine/native.cpp"
+    text = (finished.path / name).read_bytes()
+    with finished.edited(name, text + b"\nint extra;\n"):
+        rerun = set(finished.planned())
+    assert {"train", "answer_base", "answer_tuned"} <= rerun
+    assert not {"tokenize_shard", "make_model", "convert_hf_to_mcore"} & rerun
+
+
 def test_a_training_leaf_reruns_training_and_what_follows(finished):
     with finished.replaced("experiment.yaml", "lr: 0.001", "lr: 0.002"):
         assert finished.planned() == Counter(["train", *AFTER_TRAIN])

@@ -54,12 +54,19 @@ def shortest(path):
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
-def runs(script):
-    """Params for a job of a command, the beginning of its line and the identity of its code."""
+def runs(script, *data):
+    """Params for a job of a command, the beginning of its line and the identity of its code.
+
+    `data` are patterns below the library of files that the code reads as if they were part of it.
+    """
     return {
         "command": f"{shortest(Path(sys.prefix, 'bin', 'python'))} {shortest(SCRIPTS)}/{script}.py",
-        "code": code(script),
+        "code": code(script, data=data),
     }
+
+
+TEMPLATES = "data/templates.json"
+KERNELS = "engine/*.[ch]*"
 
 
 def devices(stage, experiment=lambda w: EXPERIMENTS[w.experiment]):

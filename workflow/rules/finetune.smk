@@ -28,7 +28,7 @@ rule train:
         # a killed attempt has saved its state; the next one gets more time to go on
         runtime=lambda w, attempt: attempt * EXPERIMENTS[w.experiment].hardware.runtime,
     params:
-        **runs("posttrain_gpt"),
+        **runs("posttrain_gpt", KERNELS),
         data=subpath(input.data, strip_suffix="_manifest.json"),
         load=subpath(input.weights, parent=True),
         save=subpath(output[0], parent=True),

@@ -23,7 +23,7 @@ rule answer_base:
     resources:
         **devices("answering", lambda w: ASKERS[w.generation]),
     params:
-        **runs("inference"),
+        **runs("inference", TEMPLATES, KERNELS),
         model=subpath(input.model, parent=True),
         flags=lambda w: commandline.generation(GENERATIONS[w.generation]),
     shell:
@@ -47,7 +47,7 @@ rule answer_tuned:
     resources:
         **devices("answering"),
     params:
-        **runs("inference"),
+        **runs("inference", TEMPLATES, KERNELS),
         model=subpath(input.model, parent=True),
         flags=lambda w: commandline.generation(EXPERIMENTS[w.experiment].generation),
     shell:

@@ -20,7 +20,7 @@ rule tokenize_shard:
     conda:
         "../../envs/cpu.yaml"
     params:
-        **runs("preprocess_data"),
+        **runs("preprocess_data", TEMPLATES),
         tokenizer=subpath(input.model, parent=True),
         prefix=subpath(output[0], strip_suffix="_manifest.json"),
         flags=lambda w: commandline.conversation(CONFIG.datasets[w.dataset], TOKENIZATIONS[w.tokenization]),

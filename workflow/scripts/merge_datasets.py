@@ -7,7 +7,6 @@ import argparse
 from pathlib import Path
 
 from distillery import command
-from distillery.problems import UsageProblem
 
 
 def parser() -> argparse.ArgumentParser:
@@ -25,12 +24,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    if not args.output_prefix.parent.is_dir():
-        raise UsageProblem(
-            "the output's directory does not exist",
-            where=args.output_prefix.parent,
-            fix=f"mkdir -p {args.output_prefix.parent}",
-        )
+    args.output_prefix.parent.mkdir(parents=True, exist_ok=True)
     from distillery.data import merge
 
     manifest = merge.run(args.input_prefixes, args.output_prefix)

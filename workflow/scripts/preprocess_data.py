@@ -129,6 +129,7 @@ def main(args: argparse.Namespace) -> None:
         exact_only=args.encoder == "exact",
         templates=args.prompt_type_path or templates.TEMPLATES,
     )
+    args.output_prefix.parent.mkdir(parents=True, exist_ok=True)
     manifest = pipeline.run(
         recipe,
         [source for path in args.input for source in readers.sources(path)],
@@ -189,12 +190,6 @@ def check(args: argparse.Namespace) -> None:
             "conversations need one way to become text",
             found=" and ".join(rendered) or "neither --prompt-type nor --hf-chat-template",
             wanted="--prompt-type NAME (such as qwen_math_r1) or --hf-chat-template",
-        )
-    if not args.output_prefix.parent.is_dir():
-        raise UsageProblem(
-            "the output's directory does not exist",
-            where=args.output_prefix.parent,
-            fix=f"mkdir -p {args.output_prefix.parent}",
         )
 
 

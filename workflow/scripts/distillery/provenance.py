@@ -9,6 +9,7 @@ import hashlib
 import json
 import sys
 import tokenize
+from collections.abc import Iterable
 from pathlib import Path
 from token import NAME, NUMBER, OP, STRING
 from typing import Any
@@ -32,12 +33,13 @@ def digest(value: Any) -> str:
     return hashlib.sha256(canonical(value).encode()).hexdigest()
 
 
-def code(*modules: str) -> str:
-    """Short digest of these modules and of every local module they import, directly or not.
+def code(*modules: str, data: Iterable[str] = ()) -> str:
+    """Short digest of these modules, of every local module they import, directly or not, and of data files.
 
     Modules are dotted names below workflow/scripts (`preprocess_data`, `distillery.data.packing`).
     Docstrings and comments do not count, so that only edits that can change a result do. Imports
-    inside functions are followed; names built at run time and data files are not.
+    inside functions are followed; names built at run time are not. Files that the code reads as if they
+    were part of it are named by `data`, patterns below workflow/scripts/distillery; Python files are left out.
     """
     seen: set[str] = set()
     todo = list(modules)
@@ -47,7 +49,11 @@ def code(*modules: str) -> str:
             seen.add(name)
             todo.extend(_parsed(name)[1])
     _remember()
-    return digest({name: _parsed(name)[0] for name in seen})[:16]
+    files = {path for pattern in data for path in SCRIPTS.joinpath("distillery").glob(pattern)}
+    parts = {name: _parsed(name)[0] for name in seen}
+    return digest(
+        parts | {path.name: sha256(path) for path in files if path.suffix != ".py" and path.is_file()}
+    )[:16]
 
 
 def rules() -> str:
