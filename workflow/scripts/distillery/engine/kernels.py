@@ -6,6 +6,7 @@ import subprocess
 import sys
 from types import ModuleType
 
+from distillery import provenance
 from distillery.problems import Problem
 
 
@@ -44,5 +45,9 @@ def choose(device: str, wanted: str = "auto") -> ModuleType:
         return composed
     from distillery.engine import native, verification
 
-    verification.check(native, composed)
+    names = [module.__name__ for module in (verification, native, composed)]
+    seen = compiling.library().with_suffix(f".{provenance.code(*names)}.checked")
+    if not seen.exists():  # once for each library and version of the oracle on this machine
+        verification.check(native, composed)
+        seen.touch()
     return native

@@ -123,6 +123,9 @@ class Step:
         self.settings, self.mesh = settings, mesh or Mesh()
         self.objective = Objective(model, kernels, mesh)
         self.optimizer = make_optimizer(model, settings, kernels, self.mesh, zero)
+        if settings.recompute:
+            for layer in model.decoder.layers:
+                layer.recompute()
         self.completion = Completion()
         parameters = self.optimizer.parameters
         micro_batches = settings.global_batch_size // settings.micro_batch_size // self.mesh.data

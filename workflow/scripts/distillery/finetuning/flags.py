@@ -112,7 +112,11 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--eval-iters", type=int, default=100, metavar="STEPS", help="global batches (default 100)"
     )
-    run.add_argument("--recompute-granularity", choices=["full"], help="recompute layers to save memory")
+    run.add_argument(
+        "--recompute-granularity",
+        choices=["full"],
+        help="recompute layers: on Ascend; saves nothing on a CPU",
+    )
     run.add_argument("--recompute-method", choices=["uniform", "block"], help="both: every layer")
     run.add_argument("--recompute-num-layers", type=int, metavar="N", help="no effect: every layer")
     run.add_argument("--device-target", choices=["CPU", "Ascend"], default="CPU")

@@ -76,6 +76,10 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
         made = PipelineStep if place.pipeline > 1 else Step
         return made(model, chosen, kernel_set, place, args.use_distributed_optimizer)
 
+    if args.recompute_granularity and not chosen.recompute and leader:
+        print(
+            "--recompute-granularity: MindSpore's recomputation saves no memory on a CPU, so it is left out"
+        )
     cadence = Cadence(
         args.save_interval, args.log_interval, args.eval_interval, args.eval_iters, args.log_throughput
     )
@@ -92,9 +96,9 @@ def join(args: argparse.Namespace) -> Mesh:
     Raises:
         UsageProblem: the layout does not fit the number of processes.
     """
-    from distillery.engine.mesh import mesh
-
     import mindspore as ms
+
+    from distillery.engine.mesh import mesh
 
     world, rank = int(os.environ.get("MS_WORKER_NUM", 1)), 0
     ms.set_device(args.device_target)  # once, and before init()
