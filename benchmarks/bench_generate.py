@@ -179,6 +179,8 @@ def measure(workers: dict[str, Worker], batch: int, new: int, repeats: int) -> d
     for _ in range(repeats):
         for side, worker in workers.items():
             runs[side].append(worker.ask(do="run", batch=batch, new=new))
+            wall, cpu = runs[side][-1]["wall"], runs[side][-1]["cpu"]
+            print(f"batch {batch} {side}: {wall:.2f} s, CPU {cpu:.2f} s", file=sys.stderr, flush=True)
     assert runs["ours"][0]["tokens"] == runs["transformers"][0]["tokens"], "the answers differ"
     result: dict = {"batch": batch, "new_tokens": new}
     for side, each in runs.items():

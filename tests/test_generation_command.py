@@ -198,8 +198,10 @@ def test_a_line_of_the_guides_script_runs(tiny, tmp_path):  # noqa: F811
         --use-fused-rotary-pos-emb --prompt-type qwen_math_r1 --micro-batch-size 1 --max-new-tokens 8
         --tokenizer-type PretrainedFromHF --tokenizer-name-or-path {tiny} --tokenizer-not-use-fast
         --hidden-dropout 0 --attention-dropout 0 --no-gradient-accumulation-fusion --attention-softmax-in-fp32
-        --exit-on-missing-checkpoint --load {tiny} --task greedy --output {tmp_path / "o.jsonl"}"""
-    done = inference(*line.split())
-    assert done.returncode == 0, done.stderr
+        --exit-on-missing-checkpoint --load {tiny} --task greedy"""
+    shown = inference(*line.split())
+    assert shown.returncode == 0, shown.stderr
+    done = inference(*line.split(), "--output", tmp_path / "o.jsonl")
     (row,) = answers(tmp_path / "o.jsonl")
     assert row["prompt"] == "how are you?" and len(row["tokens"]) <= 8
+    assert shown.stdout == row["text"] + "\n" and done.stdout.startswith(shown.stdout)

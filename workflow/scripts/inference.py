@@ -11,7 +11,8 @@
 `stop` is eos, length or stop_word. Times go to OUTPUT's stem + .timings.json. The answers do not depend on
 --micro-batch-size nor on the order of the prompts; a killed run is continued by the same command.
 
-Tasks: greedy; do_sample; beam_search; beam_search_with_sampling; chat.
+Tasks: greedy; do_sample; beam_search; beam_search_with_sampling; chat. Without --prompt-file one question is
+answered, and the answer shown.
 """
 
 import argparse
@@ -46,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
     add("--micro-batch-size", type=int, default=1, metavar="N", help="prompts computed together (default 1)")
     add("--prompt-file", type=Path, metavar="FILE", help="problem set .parquet, or .jsonl")
     add("--prompt", metavar="TEXT", help='one question instead (default "how are you?")')
-    add("--output", type=Path, metavar="JSONL", help="needed for every task but chat")
+    add("--output", type=Path, metavar="JSONL", help="needed with --prompt-file")
     add("--num-samples", type=int, default=1, metavar="N", help="answers of a prompt (default 1)")
     add("--seed", type=int, default=42, metavar="N", help="of everything drawn (default 42)")
     add("--temperature", type=float, metavar="T", help="of drawing tasks (default 0.7)")

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from signal import SIGTERM
 from typing import TYPE_CHECKING
@@ -19,6 +24,8 @@ from distillery.problems import Problem, UsageProblem
 if TYPE_CHECKING:
     from distillery.engine.generation import Runner
 
+CHAT_CONTEXT = 8192  # the guide's SEQ_LENGTH
+
 
 def run(args: argparse.Namespace) -> None:
     """See the command inference.py.
@@ -27,19 +34,48 @@ def run(args: argparse.Namespace) -> None:
         UsageProblem: flags that contradict one another, the weights or the place they are used in.
         Problem: a file that is missing or wrong.
     """
-    task = tasks.Task(
-        args.task,
-        args.num_samples,
-        args.temperature,
-        args.top_k,
-        args.top_p,
-        args.num_beams,
-        args.length_penalty,
-    )
-    chatting = task.name == tasks.CHAT
-    if chatting:
+    chosen = {field.name: getattr(args, field.name) for field in fields(tasks.Task) if field.name != "name"}
+    task = tasks.Task(args.task, **chosen)
+    _check_flags(args, task)
+    tokenizer = args.tokenizer_name_or_path or args.load
+    _prepare(args.threads or os.cpu_count())
+    found = weights.find(args.load, tokenizer)
+    reference.check(args, found.architecture)
+    limits = Limits(_context(args.seq_length, found, task), args.max_new_tokens, tuple(args.stop_word))
+    voice = _prompter(args, found, tokenizer)
+
+    def build(slots: int, longest: int) -> Runner:
+        from distillery.inference import loading
+
+        return loading.runner(found, slots, longest, task.name == tasks.GREEDY, args.device, args.kernels)
+
+    if task.name == tasks.CHAT:
+        signals.release(SIGTERM)  # there is nothing to save
+        runner = build(1, limits.context)
+        chat.Chat(runner, voice, task, limits, args.seed, args.history_turns, args.fold_thoughts).run()
+        return
+    text = args.prompt or prompts.QUESTION
+    source = prompts.read(args.prompt_file) if args.prompt_file else prompts.question(text)
+    asked = batch.ask(source, voice, task, args.seed, limits)
+    settings = {"task": task.name, **task.settings(), "new": args.max_new_tokens, "stop": args.stop_word}
+    engine = [provenance.code(__name__), compiling.digests(compiling.DECODING), args.device, args.kernels]
+    identity = [found.identity, settings, sorted(voice.stop_ids), engine]
+    with _target(args.output) as target:
+        times = batch.answer(
+            asked, voice, task, limits, args.micro_batch_size, build, target, identity, args.log_interval
+        )
+        if not args.prompt_file:
+            rows = map(json.loads, target.read_text(encoding="utf-8").splitlines())
+            print(*(row["text"] for row in rows), sep="\n\n")
+    if args.output:
+        seconds = times["generate_seconds"]
+        print(f"{args.output}: {times['answers']} answers, {times['tokens']} tokens in {seconds} s")
+
+
+def _check_flags(args: argparse.Namespace, task: tasks.Task) -> None:
+    if task.name == tasks.CHAT:
         chat.require_terminal()
-    elif args.output is None:
+    elif args.prompt_file and args.output is None:
         raise UsageProblem("no place for the answers", where="--output", fix="add --output FILE.jsonl")
     if args.prompt and args.prompt_file:
         raise UsageProblem("two sources of prompts", where="--prompt, --prompt-file", fix="give one of them")
@@ -49,49 +85,20 @@ def run(args: argparse.Namespace) -> None:
             raise UsageProblem("a count below 1", where=flag, found=getattr(args, name), wanted="at least 1")
     if task.ignored():
         print(f"warning: --task {task.name} does not read {', '.join(task.ignored())}", file=sys.stderr)
-    tokenizer = args.tokenizer_name_or_path or args.load
-    _prepare(args.threads or os.cpu_count())
-    found = weights.find(args.load, tokenizer)
-    reference.check(args, found.architecture)
-    limits = Limits(_context(args.seq_length, found), args.max_new_tokens, tuple(args.stop_word))
-    voice = _prompter(args, found, tokenizer)
     task.begin(None)  # refuses settings out of range
 
-    def build(slots: int, longest: int) -> Runner:
-        from distillery.inference import loading
 
-        return loading.runner(
-            found, slots, longest, not task.draws and not task.searches, args.device, args.kernels
-        )
-
-    if chatting:
-        signals.release(SIGTERM)  # there is nothing to save
-        runner = build(1, limits.context)
-        chat.Chat(runner, voice, task, limits, args.seed, args.history_turns, args.fold_thoughts).run()
+@contextmanager
+def _target(output: Path | None) -> Iterator[Path]:
+    """The answers' file; for a question whose answer is only shown, one that does not stay."""
+    if output is not None:
+        yield output
         return
-    source = (
-        prompts.read(args.prompt_file)
-        if args.prompt_file
-        else prompts.question(args.prompt or prompts.QUESTION)
-    )
-    asked = batch.ask(source, voice, task, args.seed, limits)
-    settings = {"task": task.name, **task.settings(), "new": args.max_new_tokens, "stop": args.stop_word}
-    engine = [
-        provenance.code("distillery.inference.run"),
-        compiling.digests(compiling.DECODING),
-        args.device,
-        args.kernels,
-    ]
-    identity = [found.identity, settings, sorted(voice.stop_ids), engine]
-    times = batch.answer(
-        asked, voice, task, limits, args.micro_batch_size, build, args.output, identity, args.log_interval
-    )
-    print(
-        f"{args.output}: {times['answers']} answers, {times['tokens']} tokens in {times['generate_seconds']} s"
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder) / "answer.jsonl"
 
 
-def _context(seq_length: int | None, found: Weights) -> int:
+def _context(seq_length: int | None, found: Weights, task: tasks.Task) -> int:
     model = found.architecture.max_positions
     if seq_length is not None and seq_length > model:
         raise Problem(
@@ -101,7 +108,8 @@ def _context(seq_length: int | None, found: Weights) -> int:
             wanted=f"at most {model}",
             fix=f"use --seq-length {model}",
         )
-    return seq_length or model
+    # a chat's cache is made for the whole context at once
+    return seq_length or (min(model, CHAT_CONTEXT) if task.name == tasks.CHAT else model)
 
 
 def _prompter(args: argparse.Namespace, found: Weights, tokenizer: Path) -> prompter.Prompter:
