@@ -7,6 +7,7 @@ from pathlib import Path
 from distillery import files
 from distillery.evaluation import comparison, scoring
 from distillery.hub import openr1, synthetic
+from distillery.report import contents
 
 HOSTILE = "</pre><script>alert(1)</script><img src='http://example.com/x.png'>"
 DOT = """digraph rules {
@@ -58,6 +59,16 @@ def write(folder: Path, problems: int = 12) -> list[str]:
     }
     files.write_json(folder / "train/done.json", done)
     files.write_json(folder / "data.json", {"rows": 40, "rejected": {"odd number of messages": 2}})
+    counted = {kind: {"rows": 3, "examples": []} for kind in contents.QUALITY}
+    bins = [{"from": 0, "below": 64, "rows": 30}, {"from": 64, "below": 128, "rows": 10}]
+    card = {
+        "rows": 40,
+        "rejected": {"count": 2},
+        "dropped": {"overlong": 1},
+        "roles": {"user": 40, "assistant": 40},
+    }
+    card |= counted | {"lengths": {"histogram": bins, "seq_length": 64, "cut_rows": 10}}
+    files.write_json(folder / "quality.json", card | {"overlap": {"aime": {"rows": 4}}})
     files.write_json(folder / "proof.json", {"equal": True, "tensors": 26})
     (folder / "rules.dot").write_text(DOT)
     flags = {
@@ -70,6 +81,7 @@ def write(folder: Path, problems: int = 12) -> list[str]:
         "--tuned-scores": "tuned.scores.jsonl",
         "--problems": "problems.parquet",
         "--data-manifest": "data.json",
+        "--quality": "quality.json",
         "--done": "train/done.json",
         "--rulegraph": "rules.dot",
         "--conversion-proof": "proof.json",

@@ -66,7 +66,7 @@ def test_the_page_needs_nothing_outside_itself(made):
     assert not re.search(r"url\((?!#)|@import", text)
     assert len(page.ids) == len(set(page.ids))
     assert {link[1:] for link in page.links if link.startswith("#")} <= set(page.ids)
-    assert page.tags.count("svg") == 4
+    assert page.tags.count("svg") == 5
 
 
 def test_the_page_says_what_the_comparison_says(made):
@@ -83,7 +83,7 @@ def test_parts_lie_beside_the_page_and_are_whole(made):
     parts = {path.name for path in (made / "report").iterdir()}
     assert parts == {
         "accuracy.svg", "behaviour.json", "digests.json", "examples.json", "families.json", "flips.json",
-        "lengths.svg", "loss.svg", "plan.json", "rulegraph.svg", "sweep.json",
+        "lengths.svg", "loss.svg", "plan.json", "quality.json", "rows.svg", "rulegraph.svg", "sweep.json",
     }  # fmt: skip
     for path in (made / "report").glob("*.svg"):
         xml.etree.ElementTree.parse(path)

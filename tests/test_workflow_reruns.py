@@ -112,7 +112,7 @@ def test_one_row_of_one_shard_reruns_what_depends_on_that_shard(finished):
     buffer = io.BytesIO()
     pq.write_table(table, buffer)
     with finished.edited(name, buffer.getvalue()):
-        expected = ["digest", "tokenize_shard", "merge_shards", "train", *AFTER_TRAIN]
+        expected = ["digest", "tokenize_shard", "merge_shards", "quality", "train", *AFTER_TRAIN]
         assert finished.planned() == Counter(expected)
 
 

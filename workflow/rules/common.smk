@@ -89,9 +89,9 @@ def trained_by(engine):
     return either(name for name, e in EXPERIMENTS.items() if e.training.engine == engine)
 
 
-def of_kind(kind, sources):
-    """A wildcard constraint: the names whose source is of this kind, or a pattern that matches nothing."""
-    return either(name for name, one in sources.items() if getattr(one, "source", one).kind == kind)
+def of_kind(sources, *kinds):
+    """A wildcard constraint: the names whose source is of these kinds, or a pattern that matches nothing."""
+    return either(name for name, one in sources.items() if getattr(one, "source", one).kind in kinds)
 
 
 def either(names):

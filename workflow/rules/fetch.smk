@@ -13,7 +13,7 @@ rule make_shard:
     benchmark:
         "logs/datasets/{dataset}/train-{index}-of-{total}.tsv"
     wildcard_constraints:
-        dataset=of_kind("generator", CONFIG.datasets),
+        dataset=of_kind(CONFIG.datasets, "generator"),
     conda:
         "../../envs/cpu.yaml"
     params:
@@ -33,7 +33,7 @@ rule make_problems:
     benchmark:
         "logs/problems/{problems}.tsv"
     wildcard_constraints:
-        problems=of_kind("generator", CONFIG.problem_sets),
+        problems=of_kind(CONFIG.problem_sets, "generator"),
     conda:
         "../../envs/cpu.yaml"
     params:
@@ -55,7 +55,7 @@ rule make_model:
     benchmark:
         "logs/models/{model}.tsv"
     wildcard_constraints:
-        model=of_kind("random", CONFIG.models),
+        model=of_kind(CONFIG.models, "random"),
     conda:
         "../../envs/cpu.yaml"
     params:
@@ -122,7 +122,7 @@ rule import_gguf:
     benchmark:
         "logs/models/{model}.tsv"
     wildcard_constraints:
-        model=of_kind("gguf", CONFIG.models),
+        model=of_kind(CONFIG.models, "gguf"),
     conda:
         "../../envs/cpu.yaml"
     params:
@@ -145,7 +145,7 @@ rule import_champ_shard:
     benchmark:
         "logs/datasets/{dataset}/train-{index}-of-{total}.tsv"
     wildcard_constraints:
-        dataset=of_kind("champ", CONFIG.datasets),
+        dataset=of_kind(CONFIG.datasets, "champ"),
     conda:
         "../../envs/cpu.yaml"
     params:
@@ -170,7 +170,7 @@ rule import_champ_problems:
     benchmark:
         "logs/problems/{problems}.tsv"
     wildcard_constraints:
-        problems=of_kind("champ", CONFIG.problem_sets),
+        problems=of_kind(CONFIG.problem_sets, "champ"),
     conda:
         "../../envs/cpu.yaml"
     params:
@@ -233,7 +233,7 @@ rule fetch_model:
     benchmark:
         "logs/models/{model}.tsv"
     wildcard_constraints:
-        model=of_kind("hub", CONFIG.models),
+        model=of_kind(CONFIG.models, "hub"),
     retries: 2
     conda:
         "../../envs/cpu.yaml"
@@ -258,7 +258,7 @@ rule import_model:
     benchmark:
         "logs/models/{model}.tsv"
     wildcard_constraints:
-        model=of_kind("path", CONFIG.models),
+        model=of_kind(CONFIG.models, "path"),
     localrule: True
     conda:
         "../../envs/cpu.yaml"
@@ -284,7 +284,7 @@ rule fetch_shard:
     benchmark:
         "logs/datasets/{dataset}/{shard}.tsv"
     wildcard_constraints:
-        dataset=of_kind("hub", CONFIG.datasets) + "|" + of_kind("url", CONFIG.datasets),
+        dataset=of_kind(CONFIG.datasets, "hub", "url"),
     retries: 2
     conda:
         "../../envs/cpu.yaml"
@@ -312,7 +312,7 @@ rule import_shard:
     benchmark:
         "logs/datasets/{dataset}/{shard}.tsv"
     wildcard_constraints:
-        dataset=of_kind("path", CONFIG.datasets),
+        dataset=of_kind(CONFIG.datasets, "path"),
     localrule: True
     conda:
         "../../envs/cpu.yaml"
@@ -356,7 +356,7 @@ rule fetch_problems:
     benchmark:
         "logs/problems/{problems}.source.tsv"
     wildcard_constraints:
-        problems=of_kind("hub", CONFIG.problem_sets),
+        problems=of_kind(CONFIG.problem_sets, "hub"),
     retries: 2
     conda:
         "../../envs/cpu.yaml"
@@ -380,7 +380,7 @@ rule import_problems:
     benchmark:
         "logs/problems/{problems}.tsv"
     wildcard_constraints:
-        problems=of_kind("hub", CONFIG.problem_sets),
+        problems=of_kind(CONFIG.problem_sets, "hub"),
     localrule: True
     conda:
         "../../envs/cpu.yaml"

@@ -35,6 +35,7 @@ rule report:
         tuned_scores="results/experiments/{experiment}/tuned.scores.jsonl",
         problems=lambda w: artefacts.problems(EXPERIMENTS[w.experiment].problems),
         data=lambda w: artefacts.tokenized(EXPERIMENTS[w.experiment]),
+        quality=lambda w: artefacts.quality(EXPERIMENTS[w.experiment]),
         done="results/experiments/{experiment}/train/done.json",
         proof=lambda w: artefacts.conversion_proof(EXPERIMENTS[w.experiment]),
         plan="results/experiments/{experiment}/plan.json",
@@ -75,7 +76,7 @@ rule report:
         "{params.command} --name {wildcards.experiment} --comparison {input.comparison}"
         " --summary {input.summary} --base-generations {input.base} --tuned-generations {input.tuned}"
         " --base-scores {input.base_scores} --tuned-scores {input.tuned_scores} --problems {input.problems}"
-        " --data-manifest {input.data} --done {input.done} --conversion-proof {input.proof}"
+        " --data-manifest {input.data} --quality {input.quality} --done {input.done} --conversion-proof {input.proof}"
         " --plan {input.plan} {params.sweep}"
         " --rulegraph {input.rulegraph} --config-json {params.config}"
         " --output {output.page} --parts-dir {params.parts} --log {log}"

@@ -51,3 +51,28 @@ rule merge_shards:
         prefix=subpath(output[0], strip_suffix="_manifest.json"),
     shell:
         "{params.command} --input-prefixes {params.inputs} --output-prefix {params.prefix} --log {log}"
+
+
+rule quality:
+    input:
+        data="results/datasets/{dataset}/{tokenization}/{dataset}_manifest.json",
+        shards=lambda w: [
+            ancient(path) for path in artefacts.all_shards(CONFIG, TOKENIZATIONS[w.tokenization])
+        ],
+        problems="resources/problems/{problems}.parquet",
+    output:
+        "results/datasets/{dataset}/{tokenization}/quality-{problems}-{seq_length}.json",
+    log:
+        "logs/datasets/{dataset}/{tokenization}/quality-{problems}-{seq_length}.log",
+    benchmark:
+        "logs/datasets/{dataset}/{tokenization}/quality-{problems}-{seq_length}.tsv"
+    wildcard_constraints:
+        seq_length=r"\d+",
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        **runs("quality", TEMPLATES),
+        prefix=subpath(input.data, strip_suffix="_manifest.json"),
+    shell:
+        "{params.command} --data-prefix {params.prefix} --input {input.shards} --problems {input.problems}"
+        " --seq-length {wildcards.seq_length} --output {output} --log {log}"

@@ -3,7 +3,7 @@
     python workflow/scripts/report.py --name embedded --comparison comparison.json --summary summary.json \\
         --base-generations base.jsonl --tuned-generations tuned.jsonl --base-scores base.scores.jsonl \\
         --tuned-scores tuned.scores.jsonl --problems resources/problems/arithmetic-heldout.parquet \\
-        --data-manifest data_manifest.json --done train/done.json --rulegraph rulegraph.dot \\
+        --data-manifest data_manifest.json --quality quality.json --done train/done.json --rulegraph rulegraph.dot \\
         --config-json '{"seq_length": 128}' --output report.html --parts-dir report/
 
 The page needs no network. The loss curve comes from the metrics file that done.json names.
@@ -23,6 +23,7 @@ INPUTS = {
     "tuned_scores": "of score.py",
     "problems": "the problem set, parquet",
     "data_manifest": "of the tokenized dataset",
+    "quality": "of quality.py",
     "done": "done.json of the training",
     "rulegraph": "dot file of rulegraph.py",
 }

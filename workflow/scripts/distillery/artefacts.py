@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from distillery.experiment import Config, Experiment
+from distillery.experiment import Config, Experiment, Tokenization
 
 
 def model(name: str) -> str:
@@ -57,6 +57,18 @@ def shards(dataset: str, batch: str) -> list[str]:
 
 def first_shard(config: Config, experiment: Experiment) -> str:
     return f"resources/datasets/{experiment.dataset}/{config.datasets[experiment.dataset].shards[0]}.parquet"
+
+
+def all_shards(config: Config, tokenization: Tokenization) -> list[str]:
+    """The shards that a tokenized dataset is made of."""
+    batches = config.datasets[tokenization.dataset].batches(tokenization.shards)
+    return [shard for batch in batches for shard in shards(tokenization.dataset, batch)]
+
+
+def quality(experiment: Experiment) -> str:
+    """The quality card of an experiment's dataset, shared by those that train and ask the same."""
+    where = f"results/datasets/{experiment.dataset}/{experiment.tokenization.name}"
+    return f"{where}/quality-{experiment.problems}-{experiment.training.seq_length}.json"
 
 
 def rotated(experiment: Experiment) -> str:

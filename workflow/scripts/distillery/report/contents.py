@@ -7,6 +7,7 @@ from typing import Any
 
 Rows = list[dict[str, Any]]
 EXAMPLES_OF_A_KIND = 3
+QUALITY = ("unclosed_think", "missing_boxed", "empty_answer", "exact_duplicate", "near_duplicate")
 
 
 def verdict(comparison: dict[str, Any], summary: dict[str, Any]) -> dict[str, Any]:
@@ -34,6 +35,22 @@ def families(comparison: dict[str, Any]) -> Rows:
         **{name: {key: comparison[name][key] for key in keys} for name in ("base", "tuned")},
     }
     return [total, *({"family": name, **sides} for name, sides in comparison["families"].items())]
+
+
+def quality(card: dict[str, Any]) -> Rows:
+    """Rows of the data quality table: what was counted, how often, and what share of all rows that is."""
+    lengths = card["lengths"]
+    counted = [
+        ("rejected", card["rejected"]["count"]),
+        ("dropped as too long", card["dropped"]["overlong"]),
+        (f"longer than the {lengths['seq_length']} tokens of training", lengths["cut_rows"]),
+        *((kind.replace("_", " "), card[kind]["rows"]) for kind in QUALITY),
+        *(
+            (f"sharing eight words with a problem of {name}", one["rows"])
+            for name, one in card["overlap"].items()
+        ),
+    ]
+    return [{"measure": name, "rows": rows, "share": rows / card["rows"]} for name, rows in counted]
 
 
 def answers(problems: Rows, generations: Mapping[str, Rows], scores: Mapping[str, Rows]) -> Rows:

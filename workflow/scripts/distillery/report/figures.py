@@ -131,6 +131,22 @@ def lengths(base: Sequence[int], tuned: Sequence[int]) -> str:
         return _svg(figure)
 
 
+def rows(lengths: dict[str, Any]) -> str:
+    """Histogram of the dataset's rows by their tokens, as the quality card has it, and where training cuts."""
+    bins = lengths["histogram"]
+    names = [f"below {one['below']}" for one in bins]
+    with matplotlib.rc_context(STYLE):
+        figure, axes = pyplot.subplots(figsize=(8, 2.4))
+        kept = [lengths["seq_length"] is None or one["from"] < lengths["seq_length"] for one in bins]
+        axes.bar(
+            names, [one["rows"] for one in bins], color=[COLOURS["tuned" if k else "soft"] for k in kept]
+        )
+        axes.set_xlabel("tokens of a row")
+        axes.set_ylabel("rows")
+        axes.grid(axis="x", visible=False)
+        return _svg(figure)
+
+
 def _svg(figure: Any) -> str:
     stream = io.StringIO()
     figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None, "Creator": None})

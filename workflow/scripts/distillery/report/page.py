@@ -23,7 +23,7 @@ def collect(
     Args:
         name: the experiment.
         inputs: paths by role: comparison, summary, problems, {base,tuned}_{generations,scores},
-            data_manifest, done, rulegraph and, where there are any, conversion_proof and plan.
+            data_manifest, quality, done, rulegraph and, where there are any, conversion_proof and plan.
         settings: the experiment's resolved configuration.
         sweep: summaries of all experiments of a sweep, this one's included.
 
@@ -38,7 +38,8 @@ def collect(
                 "the report lacks an input", where=f"--{role.replace('_', '-')}", found=f"no file {path}"
             )
     read = {
-        role: files.read_json(inputs[role]) for role in ("comparison", "summary", "data_manifest", "done")
+        role: files.read_json(inputs[role])
+        for role in ("comparison", "summary", "data_manifest", "quality", "done")
     }
     comparison, done = read["comparison"], read["done"]
     problems = pq.read_table(inputs["problems"]).to_pylist()
@@ -60,6 +61,8 @@ def collect(
         "examples": contents.examples(answered),
         "flips": contents.flips(answered, comparison["paired"]),
         "data": contents.flat(read["data_manifest"]),
+        "quality": contents.quality(read["quality"]),
+        "roles": read["quality"]["roles"],
         "training": contents.flat(done),
         "proof": contents.flat(files.read_json(proof)) if proof else [],
         "plan": files.read_json(inputs["plan"]) if "plan" in inputs else None,
@@ -78,6 +81,7 @@ def collect(
             "loss": figures.loss(metrics),
             "accuracy": figures.accuracy(families),
             "lengths": figures.lengths(tokens["base"], tokens["tuned"]),
+            "rows": figures.rows(read["quality"]["lengths"]),
             "rulegraph": rulegraph.draw(inputs["rulegraph"].read_text(encoding="utf-8")),
         },
     }
@@ -114,6 +118,7 @@ def render(report: dict[str, Any]) -> str:
         "loss": "training loss by step",
         "accuracy": "accuracy by problem family, base and tuned",
         "lengths": "histogram of answer lengths",
+        "rows": "histogram of the training rows' lengths",
         "rulegraph": "graph of the workflow's rules",
     }
     drawn = {name: Markup(figures.inline(svg, name, labels[name])) for name, svg in report["figures"].items()}
@@ -124,5 +129,5 @@ def write_parts(report: dict[str, Any], directory: Path) -> None:
     """Each figure as SVG and each table as JSON."""
     for name, svg in report["figures"].items():
         files.write_text(directory / f"{name}.svg", svg)
-    for name in ("families", "behaviour", "examples", "flips", "digests", "plan", "sweep"):
+    for name in ("families", "behaviour", "examples", "flips", "digests", "plan", "quality", "sweep"):
         files.write_json(directory / f"{name}.json", report[name])
