@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from megatron.core.optimizer_param_scheduler import OptimizerParamScheduler
 
-from distillery.engine import architecture, batches, composed, native, verification
+from distillery.engine import architecture, batches, compiling, composed, native, verification
 from distillery.engine.batches import IGNORED, Rows, assemble
 from distillery.engine.decoder import Decoder, load_state, state_dict
+from distillery.engine.kernels import choose
 from distillery.engine.schedule import Schedule
 from distillery.engine.settings import Settings
 from distillery.engine.step import Objective, Step, weights
@@ -211,6 +212,32 @@ def test_padding_side_does_not_change_the_loss():
 
 def test_native_kernels_equal_the_composed_ones():
     verification.check(native, composed)
+
+
+@pytest.mark.parametrize("wide", [["-mavx2", "-mfma"], ["-msse4.2"]], ids=["avx2", "sse"])
+def test_kernels_of_narrower_vectors_equal_the_composed_ones(wide, monkeypatch, tmp_path):
+    """The 4-wide code is NEON's, too."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(compiling, "FLAGS", [f for f in compiling.FLAGS if f != "-march=native"] + wide)
+    compiling.library.cache_clear()
+    try:
+        verification.check(native, composed)
+        assert list((tmp_path / "distillery").glob("native-*.so"))
+    finally:
+        compiling.library.cache_clear()
+
+
+def test_without_a_compiler_composed_ops_run_and_say_so(monkeypatch, tmp_path, capfd):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    compiling.library.cache_clear()
+    try:
+        assert choose("CPU") is composed
+        assert "no C++ compiler" in capfd.readouterr().err
+        with pytest.raises(verification.Problem, match="--kernels composed"):
+            choose("CPU", "native")
+    finally:
+        compiling.library.cache_clear()
 
 
 def test_a_wrong_kernel_is_named():
