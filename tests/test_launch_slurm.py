@@ -5,13 +5,16 @@ Needs root and Slurm's packages: apt-get install -y --no-install-recommends slur
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import time
 from itertools import combinations
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parent.parent
 SLURM = Path(__file__).parent / "slurm"
@@ -53,6 +56,25 @@ def snakemake(cluster, tmp_path, profile, jobs, *flags):
         list(map(str, words)), cwd=tmp_path, env=cluster, capture_output=True, text=True, timeout=240
     )
     return done.returncode, done.stdout + done.stderr
+
+
+STEPS, KILLED_AFTER = 120, 20
+
+
+def experiment(folder):
+    """The embedded experiment made small, for two ranks: one on each node, or both here."""
+    config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+    config["datasets"]["arithmetic"]["source"]["generator"].update(shards=2, rows_per_shard=300)
+    config["models"]["tiny-qwen2"]["random"]["tokenizer"]["rows"] = 300
+    config["problem_sets"]["arithmetic-heldout"]["generator"]["rows"] = 8
+    shape = {"threads": 1, "gres": "npu", "runtime": 20, "msrun": {"bind_core": False}}
+    config["hardware"] = {"cluster": {**shape, "nodes": 2}, "here": {**shape, "npus_per_node": 2}}
+    embedded = config["experiments"]["embedded"]
+    embedded["train"].update(train_iters=STEPS, save_interval=100, global_batch_size=16)
+    embedded["generate"]["max_new_tokens"] = 16
+    for machine in ("cluster", "here"):
+        experiments = {"embedded": {**embedded, "hardware": machine}}
+        (folder / f"{machine}.yaml").write_text(yaml.safe_dump({**config, "experiments": experiments}))
 
 
 def records(tmp_path):
@@ -120,3 +142,85 @@ def test_an_impossible_request_is_refused_by_slurm_with_its_reason(cluster, tmp_
     done = subprocess.run(words, cwd=tmp_path, env=cluster, capture_output=True, text=True, timeout=120)
     assert done.returncode == 1
     assert "node configuration is not available" in done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def trained(cluster, tmp_path_factory):
+    """The experiment's folder on the cluster, and that of the same training on this machine, never interrupted."""
+    folder = tmp_path_factory.mktemp("experiment")
+    experiment(folder)
+    groups = [f"{rule}=prepare" for rule in PREPARE] + [f"{rule}=judge" for rule in JUDGE]
+    shared = ["--snakefile", ROOT / "Snakefile", "--directory", folder]
+    there = [
+        "--profile",
+        ROOT / "profiles/slurm",
+        *QUICK,
+        "--latency-wait",
+        "5",
+        "--configfile",
+        folder / "cluster.yaml",
+    ]
+    words = [sys.executable, "-m", "snakemake", *shared, *there, "--groups", *groups]
+    words += ["--default-resources", "mem_mb=1000", "runtime=20"]
+    with (folder / "output").open("w") as output:
+        process = subprocess.Popen(
+            list(map(str, words)), env=cluster, stdout=output, stderr=subprocess.STDOUT
+        )
+    kill_amid_training(process, folder, cluster)
+    assert process.wait(timeout=400) == 0, (folder / "output").read_text()
+    alone = tmp_path_factory.mktemp("alone")
+    for part in ("resources", "results/datasets", "results/checkpoints"):
+        shutil.copytree(folder / part, alone / part, symlinks=True)
+    here = [
+        "--directory",
+        alone,
+        "--cores",
+        "2",
+        "--configfile",
+        folder / "here.yaml",
+        "--rerun-triggers",
+        "mtime",
+    ]
+    words = [sys.executable, "-m", "snakemake", "finetune", "--snakefile", ROOT / "Snakefile", *here]
+    done = subprocess.run(list(map(str, words)), capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder, alone
+
+
+def kill_amid_training(process, folder, cluster):
+    """What Slurm does at a time limit, at a known step: SIGTERM to every process of the job's steps."""
+    while process.poll() is None:
+        steps = sum(
+            len(path.read_text().splitlines()) for path in folder.glob("results/**/work/*/metrics.jsonl")
+        )
+        if steps >= KILLED_AFTER:
+            jobs = subprocess.run(
+                ["squeue", "-h", "-t", "R", "-o", "%D %A"], env=cluster, capture_output=True, text=True
+            )
+            (job,) = [line.split()[1] for line in jobs.stdout.splitlines() if line.startswith("2 ")]
+            subprocess.run(["scancel", "--signal=TERM", job], env=cluster, check=True)
+            return
+        time.sleep(0.2)
+
+
+PREPARE = ["make_shard", "make_problems", "make_model", "digest", "tokenize_shard", "merge_shards"]
+PREPARE += ["check_sources", "convert_hf_to_mcore", "prove_round_trip"]
+# jobs on devices stay alone: Snakemake cannot add up their textual resources
+JUDGE = ["score_base", "score_tuned", "compare", "plan_outcome", "report"]
+
+
+def test_the_whole_experiment_runs_on_two_nodes(trained):
+    folder, _ = trained
+    assert (folder / "results/experiments/embedded/report.html").exists()
+    logs = sorted((folder / "logs/embedded/msrun_training").glob("msrun_*.log"))
+    assert [log.name for log in logs] == ["msrun_0.log", "msrun_1.log"]
+
+
+def test_a_kill_amid_training_ends_with_the_weights_of_an_uninterrupted_run(trained):
+    there, here = (
+        json.loads((one / "results/experiments/embedded/train/done.json").read_text()) for one in trained
+    )
+    resumed = (trained[0] / "logs/embedded/msrun_training/worker_0.log").read_text()
+    assert KILLED_AFTER <= int(re.search(r"resuming after step (\d+)", resumed)[1]) < STEPS
+    assert there["payload_digest"] == here["payload_digest"]
+    assert there["loss"] == here["loss"]

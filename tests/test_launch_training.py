@@ -52,7 +52,7 @@ def command(*flags, directory=STANDIN, workers=2):
         script,
         *paths,
         "--workers",
-        "2",
+        str(workers),
         "--directory",
         str(directory),
         "--",
@@ -110,7 +110,7 @@ def test_an_interrupted_run_goes_on_with_its_own_checkpoint(experiment):
         error = process.communicate(timeout=60)[1]
     assert process.returncode == 3, error
     assert not (experiment / "out/done.json").exists()
-    finished = run(experiment, workers=1)
+    finished = run(experiment, workers=1)  # the stand-in's ranks do not keep in step
     assert finished.returncode == 0, finished.stderr
     assert "iteration        1/" not in finished.stdout
     line = next(line for line in finished.stdout.splitlines() if "posttrain_gpt.py" in line)
