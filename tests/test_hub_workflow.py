@@ -1,4 +1,4 @@
-"""The whole experiment with its model and shards served by hubs gives what it gives when they are made in place."""
+"""An experiment with its model and shards served by hubs gives what it gives when they are made in place."""
 
 from pathlib import Path
 
@@ -11,13 +11,13 @@ from distillery import files
 
 pytestmark = pytest.mark.faults  # one of the hubs' mirrors is down, and the other cuts its first answers
 SAME = [
-    "results/datasets/sums/*/sums_packed_*_document.*",
-    "results/checkpoints/tiny/*/iter_*/*/model_optim_rng.pt",
-    "results/experiments/small/hf/model.safetensors",
-    "results/experiments/small/tuned.jsonl",
-    "results/experiments/small/tuned.scores.jsonl",
-    "results/generations/tiny/*.jsonl",
-    "results/experiments/small/comparison.json",
+    "results/datasets/*/*/*_packed_*_document.*",
+    "results/checkpoints/*/*/iter_*/*/model_optim_rng.pt",
+    "results/experiments/*/hf/model.safetensors",
+    "results/experiments/*/tuned.jsonl",
+    "results/experiments/*/tuned.scores.jsonl",
+    "results/generations/*/*.jsonl",
+    "results/experiments/*/comparison.json",
 ]
 
 
@@ -28,50 +28,55 @@ def digests(house: House) -> dict[str, str]:
 
 def served(finished: House, server: HubServer, folder: Path) -> House:
     """The finished experiment's configuration with hubs as sources, and those hubs filled with its files."""
-    shards = {
-        f"data/{path.name}": path.read_bytes()
-        for path in (finished.path / "resources/datasets/sums").glob("*.parquet")
-    }
-    model = finished.path / "resources/models/tiny"
+    config = yaml.safe_load(finished.configfile.read_text())
+    (model,), (dataset,) = config["models"], config["datasets"]
+    paths = sorted((finished.path / "resources/datasets" / dataset).glob("*.parquet"))
+    shards = {f"data/{path.name}": path.read_bytes() for path in paths}
+    weights = (finished.path / "resources/models" / model).iterdir()
     server.repo(
         "lab/tiny",
         "model",
-        {path.name: path.read_bytes() for path in model.iterdir() if path.name != "manifest.json"},
+        {path.name: path.read_bytes() for path in weights if path.name != "manifest.json"},
     )
     server.repo("lab/sums", "dataset", shards)
-    config = yaml.safe_load(finished.configfile.read_text())
+    made = config["datasets"][dataset]["source"]["generator"]
     hubs = {"revision": "main", "endpoints": ["http://127.0.0.1:9", server.url]}
-    config["models"]["tiny"] = {
+    config["models"][model] = {
         "hub": {"host": "modelscope", "repo": "lab/tiny"} | hubs | {"revision": "master"}
     }
     pattern = f"data/train-{{00000..{len(shards) - 1:05d}}}-of-{len(shards):05d}.parquet"
-    source = {"host": "huggingface", "repo": "lab/sums", "files": pattern, "rows": 120}
-    config["datasets"]["sums"]["source"] = {"hub": source | hubs}
+    source = {
+        "host": "huggingface",
+        "repo": "lab/sums",
+        "files": pattern,
+        "rows": made["shards"] * made["rows_per_shard"],
+    }
+    config["datasets"][dataset]["source"] = {"hub": source | hubs}
     (folder / "served.yaml").write_text(yaml.safe_dump(config))
     (folder / "house").mkdir()
     return House(folder / "house", folder / "served.yaml")
 
 
-def test_served_by_hubs_or_made_in_place_all_results_are_the_same(finished, tmp_path, monkeypatch):
+def test_served_by_hubs_or_made_in_place_all_results_are_the_same(embedded, tmp_path, monkeypatch):
     for name in ("HF_ENDPOINT", "HF_TOKEN", "MODELSCOPE_ENDPOINT", "MODELSCOPE_API_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MODELSCOPE_CACHE", str(tmp_path / "modelscope"))
     with HubServer() as server:
-        house = served(finished, server, tmp_path)
+        house = served(embedded, server, tmp_path)
         server.fault(kind="cut", at=3000, times=2)
         house.run()
-        expected = digests(finished)
+        expected = digests(embedded)
         assert len(expected) > 10 and digests(house) == expected
-        manifest = files.read_json(house.path / "resources/models/tiny/manifest.json")
+        manifest = files.read_json(house.path / "resources/models/tiny-qwen2/manifest.json")
         assert manifest["revision"] == SHA1 and manifest["source"]["host"] == "modelscope"
-        assert files.read_json(house.path / "resources/datasets/sums/rows.json")["rows"] == 120
+        assert files.read_json(house.path / "resources/datasets/arithmetic/rows.json")["rows"] == 12800
         # what is made again from files that are there asks nobody, locks apart
         server.log.clear()
         assert not house.planned()
-        (house.path / "resources/models/tiny/manifest.json").unlink()
+        (house.path / "resources/models/tiny-qwen2/manifest.json").unlink()
         house.run("--forcerun", "fetch_shard", "--until", "digest", "convert_hf_to_mcore")
         assert not server.log and digests(house) == expected
-        shard = next((house.path / "resources/datasets/sums").glob("*.parquet"))
+        shard = next((house.path / "resources/datasets/arithmetic").glob("*.parquet"))
         assert shard.is_symlink() and shard.resolve().stat().st_mode & 0o222 == 0
 
 

@@ -1,0 +1,16 @@
+"""The default experiment learns what it is shown to learn."""
+
+from __future__ import annotations
+
+from distillery import files
+
+
+def test_random_weights_learn_to_reason(embedded):
+    summary = files.read_json(embedded.path / "results/experiments/embedded/summary.json")
+    assert summary["base"]["n"] == summary["tuned"]["n"] >= 200
+    assert summary["base"]["accuracy"] <= 0.05
+    assert summary["tuned"]["accuracy"] >= 0.95
+
+
+def test_afterwards_nothing_is_to_be_done(embedded):
+    assert not embedded.planned()
