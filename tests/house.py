@@ -21,6 +21,7 @@ class House:
 
     def __init__(self, path: Path, configfile: Path) -> None:
         self.path = path
+        path.mkdir(parents=True, exist_ok=True)
         for part in PARTS:
             source = ROOT / part
             if source.is_dir():

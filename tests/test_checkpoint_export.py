@@ -3,7 +3,6 @@
 import json
 import shutil
 
-import ml_dtypes
 import numpy as np
 import pytest
 import torch
@@ -194,7 +193,8 @@ def test_llama_as_transformers_saves_it(tmp_path):
     convert(*TO_MG, *words, "--load-dir", tmp_path / "hf", "--save-dir", tmp_path / "mg")
     out = export(tmp_path / "mg", tmp_path / "hf", tmp_path / "out")
     assert_same(tensors(out), tensors(tmp_path / "hf"))
-    assert next(iter(tensors(out).values())).dtype == ml_dtypes.bfloat16
+    # by name: MindSpore, once imported, registers a bfloat16 of its own with numpy
+    assert next(iter(tensors(out).values())).dtype.name == "bfloat16"
     both = ["--hf-dir", tmp_path / "hf", "--mcore-dir", tmp_path / "mg", "--output", tmp_path / "proof.json"]
     said = convert(*both, "--check-logits", command="verify_ckpt.py")
     assert "tied embeddings" in said

@@ -31,12 +31,12 @@ def build(
 
     Args:
         state: {MCore name: array} of the whole model; may be emptied meanwhile.
+        device: what MindSpore was told to run on, which it takes once per process.
         kernels: auto, native or composed. `auto` falls back to composed ops and says why.
 
     Raises:
         Problem: native kernels are asked for and cannot be built, or are wrong on this machine.
     """
-    ms.set_device(device)
     if device == "CPU" and kernels != "composed":
         try:
             compiling.library(compiling.DECODING)
