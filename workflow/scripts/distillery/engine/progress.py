@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from distillery import files
+
+PATIENCE = 30  # seconds without a line, after which a slow step is shown out of turn
 
 
 class Metrics:
@@ -43,10 +46,11 @@ def _lines(path: Path) -> list[str]:
 
 
 class Display:
-    """A live bar if standard error is a terminal, else a line every `interval` steps."""
+    """A live bar if standard error is a terminal, else a line every `interval` steps and at least every PATIENCE."""
 
     def __init__(self, total: int, done: int, interval: int):
         self.total, self.interval = total, interval
+        self._said = time.monotonic()
         self._bar = None
         if sys.stderr.isatty():
             columns = ("step", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -57,8 +61,11 @@ class Display:
     def step(self, iteration: int, text: str) -> None:
         if self._bar is not None:
             self._bar.update(self._task, completed=iteration, text=text)
-        elif iteration % self.interval == 0 or iteration == self.total:
-            print(f"step {iteration}/{self.total}  {text}", file=sys.stderr, flush=True)
+        elif iteration % self.interval == 0 or iteration == self.total or self._quiet() > PATIENCE:
+            self.say(f"step {iteration}/{self.total}  {text}")
+
+    def _quiet(self) -> float:
+        return time.monotonic() - self._said
 
     def say(self, text: str) -> None:
         """A line that stays."""
@@ -66,6 +73,7 @@ class Display:
             self._bar.console.print(text)
         else:
             print(text, file=sys.stderr, flush=True)
+            self._said = time.monotonic()
 
     def close(self) -> None:
         if self._bar is not None:
