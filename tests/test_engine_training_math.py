@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from megatron.core.optimizer_param_scheduler import OptimizerParamScheduler
 
+from distillery import cutting
 from distillery.engine import architecture, batches, compiling, composed, native, verification
 from distillery.engine.batches import IGNORED, Rows, assemble
 from distillery.engine.decoder import Decoder, load_state, state_dict
@@ -162,9 +163,9 @@ def test_long_rows_are_cut_turn_by_turn():
     # 10 prompt and 20 answer tokens share 12: int(12 * 20/30) = 8 of the answer, 4 of the prompt
     assert cut.tolist() == [0, 1, 2, 3, *range(10, 18)]
     assert cut_labels.tolist() == [IGNORED] * 4 + list(range(8))
-    assert batches.shares(10, 3, 20) == (10, 3)
-    assert batches.shares(100, 3, 20) == (17, 3)
-    assert batches.shares(3, 100, 20) == (3, 17)
+    assert cutting.by_need(10, 3, 20) == (10, 3)
+    assert cutting.by_need(100, 3, 20) == (17, 3)
+    assert cutting.by_need(3, 100, 20) == (3, 17)
 
 
 def test_micro_batches_or_tokens_weigh_the_same():

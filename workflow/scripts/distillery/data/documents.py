@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from distillery.data import cutting, oddities
+from distillery import cutting
+from distillery.data import oddities
 from distillery.data.conversation import Conversation, Message, Rejected
 from distillery.data.encoding import Encoder
 from distillery.data.rendering import Renderer

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from distillery import cutting
 from distillery.engine.settings import Settings
 from distillery.problems import Problem
 
@@ -141,20 +142,8 @@ def cut_turns(ids: np.ndarray, labels: np.ndarray, length: int) -> tuple[np.ndar
         if left <= 0:
             break
         stop = begins[turn + 1] if turn + 1 < len(begins) else len(ids)
-        source, target = shares(end - begin, stop - end, left)
+        source, target = cutting.by_need(end - begin, stop - end, left)
         keep += [np.arange(begin, begin + source), np.arange(end, end + target)]
         left -= source + target
     kept = np.concatenate(keep)
     return ids[kept], labels[kept]
-
-
-def shares(source: int, target: int, cutoff: int) -> tuple[int, int]:
-    """Tokens of prompt and answer to keep so that both fit into `cutoff` (the reference's _infer_seqlen)."""
-    if target * 2 < cutoff:
-        most = cutoff
-    elif source * 2 < cutoff:
-        most = cutoff - source
-    else:
-        most = int(cutoff * (target / (source + target)))
-    target = min(most, target)
-    return min(max(cutoff - target, 0), source), target

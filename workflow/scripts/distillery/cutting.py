@@ -1,4 +1,7 @@
-"""How many tokens of a turn's source and target stay when a row exceeds its limit: the reference's two formulas."""
+"""How many tokens of a turn's source and target stay when a row exceeds its limit: the reference's two formulas.
+
+Tokenizing cuts with them, and training does with rows that are longer than its sequences.
+"""
 
 from __future__ import annotations
 
