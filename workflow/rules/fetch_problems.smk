@@ -1,0 +1,94 @@
+"""Bring problem sets to this machine, each from its source.
+
+Output: resources/problems/{problems}.parquet.
+"""
+
+
+rule make_problems:
+    output:
+        "resources/problems/{problems}.parquet",
+    log:
+        "logs/problems/{problems}.log",
+    benchmark:
+        "logs/problems/{problems}.tsv"
+    wildcard_constraints:
+        problems=of_kind(CONFIG.problem_sets, "generator"),
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        **runs("make_problems"),
+        seed=lambda w: CONFIG.problem_sets[w.problems].settings["seed"],
+        rows=lambda w: CONFIG.problem_sets[w.problems].settings["rows"],
+    shell:
+        "{params.command} --seed {params.seed} --rows {params.rows} --output {output} --log {log}"
+
+
+rule import_champ_problems:
+    input:
+        wheel=lambda w: ancient(
+            artefacts.wheel(
+                CONFIG.datasets[CONFIG.problem_sets[w.problems].settings["dataset"]].source.settings
+            )
+        ),
+    output:
+        "resources/problems/{problems}.parquet",
+    log:
+        "logs/problems/{problems}.log",
+    benchmark:
+        "logs/problems/{problems}.tsv"
+    wildcard_constraints:
+        problems=of_kind(CONFIG.problem_sets, "champ"),
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        **runs("import_champ"),
+    shell:
+        "{params.command} --wheel {input.wheel} --kind problems --output {output} --log {log}"
+
+
+rule fetch_problems:
+    input:
+        "resources/locks/problems/{problems}.json",
+    output:
+        file="resources/problems/{problems}.source",
+        manifest="resources/problems/{problems}.source.manifest.json",
+    log:
+        "logs/problems/{problems}.source.log",
+    benchmark:
+        "logs/problems/{problems}.source.tsv"
+    wildcard_constraints:
+        problems=of_kind(CONFIG.problem_sets, "hub"),
+    retries: 2
+    conda:
+        "../../envs/cpu.yaml"
+    resources:
+        hubs=lambda w: sources.hubs(CONFIG.problem_sets[w.problems], CONFIG.offline),
+    params:
+        **runs("fetch_shard"),
+        file=lambda w: CONFIG.problem_sets[w.problems].settings["file"],
+    shell:
+        "{params.command} --lock {input} --file {params.file} {resources.hubs}"
+        " --store resources/store/{wildcards.problems} --output {output.file} --log {log}"
+
+
+rule import_problems:
+    input:
+        "resources/problems/{problems}.source",
+    output:
+        "resources/problems/{problems}.parquet",
+    log:
+        "logs/problems/{problems}.log",
+    benchmark:
+        "logs/problems/{problems}.tsv"
+    wildcard_constraints:
+        problems=of_kind(CONFIG.problem_sets, "hub"),
+    localrule: True
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        **runs("import_problems"),
+        columns=lambda w: shlex.quote(canonical(CONFIG.problem_sets[w.problems].settings.get("columns", {}))),
+        rows=lambda w: commandline.flags({"rows": CONFIG.problem_sets[w.problems].settings.get("rows")}),
+    shell:
+        "{params.command} --input {input} --name {wildcards.problems} --columns {params.columns} {params.rows}"
+        " --output {output} --log {log}"
