@@ -71,6 +71,17 @@ def write(folder: Path, problems: int = 12) -> list[str]:
     files.write_json(folder / "quality.json", card | {"overlap": {"aime": {"rows": 4}}})
     files.write_json(folder / "proof.json", {"equal": True, "tensors": 26})
     (folder / "rules.dot").write_text(DOT)
+    chip = {"hbm_used": 3000, "aicore": 40.0, "power": 90.0, "temperature": None}
+    samples = [
+        {"seconds": at, "processes": 2, "memory_megabytes": memory, "cpu_percent": cpu, "chips": chips}
+        for at, memory, cpu, chips in [
+            (0.0, 100, 0.0, []),
+            (1.0, 300, 90.0, [chip, {**chip, "hbm_used": 5000, "aicore": None, "power": None}]),
+            (4.0, 700, 190.0, [chip]),
+        ]
+    ]
+    (folder / "train.samples.jsonl").write_text("".join(json.dumps(one) + "\n" for one in samples))
+    (folder / "train.samples.node1.jsonl").write_text(json.dumps(samples[0]) + "\n")
     flags = {
         "--name": "small",
         "--comparison": "comparison.json",
@@ -89,4 +100,5 @@ def write(folder: Path, problems: int = 12) -> list[str]:
         "--output": "report.html",
         "--parts-dir": "report",
     }
-    return [part for pair in flags.items() for part in pair]
+    words = [part for pair in flags.items() for part in pair]
+    return [*words, "--samples", "train=train.samples.jsonl", "generate base=nowhere.samples.jsonl"]

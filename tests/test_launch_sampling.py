@@ -55,11 +55,18 @@ def sampled(path, seconds=0.5, least=0):
 def test_processes_are_sampled_without_npus(tmp_path):
     records = sampled(tmp_path / "deep" / "samples.jsonl", least=3)
     assert len(records) > 2
-    found = sampling.summary(records)
-    assert found["peak_memory_megabytes"] > 10
-    assert found["mean_cpu_percent"] > 20
-    assert "peak_hbm_megabytes" not in found
-    assert sampling.summary([]) == {}
+    assert max(one["memory_megabytes"] for one in records) > 10
+    assert max(one["cpu_percent"] for one in records) > 20
+    assert all(one["chips"] == [] for one in records)
+
+
+def test_a_job_of_a_moment_has_a_first_and_a_last_sample(tmp_path):
+    with sampling.Sampler(tmp_path / "samples.jsonl"):
+        pass
+    assert 1 <= len(sampling.read(tmp_path / "samples.jsonl")) <= 2
+    with sampling.Sampler(tmp_path / "samples.jsonl"):
+        time.sleep(0.2)
+    assert [one["seconds"] >= 0.2 for one in sampling.read(tmp_path / "samples.jsonl")] == [False, True]
 
 
 def fake_npu_smi(folder, text):
@@ -71,10 +78,12 @@ def fake_npu_smi(folder, text):
 def test_npus_are_sampled_through_npu_smi(tmp_path, monkeypatch):
     fake_npu_smi(tmp_path, f"print(open({str(DATA / 'npu-smi-25.2.0.txt')!r}).read())")
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    found = sampling.summary(sampled(tmp_path / "samples.jsonl", least=2))
-    assert found["peak_hbm_megabytes"] == 3197
-    assert found["peak_power_watts"] == 91.3
-    assert found["peak_temperature"] == 33.0
+    (first, second) = sampled(tmp_path / "samples.jsonl", least=2)[0]["chips"]
+    assert (first["hbm_used"], first["power"], first["temperature"]) == (3197, 91.3, 33.0)
+    with sampling.Sampler(tmp_path / "one.jsonl", sampling.visible({"ASCEND_RT_VISIBLE_DEVICES": "1"})):
+        time.sleep(0.2)
+    assert all(one["chips"] == [second] for one in sampling.read(tmp_path / "one.jsonl"))
+    assert sampling.visible({}) is None
 
 
 def test_a_broken_npu_smi_ends_the_samples_not_the_job(tmp_path, monkeypatch):
@@ -97,8 +106,13 @@ def test_watch_shows_devices_and_the_last_loss_of_each_job(tmp_path, monkeypatch
         "plan\nstep 9/40  loss 2.5000  lr 1e-3\nstep 10/40  loss 1.2500  lr 1e-3\nok\n"
     )
     (logs / "finetune.samples.jsonl").write_text(
-        '{"memory_megabytes": 4321, "cpu_percent": 99.5, "chips": []}\n'
+        '{"seconds": 60.1, "memory_megabytes": 4321, "cpu_percent": 99.5, "chips": []}\n{"seco'
     )
+    (logs / "generate_tuned.log").write_text("50 of 400 answers\n")
+    (logs / "generate_tuned.samples.jsonl").write_text(
+        '{"seconds": 2.0, "memory_megabytes": 12, "cpu_percent": 1.5, "chips": []}\n'
+    )
+    (logs / "merge.log").write_text("nothing to watch\n")
     line = " iteration        7/    2000 | consumed samples: 64 | lm loss: 3.250000E+00 | loss scale: 1.0 |"
     (logs / "other.log").write_text(line + "\n")
     (logs / "msrun_training" / "worker_0.log").write_text(line + "\n")
@@ -108,6 +122,7 @@ def test_watch_shows_devices_and_the_last_loss_of_each_job(tmp_path, monkeypatch
     assert done.returncode == 0, done.stderr
     rows = [line.replace("│", " ").split() for line in done.stdout.splitlines()]
     assert ["0", "0", "OK", "0.0", "3197", "/", "65536", "91.3", "33.0"] in rows
-    assert ["logs/e/finetune.log", "10", "40", "1.2500", "4321", "99.5"] in rows
-    assert ["logs/e/other.log", "7", "2000", "3.250000E+00", "-", "-"] in rows
-    assert "worker_0" not in done.stdout
+    assert ["logs/e/finetune.log", "10", "40", "1.2500", "60.1", "4321", "99.5"] in rows
+    assert ["logs/e/generate_tuned.log", "-", "-", "-", "2.0", "12", "1.5"] in rows
+    assert ["logs/e/other.log", "7", "2000", "3.250000E+00", "-", "-", "-"] in rows
+    assert "worker_0" not in done.stdout and "merge" not in done.stdout

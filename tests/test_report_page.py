@@ -66,7 +66,7 @@ def test_the_page_needs_nothing_outside_itself(made):
     assert not re.search(r"url\((?!#)|@import", text)
     assert len(page.ids) == len(set(page.ids))
     assert {link[1:] for link in page.links if link.startswith("#")} <= set(page.ids)
-    assert page.tags.count("svg") == 5
+    assert page.tags.count("svg") == 6
 
 
 def test_the_page_says_what_the_comparison_says(made):
@@ -83,7 +83,8 @@ def test_parts_lie_beside_the_page_and_are_whole(made):
     parts = {path.name for path in (made / "report").iterdir()}
     assert parts == {
         "accuracy.svg", "behaviour.json", "digests.json", "examples.json", "families.json", "flips.json",
-        "lengths.svg", "loss.svg", "plan.json", "quality.json", "rows.svg", "rulegraph.svg", "sweep.json",
+        "lengths.svg", "loss.svg", "plan.json", "quality.json", "resources.json", "resources.svg", "rows.svg",
+        "rulegraph.svg", "sweep.json",
     }  # fmt: skip
     for path in (made / "report").glob("*.svg"):
         xml.etree.ElementTree.parse(path)
@@ -95,6 +96,33 @@ def test_parts_lie_beside_the_page_and_are_whole(made):
     assert families[0]["family"] == "all" and len(families) == 5
     kinds = {row["kind"] for row in files.read_json(made / "report/examples.json")}
     assert kinds == {"gained", "lost", "wrong in both", "right in both"}
+
+
+def test_what_jobs_used_is_a_table_and_a_course(made):
+    found = files.read_json(made / "report/resources.json")
+    rows = {(row["job"], row["measure"]): (row["unit"], row["mean"], row["peak"]) for row in found["rows"]}
+    # 1 s up to 300 MB, 3 s up to 700 MB; the first look says nothing of CPU use
+    assert rows["train, node 0", "memory of all processes"] == ("MB", (300 + 3 * 700) / 4, 700)
+    assert rows["train, node 0", "CPU, 100 for each busy core"] == ("%", (90 + 3 * 190) / 4, 190)
+    assert rows["train, node 0", "HBM of the fullest chip"] == ("MB", (5000 + 3 * 3000) / 4, 5000)
+    assert rows["train, node 0", "AI core, mean of chips"] == ("%", 40, 40)
+    assert rows["train, node 0", "power of all chips"] == ("W", 90, 90)
+    assert ("train, node 0", "temperature of the hottest chip") not in rows
+    assert rows["train, node 1", "memory of all processes"] == ("MB", 100, 100)  # one sample, no time
+    assert found["courses"][0]["seconds"] == [0, 1, 4] and found["missing"] == ["generate base"]
+    text = " ".join((made / "report.html").read_text().split())
+    assert "No samples of generate base: the job ran elsewhere" in text
+    assert files.sha256(made / "train.samples.jsonl") in text
+
+
+def test_a_report_without_any_samples_says_so(tmp_path):
+    flags = report_files.write(tmp_path)
+    (tmp_path / "train.samples.jsonl").write_text("not ours\n")
+    (tmp_path / "train.samples.node1.jsonl").unlink()
+    assert report(tmp_path, flags).returncode == 0
+    assert "No samples of train, generate base" in (tmp_path / "report.html").read_text()
+    assert not (tmp_path / "report/resources.svg").exists()
+    assert report(tmp_path, [*flags, "nonsense"]).returncode == 2
 
 
 def test_same_files_same_bytes(made, tmp_path):

@@ -22,7 +22,8 @@ rule rulegraph:
         rules=rules(),
     shell:
         "{params.command} --snakefile {params.snakefile} --configfile {params.configfiles}"
-        " --target results/experiments/{wildcards.experiment}/comparison.json --output {output} --log {log}"
+        " --target results/experiments/{wildcards.experiment}/comparison.json"
+        " results/experiments/{wildcards.experiment}/hf.proof.json --output {output} --log {log}"
 
 
 rule report:
@@ -38,6 +39,7 @@ rule report:
         quality=lambda w: artefacts.quality(EXPERIMENTS[w.experiment]),
         done="results/experiments/{experiment}/train/done.json",
         proof=lambda w: artefacts.conversion_proof(EXPERIMENTS[w.experiment]),
+        export_proof="results/experiments/{experiment}/hf.proof.json",
         plan="results/experiments/{experiment}/plan.json",
         sweep=lambda w: [f"results/experiments/{name}/summary.json" for name in CONFIG.siblings(w.experiment)],
         rulegraph="results/experiments/{experiment}/rulegraph.dot",
@@ -70,6 +72,10 @@ rule report:
     params:
         **runs("report"),
         parts=subpath(output.loss, parent=True),
+        # measurements beside the jobs' logs; nothing waits for them, and where they are missing the page says so
+        samples=lambda w: shlex.join(
+            f"{job}={path}" for job, path in artefacts.samples(EXPERIMENTS[w.experiment]).items()
+        ),
         sweep=lambda w, input: " ".join(["--sweep", *input.sweep]) if input.sweep else "",
         config=lambda w: shlex.quote(canonical(EXPERIMENTS[w.experiment].settings)),
     shell:
@@ -77,6 +83,6 @@ rule report:
         " --summary {input.summary} --base-generations {input.base} --tuned-generations {input.tuned}"
         " --base-scores {input.base_scores} --tuned-scores {input.tuned_scores} --problems {input.problems}"
         " --data-manifest {input.data} --quality {input.quality} --done {input.done} --conversion-proof {input.proof}"
-        " --plan {input.plan} {params.sweep}"
+        " --export-proof {input.export_proof} --plan {input.plan} {params.sweep} --samples {params.samples}"
         " --rulegraph {input.rulegraph} --config-json {params.config}"
         " --output {output.page} --parts-dir {params.parts} --log {log}"

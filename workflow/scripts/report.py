@@ -38,6 +38,9 @@ def parser() -> argparse.ArgumentParser:
         "--conversion-proof", type=Path, metavar="FILE", help="round trip of the weights, if proved"
     )
     it.add_argument(
+        "--export-proof", type=Path, metavar="FILE", help="exported against scored weights, if proved"
+    )
+    it.add_argument(
         "--plan", type=Path, metavar="FILE", help="estimates beside measurements, of plan_outcome.py"
     )
     it.add_argument(
@@ -49,6 +52,14 @@ def parser() -> argparse.ArgumentParser:
         help="summary.json of a sweep's experiments",
     )
     it.add_argument(
+        "--samples",
+        type=sampled,
+        nargs="+",
+        default=[],
+        metavar="JOB=FILE",
+        help="resource samples taken beside jobs, *.samples.jsonl; a file that is not there fails nothing",
+    )
+    it.add_argument(
         "--config-json", required=True, metavar="JSON", help="the experiment's settings, to be shown"
     )
     it.add_argument("--output", type=Path, required=True, metavar="HTML")
@@ -56,6 +67,15 @@ def parser() -> argparse.ArgumentParser:
         "--parts-dir", type=Path, required=True, metavar="DIR", help="figures as SVG, tables as JSON"
     )
     return it
+
+
+def sampled(text: str) -> tuple[str, Path]:
+    job, equals, path = text.partition("=")
+    if not (job and equals and path):
+        raise argparse.ArgumentTypeError(
+            f"found {text!r}, wanted JOB=FILE, such as train=logs/e/finetune.samples.jsonl"
+        )
+    return job, Path(path)
 
 
 def main(args: argparse.Namespace) -> None:
@@ -70,11 +90,10 @@ def main(args: argparse.Namespace) -> None:
     except json.JSONDecodeError as error:
         raise UsageProblem("not JSON", where="--config-json", found=error) from None
     inputs = {role: getattr(args, role) for role in INPUTS}
-    if args.conversion_proof:
-        inputs["conversion_proof"] = args.conversion_proof
-    if args.plan:
-        inputs["plan"] = args.plan
-    report = page.collect(args.name, inputs, settings, args.sweep)
+    for role in ("conversion_proof", "export_proof", "plan"):
+        if getattr(args, role):
+            inputs[role] = getattr(args, role)
+    report = page.collect(args.name, inputs, settings, args.sweep, dict(args.samples))
     page.write_parts(report, args.parts_dir)
     files.write_text(args.output, page.render(report))
     print(f"{args.output}: {report['verdict']['headline']}. {report['verdict']['sentence']}")

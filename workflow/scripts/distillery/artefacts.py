@@ -90,6 +90,24 @@ def conversion_proof(experiment: Experiment) -> str:
     return f"results/checkpoints/{rotated(experiment)}/{experiment.layout.name}.proof.json"
 
 
+def tuned_weights(experiment: Experiment) -> str:
+    """What the tuned model answers with: training's checkpoint, resharded where answers have another layout."""
+    where = f"results/experiments/{experiment.name}"
+    if experiment.answering.layout == experiment.training.layout:
+        return f"{where}/train/done.json"
+    return f"{where}/reshard-{experiment.answering.layout.name}/manifest.json"
+
+
 def base_answers(experiment: Experiment) -> str:
     """The untuned model's answers, shared by all experiments that ask the same of it; without a suffix."""
     return f"results/generations/{experiment.model}/{experiment.base_generation.name}"
+
+
+def samples(experiment: Experiment) -> dict[str, str]:
+    """Resource samples beside the logs of an experiment's jobs, by job. They are no outputs, and may be missing."""
+    answers = base_answers(experiment).replace("results/", "logs/", 1)
+    return {
+        "train": f"logs/{experiment.name}/finetune.samples.jsonl",
+        "generate base": f"{answers}.samples.jsonl",
+        "generate tuned": f"logs/{experiment.name}/generate_tuned.samples.jsonl",
+    }

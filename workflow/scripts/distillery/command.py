@@ -10,6 +10,7 @@ saved, 1 anything else. `main(args)` returns nothing and raises `Problem` for wh
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 import traceback
@@ -56,9 +57,9 @@ def run(
 
 
 def _sampler(log: Path) -> AbstractContextManager:
-    from distillery.launch.sampling import Sampler
-
-    return Sampler(log.with_suffix(".samples.jsonl"))
+    # named at run time: a change of the sampler changes no result, so it must make none stale
+    sampling = importlib.import_module("distillery.launch.sampling")
+    return sampling.Sampler(log.with_suffix(".samples.jsonl"), sampling.visible(os.environ))
 
 
 def _redirect(log: Path) -> int:

@@ -107,7 +107,7 @@ def _run(wanted: Request, variables: dict[str, str], descriptors: tuple[int, ...
         if wanted.samples:
             node = f".node{job.node_rank}" if job.node_rank else ""
             path = wanted.samples.with_name(f"{wanted.samples.stem}{node}{wanted.samples.suffix}")
-            stack.enter_context(sampling.Sampler(path))
+            stack.enter_context(sampling.Sampler(path, sampling.visible(variables)))
         running.run(
             job,
             line,

@@ -1,11 +1,12 @@
 """Resource samples beside a job: NPUs through npu-smi where there is one, processes through psutil.
 
-    with Sampler(Path("samples.jsonl")):       # this process and all its descendants, every five seconds
+    with Sampler(Path("samples.jsonl")):       # this process and all its descendants
         train()
 
-One JSON line a sample: seconds since the start, resident memory and CPU use of the process tree, and each chip's
-HBM, AI core, power and temperature. It runs in a thread of its own and never fails the job: what goes
-wrong ends the sampling, with a line that says so.
+One JSON line a sample: seconds since the start, resident memory and CPU use (since the sample before) of the process
+tree, and HBM, AI core, power and temperature of the job's chips. Samples come every half second at first, every five
+seconds from the first minute on, and once more at the end. It runs in a thread of its own and never fails the job:
+what goes wrong ends the sampling, with a line that says so.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import shutil
 import subprocess
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
@@ -24,14 +26,24 @@ import psutil
 from distillery.launch import npu_smi
 
 INTERVAL_SECONDS = 5.0
+FIRST_SECONDS = 0.5
+# between: a tenth of the time so far, so that a job of seconds has a course too
+SHARE = 0.1
 NPU_SMI_SECONDS = 20
+VISIBLE = "ASCEND_RT_VISIBLE_DEVICES"
 
 
 class Sampler:
     """A context manager; the file is written anew and grows line by line."""
 
-    def __init__(self, path: Path, interval: float = INTERVAL_SECONDS) -> None:
-        self._path, self._interval = path, interval
+    def __init__(
+        self, path: Path, devices: Sequence[int] | None = None, interval: float = INTERVAL_SECONDS
+    ) -> None:
+        """Args:
+        devices: the job's chips, by their numbers in npu-smi's order; None: all of them.
+        interval: longest time between samples.
+        """
+        self._path, self._devices, self._interval = path, devices, interval
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
 
@@ -56,15 +68,23 @@ class Sampler:
     def _sample(self, stream: TextIO) -> None:
         tree, start = _Tree(), time.monotonic()
         while True:
+            over = self._stop.is_set()
             seconds = round(time.monotonic() - start, 1)
             try:
-                record = {"seconds": seconds, **tree.sample(), "chips": chips()}
+                record = {"seconds": seconds, **tree.sample(), "chips": self._chips()}
             except (psutil.Error, subprocess.SubprocessError, ValueError) as error:
                 record = {"seconds": seconds, "stopped": f"{type(error).__name__}: {error}"}
             stream.write(json.dumps(record) + "\n")
             stream.flush()
-            if "stopped" in record or self._stop.wait(self._interval):
+            if "stopped" in record or over:
                 return
+            # woken at the end, for the last sample
+            self._stop.wait(min(self._interval, max(FIRST_SECONDS, SHARE * seconds)))
+
+    def _chips(self) -> list[dict[str, Any]]:
+        found = chips()
+        # numbers that fit none are of another count: then all
+        return [chip for number, chip in enumerate(found) if number in (self._devices or ())] or found
 
 
 class _Tree:
@@ -89,6 +109,12 @@ class _Tree:
             "memory_megabytes": memory // 10**6,
             "cpu_percent": round(cpu, 1),
         }
+
+
+def visible(environment: Mapping[str, str]) -> list[int] | None:
+    """The chips that a job sees, by their numbers; None where nothing says which."""
+    listed = environment.get(VISIBLE, "").replace(" ", "").split(",")
+    return [int(number) for number in listed] if all(number.isdigit() for number in listed) else None
 
 
 def chips() -> list[dict[str, Any]]:
@@ -117,29 +143,3 @@ def read(path: Path) -> list[dict[str, Any]]:
 def last(path: Path) -> dict[str, Any]:
     """The newest sample of a file, {} without one."""
     return (read(path) or [{}])[-1]
-
-
-def summary(records: list[dict[str, Any]]) -> dict[str, Any]:
-    """Peaks and means of a run's samples: what the report puts beside the plan's estimate.
-
-    Memory in 10^6 bytes, HBM in MB as npu-smi counts; {} without samples.
-    """
-    if not records:
-        return {}
-    found = {
-        "samples": len(records),
-        "seconds": records[-1]["seconds"],
-        "peak_memory_megabytes": max(record["memory_megabytes"] for record in records),
-        "mean_cpu_percent": round(sum(record["cpu_percent"] for record in records) / len(records), 1),
-    }
-    of_chips = [chip for record in records for chip in record["chips"]]
-    if of_chips:
-        busy = [chip["aicore"] for chip in of_chips if chip["aicore"] is not None]
-        power = [chip["power"] for chip in of_chips if chip["power"] is not None]
-        found["peak_hbm_megabytes"] = max(chip["hbm_used"] for chip in of_chips)
-        found["mean_aicore_percent"] = round(sum(busy) / len(busy), 1) if busy else None
-        found["peak_power_watts"] = max(power, default=None)
-        found["peak_temperature"] = max(
-            (chip["temperature"] for chip in of_chips if chip["temperature"] is not None), default=None
-        )
-    return found

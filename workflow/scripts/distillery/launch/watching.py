@@ -66,18 +66,17 @@ def _devices() -> Table:
 
 
 def _jobs(logs: Path, minutes: float) -> Table:
+    """Jobs that train or are sampled, one row each; of several nodes the first one's use."""
     table = Table(title="jobs")
-    for column in ("log", "step", "of", "loss", "memory MB", "CPU %"):
+    for column in ("log", "step", "of", "loss", "seconds", "memory MB", "CPU %"):
         table.add_column(column, justify="left" if column == "log" else "right")
     for log in recent(logs, minutes):
-        found = last_step(log)
-        if found is not None:
-            use = sampling.last(log.with_suffix(".samples.jsonl"))
-            table.add_row(
-                str(log), *found, str(use.get("memory_megabytes", "-")), str(use.get("cpu_percent", "-"))
-            )
+        found, use = last_step(log), sampling.last(log.with_suffix(".samples.jsonl"))
+        if found is not None or use:
+            cells = (use.get(key, "-") for key in ("seconds", "memory_megabytes", "cpu_percent"))
+            table.add_row(str(log), *(found or "---"), *map(str, cells))
     if not table.rows:
-        table.caption = f"no training line below {logs} in the last {minutes:g} minutes"
+        table.caption = f"no job that trains or answers below {logs} in the last {minutes:g} minutes"
     return table
 
 

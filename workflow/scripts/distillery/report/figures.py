@@ -7,6 +7,7 @@ become CSS variables, so that the figure follows the reader's light or dark sett
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -144,6 +145,35 @@ def rows(lengths: dict[str, Any]) -> str:
         axes.set_xlabel("tokens of a row")
         axes.set_ylabel("rows")
         axes.grid(axis="x", visible=False)
+        return _svg(figure)
+
+
+def resources(courses: Sequence[dict[str, Any]]) -> str:
+    """What each job used over its time: a column for a job, a row for a measure.
+
+    Args:
+        courses: [{"job", "seconds": [...], "measures": {name: [...]}}], None where a sample lacks a value.
+    """
+    names = list(dict.fromkeys(name for course in courses for name in course["measures"]))
+    with matplotlib.rc_context(STYLE):
+        figure, panels = pyplot.subplots(
+            len(names),
+            len(courses),
+            sharex="col",
+            sharey="row",
+            squeeze=False,
+            figsize=(8, 0.6 + 1.3 * len(names)),
+        )
+        for column, course in enumerate(courses):
+            for row, name in enumerate(names):
+                axes = panels[row][column]
+                values = [math.nan if value is None else value for value in course["measures"].get(name, [])]
+                axes.plot(course["seconds"][: len(values)], values, color=COLOURS["tuned"], linewidth=1.4)
+                axes.set_ylim(bottom=0)
+                axes.tick_params(labelsize=9)
+                if not column:
+                    axes.set_title(name, fontsize=10, loc="left", color=COLOURS["muted"])
+            panels[-1][column].set_xlabel(f"{course['job']}, s", fontsize=10)
         return _svg(figure)
 
 

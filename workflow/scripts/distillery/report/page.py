@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from distillery import files
 from distillery.problems import Problem
 from distillery.provenance import SCRIPTS
-from distillery.report import contents, figures, rulegraph
+from distillery.report import contents, figures, resources, rulegraph
 
 TEMPLATE = "page.html.j2"
 
 
 def collect(
-    name: str, inputs: dict[str, Path], settings: dict[str, Any], sweep: Sequence[Path] = ()
+    name: str,
+    inputs: dict[str, Path],
+    settings: dict[str, Any],
+    sweep: Sequence[Path] = (),
+    samples: Mapping[str, Path] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Everything the page shows, from the files of one experiment.
 
@@ -26,6 +31,7 @@ def collect(
             data_manifest, quality, done, rulegraph and, where there are any, conversion_proof and plan.
         settings: the experiment's resolved configuration.
         sweep: summaries of all experiments of a sweep, this one's included.
+        samples: files of resource samples by job; they need not be there.
 
     Raises:
         Problem: an input is missing, or training left no metrics.
@@ -49,8 +55,14 @@ def collect(
     )
     answered = contents.answers(problems, generations, scores)
     metrics = read_lines(inputs["done"].parent / done["metrics"])
-    proof = inputs.get("conversion_proof")
+    proofs = {role: inputs[role] for role in ("conversion_proof", "export_proof") if role in inputs}
     families = contents.families(comparison)
+    used = resources.collect(samples)
+    sampled = {
+        f"samples of {job}": place
+        for job, path in samples.items()
+        for job, place in resources.files(job, path).items()
+    }
     tokens = {side: [row["tokens"] for row in scores[side]] for side in ("base", "tuned")}
     return {
         "name": name,
@@ -64,9 +76,10 @@ def collect(
         "quality": contents.quality(read["quality"]),
         "roles": read["quality"]["roles"],
         "training": contents.flat(done),
-        "proof": contents.flat(files.read_json(proof)) if proof else [],
+        "proofs": {role: contents.flat(files.read_json(path)) for role, path in proofs.items()},
         "plan": files.read_json(inputs["plan"]) if "plan" in inputs else None,
         "sweep": contents.sweep({path.parent.name: files.read_json(path) for path in sweep}),
+        "resources": used,
         "settings": settings,
         "digests": [
             {
@@ -75,7 +88,7 @@ def collect(
                 "bytes": path.stat().st_size,
                 "sha256": files.sha256(path),
             }
-            for role, path in sorted(inputs.items())
+            for role, path in [*sorted(inputs.items()), *sampled.items()]
         ],
         "figures": {
             "loss": figures.loss(metrics),
@@ -83,6 +96,7 @@ def collect(
             "lengths": figures.lengths(tokens["base"], tokens["tuned"]),
             "rows": figures.rows(read["quality"]["lengths"]),
             "rulegraph": rulegraph.draw(inputs["rulegraph"].read_text(encoding="utf-8")),
+            **({"resources": figures.resources(used["courses"])} if used["courses"] else {}),
         },
     }
 
@@ -120,6 +134,7 @@ def render(report: dict[str, Any]) -> str:
         "lengths": "histogram of answer lengths",
         "rows": "histogram of the training rows' lengths",
         "rulegraph": "graph of the workflow's rules",
+        "resources": "memory, processor and device use of the jobs over time",
     }
     drawn = {name: Markup(figures.inline(svg, name, labels[name])) for name, svg in report["figures"].items()}
     return environment.get_template(TEMPLATE).render(report | {"drawn": drawn, "colours": figures.COLOURS})
@@ -129,5 +144,15 @@ def write_parts(report: dict[str, Any], directory: Path) -> None:
     """Each figure as SVG and each table as JSON."""
     for name, svg in report["figures"].items():
         files.write_text(directory / f"{name}.svg", svg)
-    for name in ("families", "behaviour", "examples", "flips", "digests", "plan", "quality", "sweep"):
+    for name in (
+        "families",
+        "behaviour",
+        "examples",
+        "flips",
+        "digests",
+        "plan",
+        "quality",
+        "resources",
+        "sweep",
+    ):
         files.write_json(directory / f"{name}.json", report[name])
