@@ -162,6 +162,8 @@ def test_refusals_come_before_the_weights_are_read(tiny, problems, tmp_path):  #
     assert "config.json" in refused(1, *flags(bare, problems, *greedy, "--seq-length", 513))
     assert "--rotary-base" in refused(2, *flags(bare, problems, *greedy, "--rotary-base", 1000000))
     assert "prompt type" in refused(2, "--load", bare, "--prompt", "hi", *greedy)
+    text = refused(2, *flags(bare, problems, *greedy, "--pipeline-model-parallel-size", 2))
+    assert "TP 1 x PP 2 on 1 process" in text and "--workers 2" in text
     assert "two ways" in refused(2, *flags(bare, problems, *greedy, "--hf-chat-template"))
     assert "safetensors" in refused(1, *flags(tmp_path, problems, *greedy))
     assert not list(tmp_path.glob("*.jsonl*")) and not list(tmp_path.glob(".*"))
@@ -190,7 +192,7 @@ def test_tuned_weights_ask_for_their_own_prompt_type(tiny, tmp_path):  # noqa: F
 
 def test_a_line_of_the_guides_script_runs(tiny, tmp_path):  # noqa: F811
     """The flags of the reference's generate script, with this model's sizes; it asks "how are you?"."""
-    line = f"""--use-mcore-models --tensor-model-parallel-size 1 --pipeline-model-parallel-size 2 --num-layers 2
+    line = f"""--use-mcore-models --tensor-model-parallel-size 1 --pipeline-model-parallel-size 1 --num-layers 2
         --hidden-size 48 --ffn-hidden-size 64 --num-attention-heads 4 --group-query-attention --num-query-groups 2
         --disable-bias-linear --add-qkv-bias --swiglu --normalization RMSNorm --norm-epsilon 1e-6
         --position-embedding-type rope --rotary-base 500 --make-vocab-size-divisible-by 1 --padded-vocab-size 512

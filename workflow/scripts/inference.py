@@ -69,6 +69,9 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--history-turns", type=int, default=3, metavar="N", help="chat: earlier turns shown to the model")
     add("--fold-thoughts", action="store_true", help="chat: a note instead of what stands in <think>")
+    for kind in ("tensor", "pipeline"):
+        flag = f"--{kind}-model-parallel-size"
+        add(flag, type=int, default=1, metavar="N", help=f"{kind} ranks, started by launch.py (default 1)")
     add("--threads", type=int, metavar="N", help="CPU threads (default: all)")
     add("--device", choices=["CPU", "Ascend"], default="CPU")
     add(

@@ -23,7 +23,7 @@ SHAPES = {
     "norm_epsilon": ("norm_eps", float),
 }
 VALUES = (
-    "tensor_model_parallel_size pipeline_model_parallel_size num_layer_list make_vocab_size_divisible_by "
+    "num_layer_list make_vocab_size_divisible_by "
     "padded_vocab_size normalization position_embedding_type attention_dropout hidden_dropout tokenizer_type "
     "ai_framework distributed_backend max_position_embeddings max_tokens_to_oom"
 ).split()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from distillery import provenance
 from distillery.engine import compiling, threads
-from distillery.inference import batch, chat, prompter, prompts, reference, signals, tasks, weights
+from distillery.inference import batch, chat, prompter, prompts, ranks, reference, signals, tasks, weights
 from distillery.inference.batch import Limits
 from distillery.inference.weights import Weights
 from distillery.problems import Problem, UsageProblem
@@ -37,6 +37,7 @@ def run(args: argparse.Namespace) -> None:
     chosen = {field.name: getattr(args, field.name) for field in fields(tasks.Task) if field.name != "name"}
     task = tasks.Task(args.task, **chosen)
     _check_flags(args, task)
+    ranks.check(args)
     tokenizer = args.tokenizer_name_or_path or args.load
     _prepare(args.threads or os.cpu_count())
     found = weights.find(args.load, tokenizer)
