@@ -12,7 +12,7 @@ import queue
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from distillery.engine.completion import PATIENCE
+from distillery.engine.completion import awaited
 
 
 class Arrival(nn.Cell):
@@ -35,13 +35,5 @@ class Arrival(nn.Cell):
         return self._node(value)
 
     def wait(self, handle: Tensor) -> np.ndarray:
-        """Sleep until the graph has run, and return its array.
-
-        Raises:
-            Whatever made the graph fail, at the latest after PATIENCE seconds.
-        """
-        while True:
-            try:
-                return self._results.get(timeout=PATIENCE)
-            except queue.Empty:
-                handle.asnumpy()
+        """Sleep until the graph has run, and return its array; see `completion.awaited`."""
+        return awaited(self._results, handle)

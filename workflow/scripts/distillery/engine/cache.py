@@ -1,6 +1,6 @@
 """Sequences in a static key/value cache: feed tokens to slots, get the scores of what comes next.
 
-    cached = CachedDecoder(model, slots=4, capacity=256)
+    cached = CachedDecoder(model, slots=4, length=256, mesh=Mesh())
     rows = cached.extend({0: prompt, 2: [token]}, greedy=False)       # {slot: logits [vocab]}
 
 A slot holds one sequence. The key of position p lies at row p of its slot, whatever else is in the batch:
@@ -17,44 +17,42 @@ from collections.abc import Sequence
 
 import mindspore as ms
 import numpy as np
-from mindspore import Parameter, Tensor, nn, ops
+from mindspore import Parameter, Tensor, ops
 
 from distillery.engine import composed
-from distillery.engine.arrival import Arrival
 from distillery.engine.decoder import Decoder
+from distillery.engine.mesh import Mesh
 from distillery.engine.rope import rotate
+from distillery.engine.slots import Slots
 
 CHUNK = 64  # wide enough to keep a CPU's matmul busy, small enough to waste little on padding
 
 
-class CachedDecoder(nn.Cell):
+class CachedDecoder(Slots):
     """A decoder with the keys and values of `slots` sequences of at most `length` tokens.
 
-    Memory of the cache: 2 * layers * slots * (length + CHUNK) * groups * head_dim * 4 bytes.
+    Memory of the cache: 2 * layers * slots * (length + CHUNK) * groups * head_dim * 4 bytes, of this rank's layers
+    and groups.
+
+    Args:
+        mesh: the place of `model` among the ranks that share it; no data parallelism.
     """
 
-    def __init__(self, model: Decoder, slots: int, length: int):
-        super().__init__()
-        arch = model.arch
-        self.model, self.slots = model, slots
-        self.groups, self.repeats, self.head_dim = arch.num_groups, arch.repeats, arch.head_dim
+    def __init__(self, model: Decoder, slots: int, length: int, mesh: Mesh):
+        super().__init__(model.arch, slots, mesh, model.first_row, model.columns)
+        layers = len(model.decoder.layers)
+        part = model.arch.part(mesh.tensor, layers)
+        self.model = model
+        self.groups, self.repeats, self.head_dim = part.num_groups, part.repeats, part.head_dim
         # a prefill writes whole chunks, from any position below `length` on
         self.capacity = -(-(length + CHUNK - 1) // CHUNK) * CHUNK
-        self.lengths = np.zeros(slots, np.int32)
         # rows ordered (slot, group, position): attention reads [slot, group, position, head_dim] without a copy
         shape = (slots * self.groups * self.capacity, self.head_dim)
-        self.keys = ms.ParameterTuple(_empty(f"keys.{i}", shape) for i in range(arch.num_layers))
-        self.values = ms.ParameterTuple(_empty(f"values.{i}", shape) for i in range(arch.num_layers))
+        self.keys = ms.ParameterTuple(_empty(f"keys.{i}", shape) for i in range(layers))
+        self.values = ms.ParameterTuple(_empty(f"values.{i}", shape) for i in range(layers))
         self.write = ops.ScatterUpdate()
         self.group_rows = Tensor(np.arange(self.groups, dtype=np.int32).reshape(1, -1, 1) * self.capacity)
         self.reach = Tensor(np.arange(self.capacity, dtype=np.int32).reshape(1, 1, -1))
-        self.arrival = Arrival()
-        self._graphs = {False: ms.jit(self.scores), True: ms.jit(self.most_likely)}
-        self._copy = ms.jit(self.copy)
-
-    def cut(self, slot: int, length: int) -> None:
-        """Keep the first `length` tokens of a slot's sequence; 0 empties the slot."""
-        self.lengths[slot] = length
 
     def extend(self, tokens: dict[int, Sequence[int]], greedy: bool) -> dict[int, np.ndarray]:
         """Append tokens to slots and return what each slot's last one predicts.
@@ -74,20 +72,11 @@ class CachedDecoder(nn.Cell):
                 ids[slot] = token
             # slots without a new token compute too, and write to a row that no one reads yet
             starts = np.minimum(self.lengths, self.capacity - 1)
-            rows = self._run(
-                greedy, ids, np.arange(self.slots, dtype=np.int32), starts, np.zeros_like(starts)
-            )
+            rows = self.ask(greedy, ids, np.arange(self.slots, dtype=np.int32), starts, np.zeros_like(starts))
             for slot in single:
                 self.lengths[slot] += 1
                 result[slot] = rows[slot]
         return result
-
-    def reorder(self, sources: dict[int, int]) -> None:
-        """Slot i takes over the sequence of slot sources[i], all at once."""
-        table = np.arange(self.slots, dtype=np.int32)
-        table[list(sources)] = list(sources.values())
-        self.lengths = self.lengths[table]
-        self._copy(Tensor(table))
 
     def _prefill(self, slot: int, ids: np.ndarray, greedy: bool) -> np.ndarray:
         for first in range(0, len(ids), CHUNK):
@@ -95,20 +84,15 @@ class CachedDecoder(nn.Cell):
             padded = np.zeros((1, CHUNK), np.int32)
             padded[0, : len(chunk)] = chunk
             where = (np.array([n], np.int32) for n in (slot, self.lengths[slot], len(chunk) - 1))
-            rows = self._run(greedy, padded, *where)
+            rows = self.ask(greedy, padded, *where)
             self.lengths[slot] += len(chunk)
         return rows[0]
 
-    def _run(self, greedy: bool, *inputs: np.ndarray) -> np.ndarray:
-        return self.arrival.wait(self._graphs[greedy](*map(Tensor, inputs)))
+    def best(self, logits: Tensor, *inputs: Tensor) -> Tensor:
+        return ops.argmax(logits, -1).astype("int32")
 
-    def most_likely(self, ids: Tensor, slots: Tensor, starts: Tensor, last: Tensor) -> Tensor:
-        """As `scores`, but only the ids of the highest scores, int32 [rows]."""
-        best = ops.argmax(self.forward(ids, slots, starts, last), -1).astype("int32")
-        return self.arrival(best)
-
-    def scores(self, ids: Tensor, slots: Tensor, starts: Tensor, last: Tensor) -> Tensor:
-        """Logits [rows, vocab] after each row's last token.
+    def forward(self, ids: Tensor, slots: Tensor, starts: Tensor, last: Tensor) -> Tensor:
+        """Logits [rows, vocab] after each row's last token, or an earlier pipeline stage's output.
 
         Args:
             ids: int32 [rows, width], padded on the right with any id.
@@ -116,9 +100,6 @@ class CachedDecoder(nn.Cell):
             starts: int32 [rows], position of the row's first token.
             last: int32 [rows], column of the row's last real token.
         """
-        return self.arrival(self.forward(ids, slots, starts, last))
-
-    def forward(self, ids: Tensor, slots: Tensor, starts: Tensor, last: Tensor) -> Tensor:
         rows, width = ids.shape
         positions = starts.reshape(rows, 1) + Tensor(np.arange(width, dtype=np.int32))
         targets = (slots * (self.groups * self.capacity)).reshape(rows, 1, 1) + self.group_rows
@@ -126,15 +107,17 @@ class CachedDecoder(nn.Cell):
         hidden = self.reach > positions.reshape(rows, width, 1)
         penalty = (hidden.astype("float32") * composed.MASKED).reshape(rows, 1, 1, width, self.capacity)
         cos, sin = self.model.angles(positions.reshape(rows, 1, 1, width))
-        x = self.model.embed(ids)
+        x = self.model.embed(ids) if self.has_table else self.links.receive(rows * width, ids)
         for i, layer in enumerate(self.model.decoder.layers):
             fused = layer.self_attention.linear_qkv(layer.input_layernorm(x)).reshape(rows, width, -1)
             q, k, v = composed.split_qkv(fused, self.groups, self.repeats, self.head_dim)
             keys = self.remember(self.keys[i], targets, rotate(k, cos, sin), slots)
             values = self.remember(self.values[i], targets, v, slots)
             mixed = composed.attend(rotate(q, cos, sin), keys, values, penalty)
-            x = x + layer.self_attention.linear_proj(mixed.reshape(rows * width, -1))
-            x = x + layer.mlp(layer.pre_mlp_layernorm(x))
+            x = x + layer.leave(layer.self_attention.linear_proj(mixed.reshape(rows * width, -1)))
+            x = x + layer.leave(layer.mlp(layer.pre_mlp_layernorm(x)))
+        if not self.has_head:
+            return x
         ends = Tensor(np.arange(rows, dtype=np.int32)) * width + last
         return self.model.logits(ops.gather(x, ends, 0))
 

@@ -45,13 +45,21 @@ class Completion(nn.Cell):
         return self._node(first, second)
 
     def wait(self, handle: Tensor) -> tuple[np.float32, np.float32]:
-        """Sleep until the graph's node has run, and return its values.
+        """Sleep until the graph's node has run, and return its values; see `awaited`."""
+        return awaited(self._results, handle)
 
-        Raises:
-            Whatever made the graph fail, at the latest after PATIENCE seconds.
-        """
-        while True:
-            try:
-                return self._results.get(timeout=PATIENCE)
-            except queue.Empty:
-                handle.asnumpy()
+
+def awaited(results: queue.SimpleQueue, handle: Tensor):
+    """Sleep until a running graph's node has put its results into the queue, and return them.
+
+    Args:
+        handle: what the graph returned.
+
+    Raises:
+        Whatever made the graph fail, at the latest after PATIENCE seconds.
+    """
+    while True:
+        try:
+            return results.get(timeout=PATIENCE)
+        except queue.Empty:
+            handle.asnumpy()

@@ -163,28 +163,44 @@ struct Cache {  // keys [slots, groups, capacity / KEYS, dim, KEYS], values [slo
     }
 };
 
-// ---- A decoder layer.
+// ---- A decoder layer: two halves, each to be called by all threads of a team.
 
-template <class S>
-static void layer(long live, long hidden, float eps, void** params, int64_t** shapes, const Cache& cache) {
-    const float *x = F(0), *norm1 = F(2), *bias = F(4), *norm2 = F(6);
-    const void *qkv = params[3], *proj = params[5], *fc1 = params[7], *fc2 = params[8];
-    const int32_t *slots = I(13), *positions = I(14);
-    float* out = F(16);
-    long mixed = shapes[5][1], ffn = shapes[8][1];
-    long fused = (cache.groups * (cache.repeats + 2)) * cache.dim;
-    static thread_local std::vector<float> memory;
-    float* normed = scratch(memory, live * (hidden + fused + mixed + ffn));
-    float *heads = normed + live * hidden, *mix = heads + live * fused, *gated = mix + live * mixed;
-#pragma omp parallel
-    {
+// out = base + sums; base is null on a tensor rank, whose sums are a part of the whole
+static inline void add(const float* base, const float* sums, long count, float* out) {
+    for (long i = 0; i < count; ++i) out[i] = base ? base[i] + sums[i] : sums[i];
+}
+
+struct Layer {
+    void** params;
+    int64_t** shapes;
+    long live, hidden;
+    float eps;
+    float* memory;  // normed [live, hidden], then what lies between the products
+
+    // norm, qkv, bias, proj, keys, values, cos, sin, slots, positions from params[at] on
+    Cache cache(int at) const {
+        Cache cache{F(at + 4), F(at + 5), F(at + 6), F(at + 7)};
+        cache.groups = shapes[at + 4][1];
+        cache.dim = shapes[at + 4][3];
+        cache.capacity = shapes[at + 5][2];
+        cache.pad = shapes[at + 5][3];
+        cache.repeats = shapes[at + 3][1] / cache.dim / cache.groups;
+        return cache;
+    }
+    long attention_inner(int at) const { return shapes[at + 2][0] + shapes[at + 3][1]; }
+    template <class S>
+    void attention(int at, const float* x, const float* base, float* out) const {
+        const Cache cache = this->cache(at);
+        const float* bias = F(at + 2);
+        const int32_t *slots = I(at + 8), *positions = I(at + 9);
+        long fused = shapes[at + 2][0], mixed = shapes[at + 3][1], live = this->live, hidden = this->hidden;
+        float *normed = memory, *heads = normed + live * hidden, *mix = heads + live * fused;
         static thread_local std::vector<float> own;
         float* buffer = scratch(own, cache.pad + cache.capacity + SPAN);
 #pragma omp for
-        for (long t = 0; t < live; ++t) normalize(t, x, norm1, eps, hidden, normed);
-        product<S>(live, normed, hidden, qkv, fused, [=](long t, long first, const float* sums) {
-            for (long i = 0; i < std::min(LANES, fused - first); ++i)
-                heads[t * fused + first + i] = sums[i] + bias[first + i];
+        for (long t = 0; t < live; ++t) normalize(t, x, F(at), eps, hidden, normed);
+        product<S>(live, normed, hidden, params[at + 1], fused, [=](long t, long first, const float* sums) {
+            add(bias + first, sums, std::min(LANES, fused - first), heads + t * fused + first);
         });
 #pragma omp for
         for (long t = 0; t < live; ++t)
@@ -194,14 +210,22 @@ static void layer(long live, long hidden, float eps, void** params, int64_t** sh
             for (long g = 0; g < cache.groups; ++g)
                 cache.attend(heads + t * fused, slots[t], g, positions[t], buffer,
                              mix + t * mixed + g * cache.repeats * cache.dim);
-        product<S>(live, mix, mixed, proj, hidden, [=](long t, long first, const float* sums) {
-            for (long i = 0; i < std::min(LANES, hidden - first); ++i)
-                out[t * hidden + first + i] = x[t * hidden + first + i] + sums[i];
+        product<S>(live, mix, mixed, params[at + 3], hidden, [=](long t, long first, const float* sums) {
+            long place = t * hidden + first;
+            add(base ? base + place : nullptr, sums, std::min(LANES, hidden - first), out + place);
         });
+    }
+
+    // norm, fc1, fc2 from params[at] on
+    long mlp_inner(int at) const { return shapes[at + 2][1]; }
+    template <class S>
+    void mlp(int at, const float* x, const float* base, float* out) const {
+        long ffn = shapes[at + 2][1], live = this->live, hidden = this->hidden;
+        float *normed = memory, *gated = normed + live * hidden;
 #pragma omp for
-        for (long t = 0; t < live; ++t) normalize(t, out, norm2, eps, hidden, normed);
+        for (long t = 0; t < live; ++t) normalize(t, x, F(at), eps, hidden, normed);
         // a panel of fc1 holds the gates and then the ups of LANES / 2 features
-        product<S>(live, normed, hidden, fc1, 2 * ffn, [=](long t, long first, const float* sums) {
+        product<S>(live, normed, hidden, params[at + 1], 2 * ffn, [=](long t, long first, const float* sums) {
             float product[LANES / 2];
             for (long i = 0; i < LANES / 2; i += W) {
                 vec gate = load(sums + i);
@@ -210,31 +234,73 @@ static void layer(long live, long hidden, float eps, void** params, int64_t** sh
             long feature = first / 2;
             std::memcpy(gated + t * ffn + feature, product, std::min(LANES / 2, ffn - feature) * sizeof(float));
         });
-        product<S>(live, gated, ffn, fc2, hidden, [=](long t, long first, const float* sums) {
-            for (long i = 0; i < std::min(LANES, hidden - first); ++i) out[t * hidden + first + i] += sums[i];
+        product<S>(live, gated, ffn, params[at + 2], hidden, [=](long t, long first, const float* sums) {
+            long place = t * hidden + first;
+            add(base ? base + place : nullptr, sums, std::min(LANES, hidden - first), out + place);
         });
     }
+};
+
+// Calls run(layer) by a team of threads; inner(layer) floats a token are needed besides normed.
+template <class Inner, class Run>
+static int team(void** params, int64_t** shapes, int live, Inner inner, Run run) {
+    static thread_local std::vector<float> memory;
+    Layer layer{params, shapes, I(live)[0], shapes[0][1], F(1)[0], nullptr};
+    layer.memory = scratch(memory, layer.live * (layer.hidden + inner(layer)));
+#pragma omp parallel
+    run(layer);
+    return 0;
 }
 
-// x [T, hidden], eps [1], norm1, qkv, bias, proj, norm2, fc1, fc2, keys, values, cos, sin, slots [T],
-// positions [T], live [2] -> [T, hidden]
+template <class S>
+static int whole(void** params, int64_t** shapes) {
+    return team(
+        params, shapes, 15, [](const Layer& l) { return std::max(l.attention_inner(2), l.mlp_inner(12)); },
+        [=](const Layer& l) {
+            l.attention<S>(2, F(0), F(0), F(16));
+            l.mlp<S>(12, F(16), F(16), F(16));
+        });
+}
+
+template <class S>
+static int attention_part(void** params, int64_t** shapes) {
+    return team(
+        params, shapes, 12, [](const Layer& l) { return l.attention_inner(2); },
+        [=](const Layer& l) { l.attention<S>(2, F(0), nullptr, F(13)); });
+}
+
+template <class S>
+static int mlp_part(void** params, int64_t** shapes) {
+    return team(
+        params, shapes, 5, [](const Layer& l) { return l.mlp_inner(2); },
+        [=](const Layer& l) { l.mlp<S>(2, F(0), nullptr, F(6)); });
+}
+
+// x [T, hidden], eps [1], norm, qkv, bias, proj, keys, values, cos, sin, slots [T], positions [T], norm, fc1, fc2,
+// live [2] -> [T, hidden]
 KERNEL(decode_layer) {
-    Cache cache{F(9), F(10), F(11), F(12)};
-    cache.groups = shapes[9][1];
-    cache.dim = shapes[9][3];
-    cache.capacity = shapes[10][2];
-    cache.pad = shapes[10][3];
-    cache.repeats = shapes[5][1] / cache.dim / cache.groups;
-    auto run = dtypes[3][0] == 'f' ? layer<float> : layer<uint16_t>;
-    run(I(15)[0], shapes[0][1], F(1)[0], params, shapes, cache);
-    return 0;
+    return dtypes[3][0] == 'f' ? whole<float>(params, shapes) : whole<uint16_t>(params, shapes);
+}
+
+// A tensor rank's part of what a layer adds to x. As above without norm, fc1, fc2 -> [T, hidden]
+KERNEL(decode_attention) {
+    return dtypes[3][0] == 'f' ? attention_part<float>(params, shapes) : attention_part<uint16_t>(params, shapes);
+}
+
+// x [T, hidden], eps [1], norm, fc1, fc2, live [2] -> [T, hidden]
+KERNEL(decode_mlp) {
+    return dtypes[3][0] == 'f' ? mlp_part<float>(params, shapes) : mlp_part<uint16_t>(params, shapes);
 }
 
 // ---- Into and out of the layers.
 
 template <class S>
-static void embed(long live, const int32_t* ids, const S* table, long hidden, float* out) {
+static void embed(long live, const int32_t* ids, const S* table, long rows, long hidden, float* out) {
     for (long t = 0; t < live; ++t) {
+        if (ids[t] < 0 || ids[t] >= rows) {  // another tensor rank's
+            std::memset(out + t * hidden, 0, hidden * sizeof(float));
+            continue;
+        }
         const S* panel = table + ids[t] / LANES * hidden * LANES + ids[t] % LANES;
         for (long i = 0; i < hidden; ++i) {
             S lanes[W] = {panel[i * LANES]};
@@ -243,10 +309,11 @@ static void embed(long live, const int32_t* ids, const S* table, long hidden, fl
     }
 }
 
-// ids [T], table, live [2] -> [T, hidden]
+// ids [T], table, live [2] -> [T, hidden]; zeros for ids outside of the table
 KERNEL(decode_embed) {
-    if (dtypes[1][0] == 'f') embed(I(2)[0], I(0), static_cast<float*>(params[1]), shapes[1][1], F(3));
-    else embed(I(2)[0], I(0), static_cast<uint16_t*>(params[1]), shapes[1][1], F(3));
+    long rows = shapes[1][0] * LANES, hidden = shapes[1][1];
+    if (dtypes[1][0] == 'f') embed(I(2)[0], I(0), static_cast<float*>(params[1]), rows, hidden, F(3));
+    else embed(I(2)[0], I(0), static_cast<uint16_t*>(params[1]), rows, hidden, F(3));
     return 0;
 }
 

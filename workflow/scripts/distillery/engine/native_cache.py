@@ -12,58 +12,60 @@ from collections.abc import Sequence
 import mindspore as ms
 import ml_dtypes
 import numpy as np
-from mindspore import Parameter, Tensor, nn, ops
+from mindspore import Parameter, Tensor, ops
 
 from distillery.engine import compiling, rope
 from distillery.engine.architecture import Architecture
-from distillery.engine.arrival import Arrival
+from distillery.engine.mesh import Mesh
+from distillery.engine.slots import Slots
 
 WIDTH = 256  # tokens of one call: a prompt of that many keeps the weights in use for long
+TABLES = ("embedding.word_embeddings.weight", "output_layer.weight")
 LANES, SPAN, KEYS, PAD = 32, 64, 16, 16  # as in decoding.cpp; PAD is its widest vector
 
 
-class NativeDecoder(nn.Cell):
+class NativeDecoder(Slots):
     """See `cache.CachedDecoder`; made from the state dict itself.
 
     Args:
-        state: {MCore name: array} of the whole model; emptied meanwhile, so that memory holds it once.
+        arch: of the whole model.
+        state: {MCore name: array} of this rank; emptied meanwhile, so that memory holds it once.
     """
 
-    def __init__(self, arch: Architecture, state: dict[str, np.ndarray], slots: int, length: int):
-        super().__init__()
-        self.arch, self.slots = arch, slots
+    def __init__(self, arch: Architecture, state: dict[str, np.ndarray], slots: int, length: int, mesh: Mesh):
+        layers = sum(name.endswith("linear_proj.weight") for name in state)
+        part = arch.part(mesh.tensor, layers)
+        rows = max(len(state[name]) if name in state else 0 for name in TABLES)
+        first_id = mesh.tensor_rank * rows
+        columns = min(rows, arch.vocab_size - first_id)  # the rest is padding
+        super().__init__(arch, slots, mesh, first_id, columns)
+        self.first_id, self.split = first_id, mesh.tensor > 1
         self.width = max(WIDTH, slots)
+        # ranks send one another whole inputs: those of a step without prompts are small
+        self.narrow = self.width if self.links is None else slots
         self.capacity = -(-length // SPAN) * SPAN
-        self.lengths = np.zeros(slots, np.int32)
         self.eps = Tensor(np.array([arch.norm_eps], np.float32))
         self.cos, self.sin = _angles(arch, self.capacity)
         packing = np.uint16 if all(map(_is_bfloat16, state.values())) else np.float32
-        self.weights = [_layer(arch, state, i, packing) for i in range(arch.num_layers)]
-        self.final_norm = _parameter(
-            "norm", np.asarray(state.pop("decoder.final_layernorm.weight"), np.float32)
-        )
-        table = state.pop("embedding.word_embeddings.weight")[: arch.vocab_size]
-        self.table = _parameter("table", pack(table, packing))
-        self.head = self.table
-        if not arch.tied:
-            self.head = _parameter("head", pack(state.pop("output_layer.weight")[: arch.vocab_size], packing))
-        groups, dim = arch.num_groups, arch.head_dim
+        self.weights = [_layer(part, state, i, packing) for i in range(layers)]
+        found = [name for name in TABLES if name in state]
+        tables = [_parameter(name, pack(state.pop(name)[:columns], packing)) for name in found]
+        if mesh.first:
+            self.table = tables[0]
+        if mesh.last:
+            self.head = tables[-1]  # tied to the table where a rank has both
+            self.final_norm = _parameter("norm", _float32(state.pop("decoder.final_layernorm.weight")))
+        groups, dim = part.num_groups, arch.head_dim
         blocks, padded = self.capacity // KEYS, -(-dim // PAD) * PAD
-        layers = range(arch.num_layers)
-        self.keys = [_zeros(f"keys.{i}", slots, groups, blocks, dim, KEYS) for i in layers]
-        self.values = [_zeros(f"values.{i}", slots, groups, self.capacity, padded) for i in layers]
+        self.keys = [_zeros(f"keys.{i}", slots, groups, blocks, dim, KEYS) for i in range(layers)]
+        self.values = [_zeros(f"values.{i}", slots, groups, self.capacity, padded) for i in range(layers)]
         self._embed = _kernel("decode_embed", lambda ids, *_: [*ids, arch.hidden_size])
-        self._layer = _kernel("decode_layer", lambda x, *_: x)
-        self._layer.add_prim_attr("side_effect_mem", True)  # it writes the cache
-        self._head = _kernel("decode_head", lambda *shapes: [slots, arch.vocab_size])
-        self._best = _kernel("decode_best", lambda *_: [slots], ms.int32)
-        self.arrival = Arrival()
-        self._graphs = {False: ms.jit(self.scores), True: ms.jit(self.most_likely)}
-        self._copy = ms.jit(self.copy)
-
-    def cut(self, slot: int, length: int) -> None:
-        """See CachedDecoder."""
-        self.lengths[slot] = length
+        self._layer, self._attention = (
+            _kernel(name, lambda x, *_: x, writes=True) for name in ("decode_layer", "decode_attention")
+        )
+        self._mlp = _kernel("decode_mlp", lambda x, *_: x)
+        self._head = _kernel("decode_head", lambda *shapes: [*shapes[4], columns])
+        self._best = _kernel("decode_best", lambda logits, _: logits[:1], ms.int32)
 
     def extend(self, tokens: dict[int, Sequence[int]], greedy: bool) -> dict[int, np.ndarray]:
         """See CachedDecoder."""
@@ -85,45 +87,40 @@ class NativeDecoder(nn.Cell):
             part = slice(first, first + self.width)
             wanted = [end for _, end in here]
             live = np.array([len(ids[part]), len(wanted)], np.int32)
-            inputs = [_padded(a[part], self.width) for a in (ids, slots, positions)]
-            rows = self._run(greedy, *inputs, _padded(np.array(wanted, np.int32), self.slots), live)
+            width = self.narrow if live[0] <= self.narrow else self.width
+            inputs = [_padded(a[part], width) for a in (ids, slots, positions)]
+            rows = self.ask(greedy, *inputs, _padded(np.array(wanted, np.int32), self.slots), live)
             result.update({slot: rows[i] for i, (slot, _) in enumerate(here)})
         for slot, n in zip(tokens, counts, strict=True):
             self.lengths[slot] += n
         return result
 
-    def reorder(self, sources: dict[int, int]) -> None:
-        """See CachedDecoder."""
-        table = np.arange(self.slots, dtype=np.int32)
-        table[list(sources)] = list(sources.values())
-        self.lengths = self.lengths[table]
-        self._copy(Tensor(table))
+    def best(self, logits: Tensor, *inputs: Tensor) -> Tensor:
+        return self._best(logits, inputs[-1])
 
-    def _run(self, greedy: bool, *inputs: np.ndarray) -> np.ndarray:
-        return self.arrival.wait(self._graphs[greedy](*map(Tensor, inputs)))
-
-    def most_likely(
-        self, ids: Tensor, slots: Tensor, positions: Tensor, wanted: Tensor, live: Tensor
-    ) -> Tensor:
-        """As `scores`, but only the ids of the highest scores, int32 [slots]."""
-        return self.arrival(self._best(self.forward(ids, slots, positions, wanted, live), live))
-
-    def scores(self, ids: Tensor, slots: Tensor, positions: Tensor, wanted: Tensor, live: Tensor) -> Tensor:
-        """Logits [slots, vocab], of which the first live[1] rows count.
+    def forward(self, ids: Tensor, slots: Tensor, positions: Tensor, wanted: Tensor, live: Tensor) -> Tensor:
+        """Logits [slots, vocab], of which the first live[1] rows count, or an earlier pipeline stage's output.
 
         Args:
             ids, slots, positions: int32 [width], of the tokens, of which the first live[0] count.
             wanted: int32 [slots], tokens whose scores are asked for.
             live: int32 [2].
         """
-        return self.arrival(self.forward(ids, slots, positions, wanted, live))
+        x = self.embed(ids, live) if self.has_table else self.links.receive(ids.shape[0], ids)
+        for i in range(len(self.weights)):
+            memory = (self.keys[i], self.values[i], self.cos, self.sin, slots, positions)
+            attention, mlp = self.weights[i][:4], self.weights[i][4:]
+            if self.split:
+                x = x + self.links.over_tensor(self._attention(x, self.eps, *attention, *memory, live))
+                x = x + self.links.over_tensor(self._mlp(x, self.eps, *mlp, live))
+            else:
+                x = self._layer(x, self.eps, *attention, *memory, *mlp, live)
+        return self._head(x, self.eps, self.final_norm, self.head, wanted, live) if self.has_head else x
 
-    def forward(self, ids: Tensor, slots: Tensor, positions: Tensor, wanted: Tensor, live: Tensor) -> Tensor:
-        x = self._embed(ids, self.table, live)
-        for i in range(self.arch.num_layers):
-            memory = (self.keys[i], self.values[i], self.cos, self.sin)
-            x = self._layer(x, self.eps, *self.weights[i], *memory, slots, positions, live)
-        return self._head(x, self.eps, self.final_norm, self.head, wanted, live)
+    def embed(self, ids: Tensor, live: Tensor) -> Tensor:
+        if not self.split:
+            return self._embed(ids, self.table, live)
+        return self.links.over_tensor(self._embed(ids - self.first_id, self.table, live))
 
     def copy(self, table: Tensor) -> Tensor:
         """Slot i takes over the rows of slot table[i]."""
@@ -156,7 +153,7 @@ def interleave(fc1: np.ndarray) -> np.ndarray:
 
 def _layer(arch: Architecture, state: dict[str, np.ndarray], number: int, packing: type) -> list[Parameter]:
     def part(name: str) -> np.ndarray:
-        return np.asarray(state.pop(f"decoder.layers.{number}.{name}"), np.float32)
+        return _float32(state.pop(f"decoder.layers.{number}.{name}"))
 
     bias = part("self_attention.linear_qkv.bias") if arch.qkv_bias else np.zeros(arch.qkv_size, np.float32)
     arrays = [
@@ -186,8 +183,16 @@ def _angles(arch: Architecture, capacity: int) -> tuple[Tensor, Tensor]:
     return rope.angles(Tensor(np.arange(capacity, dtype=np.int32)), Tensor(frequencies), factor)
 
 
-def _kernel(name: str, shape, dtype=ms.float32) -> ops.Custom:
-    return ops.Custom(f"{compiling.library(compiling.DECODING)}:{name}", shape, lambda *_: dtype, "aot")
+def _kernel(name: str, shape, dtype=ms.float32, writes: bool = False) -> ops.Custom:
+    """A function of decoding.cpp; one that `writes` changes the cache."""
+    made = ops.Custom(f"{compiling.library(compiling.DECODING)}:{name}", shape, lambda *_: dtype, "aot")
+    if writes:
+        made.add_prim_attr("side_effect_mem", True)
+    return made
+
+
+def _float32(array: np.ndarray) -> np.ndarray:
+    return np.asarray(array, np.float32)
 
 
 def _padded(values: np.ndarray, size: int) -> np.ndarray:

@@ -12,10 +12,12 @@ from distillery.engine import compiling
 from distillery.engine.architecture import Architecture
 from distillery.engine.cache import CachedDecoder
 from distillery.engine.decoder import Decoder, load_state
-from distillery.engine.generation import Runner
-from distillery.engine.native_cache import NativeDecoder
+from distillery.engine.mesh import Mesh
+from distillery.engine.native_cache import TABLES, NativeDecoder
+from distillery.engine.slots import Slots
 from distillery.problems import Problem
 
+ALONE = Mesh()
 TOLERANCE = 1e-4  # of logits of size 1; float32 sums in another order differ by about 1e-6
 
 
@@ -26,13 +28,15 @@ def build(
     length: int,
     device: str = "CPU",
     kernels: str = "auto",
-) -> Runner:
+    mesh: Mesh = ALONE,
+) -> Slots:
     """A model with a cache for `slots` sequences of at most `length` tokens.
 
     Args:
-        state: {MCore name: array} of the whole model; may be emptied meanwhile.
+        state: {MCore name: array} of the whole model, or this rank's part; may be emptied meanwhile.
         device: what MindSpore was told to run on, which it takes once per process.
         kernels: auto, native or composed. `auto` falls back to composed ops and says why.
+        mesh: this rank's place, without data parallelism.
 
     Raises:
         Problem: native kernels are asked for and cannot be built, or are wrong on this machine.
@@ -52,10 +56,12 @@ def build(
             print(f"composed kernels: native ones cannot be built here ({reason.strip()})", file=sys.stderr)
         else:
             _verify()
-            return NativeDecoder(arch, state, slots, length)
-    model = Decoder(arch, padded_vocab=state["embedding.word_embeddings.weight"].shape[0])
+            return NativeDecoder(arch, state, slots, length, mesh)
+    rows = max((len(state[name]) for name in TABLES if name in state), default=0)
+    layers = sum(name.endswith("linear_proj.weight") for name in state)
+    model = Decoder(arch, padded_vocab=rows * mesh.tensor, mesh=mesh, num_layers=layers)
     load_state(model, state)
-    return CachedDecoder(model, slots, length)
+    return CachedDecoder(model, slots, length, mesh)
 
 
 def _verify() -> None:
@@ -72,7 +78,7 @@ def _verify() -> None:
     load_state(model, state)
     ids = random.randint(0, 50, (1, 70)).astype(np.int32)
     wanted = model(ms.Tensor(ids))[0, -1].asnumpy()
-    found = NativeDecoder(arch, state, 2, 80).extend({1: ids[0]}, greedy=False)[1]
+    found = NativeDecoder(arch, state, 2, 80, ALONE).extend({1: ids[0]}, greedy=False)[1]
     error = float(np.abs(wanted - found).max())
     if not error < TOLERANCE:
         raise Problem(
