@@ -1,0 +1,109 @@
+"""One rank drives the others: it alone reads requests, draws tokens and hears signals, and tells them what to run.
+
+    boss = driver.meet(mesh)            # a Driver on rank 0, a connection to it on the others
+    if mesh.rank: driver.follow(boss, build)
+
+Orders go over sockets. In a collective a rank waits for at most 30 seconds on a CPU (MindSpore 2.10), and none of
+its settings changes that; here the others wait as long as rank 0 takes, and notice if it is gone.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable
+from multiprocessing.connection import Client, Connection, Listener
+from typing import Any
+
+import mindspore as ms
+import numpy as np
+from mindspore import Tensor
+
+from distillery.engine.arrival import Arrival
+from distillery.engine.collectives import Sum
+from distillery.engine.mesh import Mesh
+from distillery.engine.slots import Slots
+from distillery.problems import Problem
+
+KEY_BYTES = 32
+LOST = (EOFError, ConnectionError)
+
+
+class Driver:
+    """Rank 0's connections to all other ranks."""
+
+    def __init__(self, others: list[Connection]):
+        self.others = others
+
+    def tell(self, *order: Any) -> None:
+        """Give all other ranks one of `follow`'s orders."""
+        try:
+            for other in self.others:
+                other.send(order)
+        except LOST:
+            raise _gone("another rank") from None
+
+    def gather(self) -> None:
+        """Wait until all other ranks have done what `follow` answers.
+
+        Raises:
+            Problem: one of them failed.
+        """
+        try:
+            for other in self.others:
+                other.recv()
+        except LOST:
+            raise _gone("another rank") from None
+
+
+def meet(mesh: Mesh) -> Driver | Connection:
+    """Connect rank 0 and the others, who are in `meet` at the same time."""
+    host = os.environ.get("MS_SCHED_HOST", "127.0.0.1")  # msrun's master address: rank 0's machine
+    key = np.zeros(KEY_BYTES + 1, np.float32)
+    if mesh.rank == 0:
+        secret = secrets.token_bytes(KEY_BYTES)
+        listener = Listener((host, 0), backlog=mesh.world, authkey=secret)
+        key[:] = [*secret, listener.address[1]]
+    *secret, port = _shared(key, mesh.world).astype(int).tolist()
+    if mesh.rank:
+        return Client((host, port), authkey=bytes(secret))
+    with listener:
+        return Driver([listener.accept() for _ in range(mesh.world - 1)])
+
+
+def follow(boss: Connection, build: Callable[..., Slots]) -> None:
+    """Do what rank 0 says until it ends: ("build", arguments of `build`), ("run", greedy, inputs), ("move", table),
+    ("end",).
+
+    Raises:
+        Problem: rank 0 is gone.
+    """
+    model: Slots | None = None
+    while True:
+        try:
+            name, *rest = boss.recv()
+        except LOST:
+            raise _gone("the first rank") from None
+        if name == "end":
+            return
+        if name == "build":
+            model = build(*rest)
+            boss.send("built")
+        elif name == "run":
+            model.run(*rest)
+        elif name == "move":
+            model.move(*rest)
+
+
+def _shared(mine: np.ndarray, world: int) -> np.ndarray:
+    """The sum over all ranks."""
+    arrival, total = Arrival(), Sum(tuple(range(world)))
+
+    def add(x):
+        return arrival(total(x))
+
+    return arrival.wait(ms.jit(add)(Tensor(mine)))
+
+
+def _gone(who: str) -> Problem:
+    return Problem(f"{who} ended before the work was done", fix="read its log: worker_<rank>.log")
