@@ -1,11 +1,12 @@
 """One process of msrun: train some steps on every layout given, and let rank 0 write the curves.
 
-msrun --worker_num 4 ... engine_parallel_worker.py HF_DIRECTORY OUTPUT.json TP,PP,ZERO ...
+msrun --worker_num 4 ... engine_parallel_worker.py HF_DIRECTORY OUTPUT.json TP,PP,ZERO,RECOMPUTE ...
 """
 
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -58,7 +59,7 @@ def step_batches(vocab: int) -> list[list[Batch]]:
     return [batches[at : at + MICRO_BATCHES] for at in range(0, len(batches), MICRO_BATCHES)]
 
 
-def curve(hf: Path, place: Mesh, zero: bool) -> list[tuple[float, float]]:
+def curve(hf: Path, place: Mesh, zero: bool, recompute: bool = False) -> list[tuple[float, float]]:
     """[(loss, gradient norm)] of each step, the evaluation loss last."""
     from distillery.engine.pipeline import PipelineStep
     from distillery.engine.step import Step
@@ -70,7 +71,8 @@ def curve(hf: Path, place: Mesh, zero: bool) -> list[tuple[float, float]]:
     padded = -(-arch.vocab_size // place.tensor) * place.tensor
     model = Decoder(arch, native, padded, place, layers)
     load_state(model, state)
-    made = (PipelineStep if place.pipeline > 1 else Step)(model, SETTINGS, native, place, zero)
+    kind = PipelineStep if place.pipeline > 1 or recompute else Step
+    made = kind(model, replace(SETTINGS, recompute=recompute), native, place, zero)
     everything = step_batches(arch.vocab_size)
     found = [made.run(number, batches) for number, batches in enumerate(everything, 1)]
     return [*found, (made.evaluate(everything[0]), 0.0)]
@@ -85,10 +87,10 @@ def main() -> None:
     hf, output = Path(sys.argv[1]), Path(sys.argv[2])
     curves = {}
     for name in sys.argv[3:]:
-        tensor, pipeline, zero = map(int, name.split(","))
+        tensor, pipeline, zero, recompute = map(int, name.split(","))
         place = mesh(tensor, pipeline, get_group_size(), get_rank())
         collectives.prepare(place)
-        curves[name] = curve(hf, place, bool(zero))
+        curves[name] = curve(hf, place, bool(zero), bool(recompute))
     if get_rank() == 0:
         output.write_text(json.dumps(curves))
 

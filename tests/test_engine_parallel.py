@@ -20,12 +20,12 @@ from distillery.problems import UsageProblem
 
 WORKER = ROOT / "tests/engine_parallel_worker.py"
 MSRUN = Path(sys.executable).parent / "msrun"
-# (model, processes): layouts TP,PP,ZeRO; data parallel is what is left. Tied: stages share the table, and the
+# (model, processes): layouts TP,PP,ZeRO,recompute; data parallel is what is left. Tied: stages share the table, and the
 # 61 tokens leave the second tensor rank a row of padding
 LAYOUTS = {
-    ("tied", 2): ["2,1,0", "1,2,0", "1,1,1"],
-    ("untied", 2): ["1,2,0"],
-    ("tied", 4): ["2,1,0"],
+    ("tied", 2): ["2,1,0,0", "1,2,0,0", "1,1,1,0", "2,1,0,1", "1,2,0,1"],
+    ("untied", 2): ["1,2,0,0"],
+    ("tied", 4): ["2,1,0,0"],
 }
 
 

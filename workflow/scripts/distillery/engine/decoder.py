@@ -48,8 +48,11 @@ class Linear(nn.Cell):
         self.matmul = ops.MatMul(transpose_b=True)
 
     def construct(self, x: Tensor) -> Tensor:
-        y = self.matmul(x, self.weight)
-        return y if self.bias is None else y + self.bias
+        return self.with_weights(x, self.weight, self.bias)
+
+    def with_weights(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        y = self.matmul(x, weight)
+        return y if bias is None else y + bias
 
 
 class Norm(nn.Cell):
@@ -73,10 +76,11 @@ class SelfAttention(nn.Cell):
         self.linear_proj = Linear(arch.num_heads * arch.head_dim, arch.hidden_size)
         self.core = kernels.Attention(arch.num_groups, arch.repeats, arch.head_dim)
 
-    def construct(self, x: Tensor, cos: Tensor, sin: Tensor, segments: Tensor) -> Tensor:
+    def with_weights(self, x, cos, sin, segments, qkv, bias, proj) -> Tensor:
         b, s = segments.shape
-        mixed = self.core(self.linear_qkv(x).reshape(b, s, -1), cos, sin, segments)
-        return self.linear_proj(mixed.reshape(b * s, -1))
+        fused = self.linear_qkv.with_weights(x, qkv, bias).reshape(b, s, -1)
+        mixed = self.core(fused, cos, sin, segments)
+        return self.linear_proj.with_weights(mixed.reshape(b * s, -1), proj)
 
 
 class Mlp(nn.Cell):
@@ -89,7 +93,11 @@ class Mlp(nn.Cell):
         self.swiglu = kernels.SwiGlu()
 
     def construct(self, x: Tensor) -> Tensor:
-        return self.linear_fc2(self.swiglu(self.linear_fc1(x)))
+        return self.with_weights(x, self.linear_fc1.weight, self.linear_fc2.weight)
+
+    def with_weights(self, x: Tensor, fc1: Tensor, fc2: Tensor) -> Tensor:
+        hidden = self.swiglu(self.linear_fc1.with_weights(x, fc1))
+        return self.linear_fc2.with_weights(hidden, fc2)
 
 
 class Layer(nn.Cell):
@@ -104,9 +112,21 @@ class Layer(nn.Cell):
         self.mlp = Mlp(arch, kernels)
 
     def construct(self, x: Tensor, cos: Tensor, sin: Tensor, segments: Tensor) -> Tensor:
-        attended = self.self_attention(self.enter(self.input_layernorm(x)), cos, sin, segments)
-        x = x + self.leave(attended)
-        return x + self.leave(self.mlp(self.enter(self.pre_mlp_layernorm(x))))
+        return self.with_weights(x, cos, sin, segments, *self.weights())
+
+    def weights(self) -> tuple[Parameter, ...]:
+        """What `with_weights` takes in place of this layer's own, so that equal layers can share a graph."""
+        qkv, mlp = self.self_attention.linear_qkv, self.mlp
+        norms = self.input_layernorm.weight, self.pre_mlp_layernorm.weight
+        found = (*norms, qkv.weight, self.self_attention.linear_proj.weight)
+        found = (*found, mlp.linear_fc1.weight, mlp.linear_fc2.weight)
+        return found if qkv.bias is None else (*found, qkv.bias)
+
+    def with_weights(self, x, cos, sin, segments, norm1, norm2, qkv, proj, fc1, fc2, bias=None) -> Tensor:
+        inner = self.enter(self.input_layernorm.kernel(x, norm1))
+        x = x + self.leave(self.self_attention.with_weights(inner, cos, sin, segments, qkv, bias, proj))
+        inner = self.enter(self.pre_mlp_layernorm.kernel(x, norm2))
+        return x + self.leave(self.mlp.with_weights(inner, fc1, fc2))
 
 
 class Stack(nn.Cell):

@@ -4,7 +4,7 @@
     loss, grad_norm = step.run(1, micro_batches)
 
 One micro-batch is one graph; with accumulation, all micro-batches but the last run through a second graph that
-only adds to the accumulated gradients.
+only adds to the accumulated gradients. Pipeline stages and recomputation are pipeline.PipelineStep's.
 """
 
 from __future__ import annotations
@@ -123,9 +123,6 @@ class Step:
         self.settings, self.mesh = settings, mesh or Mesh()
         self.objective = Objective(model, kernels, mesh)
         self.optimizer = make_optimizer(model, settings, kernels, self.mesh, zero)
-        if settings.recompute:
-            for layer in model.decoder.layers:
-                layer.recompute()
         self.completion = Completion()
         parameters = self.optimizer.parameters
         micro_batches = settings.global_batch_size // settings.micro_batch_size // self.mesh.data

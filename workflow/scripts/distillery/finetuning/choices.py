@@ -53,7 +53,7 @@ def settings(args: argparse.Namespace, data: Data, data_parallel: int) -> Settin
         pad_left=args.tokenizer_padding_side == "left",
         shuffle=not args.no_shuffle,
         per_token_loss=args.calculate_per_token_loss,
-        recompute=args.recompute_granularity == "full" and args.device_target == "Ascend",
+        recompute=args.recompute_granularity == "full",
     )
 
 

@@ -114,8 +114,9 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     )
     run.add_argument(
         "--recompute-granularity",
-        choices=["full"],
-        help="recompute layers: on Ascend; saves nothing on a CPU",
+        choices=["full", "selective"],
+        help="full: keep only each layer's input, less memory for more time; selective (attention): no effect, its "
+        "native kernel keeps no scores",
     )
     run.add_argument("--recompute-method", choices=["uniform", "block"], help="both: every layer")
     run.add_argument("--recompute-num-layers", type=int, metavar="N", help="no effect: every layer")
