@@ -9,6 +9,7 @@ Collectives of one graph must depend on each other: independent ones may start i
 
 from __future__ import annotations
 
+import os
 from functools import cache
 
 import mindspore as ms
@@ -16,7 +17,26 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 
 from distillery.engine.completion import Completion
-from distillery.engine.mesh import Mesh
+from distillery.engine.mesh import Mesh, mesh
+
+
+def join(tensor: int, pipeline: int, device: str) -> Mesh:
+    """This process's place; under msrun the processes find each other here. Tells MindSpore its device, once.
+
+    Raises:
+        UsageProblem: the layout does not fit the number of processes.
+    """
+    world, rank = int(os.environ.get("MS_WORKER_NUM", 1)), 0
+    ms.set_device(device)  # before init()
+    if world > 1:
+        from mindspore.communication import get_rank, init
+
+        init()
+        rank = get_rank()
+    place = mesh(tensor, pipeline, world, rank)
+    if world > 1:
+        prepare(place)
+    return place
 
 
 @cache
@@ -29,15 +49,15 @@ def group(ranks: tuple[int, ...]) -> str:
     return name
 
 
-def prepare(mesh: Mesh) -> None:
+def prepare(place: Mesh) -> None:
     """Make all groups of a mesh on every rank in one order: a rank that waits for another never deadlocks."""
-    found = {tuple(range(mesh.world))}
-    for rank in range(mesh.world):
-        other = Mesh(mesh.tensor, mesh.data, mesh.pipeline, rank)
+    found = {tuple(range(place.world))}
+    for rank in range(place.world):
+        other = Mesh(place.tensor, place.data, place.pipeline, rank)
         axes = ["tensor", "data", "pipeline", "ends"] + ([] if other.last else ["next"])
         found.update(other.peers(axis) for axis in axes)
     for ranks in sorted(found):
-        if len(ranks) > 1 and mesh.rank in ranks:
+        if len(ranks) > 1 and place.rank in ranks:
             group(ranks)
 
 

@@ -1,7 +1,7 @@
 """One rank drives the others: it alone reads requests, draws tokens and hears signals, and tells them what to run.
 
     boss = driver.meet(mesh)            # a Driver on rank 0, a connection to it on the others
-    if mesh.rank: driver.follow(boss, build)
+    if mesh.rank: driver.follow(boss, load)
 
 Orders go over sockets. In a collective a rank waits for at most 30 seconds on a CPU (MindSpore 2.10), and none of
 its settings changes that; here the others wait as long as rank 0 takes, and notice if it is gone.
@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing.connection import Client, Connection, Listener
 from typing import Any
 
@@ -26,39 +27,43 @@ from distillery.engine.slots import Slots
 from distillery.problems import Problem
 
 KEY_BYTES = 32
-LOST = (EOFError, ConnectionError)
 
 
 class Driver:
-    """Rank 0's connections to all other ranks."""
+    """Rank 0 with its connections to all other ranks; none if it is alone."""
 
-    def __init__(self, others: list[Connection]):
-        self.others = others
+    def __init__(self, mesh: Mesh, others: list[Connection]):
+        self.mesh, self.others = mesh, others
+
+    def build(self, load: Callable[[Mesh, int, int], Slots], slots: int, longest: int) -> Slots:
+        """Load the model on all ranks.
+
+        Args:
+            load: this rank's part, of its mesh, slots and longest sequence.
+
+        Raises:
+            Problem: it failed on another rank.
+        """
+        self.tell("build", slots, longest)
+        made = load(self.mesh, slots, longest)
+        made.announce = self.tell
+        with _noticed("another rank"):
+            for other in self.others:
+                other.recv()
+        return made
 
     def tell(self, *order: Any) -> None:
         """Give all other ranks one of `follow`'s orders."""
-        try:
+        with _noticed("another rank"):
             for other in self.others:
                 other.send(order)
-        except LOST:
-            raise _gone("another rank") from None
-
-    def gather(self) -> None:
-        """Wait until all other ranks have done what `follow` answers.
-
-        Raises:
-            Problem: one of them failed.
-        """
-        try:
-            for other in self.others:
-                other.recv()
-        except LOST:
-            raise _gone("another rank") from None
 
 
 def meet(mesh: Mesh) -> Driver | Connection:
     """Connect rank 0 and the others, who are in `meet` at the same time."""
-    host = os.environ.get("MS_SCHED_HOST", "127.0.0.1")  # msrun's master address: rank 0's machine
+    if mesh.world == 1:
+        return Driver(mesh, [])
+    host = os.environ["MS_SCHED_HOST"]  # msrun's master address, rank 0's machine
     key = np.zeros(KEY_BYTES + 1, np.float32)
     if mesh.rank == 0:
         secret = secrets.token_bytes(KEY_BYTES)
@@ -68,11 +73,11 @@ def meet(mesh: Mesh) -> Driver | Connection:
     if mesh.rank:
         return Client((host, port), authkey=bytes(secret))
     with listener:
-        return Driver([listener.accept() for _ in range(mesh.world - 1)])
+        return Driver(mesh, [listener.accept() for _ in range(mesh.world - 1)])
 
 
-def follow(boss: Connection, build: Callable[..., Slots]) -> None:
-    """Do what rank 0 says until it ends: ("build", arguments of `build`), ("run", greedy, inputs), ("move", table),
+def follow(boss: Connection, load: Callable[[int, int], Slots]) -> None:
+    """Do what rank 0 says until it ends: ("build", slots, longest sequence), ("run", greedy, inputs), ("move", table),
     ("end",).
 
     Raises:
@@ -80,14 +85,12 @@ def follow(boss: Connection, build: Callable[..., Slots]) -> None:
     """
     model: Slots | None = None
     while True:
-        try:
+        with _noticed("the first rank"):
             name, *rest = boss.recv()
-        except LOST:
-            raise _gone("the first rank") from None
         if name == "end":
             return
         if name == "build":
-            model = build(*rest)
+            model = load(*rest)
             boss.send("built")
         elif name == "run":
             model.run(*rest)
@@ -105,5 +108,12 @@ def _shared(mine: np.ndarray, world: int) -> np.ndarray:
     return arrival.wait(ms.jit(add)(Tensor(mine)))
 
 
-def _gone(who: str) -> Problem:
-    return Problem(f"{who} ended before the work was done", fix="read its log: worker_<rank>.log")
+@contextmanager
+def _noticed(who: str) -> Iterator[None]:
+    """Turn the end of a connection into a Problem."""
+    try:
+        yield
+    except (EOFError, ConnectionError):
+        raise Problem(
+            f"{who} ended before the work was done", fix="read its log: worker_<rank>.log"
+        ) from None

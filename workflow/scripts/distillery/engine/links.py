@@ -56,8 +56,8 @@ class Links(nn.Cell):
             part: as in `logits`; ids: int32 [rows], the last stage's highest columns.
         """
         if self.last:
-            top = ops.gather_elements(part, 1, ids.expand_dims(-1)).reshape(-1)
-            return self.over_all(self.mine * ops.stack((top, ids.astype("float32") + self.before)))
+            pair = ops.stack((part.max(-1), ids.astype("float32") + self.before))
+            return self.over_all(self.mine * pair)
         return self.over_all(self.nothing(part, (self.tensor, 2, rows)))
 
     def nothing(self, output: Tensor, shape: tuple[int, ...]) -> Tensor:

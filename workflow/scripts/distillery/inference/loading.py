@@ -1,23 +1,36 @@
-"""Weights of either form into a model with a cache."""
+"""Weights of either form into a model with a cache, or into one rank's part of it."""
 
 from __future__ import annotations
 
-import mindspore as ms
-
 from distillery.checkpoint import states
+from distillery.checkpoint.layout import Layout
 from distillery.engine import runners
-from distillery.engine.generation import Runner
+from distillery.engine.mesh import Mesh
+from distillery.engine.slots import Slots
 from distillery.inference.weights import Weights
 
 
-def runner(
-    found: Weights, slots: int, longest: int, greedy: bool, device: str = "CPU", kernels: str = "auto"
-) -> Runner:
-    """A model that keeps `slots` sequences of at most `longest` tokens, its graphs compiled."""
-    state = states.load_state(found.directory)
-    ms.set_device(device)
-    built = runners.build(found.architecture, state, slots, longest, device, kernels)
-    for tokens in ([0, 0], [0]):  # a prompt's shape, and a step's
+def part(
+    found: Weights, layout: Layout, mesh: Mesh, slots: int, longest: int, device: str, kernels: str
+) -> Slots:
+    """What this rank holds of a model for `slots` sequences of at most `longest` tokens.
+
+    Only this rank's slices are read: weights of another layout are merged and cut on the way.
+
+    Args:
+        layout: how `mesh` shares the weights.
+        device: what MindSpore was told to run on.
+    """
+    state = states.load_state(found.directory, layout, mesh.tensor_rank, mesh.pipeline_rank)
+    return runners.build(found.architecture, state, slots, longest, device, kernels, mesh)
+
+
+def compiled(built: Slots, longest: int, greedy: bool) -> Slots:
+    """The same model, on all of its ranks, its graphs compiled: a prompt's shape, and a step's."""
+    prompt = (
+        min(built.slots + 1, longest) if built.links else 2
+    )  # ranks have a shape for less tokens than slots
+    for tokens in ([0] * prompt, [0]):
         built.extend({0: tokens}, greedy)
         built.cut(0, 0)
     return built

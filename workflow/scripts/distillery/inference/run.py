@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from signal import SIGTERM
 from typing import TYPE_CHECKING
@@ -22,7 +23,9 @@ from distillery.inference.weights import Weights
 from distillery.problems import Problem, UsageProblem
 
 if TYPE_CHECKING:
-    from distillery.engine.generation import Runner
+    from distillery.engine.driver import Driver
+    from distillery.engine.mesh import Mesh
+    from distillery.engine.slots import Slots
 
 CHAT_CONTEXT = 8192  # the guide's SEQ_LENGTH
 
@@ -36,38 +39,58 @@ def run(args: argparse.Namespace) -> None:
     """
     chosen = {field.name: getattr(args, field.name) for field in fields(tasks.Task) if field.name != "name"}
     task = tasks.Task(args.task, **chosen)
-    _check_flags(args, task)
     ranks.check(args)
+    _check_flags(args, task)
     tokenizer = args.tokenizer_name_or_path or args.load
-    _prepare(args.threads or os.cpu_count())
+    _prepare(args.threads or max(os.cpu_count() // ranks.world(), 1))
     found = weights.find(args.load, tokenizer)
     reference.check(args, found.architecture)
+    layout = ranks.layout(args, found.architecture)
     limits = Limits(_context(args.seq_length, found, task), args.max_new_tokens, tuple(args.stop_word))
     voice = _prompter(args, found, tokenizer)
 
-    def build(slots: int, longest: int) -> Runner:
+    def load(mesh: Mesh, slots: int, longest: int) -> Slots:
         from distillery.inference import loading
 
-        return loading.runner(found, slots, longest, task.name == tasks.GREEDY, args.device, args.kernels)
+        return loading.part(found, layout, mesh, slots, longest, args.device, args.kernels)
+
+    def build(driver: Driver, slots: int, longest: int) -> Slots:
+        from distillery.inference import loading
+
+        return loading.compiled(driver.build(load, slots, longest), longest, task.name == tasks.GREEDY)
 
     if task.name == tasks.CHAT:
         signals.release(SIGTERM)  # there is nothing to save
-        runner = build(1, limits.context)
+        runner = build(ranks.lead(args, load), 1, limits.context)
         chat.Chat(runner, voice, task, limits, args.seed, args.history_turns, args.fold_thoughts).run()
         return
     text = args.prompt or prompts.QUESTION
     source = prompts.read(args.prompt_file) if args.prompt_file else prompts.question(text)
     asked = batch.ask(source, voice, task, args.seed, limits)
+    driver = ranks.lead(args, load)
+    if driver is None:
+        return  # the first rank has ended, and written what there is to write
     settings = {"task": task.name, **task.settings(), "new": args.max_new_tokens, "stop": args.stop_word}
     engine = [provenance.code(__name__), compiling.digests(compiling.DECODING), args.device, args.kernels]
     identity = [found.identity, settings, sorted(voice.stop_ids), engine]
+    if layout.tensor_parallel_size > 1:  # sums in another order; stages change nothing
+        identity.append(layout.tensor_parallel_size)
     with _target(args.output) as target:
         times = batch.answer(
-            asked, voice, task, limits, args.micro_batch_size, build, target, identity, args.log_interval
+            asked,
+            voice,
+            task,
+            limits,
+            args.micro_batch_size,
+            partial(build, driver),
+            target,
+            identity,
+            args.log_interval,
         )
         if not args.prompt_file:
             rows = map(json.loads, target.read_text(encoding="utf-8").splitlines())
             print(*(row["text"] for row in rows), sep="\n\n")
+    driver.tell("end")
     if args.output:
         seconds = times["generate_seconds"]
         print(f"{args.output}: {times['answers']} answers, {times['tokens']} tokens in {seconds} s")
