@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,7 +31,7 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
 
     threads.limit(args.threads)
 
-    from distillery.engine import architecture
+    from distillery.engine import architecture, collectives
     from distillery.engine.training import Cadence, train
     from distillery.finetuning import rows, saving
 
@@ -40,7 +39,8 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
     flags.check(args, arch)
     data = rows.read(args.data_path)
     rows.check_tokenizer(data, args.tokenizer_name_or_path)
-    place = join(args)
+    sizes = args.tensor_model_parallel_size, args.pipeline_model_parallel_size
+    place = collectives.join(*sizes, args.device_target)
     chosen = choices.settings(args, data, place.data)
     part = saving.load_part(args.load, place, arch, args.num_layer_list)
     from distillery.engine import compiling, kernels
@@ -88,31 +88,6 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
     if outcome is None:
         return None
     return saving.finish(args.save, work, outcome, data.manifest["template"], key)
-
-
-def join(args: argparse.Namespace) -> Mesh:
-    """This process's place; under msrun the processes find each other here.
-
-    Raises:
-        UsageProblem: the layout does not fit the number of processes.
-    """
-    import mindspore as ms
-
-    from distillery.engine.mesh import mesh
-
-    world, rank = int(os.environ.get("MS_WORKER_NUM", 1)), 0
-    ms.set_device(args.device_target)  # once, and before init()
-    if world > 1:
-        from mindspore.communication import get_rank, init
-
-        init()
-        rank = get_rank()
-    place = mesh(args.tensor_model_parallel_size, args.pipeline_model_parallel_size, world, rank)
-    if world > 1:
-        from distillery.engine import collectives
-
-        collectives.prepare(place)
-    return place
 
 
 def _agreement(place: Mesh) -> Any:
