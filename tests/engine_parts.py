@@ -86,10 +86,12 @@ def work(save: Path) -> Path:
     return found
 
 
-def forget_the_end(save: Path) -> None:
-    """As if the run had been killed between its last two checkpoints."""
+def forget_the_end(save: Path, last: int = 36) -> None:
+    """As if the run had been killed after checkpoint `last`."""
     (save / "done.json").unlink()
-    shutil.rmtree((save / "iter_0000040").resolve())
+    for checkpoint in work(save).glob("iter_*"):
+        if int(checkpoint.name.removeprefix("iter_")) > last:
+            shutil.rmtree(checkpoint)
 
 
 def result(save: Path, moments: str = "optimizer.safetensors") -> tuple[str, bytes, bytes, list[tuple]]:

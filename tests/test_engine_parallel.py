@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -79,18 +80,11 @@ def test_curves_equal_one_process(curves, name, processes, layout):
 
 def test_the_command_on_two_ranks_resumes_and_equals_one_process(tmp_path):
     parts = make(tmp_path)
-    steps = ("--micro-batch-size", 2, "--global-batch-size", 4)
+    steps = ("--micro-batch-size", 2, "--global-batch-size", 4, "--keep-checkpoints", 10)
     alone = train(parts, tmp_path / "one", *steps)
     assert alone.returncode == 0, alone.stderr
-    line = [
-        SCRIPTS / "posttrain_gpt.py",
-        *flags(parts, tmp_path / "two", *steps),
-        "--use-distributed-optimizer",
-    ]
     for attempt in range(2):
-        text, _ = (process := start(2, tmp_path, *line)).communicate(timeout=300)
-        logs = "".join(path.read_text() for path in (tmp_path / "logs").glob("worker_*.log"))
-        assert process.returncode == 0, text[-2000:] + logs[-4000:]
+        logs = two_ranks(parts, tmp_path / "two", *steps)
         if attempt == 0:
             first = result(tmp_path / "two", "optimizer_000.safetensors")
             shards = sorted(path.name for path in (tmp_path / "two/iter_0000040/mp_rank_00").iterdir())
@@ -98,8 +92,34 @@ def test_the_command_on_two_ranks_resumes_and_equals_one_process(tmp_path):
             forget_the_end(tmp_path / "two")
     assert "resuming after step 36" in logs
     assert result(tmp_path / "two", "optimizer_000.safetensors") == first
-    for (_, ours, *_), (_, serial, *_) in zip(first[3], result(tmp_path / "one")[3], strict=True):
-        assert ours == pytest.approx(serial, rel=1e-5)
+    wanted = result(tmp_path / "one")[3]
+    same_curve(first[3], wanted)
+
+    # on one rank from what two had reached, and the reverse
+    shutil.copytree(tmp_path / "one", tmp_path / "grown", symlinks=True)
+    forget_the_end(tmp_path / "two", 20)
+    fewer = train(parts, tmp_path / "two", *steps)
+    assert "resuming after step 20" in fewer.stderr and "size 1 now, 2 until step 20" in fewer.stderr
+    same_curve(result(tmp_path / "two")[3], wanted)
+    forget_the_end(tmp_path / "grown", 20)
+    logs = two_ranks(parts, tmp_path / "grown", *steps)
+    assert "resuming after step 20" in logs and "size 2 now, 1 until step 20" in logs
+    same_curve(result(tmp_path / "grown", "optimizer_001.safetensors")[3], wanted)
+
+
+def two_ranks(parts: Path, save: Path, *steps: object) -> str:
+    """Run the command to its end under msrun with ZeRO-1; what the ranks said."""
+    line = [SCRIPTS / "posttrain_gpt.py", *flags(parts, save, *steps), "--use-distributed-optimizer"]
+    text, _ = (process := start(2, save.parent, *line)).communicate(timeout=300)
+    logs = "".join(path.read_text() for path in (save.parent / "logs").glob("worker_*.log"))
+    assert process.returncode == 0, text[-2000:] + logs[-4000:]
+    return logs
+
+
+def same_curve(found: list[tuple], wanted: list[tuple]) -> None:
+    assert len(found) == len(wanted) == 40
+    for ours, serial in zip(found, wanted, strict=True):
+        assert ours[1] == pytest.approx(serial[1], rel=1e-5), ours[0]
 
 
 def check(found: list, wanted: list) -> None:

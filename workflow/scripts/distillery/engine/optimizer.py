@@ -11,6 +11,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Parameter, ParameterTuple, Tensor, nn
 
+from distillery.engine import moments
 from distillery.engine.settings import Settings
 
 
@@ -25,6 +26,7 @@ class Optimizer(nn.Cell):
         self, names: list[str], parameters: list[Parameter], settings: Settings, kernels: ModuleType
     ):
         super().__init__()
+        self.names = names
         self.parameters = ParameterTuple(parameters)
         self.first = ParameterTuple(_zeros("exp_avg", names, parameters))
         self.second = ParameterTuple(_zeros("exp_avg_sq", names, parameters))
@@ -47,6 +49,15 @@ class Optimizer(nn.Cell):
     def moments(self) -> dict[str, Parameter]:
         """{name: parameter} of the state that must survive a restart."""
         return {parameter.name: parameter for parameter in (*self.first, *self.second)}
+
+    def load(self, state: dict[str, np.ndarray]) -> None:
+        """Continue from the moments of a checkpoint, whatever ranks wrote it."""
+        for kind, parameters in zip(moments.KINDS, (self.first, self.second), strict=True):
+            whole, at = moments.vector(state, kind, self.names), 0
+            for parameter in parameters:
+                part = whole[at : at + parameter.size].reshape(parameter.shape)
+                parameter.set_data(Tensor(np.ascontiguousarray(part)))
+                at += parameter.size
 
 
 def hyper(settings: Settings, step: int) -> Tensor:

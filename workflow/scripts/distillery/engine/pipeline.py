@@ -124,5 +124,5 @@ class PipelineStep:
         return state(self.model, self.optimizer)
 
     def load(self, model: dict[str, np.ndarray], optimizer: dict[str, np.ndarray]) -> None:
-        """Continue from what `state` returned."""
+        """Continue from what `state` of every data-parallel rank returned."""
         load(self.model, self.optimizer, model, optimizer)

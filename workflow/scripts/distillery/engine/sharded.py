@@ -10,6 +10,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
+from distillery.engine import moments
 from distillery.engine.collectives import Sum
 from distillery.engine.mesh import Mesh
 from distillery.engine.optimizer import hyper
@@ -38,6 +39,7 @@ class ShardedOptimizer(nn.Cell):
     ):
         super().__init__()
         self.settings = settings
+        self.names = names
         self.parameters = ParameterTuple(parameters)
         self.sizes = tuple(int(np.prod(p.shape)) for p in parameters)
         self.shapes = tuple(tuple(p.shape) for p in parameters)
@@ -115,3 +117,9 @@ class ShardedOptimizer(nn.Cell):
     def moments(self) -> dict[str, Parameter]:
         """{name: parameter} of this rank's state that must survive a restart."""
         return {parameter.name: parameter for parameter in (self.first, self.second)}
+
+    def load(self, state: dict[str, np.ndarray]) -> None:
+        """Continue from the moments of a checkpoint, whatever number of data-parallel ranks wrote it."""
+        for parameter in (self.first, self.second):
+            whole = moments.vector(state, parameter.name, self.names)
+            parameter.set_data(Tensor(moments.share(whole, self.total, self.before, self.share)))

@@ -22,6 +22,7 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from distillery import files, provenance
+from distillery.engine import moments
 from distillery.problems import Problem
 
 State = dict[str, np.ndarray]
@@ -41,7 +42,7 @@ class Snapshots:
         read_model: directory -> state.
         keep: how many of the latest to keep; the best by evaluation is kept besides.
         rank, world: of all processes; rank 0 completes and prunes.
-        moments: name of the optimizer's file; data-parallel ranks share one, unless they hold shards.
+        moments_name: of the optimizer's file; data-parallel ranks share one, unless they hold shards.
         write_moments: False if a peer writes the same.
         narrow: the rank files round the weights, so their float32 values are kept beside them.
     """
@@ -56,12 +57,12 @@ class Snapshots:
         keep: int,
         rank: int = 0,
         world: int = 1,
-        moments: str = "optimizer",
+        moments_name: str = "optimizer",
         write_moments: bool = True,
         narrow: bool = False,
     ):
         self.work, self.rank_directory = work, rank_directory
-        self.moments, self.write_moments = f"{moments}.safetensors", write_moments
+        self.moments, self.write_moments = f"{moments_name}.safetensors", write_moments
         self.write_model, self.read_model, self.identify = write_model, read_model, identify
         self.keep = keep
         self.rank, self.world, self.narrow = rank, world, narrow
@@ -174,10 +175,16 @@ class Snapshots:
         return None
 
     def load(self, iteration: int) -> tuple[State, State]:
-        """(model, optimizer) of this rank."""
+        """(this rank's part of the model, its optimizer moments from the files of all data-parallel ranks)."""
         mine = self.work / self.name(iteration) / self.rank_directory
         model = load_file(mine / WEIGHTS) if self.narrow else self.read_model(mine)
-        return model, load_file(mine / self.moments)
+        return model, moments.joined(
+            [load_file(path) for path in sorted(mine.glob("optimizer*.safetensors"))]
+        )
+
+    def facts(self, iteration: int) -> dict[str, Any]:
+        """state.json of a checkpoint."""
+        return files.read_json(self.work / self.name(iteration) / "state.json")
 
 
 def _sync(path: Path) -> None:

@@ -97,10 +97,9 @@ def load(
     weights: dict[str, np.ndarray],
     moments: dict[str, np.ndarray],
 ) -> None:
-    """The reverse of `state`."""
+    """The reverse of `state`; `moments` are those of all data-parallel ranks, see moments.joined."""
     load_state(model, weights)
-    for name, parameter in optimizer.moments().items():
-        parameter.set_data(Tensor(moments[name]))
+    optimizer.load(moments)
 
 
 class Step:
@@ -181,5 +180,5 @@ class Step:
         return state(self.objective.model, self.optimizer)
 
     def load(self, model: dict[str, np.ndarray], optimizer: dict[str, np.ndarray]) -> None:
-        """Continue from what `state` returned."""
+        """Continue from what `state` of every data-parallel rank returned."""
         load(self.objective.model, self.optimizer, model, optimizer)

@@ -1,7 +1,10 @@
 """The training run: resume, step, record, evaluate, save, stop.
 
 A run belongs to its work directory, whose name is the digest of all that its result depends on. It starts from
-the last whole checkpoint there, so any number of kills leads to the same bytes as none.
+the last whole checkpoint there, so any number of kills leads to the same bytes as none. The digest leaves out how
+many data-parallel ranks share the work: a run may go on with more or fewer of them, and then gradients are summed
+in another order, which changes the last bits of a float32 (loss curves agree within 1e-5). The same bytes are
+promised for the same ranks.
 """
 
 from __future__ import annotations
@@ -67,6 +70,7 @@ def train(
     flops: float,
     leader: bool = True,
     agree: Callable[[bool], bool] = bool,
+    data_parallel: int = 1,
 ) -> Outcome | None:
     """Train to the last step and return where the result lies (None on all ranks but the leader).
 
@@ -76,6 +80,7 @@ def train(
         flops: of one token's forward and backward pass, for the throughput line.
         leader: whether this rank records and shows what all ranks know.
         agree: whether any rank's argument is true; every rank calls it after every step.
+        data_parallel: ranks that share a global batch; a run may be continued with another number of them.
 
     Raises:
         Problem: the loss became NaN or infinite, now or in an earlier run of the same key.
@@ -94,6 +99,10 @@ def train(
     metrics = Metrics(metrics_path, done) if leader else Silent()
     display = Display(settings.train_iters, done, cadence.log) if leader else Silent()
     display.say(_plan(rows, documents, settings, done))
+    if done and (before := snapshots.facts(done)["data_parallel"]) != data_parallel:
+        display.say(
+            f"data-parallel size {data_parallel} now, {before} until step {done}: sums differ in their last bits"
+        )
     best_loss = (snapshots.best() or {"loss": None})["loss"]
     stopped = _Signals()
     try:
@@ -127,7 +136,8 @@ def train(
             last = step == settings.train_iters
             stop = agree(stopped.name is not None)
             if last or best or stop or (cadence.save and step % cadence.save == 0):
-                snapshots.save(step, *trainer.state(), {"consumed_samples": step * batch, "key": work.name})
+                facts = {"consumed_samples": step * batch, "key": work.name, "data_parallel": data_parallel}
+                snapshots.save(step, *trainer.state(), facts)
             if stop and not last:
                 snapshots.wait()
                 raise Interrupted(
@@ -144,7 +154,7 @@ def train(
         return None
     final = [record for record in read(metrics_path) if "loss" in record][-1]
     checkpoint = work / snapshots.name(settings.train_iters)
-    state = files.read_json(checkpoint / "state.json")
+    state = snapshots.facts(settings.train_iters)
     return Outcome(settings.train_iters, checkpoint, state, final["loss"], snapshots.best())
 
 

@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
         "data": data.digest,
         "weights": weights_identity(args.load),
         "model": asdict(arch),
-        "layout": [place.tensor, place.data, place.pipeline, args.use_distributed_optimizer],
+        "layout": [place.tensor, place.pipeline],
         "threads": args.threads,
         "kernels": kernel_set.__name__.rpartition(".")[2],
         "native": compiling.digests(),
@@ -73,18 +73,16 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
 
         model = Decoder(arch, kernel_set, part.padded_vocab, place, part.num_layers)
         load_state(model, part.state)
-        made = PipelineStep if place.pipeline > 1 else Step
+        made = PipelineStep if place.pipeline > 1 or chosen.recompute else Step
         return made(model, chosen, kernel_set, place, args.use_distributed_optimizer)
 
-    if args.recompute_granularity and not chosen.recompute and leader:
-        print(
-            "--recompute-granularity: MindSpore's recomputation saves no memory on a CPU, so it is left out"
-        )
     cadence = Cadence(
         args.save_interval, args.log_interval, args.eval_interval, args.eval_iters, args.log_throughput
     )
     flops = flops_per_token(arch, args.seq_length)
-    outcome = train(build, data.rows, chosen, cadence, snapshots, data.describe, flops, leader, agree)
+    outcome = train(
+        build, data.rows, chosen, cadence, snapshots, data.describe, flops, leader, agree, place.data
+    )
     if outcome is None:
         return None
     return saving.finish(args.save, work, outcome, data.manifest["template"], key)
