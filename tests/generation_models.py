@@ -47,6 +47,18 @@ def tiny(tmp_path_factory) -> Path:
     return directory
 
 
+@pytest.fixture(scope="session")
+def odd(tmp_path_factory) -> Path:
+    """A random Qwen2 that ranks cannot share evenly: 3 layers, 513 ids."""
+    directory = tmp_path_factory.mktemp("generation") / "odd"
+    words = _tokenizer(directory, 512)
+    sizes = {"hidden_size": 48, "intermediate_size": 72, "num_hidden_layers": 3, "tie_word_embeddings": False}
+    sizes |= {"num_attention_heads": 12, "num_key_value_heads": 6}
+    config = tiny_model.config(sizes, 513, words.token_to_id("<|endoftext|>"))
+    tiny_model.save(config, 7, directory)
+    return directory
+
+
 def parrot(directory: Path, text: str, loop: bool) -> Path:
     """A Qwen2 whose every layer adds nothing, so that the last token alone decides the next: after a prompt
     (which ends with a line end) it recites `text`, whose tokens must differ, and stops or begins again."""

@@ -192,7 +192,7 @@ def test_tuned_weights_ask_for_their_own_prompt_type(tiny, tmp_path):  # noqa: F
 
 def test_a_line_of_the_guides_script_runs(tiny, tmp_path):  # noqa: F811
     """The flags of the reference's generate script, with this model's sizes; it asks "how are you?"."""
-    line = f"""--use-mcore-models --tensor-model-parallel-size 1 --pipeline-model-parallel-size 1 --num-layers 2
+    line = f"""--use-mcore-models --tensor-model-parallel-size 1 --pipeline-model-parallel-size 2 --num-layers 2
         --hidden-size 48 --ffn-hidden-size 64 --num-attention-heads 4 --group-query-attention --num-query-groups 2
         --disable-bias-linear --add-qkv-bias --swiglu --normalization RMSNorm --norm-epsilon 1e-6
         --position-embedding-type rope --rotary-base 500 --make-vocab-size-divisible-by 1 --padded-vocab-size 512
@@ -201,9 +201,13 @@ def test_a_line_of_the_guides_script_runs(tiny, tmp_path):  # noqa: F811
         --tokenizer-type PretrainedFromHF --tokenizer-name-or-path {tiny} --tokenizer-not-use-fast
         --hidden-dropout 0 --attention-dropout 0 --no-gradient-accumulation-fusion --attention-softmax-in-fp32
         --exit-on-missing-checkpoint --load {tiny} --task greedy"""
-    shown = inference(*line.split())
-    assert shown.returncode == 0, shown.stderr
-    done = inference(*line.split(), "--output", tmp_path / "o.jsonl")
+    line = ["--log-dir", tmp_path / "logs", "--", SCRIPTS / "inference.py", *line.split()]
+    line = [sys.executable, SCRIPTS / "launch.py", "--workers", 2, *line, "--output", tmp_path / "o.jsonl"]
+    done = subprocess.run(list(map(str, line)), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
     (row,) = answers(tmp_path / "o.jsonl")
     assert row["prompt"] == "how are you?" and len(row["tokens"]) <= 8
-    assert shown.stdout == row["text"] + "\n" and done.stdout.startswith(shown.stdout)
+    alone = inference(
+        "--load", tiny, "--prompt-type", "qwen_math_r1", "--max-new-tokens", 8, "--task", "greedy"
+    )
+    assert alone.stdout == row["text"] + "\n" and alone.stdout in done.stdout

@@ -39,8 +39,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Take these flags, so that a line of the reference's script runs unchanged."""
     group = parser.add_argument_group(
         "flags of the reference's script",
-        "Shapes must agree with config.json. The rest has no effect: any layout is merged on load, and the "
-        "cache is always used.",
+        "Shapes must agree with config.json; --num-layer-list says how stages share the layers (default: evenly). "
+        "The rest has no effect: the cache is always used.",
     )
     for name, (_, kind) in SHAPES.items():
         group.add_argument(_flag(name), type=kind, help=argparse.SUPPRESS)

@@ -43,7 +43,7 @@ class RankLog:
 class Follower:
     """All local ranks' logs: shows one rank, collects metrics, remembers who erred first.
 
-    Shown is the rank that prints the loss: the last one, until another does. Megatron prints it on the last.
+    Shown is the rank that prints the progress: the last one, until another does. Megatron prints the loss on the last.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Follower:
             if log.order is None and log.watch.error:
                 log.order = self._looks
             for line in lines:
-                if not self._settled and loglines.LOSS.search(line):
+                if not self._settled and loglines.PROGRESS.search(line):
                     self.shown, self._settled = rank, True
                 record = loglines.metrics(line)
                 if record is not None:

@@ -28,7 +28,7 @@ FIELDS = {
 }
 # native chatter about connections; it stays in the worker's log
 NOISE = re.compile(r"\[(?:DEBUG|INFO|WARNING)\] [A-Z_]+\(")
-LOSS = re.compile(r"\bloss\b")
+PROGRESS = re.compile(r"\bloss\b|\d answers\b")  # of training, of inference.py
 
 EXCEPTION = re.compile(r"^(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Interrupt|Exit|Problem)\b.*")
 OURS = re.compile(r"^\S+\.py: error: .+")
