@@ -135,7 +135,7 @@ def test_history_is_what_the_model_is_asked_with(tiny):  # noqa: F811
     from distillery.checkpoint import states
 
     arch = architecture.read(tiny)
-    prompter, task, limits = by_prompt_type(tiny, "qwen_math_r1", None), Task("chat"), Limits(512, 20)
+    prompter, task, limits = by_prompt_type(tiny, "qwen_math_r1", None), Task("chat"), Limits(512, 512, 20)
     talk = Chat(
         runners.build(arch, states.load_state(tiny), 1, 512),
         prompter,

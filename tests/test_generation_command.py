@@ -158,7 +158,14 @@ def test_refusals_come_before_the_weights_are_read(tiny, problems, tmp_path):  #
     assert "terminal" in refused(2, *flags(bare, problems, "--task", "chat"), "--fold-thoughts")
     assert "--output" in refused(2, *flags(bare, problems, "--task", "greedy"))
     text = refused(1, *flags(bare, problems, *greedy, "--seq-length", 60))
-    assert "40 of 40 prompts" in text and "--seq-length to" in text
+    assert "40 of 40 prompts" in text and text.count(" tokens), ") == 5 and "--seq-length " in text
+    longest = int(text.split("the longest: ")[1].split()[0])
+    assert f"fix:    --seq-length {longest + NEW}, or --max-new-tokens" in text
+    long = bare / "long.jsonl"
+    long.write_text('{"id": "a", "prompt": "1"}\n{"id": "b", "prompt": "' + "7 " * 600 + '"}\n')
+    text = refused(1, *flags(bare, long, *greedy))
+    assert "1 of 2 prompts" in text and "; b (" in text
+    assert "fix:    take these prompts out of the file; the model's context is 512" in text
     assert "config.json" in refused(1, *flags(bare, problems, *greedy, "--seq-length", 513))
     assert "--rotary-base" in refused(2, *flags(bare, problems, *greedy, "--rotary-base", 1000000))
     assert "prompt type" in refused(2, "--load", bare, "--prompt", "hi", *greedy)

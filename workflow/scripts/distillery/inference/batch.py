@@ -21,16 +21,20 @@ from distillery.provenance import digest
 if TYPE_CHECKING:
     from distillery.engine.generation import Answer, Runner
 
+SHOWN = 5  # prompts that an error names
+
 
 @dataclass(frozen=True)
 class Limits:
     """Args:
     context: tokens of the longest sequence, prompt and answer together.
+    model_context: what the model allows for it.
     max_new_tokens: of one answer.
     stop_words: texts that end an answer.
     """
 
     context: int
+    model_context: int
     max_new_tokens: int
     stop_words: tuple[str, ...] = ()
 
@@ -57,20 +61,35 @@ def ask(prompts: Sequence[Prompt], prompter: Prompter, task: Task, seed: int, li
         for sample in range(task.requests_per_prompt):
             own = prompt.seed if prompt.seed is not None else seed
             asked.append(Asked(prompt, ids, sample, seed_of(own, prompt.id, sample)))
-    longest = max(asked, key=lambda each: len(each.ids))
-    total = len(longest.ids) + limits.max_new_tokens
-    if total > limits.context:
-        room = limits.context - limits.max_new_tokens
-        over = sum(len(each.ids) > room for each in asked if each.sample == 0)
-        raise Problem(
-            f"{over} of {len(prompts)} prompts leave no room for their answers",
-            where=f"--seq-length, --max-new-tokens; prompt {longest.prompt.id}",
-            found=f"{len(longest.ids)} prompt tokens + {limits.max_new_tokens} new = {total}",
-            wanted=f"at most {limits.context} (--seq-length is the whole sequence, not the input alone)",
-            fix=f"raise --seq-length to {total} if the model's max_position_embeddings allows it, or lower "
-            "--max-new-tokens",
-        )
+    _check_lengths({each.prompt.id: len(each.ids) for each in asked}, limits)
     return asked
+
+
+def _check_lengths(lengths: dict[str, int], limits: Limits) -> None:
+    """Raises:
+    Problem: prompts, of these lengths in tokens by id, leave no room for an answer; names them and the cures.
+    """
+    over = {name: size for name, size in lengths.items() if size + limits.max_new_tokens > limits.context}
+    if not over:
+        return
+    worst = max(over.values())
+    named = [f"{name} ({size} tokens)" for name, size in list(over.items())[:SHOWN]]
+    if len(over) > SHOWN:
+        named.append("...")
+    total, possible = worst + limits.max_new_tokens, limits.model_context
+    cures = [f"--seq-length {total}"] if total <= possible else []
+    if worst < possible:
+        shorter = limits.context - worst if worst < limits.context else possible - worst
+        raised = f" with --seq-length {possible}" if worst >= limits.context else ""
+        cures.append(f"--max-new-tokens {shorter}{raised}")
+    cures.append("take these prompts out of the file")
+    raise Problem(
+        f"{len(over)} of {len(lengths)} prompts leave no room for their answers",
+        where=f"--seq-length, --max-new-tokens; {', '.join(named)}",
+        found=f"the longest: {worst} prompt tokens + {limits.max_new_tokens} new = {total}",
+        wanted=f"at most {limits.context} (--seq-length is the whole sequence, not the input alone)",
+        fix=f"{', or '.join(cures)}; the model's context is {possible} tokens",
+    )
 
 
 def answer(

@@ -46,7 +46,9 @@ def run(args: argparse.Namespace) -> None:
     found = weights.find(args.load, tokenizer)
     reference.check(args, found.architecture)
     layout = ranks.layout(args, found.architecture)
-    limits = Limits(_context(args.seq_length, found, task), args.max_new_tokens, tuple(args.stop_word))
+    context = _context(args.seq_length, found, task)
+    model_context = found.architecture.max_positions
+    limits = Limits(context, model_context, args.max_new_tokens, tuple(args.stop_word))
     voice = _prompter(args, found, tokenizer)
 
     def load(mesh: Mesh, slots: int, longest: int) -> Slots:
