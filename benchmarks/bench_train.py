@@ -33,9 +33,11 @@ SHAPES = {  # hidden, layers, vocabulary, heads, groups, ffn, batch, sequence
 
 def our_step(shape: str, kernels: str, threads: int):
     """A function that runs step i and returns its loss."""
+    from distillery.engine import lean
     from distillery.engine import threads as engine_threads
 
     engine_threads.limit(threads)
+    lean.load("CPU")
     import numpy as np
 
     from distillery.engine import kernels as kernel_sets

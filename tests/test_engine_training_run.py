@@ -68,6 +68,23 @@ def test_what_a_run_leaves(whole, parts):
     assert "/tmp" not in json.dumps(done) and "seconds" not in done
 
 
+def test_mindspore_is_loaded_without_its_data_pipeline_and_others_still_get_it():
+    program = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from distillery.engine import lean
+lean.load("CPU")
+assert "mindspore" in sys.modules and "dataengine" not in open("/proc/self/maps").read()
+import mindspore.dataset, scipy.linalg
+assert mindspore.dataset.NumpySlicesDataset([1, 2]).get_dataset_size() == 2
+assert scipy.linalg.det([[2.0]]) == 2.0
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, SCRIPTS], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_kill_9_at_ten_random_moments_changes_no_byte(whole, parts, tmp_path):
     chance = random.Random(7)
     reached = []

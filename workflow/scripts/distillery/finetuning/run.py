@@ -27,9 +27,10 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
         Problem: unusable data or weights, or a diverged run.
         Interrupted: stopped by a signal, resumable.
     """
-    from distillery.engine import threads
+    from distillery.engine import lean, threads
 
     threads.limit(args.threads)
+    lean.load(args.device_target)
 
     from distillery.engine import architecture, collectives
     from distillery.engine.training import Cadence, train
