@@ -4,6 +4,7 @@
     python benchmarks/bench_train.py --kernels composed   # without C++
     python benchmarks/bench_train.py --shapes A --json
     python benchmarks/bench_train.py --packing            # effective tokens/s with and without packing, ours only
+    python benchmarks/bench_train.py --recompute          # peak memory and CPU time with and without recomputation
 
 Shapes: A hidden 128, 4 layers, 8 x 256 tokens, vocabulary 4096; B hidden 256, 8 layers, 4 x 512, 8192; C the demo,
 hidden 96, 2 layers, 8 x 128, 511. Both sides do the same: loss of every token, gradients, clipping, AdamW, fp32.
@@ -31,8 +32,8 @@ SHAPES = {  # hidden, layers, vocabulary, heads, groups, ffn, batch, sequence
 }
 
 
-def our_step(shape: str, kernels: str, threads: int):
-    """A function that runs step i and returns its loss."""
+def our_step(shape: str, kernels: str, threads: int, batch: int = 0, recompute: bool = False):
+    """A function that runs step i and returns its loss; `batch` rows instead of the shape's."""
     from distillery.engine import lean
     from distillery.engine import threads as engine_threads
 
@@ -44,17 +45,20 @@ def our_step(shape: str, kernels: str, threads: int):
     from distillery.engine.architecture import Architecture
     from distillery.engine.batches import Rows, assemble
     from distillery.engine.decoder import Decoder, load_state
+    from distillery.engine.mesh import Mesh
+    from distillery.engine.pipeline import PipelineStep
     from distillery.engine.step import Step
 
-    hidden, layers, vocab, heads, groups, ffn, batch, seq = SHAPES[shape]
+    hidden, layers, vocab, heads, groups, ffn, rows, seq = SHAPES[shape]
+    batch = batch or rows
     arch = Architecture(
         "qwen2", vocab, hidden, ffn, layers, heads, groups, hidden // heads, 1e-6, True, True, seq, 1e4, ()
     )
     chosen = kernel_sets.choose("CPU", kernels)
     model, rng = Decoder(arch, chosen), np.random.RandomState(0)
     load_state(model, {n: start(n, p.shape, rng) for n, p in model.parameters_and_names()})
-    settings = make_settings(seq, batch)
-    step = Step(model, settings, chosen)
+    settings = make_settings(seq, batch, recompute=recompute)
+    step = PipelineStep(model, settings, chosen, Mesh()) if recompute else Step(model, settings, chosen)
 
     def run(i: int) -> float:
         ids = list(np.random.RandomState(i).randint(0, vocab, (batch, seq)).astype(np.int32))
@@ -72,7 +76,7 @@ def start(name: str, shape, rng):
     return (rng.randn(*shape) * (0.0 if name.endswith("bias") else 0.02)).astype(np.float32)
 
 
-def make_settings(seq: int, batch: int, packing: str = "none"):
+def make_settings(seq: int, batch: int, packing: str = "none", recompute: bool = False):
     from distillery.engine.schedule import Schedule
     from distillery.engine.settings import Settings
 
@@ -95,7 +99,7 @@ def make_settings(seq: int, batch: int, packing: str = "none"):
         pad_left=False,
         shuffle=False,
         per_token_loss=False,
-        recompute=False,
+        recompute=recompute,
     )
 
 
@@ -137,8 +141,10 @@ def torch_step(shape: str, attention: str, threads: int):
 
 def serve(side: str, args: argparse.Namespace) -> None:
     """A side's process: for each line on standard input, so many steps; answers with one JSON line."""
-    make = our_step if side == "ours" else torch_step
-    run = make(args.shapes[0], args.kernels if side == "ours" else args.attention, args.threads)
+    if side == "ours":
+        run = our_step(args.shapes[0], args.kernels, args.threads, args.batch, args.recompute)
+    else:
+        run = torch_step(args.shapes[0], args.attention, args.threads)
     done = 0
     for line in sys.stdin:
         wall, cpu = [], []
@@ -191,6 +197,26 @@ def compare(shape: str, args: argparse.Namespace) -> dict:
     rows["ratio"] = round(rows["torch"]["step_ms"] / rows["ours"]["step_ms"], 3)
     rows["cpu_ratio"] = round(rows["torch"]["cpu_ms"] / rows["ours"]["cpu_ms"], 3)
     return rows
+
+
+def recomputation(args: argparse.Namespace) -> dict:
+    """CPU time of a step and peak memory of the process at shape B with 4 and 16 rows, with and without it."""
+    result = {}
+    for batch in (4, 16):
+        for recompute in (False, True):
+            line = [sys.executable, __file__, "--side", "ours", "--shapes", "B", "--batch", str(batch)]
+            line += ["--kernels", args.kernels, "--threads", str(args.threads)] + ["--recompute"] * recompute
+            done = subprocess.run(
+                line, input=f"3\n{args.steps}\n", capture_output=True, text=True, check=True
+            )
+            last = json.loads([text[1:] for text in done.stdout.splitlines() if text.startswith("@")][-1])
+            result[f"{batch} rows{', recomputed' * recompute}"] = {
+                "cpu_ms": round(1e3 * statistics.median(last["cpu"])),
+                "peak_gb": round(last["gb"], 3),
+                "loss": last["loss"],
+            }
+    kept, again = (result[name]["peak_gb"] for name in ("16 rows", "16 rows, recomputed"))
+    return {"peer": "our own training without it", "ratio": round(kept / again, 3), **result}
 
 
 def packing(args: argparse.Namespace) -> dict:
@@ -262,7 +288,9 @@ def main() -> None:
     p.add_argument("--rounds", type=int, default=5)
     p.add_argument("--steps", type=int, default=6, help="of a side's turn")
     p.add_argument("--packing", action="store_true")
+    p.add_argument("--recompute", action="store_true")
     p.add_argument("--json", action="store_true")
+    p.add_argument("--batch", type=int, default=0, help=argparse.SUPPRESS)
     p.add_argument("--side", choices=["ours", "torch"], help=argparse.SUPPRESS)
     args = p.parse_args()
     if args.side:
@@ -270,6 +298,9 @@ def main() -> None:
         return
     if args.packing:
         print(json.dumps(packing(args), indent=2))
+        return
+    if args.recompute:
+        print(json.dumps(recomputation(args), indent=2))
         return
     rows = {shape: compare(shape, args) for shape in args.shapes}
     result = {
