@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import importlib.abc
 import importlib.machinery
+import os
 import sys
 from importlib.metadata import version
 from types import ModuleType
@@ -26,7 +27,12 @@ ASCEND = (
 
 
 def load(device: str) -> None:
-    """Import MindSpore for `device` (CPU or Ascend), if that has not been done yet."""
+    """Import MindSpore for `device` (CPU or Ascend), if that has not been done yet.
+
+    Its cache of compiled graphs stays off, whatever the environment says: a graph with a Python function in it
+    (see completion) is stored with the function's address, which another process does not know.
+    """
+    os.environ["MS_COMPILER_CACHE_ENABLE"] = "0"
     if "mindspore" in sys.modules or not version("mindspore").startswith(TESTED):
         return
     finder = _Finder(UNUSED if device == "Ascend" else UNUSED + ASCEND)
