@@ -222,6 +222,7 @@ def test_evaluation_keeps_the_best_and_changes_no_weight(parts, tmp_path):
 @pytest.mark.parametrize(
     ("more", "words"),
     [
+        (("--noop-layers", "1,2"), ["--noop-layers", "without empty layers"]),
         (("--num-layers", 28), ["--num-layers", "28", "2", "config.json"]),
         (("--rotary-base", 1000000), ["--rotary-base"]),
         (("--seq-length", 256), ["max_position_embeddings = 128"]),

@@ -34,6 +34,15 @@ SILENT_VALUES = """tokenizer-type normalization position-embedding-type max-posi
     distributed-backend distributed-timeout-minutes ai-framework transformer-impl eval-language stage
     pad-to-multiple-of ckpt-format tokenizer-model num-workers load-format vocab-size""".split()
 
+# would change the result, and this engine cannot do it; what to do instead
+REFUSED = {
+    "noop-layers": "convert the weights without empty layers; stages of unequal size need --num-layer-list only",
+    "context-parallel-size": "lower --seq-length, or spread the model with TP and PP",
+    "num-layers-per-virtual-pipeline-stage": "use plain stages (--pipeline-model-parallel-size)",
+    "lora-r": "train all weights, or set the experiment's engine to mindspeed-llm",
+    "lora-target-modules": "train all weights, or set the experiment's engine to mindspeed-llm",
+}
+
 
 def add_to(parser: argparse.ArgumentParser) -> None:
     """Add all flags, in groups."""
@@ -146,14 +155,22 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     model.add_argument("--add-qkv-bias", action="store_true")
     for name in SILENT_SWITCHES:
         parser.add_argument(f"--{name}", action="store_true", help=argparse.SUPPRESS)
+    for name in REFUSED:
+        parser.add_argument(f"--{name}", nargs="+", help=argparse.SUPPRESS)
     for name in SILENT_VALUES:
         parser.add_argument(f"--{name}", help=argparse.SUPPRESS)
 
 
 def check(args: argparse.Namespace, arch: Architecture) -> None:
     """Raises:
-    UsageProblem: a flag contradicts config.json, or sizes do not divide.
+    UsageProblem: a flag contradicts config.json, or asks for what this engine cannot do.
     """
+    for name, fix in REFUSED.items():
+        given = getattr(args, name.replace("-", "_"))
+        if given not in (None, ["1"]):  # one rank or stage is what there is
+            raise UsageProblem(
+                "the built-in engine does not have this", where=f"--{name}", found=" ".join(given), fix=fix
+            )
     for flag, _, attribute in ARCHITECTURE:
         given = getattr(args, flag.removeprefix("--").replace("-", "_"))
         if given is not None and given != getattr(arch, attribute):

@@ -58,6 +58,7 @@ def load_part(directory: Path, place: Mesh, arch: Architecture, layer_list: str 
             where=f"--num-layer-list; {directory}",
             found=f"layers {sorted(layers)} on pipeline rank {place.pipeline_rank}",
             wanted=f"0 to {here - 1}, {arch.num_layers} over all stages; empty layers are not supported",
+            fix="give --num-layer-list as the weights were converted with, or convert them again without empty layers",
         )
     tables = [state[name] for name in TABLES if name in state]
     return Part(state, args, len(layers), len(tables[0]) * place.tensor if tables else None)
