@@ -155,6 +155,16 @@ def test_sigterm_saves_and_exits_3_then_the_same_command_finishes(whole, parts, 
     assert result(tmp_path) == result(whole)
 
 
+def test_recomputation_changes_no_byte_resumed_or_not(whole, parts, tmp_path):
+    for resumed in (False, True):
+        done = train(parts, tmp_path, "--recompute-granularity", "full")
+        assert done.returncode == 0 and ("resuming after step 36" in done.stderr) == resumed, done.stderr
+        assert work(tmp_path).name != work(whole).name
+        assert result(tmp_path) == result(whole)
+        if not resumed:
+            forget_the_end(tmp_path)
+
+
 def test_a_damaged_last_checkpoint_falls_back_to_the_one_before(whole, parts, tmp_path):
     shutil.copytree(work(whole), tmp_path / "work" / work(whole).name)
     path = work(tmp_path) / "iter_0000040/mp_rank_00/model_optim_rng.pt"
