@@ -8,8 +8,12 @@
 // Weights lie in panels [outputs / 32][inputs][32], as float32 or as the upper half of it (bfloat16), which
 // is read only if nothing is lost. At small batches the time is that of reading the weights once.
 
+#include <omp.h>
+
 #include <algorithm>
+#include <atomic>
 #include <cmath>
+#include <thread>
 #include <vector>
 
 #include "vectors.h"
@@ -46,6 +50,24 @@ static float* scratch(std::vector<float>& buffer, long size) {
     return buffer.data();
 }
 
+// All threads of a team wait for one another. OpenMP's own barrier sleeps at once if told to be passive, and waking
+// takes longer than most of what lies between two barriers of a step; here they look around for some microseconds.
+class Meeting {
+    std::atomic<int> here{0}, round{0};
+
+  public:
+    void wait() {
+        int now = round.load(std::memory_order_acquire);
+        if (here.fetch_add(1, std::memory_order_acq_rel) + 1 == omp_get_num_threads()) {
+            here.store(0, std::memory_order_relaxed);
+            round.store(now + 1, std::memory_order_release);
+            return;
+        }
+        for (int looks = 0; round.load(std::memory_order_acquire) == now; ++looks)
+            if (looks > 1000) std::this_thread::yield();
+    }
+};
+
 // ---- Linear layers.
 
 // out[M][LANES] = x[M, K] times one panel.
@@ -73,12 +95,12 @@ static void rest(long rows, const float* x, long stride, long K, const S* panel,
     }
 }
 
-// Calls finish(token, first output, sums[LANES]) for every token and panel. To be called by all threads of a team;
-// they leave together.
+// Calls finish(token, first output, sums[LANES]) for every token and panel. To be called by all threads of a team,
+// which leave one by one.
 template <class S, class Finish>
 static void product(long live, const float* x, long K, const void* panels, long outputs, Finish finish) {
     long count = (outputs + LANES - 1) / LANES;
-#pragma omp for schedule(dynamic, 1)
+#pragma omp for schedule(dynamic, 1) nowait
     for (long p = 0; p < count; ++p) {
         const S* panel = static_cast<const S*>(panels) + p * K * LANES;
         float sums[ROWS * LANES];
@@ -175,6 +197,7 @@ struct Layer {
     int64_t** shapes;
     long live, hidden;
     float eps;
+    Meeting* meeting;
     float* memory;  // normed [live, hidden], then what lies between the products
 
     // norm, qkv, bias, proj, keys, values, cos, sin, slots, positions from params[at] on
@@ -197,19 +220,23 @@ struct Layer {
         float *normed = memory, *heads = normed + live * hidden, *mix = heads + live * fused;
         static thread_local std::vector<float> own;
         float* buffer = scratch(own, cache.pad + cache.capacity + SPAN);
-#pragma omp for
+#pragma omp for nowait
         for (long t = 0; t < live; ++t) normalize(t, x, F(at), eps, hidden, normed);
+        meeting->wait();
         product<S>(live, normed, hidden, params[at + 1], fused, [=](long t, long first, const float* sums) {
             add(bias + first, sums, std::min(LANES, fused - first), heads + t * fused + first);
         });
-#pragma omp for
+        meeting->wait();
+#pragma omp for nowait
         for (long t = 0; t < live; ++t)
             for (long g = 0; g < cache.groups; ++g) cache.remember(heads + t * fused, slots[t], g, positions[t]);
-#pragma omp for collapse(2) schedule(dynamic, 1)
+        meeting->wait();
+#pragma omp for collapse(2) schedule(dynamic, 1) nowait
         for (long t = 0; t < live; ++t)
             for (long g = 0; g < cache.groups; ++g)
                 cache.attend(heads + t * fused, slots[t], g, positions[t], buffer,
                              mix + t * mixed + g * cache.repeats * cache.dim);
+        meeting->wait();
         product<S>(live, mix, mixed, params[at + 3], hidden, [=](long t, long first, const float* sums) {
             long place = t * hidden + first;
             add(base ? base + place : nullptr, sums, std::min(LANES, hidden - first), out + place);
@@ -222,8 +249,9 @@ struct Layer {
     void mlp(int at, const float* x, const float* base, float* out) const {
         long ffn = shapes[at + 2][1], live = this->live, hidden = this->hidden;
         float *normed = memory, *gated = normed + live * hidden;
-#pragma omp for
+#pragma omp for nowait
         for (long t = 0; t < live; ++t) normalize(t, x, F(at), eps, hidden, normed);
+        meeting->wait();
         // a panel of fc1 holds the gates and then the ups of LANES / 2 features
         product<S>(live, normed, hidden, params[at + 1], 2 * ffn, [=](long t, long first, const float* sums) {
             float product[LANES / 2];
@@ -234,6 +262,7 @@ struct Layer {
             long feature = first / 2;
             std::memcpy(gated + t * ffn + feature, product, std::min(LANES / 2, ffn - feature) * sizeof(float));
         });
+        meeting->wait();
         product<S>(live, gated, ffn, params[at + 2], hidden, [=](long t, long first, const float* sums) {
             long place = t * hidden + first;
             add(base ? base + place : nullptr, sums, std::min(LANES, hidden - first), out + place);
@@ -245,7 +274,8 @@ struct Layer {
 template <class Inner, class Run>
 static int team(void** params, int64_t** shapes, int live, Inner inner, Run run) {
     static thread_local std::vector<float> memory;
-    Layer layer{params, shapes, I(live)[0], shapes[0][1], F(1)[0], nullptr};
+    Meeting meeting;
+    Layer layer{params, shapes, I(live)[0], shapes[0][1], F(1)[0], &meeting, nullptr};
     layer.memory = scratch(memory, layer.live * (layer.hidden + inner(layer)));
 #pragma omp parallel
     run(layer);
@@ -258,6 +288,7 @@ static int whole(void** params, int64_t** shapes) {
         params, shapes, 15, [](const Layer& l) { return std::max(l.attention_inner(2), l.mlp_inner(12)); },
         [=](const Layer& l) {
             l.attention<S>(2, F(0), F(0), F(16));
+            l.meeting->wait();
             l.mlp<S>(12, F(16), F(16), F(16));
         });
 }
