@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from megatron.core.optimizer_param_scheduler import OptimizerParamScheduler
 
 from distillery import cutting
-from distillery.engine import architecture, batches, compiling, composed, native, verification
+from distillery.engine import architecture, batches, compiling, composed, native, passes, verification
 from distillery.engine.batches import IGNORED, Rows, assemble
 from distillery.engine.decoder import Decoder, load_state, state_dict
 from distillery.engine.kernels import choose
@@ -146,6 +146,20 @@ def test_recomputed_layers_give_the_same_bits(family, kernels, changes):
         assert wanted.keys() == found.keys()
         for name, array in wanted.items():
             assert np.array_equal(found[name], array), name
+
+
+def test_logits_in_pieces_give_the_same_gradients(monkeypatch):
+    """48 tokens of 61 logits in 4 pieces."""
+    monkeypatch.setattr(passes, "LOGITS", 61 * 13)
+    made = model("qwen2", tie_word_embeddings=True)
+    kept = Step(ours(made), make_settings(), native)
+    again = PipelineStep(ours(made), make_settings(recompute=True), native, Mesh())
+    for number in range(1, 4):
+        parts = [assemble(some_rows(seed=number), range(2), make_settings())]
+        assert again.run(number, parts) == pytest.approx(kept.run(number, parts), rel=1e-6), number
+    assert again.evaluate(parts) == pytest.approx(kept.evaluate(parts), rel=1e-6)
+    for (name, wanted), found in zip(kept.state()[1].items(), again.state()[1].values(), strict=True):
+        assert np.linalg.norm(found - wanted) <= 1e-6 * np.linalg.norm(wanted), name
 
 
 def test_recomputation_needs_less_memory():

@@ -3,7 +3,8 @@
 Both kinds compute activations again in the backward pass. `WholeStage` does so for all layers of a stage at once;
 `LayerByLayer` keeps every layer's input and does so for one layer at a time. A graph of MindSpore's CPU back end
 holds the memory of its intermediate results for good, so all layers share two graphs, which take the weights as
-arguments: activations cost one layer's memory and an input per layer, however many layers there are.
+arguments: activations cost one layer's memory and an input per layer, however many layers there are. Logits, which
+a large vocabulary makes larger than all else, exist for LOGITS numbers' worth of tokens at a time.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ from __future__ import annotations
 from types import ModuleType
 
 import mindspore as ms
-from mindspore import ParameterTuple, Tensor, nn
+from mindspore import ParameterTuple, Tensor, nn, ops
 
 from distillery.engine.decoder import Decoder
 from distillery.engine.mesh import Mesh
 from distillery.engine.step import Objective
 
+LOGITS = 2**24  # 64 MB in float32, several times that with gradients
 Feed = tuple[Tensor, ...]  # ids, labels, positions, segments, weight: a micro-batch
 Gradients = list[Tensor]  # in the order of the model's parameters
 
@@ -131,7 +133,7 @@ class LayerByLayer:
         if mesh.first:
             self._embed, self._embed_backward = self._embedding()
         if mesh.last:
-            self._head_parameters, self._head = self._loss_and_gradients(kernels)
+            self._head_parameters, self._head_piece = self._loss_and_gradients(kernels)
 
     def _embedding(self):
         model = self.model
@@ -149,6 +151,20 @@ class LayerByLayer:
             return gradient(ids, cotangent)[0]
 
         return ms.jit(embed), ms.jit(backward)
+
+    def _head(self, x: Tensor, labels: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Gradients]:
+        """Loss, gradient of x [tokens, hidden], and those of the head's parameters, in equal pieces of the tokens."""
+        tokens, labels = len(x), labels.reshape(-1)
+        pieces = next(
+            n for n in range(1, tokens + 1) if tokens % n == 0 and tokens // n * self.model.rows <= LOGITS
+        )
+        size, total, back, sums = tokens // pieces, 0.0, [], []
+        for at in range(0, tokens, size):
+            value, part, *gradients = self._head_piece(x[at : at + size], labels[at : at + size], weight)
+            total = total + value
+            back.append(part)
+            sums = [a + b for a, b in zip(sums, gradients, strict=True)] if sums else gradients
+        return total, ops.concat(back), sums
 
     def _loss_and_gradients(self, kernels: ModuleType):
         model = self.model
@@ -191,7 +207,7 @@ class LayerByLayer:
         gradients: dict[int, Tensor] = {}
         output, sin, cos, value = kept.pop(), kept.pop(), kept.pop(), weight
         if self.mesh.last:
-            value, cotangent, *found = self._head(output, labels, weight)
+            value, cotangent, found = self._head(output, labels, weight)
             self._add(gradients, self._head_parameters, found)
         for layer, weights in zip(reversed(self.model.decoder.layers), reversed(self._weights), strict=True):
             cotangent, *found = self._backward(kept.pop(), cos, sin, segments, cotangent, *weights)
