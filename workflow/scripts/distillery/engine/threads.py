@@ -29,20 +29,30 @@ def limit(threads: int) -> None:
 
 def _claim(count: int, cpus: list[int]) -> set[int]:
     """`count` CPUs that no other process of this user has claimed, or none; a claim ends with its process."""
-    directory = Path(tempfile.gettempdir()) / f"distillery-cpus-{os.getuid()}"
-    directory.mkdir(exist_ok=True)
     found: dict[int, IO[str]] = {}
     for cpu in cpus:
-        stream = (directory / f"{cpu}.lock").open("w")
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            stream.close()
-            continue
-        found[cpu] = stream
+        stream = _lock(f"{cpu}.lock")
+        if stream is not None:
+            found[cpu] = stream
         if len(found) == count:
             _claims.extend(found.values())
             return set(found)
     for stream in found.values():
         stream.close()
     return set()
+
+
+def _lock(name: str) -> IO[str] | None:
+    """The open and locked file; None if another process holds it, or there is no place for such files."""
+    try:
+        directory = Path(tempfile.gettempdir()) / f"distillery-cpus-{os.getuid()}"
+        directory.mkdir(exist_ok=True)
+        stream = (directory / name).open("w")
+    except OSError:
+        return None
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        stream.close()
+        return None
+    return stream
