@@ -2,7 +2,7 @@
 
 `completion.Completion` for generation, whose results are arrays: see there why the graph hands them over
 itself. MindSpore's cache of compiled graphs cannot keep such a graph, since the Python function in it is known
-by its address: the cache must be off.
+by its address: the cache must be off (graph_cache).
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ class CachedDecoder(Slots):
     """
 
     def __init__(self, model: Decoder, slots: int, length: int, mesh: Mesh):
-        super().__init__(model.arch, slots, mesh, model.first_row, model.columns)
+        super().__init__(model.arch, slots, mesh, model.first_row, model.columns, reusable=True)
         layers = len(model.decoder.layers)
         part = model.arch.part(mesh.tensor, layers)
         self.model = model

@@ -38,7 +38,7 @@ class NativeDecoder(Slots):
         rows = max(len(state[name]) if name in state else 0 for name in TABLES)
         first_id = mesh.tensor_rank * rows
         columns = min(rows, arch.vocab_size - first_id)  # the rest is padding
-        super().__init__(arch, slots, mesh, first_id, columns)
+        super().__init__(arch, slots, mesh, first_id, columns, reusable=False)
         self.first_id, self.split = first_id, mesh.tensor > 1
         self.width = max(WIDTH, slots)
         # ranks send one another whole inputs: those of a step without prompts are small

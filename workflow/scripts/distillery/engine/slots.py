@@ -12,6 +12,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
 
+from distillery.engine import graph_cache
 from distillery.engine.architecture import Architecture
 from distillery.engine.arrival import Arrival
 from distillery.engine.links import Links
@@ -24,16 +25,21 @@ class Slots(nn.Cell):
     Args:
         slots: sequences that can be kept.
         first_id, columns: this rank's part of the vocabulary.
+        reusable: results are handed over by a graph of its own, so that MindSpore may keep the others; see
+            graph_cache.
     """
 
-    def __init__(self, arch: Architecture, slots: int, mesh: Mesh, first_id: int, columns: int):
+    def __init__(
+        self, arch: Architecture, slots: int, mesh: Mesh, first_id: int, columns: int, reusable: bool
+    ):
         super().__init__()
         self.slots = slots
         self.lengths = np.zeros(slots, np.int32)
         self.announce: Callable[..., None] = lambda *_: None
         self.links = Links(arch, mesh, first_id, columns) if mesh.world > 1 else None
         self.has_table, self.has_head = mesh.first, mesh.last
-        self.arrival = Arrival()
+        self.arrival, self.reusable = Arrival(), reusable
+        self._deliver = ms.jit(self.deliver)
         self._graphs = {False: ms.jit(self.scores), True: ms.jit(self.most_likely)}
         self._copy = ms.jit(self.copy)
 
@@ -60,16 +66,26 @@ class Slots(nn.Cell):
 
     def run(self, greedy: bool, *inputs: np.ndarray) -> np.ndarray:
         """Logits [rows, vocab], or if `greedy` the most likely ids int32 [rows], of `forward`'s inputs."""
-        found = self.arrival.wait(self._graphs[greedy](*map(Tensor, inputs)))
+        handle = self._graphs[greedy](*map(Tensor, inputs))
+        if self.reusable:
+            with graph_cache.off():
+                handle = self._deliver(handle)
+        found = self.arrival.wait(handle)
         return found if self.links is None or not greedy else self.links.choose(found)
 
     def scores(self, *inputs: Tensor) -> Tensor:
         """`forward`'s inputs, of which the fourth is [rows] -> logits [rows, vocab] after each row's last token."""
         part = self.forward(*inputs)
-        return self.arrival(part if self.links is None else self.links.logits(part, inputs[3].shape[0]))
+        return self.result(part if self.links is None else self.links.logits(part, inputs[3].shape[0]))
 
     def most_likely(self, *inputs: Tensor) -> Tensor:
         """As `scores`, but only the ids of the highest scores, int32 [rows]; on several ranks `Links.best`."""
         part = self.forward(*inputs)
         best = self.best(part, *inputs) if self.has_head else None
-        return self.arrival(best if self.links is None else self.links.best(part, best, inputs[3].shape[0]))
+        return self.result(best if self.links is None else self.links.best(part, best, inputs[3].shape[0]))
+
+    def result(self, value: Tensor) -> Tensor:
+        return value if self.reusable else self.arrival(value)
+
+    def deliver(self, value: Tensor) -> Tensor:
+        return self.arrival(value)

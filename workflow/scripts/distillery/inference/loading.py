@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from dataclasses import asdict
+
 from distillery.checkpoint import states
 from distillery.checkpoint.layout import Layout
-from distillery.engine import runners
+from distillery.engine import graph_cache, runners
 from distillery.engine.mesh import Mesh
 from distillery.engine.slots import Slots
 from distillery.inference.weights import Weights
@@ -25,12 +28,17 @@ def part(
     return runners.build(found.architecture, state, slots, longest, device, kernels, mesh)
 
 
-def compiled(built: Slots, longest: int, greedy: bool) -> Slots:
-    """The same model, on all of its ranks, its graphs compiled: a prompt's shape, and a step's."""
+def compiled(built: Slots, found: Weights, longest: int, greedy: bool, device: str) -> Slots:
+    """The same model, on all of its ranks, its graphs compiled or taken from an earlier run: a prompt's shape, and a
+    step's."""
     prompt = (
         min(built.slots + 1, longest) if built.links else 2
     )  # ranks have a shape for less tokens than slots
-    for tokens in ([0] * prompt, [0]):
-        built.extend({0: tokens}, greedy)
-        built.cut(0, 0)
+    # the weights' values are not in the graphs
+    identity = [asdict(found.architecture), built.slots, longest, greedy, device]
+    reuse = built.reusable and built.links is None
+    with graph_cache.kept(identity) if reuse else nullcontext():
+        for tokens in ([0] * prompt, [0]):
+            built.extend({0: tokens}, greedy)
+            built.cut(0, 0)
     return built

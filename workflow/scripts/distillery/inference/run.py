@@ -59,7 +59,8 @@ def run(args: argparse.Namespace) -> None:
     def build(driver: Driver, slots: int, longest: int) -> Slots:
         from distillery.inference import loading
 
-        return loading.compiled(driver.build(load, slots, longest), longest, task.name == tasks.GREEDY)
+        made, greedy = driver.build(load, slots, longest), task.name == tasks.GREEDY
+        return loading.compiled(made, found, longest, greedy, args.device)
 
     if task.name == tasks.CHAT:
         signals.release(SIGTERM)  # there is nothing to save
@@ -152,5 +153,5 @@ def _prompter(args: argparse.Namespace, found: Weights, tokenizer: Path) -> prom
 
 def _prepare(count: int) -> None:
     threads.limit(count)
-    os.environ["MS_COMPILER_CACHE_ENABLE"] = "0"  # see engine.arrival
+    os.environ["MS_COMPILER_CACHE_ENABLE"] = "0"  # see engine.graph_cache, which puts it on
     os.environ.setdefault("GLOG_v", "3")  # MindSpore's warnings are about devices that are not there

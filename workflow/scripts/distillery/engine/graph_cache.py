@@ -1,0 +1,75 @@
+"""Compiled graphs kept across runs, in $XDG_CACHE_HOME/distillery/graphs (default ~/.cache).
+
+    with graph_cache.kept(identity):
+        ...                                 # compile, always in the same order
+
+MindSpore 2.10 finds a kept graph by its number in the order of compilation, and compares nothing but the code: a
+graph for other shapes is taken without a word. So each identity has a directory of its own, and the caller's must
+hold all that shapes a graph or is a constant in it, besides the code. Graphs that name their Parameters by MCore's or another Cell's
+names may be kept. Not so those with a Python function in them, known by its address (`off` leaves them out), nor
+the native ones, whose weights are no named Parameters of a Cell: MindSpore gives them zeros.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from distillery import files, provenance
+
+ENABLE, WHERE = "MS_COMPILER_CACHE_ENABLE", "MS_COMPILER_CACHE_PATH"
+
+
+@contextmanager
+def kept(identity: Any) -> Iterator[None]:
+    """What is compiled inside is taken from an earlier run with an equal identity, or kept for later ones.
+
+    Only a run that ends well leaves graphs, and whole: they are made in a directory that is renamed.
+    """
+    import mindspore
+
+    entry = Path(sys.argv[0])
+    # MindSpore makes a directory's graphs anew if the started script or a file below it has changed: it never is
+    code = [files.sha256(path) for path in sorted(provenance.SCRIPTS.rglob("*.py"))]
+    code += [files.sha256(entry)] if entry.is_file() else []
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "distillery" / "graphs"
+    target = home / provenance.digest([mindspore.__version__, sys.version, code, identity])[:20]
+    home.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=home, prefix=".") as partial:
+        place = Path(partial) / "new"
+        if target.is_dir():
+            place = target
+        with _environment({ENABLE: "1", WHERE: str(place)}):
+            yield
+        if place is not target and place.is_dir():
+            try:
+                os.rename(place, target)
+            except OSError:  # another process was faster
+                shutil.rmtree(place)
+
+
+@contextmanager
+def off() -> Iterator[None]:
+    """What is compiled inside is not kept."""
+    with _environment({ENABLE: "0"}):
+        yield
+
+
+@contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    former = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in former.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
