@@ -3,8 +3,9 @@
     step = Step(model, settings, kernels)
     loss, grad_norm = step.run(1, micro_batches)
 
-One micro-batch is one graph; with accumulation, all micro-batches but the last run through a second graph that
-only adds to the accumulated gradients. Pipeline stages and recomputation are pipeline.PipelineStep's.
+One micro-batch is one graph. With accumulation a graph adds each micro-batch's gradients up and another one updates
+the weights: a graph holds the memory of its activations for good, so only one may have any. Pipeline stages and
+recomputation are pipeline.PipelineStep's.
 """
 
 from __future__ import annotations
@@ -137,34 +138,36 @@ class Step:
                 loss = ops.depend(loss, ops.assign_add(total, part))
             return completion(loss, loss)
 
-        def finish(ids, labels, positions, segments, weight, hyper, earlier):
-            loss, gradients = gradient(ids, labels, positions, segments, weight)
-            if len(accumulated):
-                whole = ()
-                for total, part in zip(accumulated, gradients):  # noqa: B905 (jit has no strict)
-                    whole = whole + (total + part,)
-                gradients = whole
-            norm = optimizer(gradients, hyper)
+        def update(hyper, loss):
+            norm = optimizer(accumulated, hyper)
             for total in accumulated:
                 norm = ops.depend(norm, ops.assign(total, ops.zeros_like(total)))
-            return completion(over_data(ops.depend(earlier + loss, norm)), norm)
+            return completion(over_data(ops.depend(loss, norm)), norm)
+
+        def whole(ids, labels, positions, segments, weight, hyper):
+            loss, gradients = gradient(ids, labels, positions, segments, weight)
+            norm = optimizer(gradients, hyper)
+            return completion(over_data(ops.depend(loss, norm)), norm)
 
         def evaluate(ids, labels, positions, segments, weight):
             loss = over_data(objective(ids, labels, positions, segments, weight))
             return completion(loss, loss)
 
-        self._accumulate, self._finish = ms.jit(accumulate), ms.jit(finish)
-        self._evaluate = ms.jit(evaluate)
+        self._accumulate, self._update = ms.jit(accumulate), ms.jit(update)
+        self._whole, self._evaluate = ms.jit(whole), ms.jit(evaluate)
 
     def run(self, number: int, batches: list[Batch]) -> tuple[float, float]:
         """Optimizer step `number` (1, 2, ...) on all ranks' micro-batches -> (mean loss, gradient norm)."""
         batches, shares = own(batches, self.settings, self.mesh)
-        earlier = np.float32(0)
-        for batch, weight in zip(batches[:-1], shares[:-1], strict=True):
-            handle = self._accumulate(*map(Tensor, batch.arrays()), Tensor(weight))
-            earlier += self.completion.wait(handle)[0]
-        inputs = (*batches[-1].arrays(), shares[-1])
-        handle = self._finish(*map(Tensor, inputs), self.optimizer.hyper(number), Tensor(earlier))
+        feeds = [(*batch.arrays(), weight) for batch, weight in zip(batches, shares, strict=True)]
+        hyper = self.optimizer.hyper(number)
+        if not self.accumulated:
+            handle = self._whole(*map(Tensor, feeds[0]), hyper)
+        else:
+            total = np.float32(0)
+            for feed in feeds:
+                total += self.completion.wait(self._accumulate(*map(Tensor, feed)))[0]
+            handle = self._update(hyper, Tensor(total))
         loss, norm = self.completion.wait(handle)
         return float(loss), float(norm)
 
