@@ -6,7 +6,7 @@
 Each side is a process that loads the model once; runs alternate, prefill included. The tokens must be equal.
 `ratio` is the smallest, over the batches, of transformers' median wall time over ours; `cpu_ratio` likewise for
 CPU seconds, which other load on the machine disturbs less. Load, compilation and time to the first token are
-apart. The limit at batch 1 is the time in which torch can read the weights once.
+apart, and so is what a second start of inference.py saves by the libraries and graphs that a first one left. The limit at batch 1 is the time in which torch can read the weights once.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -200,6 +201,32 @@ def measure(workers: dict[str, Worker], batch: int, new: int, repeats: int) -> d
     return result
 
 
+def starts(model: Path, threads: int) -> dict[str, list[dict[str, float]]]:
+    """By kernels, what two runs of inference.py take until they can answer: the first without anything in the
+    caches of libraries and graphs, the second with what the first left there."""
+    found: dict[str, list[dict[str, float]]] = {}
+    line = [
+        sys.executable,
+        ROOT / "workflow/scripts/inference.py",
+        "--load",
+        model,
+        "--prompt-type",
+        "chatml",
+    ]
+    line += ["--task", "greedy", "--max-new-tokens", 1, "--threads", threads]
+    with tempfile.TemporaryDirectory() as folder:
+        for kernels in ("native", "composed"):
+            output = Path(folder) / f"{kernels}.jsonl"
+            words = list(map(str, [*line, "--kernels", kernels, "--output", output]))
+            environment = {**os.environ, "XDG_CACHE_HOME": str(Path(folder) / kernels)}
+            for _ in range(2):
+                subprocess.run(words, env=environment, check=True, capture_output=True)
+                times = json.loads(output.with_suffix(".timings.json").read_text())
+                kept = {key: times[key] for key in ("load_seconds", "cpu_seconds")}
+                found.setdefault(kernels, []).append(kept)
+    return found
+
+
 def table(found: dict) -> None:
     print(
         f"{'batch':>5} {'side':>13} {'tok/s':>7} {'wall s':>7} {'CPU s':>6} {'first s':>8} {'ratio':>6} {'CPU':>6}"
@@ -218,6 +245,11 @@ def table(found: dict) -> None:
         f"compiling and warming up ours {found['prepare_seconds']:.1f} s; peak {found['peak_mb']['transformers']:.0f} "
         f"and {found['peak_mb']['ours']:.0f} MB"
     )
+    for kernels, runs in found["starts"].items():
+        first, second = (run["load_seconds"] for run in runs)
+        print(
+            f"inference.py, {kernels}: first start loads and compiles {first:.1f} s, the next {second:.1f} s"
+        )
     print(
         f"limit at batch 1: {found['weight_bytes'] / 1e6:.0f} MB of weights at {found['bandwidth'] / 1e9:.1f} GB/s = "
         f"{found['limit_ms']:.1f} ms a token; ours {found['token_ms']:.1f} ms"
@@ -260,6 +292,7 @@ def main() -> None:
         "weight_bytes": size,
         "bandwidth": bandwidth,
         "limit_ms": size / bandwidth * 1e3,
+        "starts": starts(args.model, args.threads),
         "token_ms": smallest["median_wall"] / args.new_tokens * 1e3,
     }
     print(json.dumps(found)) if args.json else table(found)
