@@ -90,6 +90,9 @@ def lead(args: argparse.Namespace, load: Callable[[Mesh, int, int], Slots]) -> D
         Problem: the first rank failed.
         Interrupted: it stopped for a signal, which this rank has as well.
     """
+    from distillery.engine import lean
+
+    lean.load(args.device)
     from distillery.engine import collectives, driver
 
     mesh = collectives.join(args.tensor_model_parallel_size, args.pipeline_model_parallel_size, args.device)

@@ -153,5 +153,4 @@ def _prompter(args: argparse.Namespace, found: Weights, tokenizer: Path) -> prom
 
 def _prepare(count: int) -> None:
     threads.limit(count)
-    os.environ["MS_COMPILER_CACHE_ENABLE"] = "0"  # see engine.graph_cache, which puts it on
     os.environ.setdefault("GLOG_v", "3")  # MindSpore's warnings are about devices that are not there
