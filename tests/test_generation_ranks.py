@@ -7,8 +7,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from contextlib import suppress
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -20,6 +25,9 @@ from distillery.checkpoint import states
 from distillery.checkpoint.architecture import read
 from distillery.checkpoint.layout import Layout
 from distillery.data import rendering
+from distillery.engine import driver
+from distillery.engine.mesh import Mesh
+from distillery.problems import Problem
 
 NEW = 32
 LENGTHS = (3, 40, 1, 17, 90, 5, 64, 29, 12, 2)  # words of the prompts
@@ -157,6 +165,29 @@ def test_a_killed_run_on_two_ranks_continues_and_leaves_the_same_file(odd, promp
     kept = int(text.split("continuing after ")[1].split(" of ")[0])
     assert 38 <= kept < 400
     assert broken.read_bytes() == straight.read_bytes()
+
+
+def build(connection: Connection) -> None:
+    """As rank 0, whose model is of another kind than any the other rank makes."""
+    driver.Driver(Mesh(), [connection]).build(lambda mesh, slots, longest: SimpleNamespace(), 1, 2)
+
+
+def test_a_rank_that_computes_otherwise_or_is_gone_is_noticed():
+    ours, theirs = Pipe()
+
+    def rank() -> None:
+        with theirs, suppress(Problem):  # for rank 0 ends early
+            driver.follow(theirs, lambda slots, longest: slots)
+
+    other = threading.Thread(target=rank)
+    other.start()
+    with ours, pytest.raises(Problem, match="compute alike"):
+        build(ours)
+    other.join(10)
+    ours, theirs = Pipe()
+    theirs.close()
+    with ours, pytest.raises(Problem, match="another rank ended"):
+        build(ours)
 
 
 def refused(*more: object, processes: int = 2) -> str:

@@ -42,14 +42,20 @@ class Driver:
             load: this rank's part, of its mesh, slots and longest sequence.
 
         Raises:
-            Problem: it failed on another rank.
+            Problem: it failed on another rank, or ended in another kind of model there.
         """
         self.tell("build", slots, longest)
         made = load(self.mesh, slots, longest)
         made.announce = self.tell
         with _noticed("another rank"):
-            for other in self.others:
-                other.recv()
+            kinds = {type(made).__name__, *(other.recv() for other in self.others)}
+        if len(kinds) > 1:
+            raise Problem(
+                "the ranks do not compute alike: some have a C++ compiler, others not",
+                where="--kernels",
+                found=", ".join(sorted(kinds)),
+                fix="install g++ on all nodes, or use --kernels composed",
+            )
         return made
 
     def tell(self, *order: Any) -> None:
@@ -91,7 +97,7 @@ def follow(boss: Connection, load: Callable[[int, int], Slots]) -> None:
             return
         if name == "build":
             model = load(*rest)
-            boss.send("built")
+            boss.send(type(model).__name__)
         elif name == "run":
             model.run(*rest)
         elif name == "move":
