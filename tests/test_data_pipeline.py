@@ -219,7 +219,7 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(outputs.Outputs, "_write", full)
+    monkeypatch.setattr(outputs, "_write_at", full)
     source = shard(tmp_path / "rows.parquet", MANY[:5])
     with pytest.raises(Problem, match="disk is full"):
         run(source, tmp_path / "d")

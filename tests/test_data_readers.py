@@ -28,7 +28,7 @@ NAMES = {"json": "json", "jsonl": "json", "csv": "csv", "txt": "text", "parquet"
 def ours(path: Path, columns: list[str] | None = None) -> list[dict]:
     rows = []
     for source in readers.sources(path):
-        rows += [row for block in source.blocks(columns or source.columns(source.path)) for row in block]
+        rows += [row for block in source.blocks(columns or source.columns()) for row in block]
     return rows
 
 

@@ -1,20 +1,22 @@
-"""Files in, an indexed dataset out: read blocks of rows, tokenize them (in processes if asked), write in order."""
+"""Files in, an indexed dataset out: spans of the files are tokenized (in processes if asked) and put in order."""
 
 from __future__ import annotations
 
 import sys
 from collections import Counter
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from distillery import files
-from distillery.data import workers
+from distillery.data import tokenizing, workers
 from distillery.data.documents import Rules
 from distillery.data.outputs import NAMED_ROWS, Outputs
-from distillery.data.readers import Source
+from distillery.data.progress import Progress
+from distillery.data.readers import Source, Span
 from distillery.data.tokenizer import HubTokenizer
-from distillery.data.tokenizing import UUID, Part, Recipe, blocks
+from distillery.data.tokenizing import UUID, Part, Recipe
 from distillery.problems import Problem
 
 
@@ -79,16 +81,28 @@ def run(
     renderer = None if recipe.plain else work.renderer
     print("encoder:", "fast" if work.encoder.fast else f"exact ({work.encoder.why})", file=sys.stderr)
     tally = Tally()
-    with Outputs(prefix, recipe.fields, packed=not recipe.plain) as outputs:
-        stream = workers.ordered(work, blocks(sources, recipe.columns(), max_samples), processes)
-        for block, part in workers.with_progress(stream, log_interval):
+    outputs = Outputs(prefix, recipe.fields, packed=not recipe.plain, rules=recipe.rules)
+    with ThreadPoolExecutor(1) as beside, Progress(log_interval) as progress, outputs:
+        digests: list[Future[str]] = []
+
+        def take(span: Span, part: Part) -> dict[str, int]:
+            if not digests:  # not before the processes are forked: it is a thread
+                digests.extend(beside.submit(files.sha256, source.path) for source in sources)
             if part.overlong and recipe.rules.overlong == "error":
-                raise _overlong(block.file, part.overlong[0], recipe.rules)
-            tally.add(block.file, part)
-            outputs.append(block.file, part)
+                raise _overlong(span.path.name, part.overlong[0], recipe.rules)
+            tally.add(span.path.name, part)
+            progress.add(part.seen, part.size(recipe.fields[0]))
+            return outputs.append(span.path.name, part)
+
+        spans = tokenizing.spans(sources, recipe.columns(), max_samples, processes)
+        workers.ordered(tokenizing.SpanWork(work), spans, take, outputs.write, processes)
         _check(tally, sources, max_rejected_share)
-        outputs.finish(recipe.rules, renderer.pad_id if renderer else 0, subsets)
-        manifest = _manifest(recipe, renderer, work.tokenizer, sources, tally, outputs)
+        outputs.finish(renderer.pad_id if renderer else 0, subsets)
+        inputs = [
+            {"name": source.path.name, "sha256": digest.result(), "rows": tally.by_file[source.path.name]}
+            for source, digest in zip(sources, digests, strict=True)
+        ]
+        manifest = _manifest(recipe, renderer, work.tokenizer, inputs, tally, outputs)
         outputs.commit(manifest)
     return manifest
 
@@ -97,7 +111,7 @@ def _manifest(
     recipe: Recipe,
     renderer: Any,
     hub: HubTokenizer,
-    sources: list[Source],
+    inputs: list[dict[str, Any]],
     tally: Tally,
     outputs: Outputs,
 ) -> dict[str, Any]:
@@ -116,10 +130,7 @@ def _manifest(
             "new_tokens": hub.new_tokens,
         },
         "options": asdict(recipe.rules),
-        "inputs": [
-            {"name": s.path.name, "sha256": files.sha256(s.path), "rows": tally.by_file[s.path.name]}
-            for s in sources
-        ],
+        "inputs": inputs,
         "rows": tally.read,
         "kept": tally.kept,
         "truncated": tally.truncated,

@@ -1,24 +1,29 @@
-"""The work of one process: blocks of rows to parts, which hold the tokens of all documents and what befell each row."""
+"""The work of one process: spans of files to blocks of rows to parts, and what befell each row.
+
+A part holds the tokens of its block's documents, and apart from them what is to be known about them, which is little.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from isal import isal_zlib
 
 from distillery.data import encoding, handlers, hub_template, rendering, templates, tokenizer
 from distillery.data.conversation import Rejected
-from distillery.data.documents import DocumentMaker, Rules
+from distillery.data.documents import IGNORED, DocumentMaker, Rules
 from distillery.data.indexed import IDS, LABELS
-from distillery.data.readers import Source
+from distillery.data.readers import Reader, Source, Span
 from distillery.problems import Problem
 
 UUID = "uuid"
 EMPTY_TEXT = "empty text"
+Tokens = dict[str, np.ndarray]  # {field: the documents' tokens, concatenated in the order of the rows, int32}
 
 
 class Block(NamedTuple):
@@ -34,14 +39,17 @@ class Part:
     """The outcome of one block of rows.
 
     Attributes:
-        tokens: {field: the documents' tokens, concatenated in the order of the rows, int32}.
-        outcomes: {field: [documents] tokens of each, -1 if too long and dropped}.
-        rows, uuids: of each document.
         seen: rows of the block, whatever became of them.
+        outcomes: {field: [documents] tokens of each, -1 if too long and dropped}.
+        checksums: {field: crc32 of its tokens}.
+        supervised: labels that are trained.
+        rows, uuids: of each document.
     """
 
     seen: int
-    tokens: dict[str, np.ndarray] = field(default_factory=dict)
+    tokens: Tokens = field(default_factory=dict)
+    checksums: dict[str, int] = field(default_factory=dict)
+    supervised: int = 0
     outcomes: dict[str, np.ndarray] = field(default_factory=dict)
     rows: list[int] = field(default_factory=list)
     uuids: list[str | None] = field(default_factory=list)
@@ -51,10 +59,17 @@ class Part:
     overlong: list[tuple[int, str | None, int]] = field(default_factory=list)
     roles: Counter = field(default_factory=Counter)
 
-    @property
-    def size(self) -> int:
-        """Tokens of the first field."""
-        return len(next(iter(self.tokens.values())))
+    def size(self, field: str) -> int:
+        """Tokens of a field."""
+        outcomes = self.outcomes[field]
+        return int(outcomes[outcomes >= 0].sum())
+
+    def parted(self) -> tuple[Part, Tokens]:
+        """Without its tokens but with what they tell; and the tokens."""
+        tokens = {field: array.astype("<i4", copy=False) for field, array in self.tokens.items()}
+        checksums = {field: isal_zlib.crc32(array.data) for field, array in tokens.items()}
+        supervised = int(np.count_nonzero(tokens[LABELS] != IGNORED)) if LABELS in tokens else 0
+        return replace(self, tokens={}, checksums=checksums, supervised=supervised), tokens
 
     def reject(self, block: Block, number: int, uuid: str | None, error: Rejected) -> None:
         entry = {"file": block.file, "row": number, "uuid": uuid, "reason": error.reason}
@@ -203,20 +218,35 @@ class TextWork:
         return part
 
 
-def blocks(sources: list[Source], columns: list[str], most: int | None) -> Iterator[Block]:
+class SpanWork:
+    """Spans to parts, in one process: reads a span block by block and gives each to `work`."""
+
+    def __init__(self, work: ConversationWork | TextWork) -> None:
+        self.work, self.reader = work, Reader()
+
+    def __call__(self, span: Span) -> Iterator[tuple[Part, Tokens]]:
+        for first, rows in self.reader.blocks(span):
+            yield self.work(Block(span.path.name, first, rows)).parted()
+
+
+def spans(sources: list[Source], columns: list[str], most: int | None, processes: int = 1) -> Iterator[Span]:
     """All files in order, the first `most` rows if given."""
     left = most
     for source in sources:
-        number = 0
-        for rows in source.blocks(source.check(columns, (UUID,))):
+        for span in source.spans(source.check(columns, (UUID,)), processes):
             if left is not None:
-                rows = rows[:left]
-                left -= len(rows)
-            if rows:
-                yield Block(source.path.name, number, rows)
-            number += len(rows)
+                span = span.shortened(min(span.count, left))
+                left -= span.count
+            yield span
             if left == 0:
                 return
+
+
+def blocks(sources: list[Source], columns: list[str], most: int | None) -> Iterator[Block]:
+    """The same, read."""
+    with Reader() as reader:
+        for span in spans(sources, columns, most):
+            yield from (Block(span.path.name, first, rows) for first, rows in reader.blocks(span))
 
 
 def _numbered(block: Block) -> Iterator[tuple[int, str | None, dict[str, Any]]]:

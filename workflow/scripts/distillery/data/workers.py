@@ -1,114 +1,175 @@
-"""A function over a stream in several processes, results in the order of the input, a bounded number under way."""
+"""Work on spans in several processes: facts come back in the order of the spans, and loads stay where they were made.
+
+Each process takes a span of its own. For each part of it, it sends the facts, which are light, and keeps the load, which
+is heavy, until its turn comes: then it is told where the load belongs, and writes it there itself. So nothing heavy
+crosses a pipe, nothing is written twice, no process waits for another's work, and the outputs are the same for any
+number of processes. One that is too far ahead of its turn waits when it holds HELD bytes.
+"""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
-import sys
-import threading
-import time
+import signal
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
 from typing import Any, TypeVar
 
 from distillery.problems import Problem
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-AHEAD = 2  # blocks under way per process: one in work, one waiting
-_work: Callable[[Any], Any]
+Span = TypeVar("Span")
+Fact = TypeVar("Fact")
+Load = TypeVar("Load", bound=dict)  # of arrays
+HELD = 64 << 20  # bytes
+PARTS = 64  # held at most, so that what is sent to a busy process always fits into its pipe
+END = "end of the span"
 
 
 def ordered(
-    work: Callable[[Item], Result], items: Iterable[Item], processes: int
-) -> Iterator[tuple[Item, Result]]:
-    """(item, work(item)) for each item in order, whatever the number of processes.
+    work: Callable[[Span], Iterator[tuple[Fact, Load]]],
+    spans: Iterable[Span],
+    take: Callable[[Span, Fact], Any],
+    write: Callable[[Load, Any], None],
+    processes: int,
+) -> None:
+    """`write(load, take(span, fact))` for each (fact, load) of `work(span)`; `take` here and in order.
 
-    Processes are forked before the first item, so that they share what `work` has loaded. That is safe because
-    nothing has started a thread by then, and the work itself starts none.
+    Processes are forked before the first span, so that they share what `work` has loaded and the files that `write`
+    writes to. That is safe because nothing has started a thread by then, and the work itself starts none.
 
     Raises:
-        Problem: a process died, as when the machine is out of memory.
+        Problem: a process died, as when the machine is out of memory; or the first that `work` raised.
+        OSError: the first that `write` raised.
     """
     if processes <= 1:
-        for item in items:
-            yield item, work(item)
+        for span in spans:
+            for fact, load in work(span):
+                write(load, take(span, fact))
         return
-    global _work
-    _work = work
-    context = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(processes, context, initializer=_start, initargs=(os.getpid(),)) as pool:
-        waiting: deque[tuple[Item, Future[Result]]] = deque()
+    with _forked(work, write, processes) as pipes:
         try:
-            for item in items:
-                waiting.append((item, pool.submit(_run, item)))
-                if len(waiting) >= processes * AHEAD:
-                    done, future = waiting.popleft()
-                    yield done, future.result()
-            while waiting:
-                done, future = waiting.popleft()
-                yield done, future.result()
-        except BrokenProcessPool:
+            _direct(pipes, iter(spans), take)
+        except (EOFError, BrokenPipeError, ConnectionResetError):
             raise Problem(
                 "a worker process died",
                 where=f"--workers {processes}",
                 found="it was killed from outside, most often because memory ran out",
                 fix="run with fewer --workers",
             ) from None
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _start(parent: int) -> None:
-    threading.Thread(target=_follow, args=(parent,), daemon=True).start()
+@dataclass
+class _Turn:
+    """A span under way: what its process has told and was not yet taken."""
+
+    span: Any
+    pipe: Connection
+    told: deque[Any] = field(default_factory=deque)
 
 
-def _follow(parent: int) -> None:
-    """End with the parent: a worker that waits for work does not notice that a kill -9 took it."""
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(1)
+def _direct(pipes: list[Connection], spans: Iterator[Any], take: Callable[[Any, Any], Any]) -> None:
+    """The parent's part: hand out spans, take facts in order, answer each with the place of its load."""
+    idle, at = deque(pipes), dict[Connection, _Turn]()
+    turns: deque[_Turn] = deque()
+    upcoming = next(spans, None)
+    while turns or upcoming is not None:
+        while idle and upcoming is not None:
+            pipe = idle.popleft()
+            at[pipe] = _Turn(upcoming, pipe)
+            turns.append(at[pipe])
+            pipe.send((True, upcoming))
+            upcoming = next(spans, None)  # read while the processes work
+        for pipe in wait(list(at)):
+            message = pipe.recv()  # type: ignore[union-attr]
+            if isinstance(message, Exception) and not isinstance(message, Problem):
+                raise message
+            at[pipe].told.append(message)  # type: ignore[index]
+            if message == END:
+                idle.append(at.pop(pipe).pipe)  # type: ignore[call-overload]
+        while turns and turns[0].told:
+            turn = turns[0]
+            message = turn.told.popleft()
+            if isinstance(message, Problem):
+                raise message
+            if message == END:
+                turns.popleft()
+            else:
+                turn.pipe.send((False, take(turn.span, message)))
+    for pipe in pipes:
+        pipe.send(None)
+    for pipe in pipes:
+        if isinstance(message := pipe.recv(), Exception):
+            raise message
 
 
-def _run(item: Any) -> Any:
-    return _work(item)
+def _serve(pipe: Connection, work: Callable, write: Callable) -> None:
+    """A process: messages are (True, span), (False, place of the oldest load held), or None at the end."""
+    held: deque[dict] = deque()
+    while (message := pipe.recv()) is not None:
+        is_span, value = message
+        if not is_span:
+            write(held.popleft(), value)
+            continue
+        try:
+            for fact, load in work(value):
+                held.append(load)
+                pipe.send(fact)
+                while held and (pipe.poll() or len(held) > PARTS or _bytes(held) > HELD):
+                    write(held.popleft(), pipe.recv()[1])
+        except Problem as problem:
+            pipe.send(problem)
+        pipe.send(END)
+    pipe.send(END)
 
 
-def with_progress(stream: Iterator[tuple[Any, Any]], interval: int) -> Iterator[tuple[Any, Any]]:
-    """Pass the stream on; report rows done on standard error, as a bar on a terminal and else every `interval` rows."""
-    began, rows, tokens, shown = time.monotonic(), 0, 0, 0
-    bar = None
+def _bytes(loads: Iterable[dict]) -> int:
+    return sum(array.nbytes for load in loads for array in load.values())
+
+
+def _run(pipe: Connection, others: list[Connection], work: Callable, write: Callable) -> None:
+    """Serve until the parent is done, or gone: then the pipe breaks, as nobody else holds its other end."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent tells
+    for other in others:
+        other.close()
     try:
-        for item, part in stream:
-            if bar is None and sys.stderr.isatty():
-                bar = _bar()  # not before the processes are forked: it is a thread
-            yield item, part
-            rows += part.seen
-            tokens += part.size
-            seconds = max(time.monotonic() - began, 1e-9)
-            if bar:
-                bar[0].update(
-                    bar[1], completed=rows, description=f"{rows} rows, {tokens / seconds / 1e6:.2f} Mtok/s"
-                )
-            elif interval and rows // interval > shown:
-                shown = rows // interval
-                print(
-                    f"processed {rows} rows ({rows / seconds:.0f} rows/s, {tokens / seconds / 1e6:.2f} Mtok/s)",
-                    file=sys.stderr,
-                    flush=True,
-                )
+        try:
+            _serve(pipe, work, write)
+        except (EOFError, BrokenPipeError, ConnectionResetError):
+            raise
+        except OSError as error:
+            pipe.send(error)
+        except Exception:
+            pipe.send(RuntimeError("in a worker process:\n" + traceback.format_exc()))
+        while (
+            True
+        ):  # the parent may still be sending: it must not find a broken pipe before it has read the error
+            pipe.recv()
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        os._exit(1)
+
+
+@contextmanager
+def _forked(work: Callable, write: Callable, processes: int) -> Iterator[list[Connection]]:
+    """This end of a pipe to each of so many processes; they end with the block."""
+    context = multiprocessing.get_context("fork")
+    pipes: list[Connection] = []
+    children = []
+    try:
+        for _ in range(processes):
+            ours, theirs = context.Pipe()
+            pipes.append(ours)
+            child = context.Process(target=_run, args=(theirs, list(pipes), work, write), daemon=True)
+            child.start()
+            children.append(child)
+            theirs.close()
+        yield pipes
     finally:
-        if bar:
-            bar[0].stop()
-
-
-def _bar() -> tuple[Any, Any]:
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    progress = Progress(*columns, console=Console(stderr=True))
-    progress.start()
-    return progress, progress.add_task("0 rows", total=None)
+        for pipe in pipes:
+            pipe.close()
+        for child in children:
+            child.kill()
+            child.join()

@@ -108,7 +108,7 @@ def _template(model: Path, plan: Plan) -> Iterator[Finding]:
 
 def _sample(model: Path, shard: Path, plan: Plan) -> tuple[dict[str, Any], int, list[Finding]]:
     handler = handlers.mapped(plan.handler_name, plan.map_keys)
-    wanted, present = handler.columns(), readers.parquet_columns(shard)
+    wanted, present = handler.columns(), readers.Source(shard).columns()
     missing = [column for column in wanted if column not in present]
     if missing:
         fault = Finding("columns", ("map_keys",), f"no {', '.join(missing)} in {shard.name}", ", ".join(present),
@@ -184,7 +184,7 @@ def _rows(sample: Mapping[str, Any], rejected: int, plan: Plan) -> Iterator[Find
 
 def contamination(shard: Path, problems: Path) -> dict[str, Any]:
     """How many of the problems all of whose runs of 8 words (or, shorter, whose whole text) a shard's problems hold."""
-    if "problem" not in readers.parquet_columns(shard):
+    if "problem" not in readers.Source(shard).columns():
         return {"problems": 0, "contained": 0}
     seen: set[tuple[str, ...]] = set()
     for row in _read(shard, ["problem"]):

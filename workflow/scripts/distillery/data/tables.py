@@ -1,0 +1,135 @@
+"""Tables that can be read from the middle: the row groups of .parquet, the record batches of .arrow (stream or file)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from distillery.problems import Problem
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+BATCH_ROWS = 64
+
+
+class Piece(NamedTuple):
+    """A row group or a record batch: its rows, and about how many bytes the wanted columns have in memory."""
+
+    rows: int
+    size: int
+
+
+class Parquet:
+    """Pieces are row groups. Pages go through a buffer: memory does not grow with a row group's size."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises:
+        Problem: not a whole parquet file.
+        """
+        import pyarrow.parquet as pq
+
+        self.path = _full(path)
+        try:
+            self.file = pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False)
+        except (OSError, ValueError) as error:  # pyarrow's own errors are ValueErrors too
+            raise damaged(path, "the footer", error) from None
+        self.names: list[str] = self.file.schema_arrow.names
+
+    def pieces(self, columns: list[str]) -> Iterator[Piece]:
+        for number in range(self.file.num_row_groups):
+            group = self.file.metadata.row_group(number)
+            leaves = [group.column(leaf) for leaf in range(group.num_columns)]
+            wanted = (leaf for leaf in leaves if leaf.path_in_schema.split(".")[0] in columns)
+            yield Piece(group.num_rows, sum(leaf.total_uncompressed_size for leaf in wanted))
+
+    def batches(self, piece: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
+        """Batches of BATCH_ROWS rows of a row group."""
+        try:
+            yield from self.file.iter_batches(
+                BATCH_ROWS, row_groups=[piece], columns=columns, use_threads=False
+            )
+        except (OSError, ValueError) as error:
+            where = f"row group {piece} of {self.file.num_row_groups}"
+            raise damaged(self.path, where, error) from None
+
+    def close(self) -> None:
+        self.file.close()
+
+
+class Arrow:
+    """Pieces are record batches, of an IPC file or of an IPC stream (as `datasets` caches are)."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises:
+        Problem: neither.
+        """
+        import pyarrow as pa
+
+        self.path = _full(path)
+        self.stream = pa.memory_map(str(path))
+        self.is_file = self.stream.read(6) == b"ARROW1"
+        self._begin()
+        self.names: list[str] = self.reader.schema.names
+
+    def pieces(self, columns: list[str]) -> Iterator[Piece]:
+        number = 0
+        while (batch := self._get(number)) is not None:
+            yield Piece(batch.num_rows, batch.select(columns).nbytes)
+            number += 1
+
+    def batches(self, piece: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
+        """Slices of BATCH_ROWS rows of a record batch."""
+        if (batch := self._get(piece)) is not None:
+            chosen = batch.select(columns)
+            for start in range(0, chosen.num_rows, BATCH_ROWS):
+                yield chosen.slice(start, BATCH_ROWS)
+
+    def close(self) -> None:
+        self.stream.close()
+
+    def _begin(self) -> None:
+        import pyarrow as pa
+
+        self.stream.seek(0)
+        self.next = 0
+        try:
+            self.reader = (pa.ipc.open_file if self.is_file else pa.ipc.open_stream)(self.stream)
+        except (OSError, ValueError) as error:
+            raise damaged(self.path, "the schema", error) from None
+
+    def _get(self, number: int) -> pa.RecordBatch | None:
+        """The record batch, or None past the end. A stream is walked up to it; nothing is copied on the way."""
+        if number < self.next and not self.is_file:
+            self._begin()
+        try:
+            if self.is_file:
+                return self.reader.get_batch(number) if number < self.reader.num_record_batches else None
+            while self.next < number:
+                self.reader.read_next_batch()
+                self.next += 1
+            batch = self.reader.read_next_batch()
+        except StopIteration:
+            return None
+        except (OSError, ValueError) as error:
+            where = f"record batch {number if self.is_file else self.next}"
+            raise damaged(self.path, where, error) from None
+        self.next += 1
+        return batch
+
+
+def _full(path: Path) -> Path:
+    if path.stat().st_size == 0:
+        raise damaged(path, "the whole file", "0 bytes")
+    return path
+
+
+def damaged(path: Path, where: str, cause: object) -> Problem:
+    return Problem(
+        f"a {path.suffix[1:]} file that cannot be read",
+        where=f"{path}, {where}",
+        found=str(cause).splitlines()[0] if str(cause) else repr(cause),
+        wanted=f"a whole {path.suffix[1:]} file",
+        fix="fetch or make the file again",
+    )
