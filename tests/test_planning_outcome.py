@@ -160,13 +160,21 @@ def test_estimates_stand_beside_measurements(tmp_path):
         {"iteration": 2, "seconds": 1.0, "tokens": 900, "memory_megabytes": 600},
         {"iteration": 2, "evaluation_loss": 1.0},
     ]
-    rows = outcome.compare(estimate, metrics, {"tokens": 1_600_000}, {"convert": [tmp_path / "a"]})
+    (tmp_path / "t.jsonl").write_text('{"tokens": [1, 2]}\n{"tokens": [3]}\n')
+    assert outcome.answered(tmp_path / "t.jsonl") == {"tokens": 3}
+    files.write_json(tmp_path / "t.timings.json", {"resumed": 1, "generate_seconds": 0.5})
+    assert outcome.answered(tmp_path / "t.jsonl") == {"tokens": 3}
+    files.write_json(tmp_path / "t.timings.json", {"resumed": 0, "generate_seconds": 0.5})
+    answers = outcome.answered(tmp_path / "t.jsonl")
+    rows = outcome.compare(estimate, metrics, {"tokens": 1_600_000}, {"convert": [tmp_path / "a"]}, answers)
     measured = {row["quantity"]: row["measured"] for row in rows}
     assert measured == {
         "tokens of the dataset": 1_600_000,
         "tokens of training": 1900,
         "time of training": 3.0,
         "memory of training": 600,
+        "tokens of answers, at most": 3,
+        "time of answers, at most": 0.5,
         "disk of convert": 2.0,
     }
     tokens = rows[0]

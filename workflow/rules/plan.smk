@@ -49,6 +49,7 @@ rule plan_outcome:
         model=lambda w: artefacts.model(EXPERIMENTS[w.experiment].model),
         done="results/experiments/{experiment}/train/done.json",
         hf="results/experiments/{experiment}/hf/manifest.json",
+        answers="results/experiments/{experiment}/tuned.jsonl",
     output:
         "results/experiments/{experiment}/plan.json",
     log:
@@ -71,5 +72,5 @@ rule plan_outcome:
     shell:
         "{params.command} --plan-json {params.plan} --checks {input.checks} --done {input.done}"
         " --data-manifest {input.data} --fetch {params.fetched} --tokenize {params.tokenized}"
-        " --convert {params.converted} --export {params.exported}"
+        " --convert {params.converted} --export {params.exported} --answers {input.answers}"
         " --output {output} --log {log}"

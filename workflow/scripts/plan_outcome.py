@@ -3,7 +3,7 @@
     python workflow/scripts/plan_outcome.py --plan-json '{"estimate": {...}, "findings": []}' --checks checks.json \\
         --done results/experiments/embedded/train/done.json --data-manifest arithmetic_manifest.json \\
         --fetch resources/models/tiny-qwen2 --tokenize results/datasets/arithmetic/x --convert results/checkpoints/m/x \\
-        --export results/experiments/embedded/hf --output plan.json
+        --export results/experiments/embedded/hf --answers results/experiments/embedded/tuned.jsonl --output plan.json
 """
 
 import argparse
@@ -23,6 +23,7 @@ def parser() -> argparse.ArgumentParser:
     it.add_argument("--checks", type=Path, required=True, metavar="FILE.json", help="of check_sources.py")
     it.add_argument("--done", type=Path, required=True, metavar="FILE.json", help="of the training")
     it.add_argument("--data-manifest", type=Path, required=True, metavar="FILE.json")
+    it.add_argument("--answers", type=Path, required=True, metavar="FILE.jsonl", help="of the tuned model")
     for step in STEPS:
         it.add_argument(
             f"--{step}", type=Path, nargs="+", required=True, metavar="DIR", help=f"what {step} left"
@@ -40,7 +41,12 @@ def main(args: argparse.Namespace) -> None:
         args.plan_json["estimate"],
         outcome.read_metrics(args.done),
         files.read_json(args.data_manifest),
-        {**{step: getattr(args, step) for step in STEPS}, "train": [outcome.work(args.done)]},
+        {
+            **{step: getattr(args, step) for step in STEPS},
+            "train": [outcome.work(args.done)],
+            "answer": [args.answers],
+        },
+        outcome.answered(args.answers),
     )
     findings = [*args.plan_json["findings"], *checks["findings"]]
     result = {

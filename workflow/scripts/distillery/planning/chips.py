@@ -18,6 +18,8 @@ CHIPS = Path(__file__).with_name("chips.json")
 RESERVED_GIB = 3.0  # CANN, collective buffers and the allocator's own
 # fp32 matmul of one thread of a present x86 core with AVX-512: 70 to 90 measured
 CPU_THREAD_TFLOPS = 0.08
+# the generation kernels read weights at 40 to 42 GB/s on one thread, 50 to 53 on two (benchmarks/engine-notes.md)
+CPU_BANDWIDTH_TBS = 0.04
 
 
 @functools.cache
@@ -44,5 +46,7 @@ def peak_tflops(hardware: Hardware) -> float | None:
 
 
 def bandwidth_tbs(hardware: Hardware) -> float | None:
-    """10^12 bytes a second between a device and its memory."""
-    return chips()[hardware.chip]["bandwidth_tbs"] if hardware.chip else None
+    """10^12 bytes a second between a device and its memory; None where nothing is known."""
+    if hardware.chip:
+        return chips()[hardware.chip]["bandwidth_tbs"]
+    return CPU_BANDWIDTH_TBS if hardware.device == "CPU" else None

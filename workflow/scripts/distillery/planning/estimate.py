@@ -26,6 +26,9 @@ RUNTIME_BYTES = 0.55e9  # Python with MindSpore and its compiled graph, on a CPU
 # it streams: 24 MB of anonymous memory for 1.26 GB of weights, beside Python and numpy
 CONVERTER_BYTES = 0.1 * GIB
 BYTES_PER_SECOND = 0.5e9  # disk to disk, of conversions
+CACHED_BYTES = 4  # of a key or value: the built-in engine keeps them in fp32
+STEP_SECONDS = 1e-3  # measured: Python and a graph's start, per step of generation
+ANSWER_BYTES_PER_TOKEN = 10  # measured: text and ids as JSON
 
 
 @dataclass(frozen=True)
@@ -191,25 +194,32 @@ def _process(used: Memory) -> float:
 
 
 def _answering(s: Subject) -> Job:
-    """Decoding is bound by memory: each step reads all weights once for the whole batch. Upper bounds."""
+    """The tuned model's answers, by the built-in engine whatever `generate.engine` adds. Upper bounds: none ends early.
+
+    A step reads each tensor rank's share of all weights, stage after stage, and multiplies them with a token of
+    every sequence: it takes the longer of the two, and its start. Prompts come on top, in large pieces.
+    """
     stage, settings = s.experiment.answering, s.generate
-    rows = s.problems.settings.get("rows")
-    model = s.architecture
+    rows, model = s.problems.settings.get("rows"), s.architecture
+    devices = s.model_parallel(stage)
     if rows is None or model is None:
-        return Job("answer", stage.engine, s.world(stage))
+        return Job("answer", "mindspore", devices)
+    tensor, sequences = stage.layout.tensor_parallel_size, settings["micro_batch_size"]
     new = rows * settings["num_samples"] * settings["max_new_tokens"]
-    bandwidth = chips.bandwidth_tbs(s.experiment.hardware)
-    weights = _weights(s)
-    steps = new / settings["micro_batch_size"]
+    bandwidth, peak = chips.bandwidth_tbs(s.experiment.hardware), chips.peak_tflops(s.experiment.hardware)
     seconds = None
-    if bandwidth and stage.engine == "mindspeed-llm":
-        seconds = steps * weights / stage.layout.tensor_parallel_size / (bandwidth * 1e12)
+    if bandwidth and peak:
+        reading = _weights(s) / tensor / (bandwidth * 1e12)
+        multiplying = sequences * 2 * model.num_parameters / tensor / (peak * 1e12)
+        seconds = new / sequences * (max(reading, multiplying) + STEP_SECONDS)
+    used = memory.answering(model, stage.layout, sequences, stage.seq_length, CACHED_BYTES)
     return Job(
         "answer",
-        stage.engine,
-        s.world(stage),
+        "mindspore",
+        devices,
+        device_memory=used,
         tokens=new,
         flops=new * 2 * model.num_parameters,
-        disk_bytes=new * 6,
+        disk_bytes=new * ANSWER_BYTES_PER_TOKEN,
         seconds=seconds,
     )

@@ -78,12 +78,9 @@ def layers(model: Architecture, layout: Layout) -> tuple[int, ...]:
 def stage(model: Architecture, layout: Layout, run: Run, counts: tuple[int, ...], rank: int) -> Memory:
     """Memory of each device of pipeline stage `rank`, which holds `counts[rank]` layers."""
     tensor, width = layout.tensor_parallel_size, WIDTH[layout.params_dtype]
-    first, last = rank == 0, rank == len(counts) - 1
+    last = rank == len(counts) - 1
     h, f = model.hidden_size, model.ffn_size
-    embedding = model.vocab_size * h
-    held = replace(model, num_layers=counts[rank]).num_parameters - embedding * (1 if model.tied else 2)
-    tables = int(first) + int(last) if not (model.tied and first and last) else 1
-    mine = (held + embedding * tables) / tensor
+    mine = parameters(model, counts, rank) / tensor
 
     tokens = run.seq_length * run.micro_batch_size / run.context_parallel
     flying = min(len(counts) - rank, run.microbatches)
@@ -103,6 +100,37 @@ def stage(model: Architecture, layout: Layout, run: Run, counts: tuple[int, ...]
         activations=kept * tokens,
         logits=(10 if width == 2 else 8) * tokens * model.vocab_size / tensor if last else 0.0,
     )
+
+
+def parameters(model: Architecture, counts: tuple[int, ...], rank: int) -> int:
+    """Parameters of pipeline stage `rank`, over all its tensor ranks."""
+    first, last = rank == 0, rank == len(counts) - 1
+    embedding = model.vocab_size * model.hidden_size
+    held = replace(model, num_layers=counts[rank]).num_parameters - embedding * (1 if model.tied else 2)
+    tables = int(first) + int(last) if not (model.tied and first and last) else 1
+    return held + embedding * tables
+
+
+def answering(model: Architecture, layout: Layout, sequences: int, length: int, width: int) -> Memory:
+    """Memory of the fullest device that answers: its weights, the keys and values of all slots, fp32 logits.
+
+    Args:
+        sequences, length: answered at a time, and their tokens, prompt included.
+        width: bytes of a key or value.
+    """
+    counts, tensor = layers(model, layout), layout.tensor_parallel_size
+    cached = kv_cache(model, width) / model.num_layers / tensor * sequences * length
+    stages = (
+        Memory(
+            parameters=WIDTH[layout.params_dtype] * parameters(model, counts, rank) / tensor,
+            gradients=0.0,
+            optimizer=0.0,
+            activations=counts[rank] * cached,
+            logits=4 * sequences * model.vocab_size / tensor if rank == len(counts) - 1 else 0.0,
+        )
+        for rank in range(len(counts))
+    )
+    return max(stages, key=lambda one: one.total)
 
 
 def kv_cache(model: Architecture, width: int = 2) -> int:

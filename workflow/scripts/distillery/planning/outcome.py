@@ -33,6 +33,7 @@ def compare(
     metrics: list[dict[str, Any]],
     data: Mapping[str, Any],
     directories: Mapping[str, list[Path]],
+    answers: Mapping[str, Any],
 ) -> list[dict[str, Any]]:
     """Rows as JSON values.
 
@@ -41,8 +42,9 @@ def compare(
         metrics: of the training, a record for each step.
         data: the manifest of the tokenized dataset.
         directories: what each step left behind, by the step's name in the estimate.
+        answers: tokens and, where one run gave them all, seconds of the tuned model's answers.
     """
-    rows = _rows({job["step"]: job for job in estimate["jobs"]}, metrics, data, directories)
+    rows = _rows({job["step"]: job for job in estimate["jobs"]}, metrics, data, directories, answers)
     return [{**asdict(row), "error": row.error} for row in rows]
 
 
@@ -51,6 +53,7 @@ def _rows(
     metrics: list[dict[str, Any]],
     data: Mapping[str, Any],
     directories: Mapping[str, list[Path]],
+    answers: Mapping[str, Any],
 ) -> Iterator[Row]:
     steps = [record for record in metrics if "seconds" in record]
     yield Row("tokens of the dataset", "tokens", jobs["tokenize"]["tokens"], data.get("tokens"))
@@ -58,6 +61,8 @@ def _rows(
     yield Row("time of training", "s", jobs["train"]["seconds"], _sum(steps, "seconds"))
     highest = max((record.get("memory_megabytes", 0) for record in steps), default=0)
     yield Row("memory of training", "MB", _in(jobs["train"]["peak_bytes"], MEGABYTE), highest or None)
+    yield Row("tokens of answers, at most", "tokens", jobs["answer"]["tokens"], answers["tokens"])
+    yield Row("time of answers, at most", "s", jobs["answer"]["seconds"], answers.get("seconds"))
     for step, places in directories.items():
         size = sum(bytes_of(place) for place in places)
         yield Row(f"disk of {step}", "MB", _in(jobs[step]["disk_bytes"], MEGABYTE), size / MEGABYTE)
@@ -83,6 +88,15 @@ def bytes_of(place: Path) -> int:
 def work(done: Path) -> Path:
     """Where a training left its checkpoints: earlier ones of other settings lie beside it."""
     return (done.parent / files.read_json(done)["metrics"]).parent
+
+
+def answered(path: Path) -> dict[str, Any]:
+    """Tokens of an answer file, and its seconds where its timings lie beside it and tell of one uninterrupted run."""
+    with path.open(encoding="utf-8") as lines:
+        found: dict[str, Any] = {"tokens": sum(len(json.loads(line)["tokens"]) for line in lines)}
+    sidecar = path.with_name(f"{path.stem}.timings.json")
+    timings = files.read_json(sidecar) if sidecar.is_file() else {"resumed": True}
+    return found if timings["resumed"] else {**found, "seconds": timings["generate_seconds"]}
 
 
 def read_metrics(done: Path) -> list[dict[str, Any]]:

@@ -19,18 +19,17 @@ def _count(devices: int) -> str:
 
 
 def devices(s: Subject) -> Iterator[Finding]:
-    """The devices of a stage hold the model once or several times, with none left over."""
+    """Training's devices hold the model once or several times, with none left over; one node's hold it for answers."""
     for name, stage in s.stages():
-        world, needed = s.world(stage), s.model_parallel(stage)
-        if stage.engine == "mindspore" and (name == "generate" or needed == 1):
-            continue  # answers of the built-in engine come from one process, whatever the layout
-        if world % needed:
+        needed = s.model_parallel(stage)
+        available = s.world(stage) if name == "train" else stage.npus_per_node
+        if available % needed if name == "train" else available < needed:
             yield Finding(
                 "devices",
                 (s.devices_key(name), s.stage_key(name, "layout")),
-                f"{_count(world)} for {describe(stage.layout)}",
-                f"a multiple of {needed}",
-                f"set {name}.npus_per_node to {needed}, or give {name} a layout of at most {_count(world)}"
+                f"{_count(available)} for {describe(stage.layout)}",
+                f"a multiple of {needed}" if name == "train" else f"at least {needed}, in one node",
+                f"set {name}.npus_per_node to {needed}, or give {name} a layout of at most {_count(available)}"
                 " (another layout than convert's adds a reshard step)",
             )
 
@@ -38,24 +37,28 @@ def devices(s: Subject) -> Iterator[Finding]:
 def layout_change(s: Subject) -> Iterator[Finding]:
     """One layout from convert to answers, or reshard steps that the plan names."""
     e = s.experiment
-    uses = [
-        ("train", e.training.layout, "training starts from"),
-        ("export", e.export_layout, "the export starts from"),
-    ]
-    if e.answering.engine != "mindspore":
-        uses.append(("generate", e.answering.layout, "answers come from"))
-    for stage, layout, purpose in uses:
+    reshard = "write the layout once, or accept this: a reshard step is added"
+    uses = (
+        ("train", e.layout, e.training.layout, "training starts from", reshard),
+        (
+            "export",
+            e.layout,
+            e.export_layout,
+            "the export starts from",
+            "leave it out: the export reads any layout",
+        ),
+        ("generate", e.training.layout, e.answering.layout, "answers come from", reshard),
+    )
+    for stage, held, layout, purpose, fix in uses:
         # without a layout of its own a stage takes the weights as the one before left them
-        own = "layout" in s.experiment.settings[stage] or "npus_per_node" in s.experiment.settings[stage]
-        if own and layout != e.layout:
-            yield Finding(
-                "layout-change",
-                (s.key("layout"), s.key(f"{stage}.layout")),
-                f"weights are {describe(e.layout)}, {purpose} {describe(layout)}",
-                "one layout",
-                "write the layout once, or accept this: a reshard step is added",
-                "warning",
+        own = "layout" in e.settings[stage] or "npus_per_node" in e.settings[stage]
+        if own and layout != held:
+            keys = (
+                s.stage_key("train", "layout") if stage == "generate" else s.key("layout"),
+                s.key(f"{stage}.layout"),
             )
+            found = f"weights are {describe(held)}, {purpose} {describe(layout)}"
+            yield Finding("layout-change", keys, found, "one layout", fix, "warning")
 
 
 def _layouts(s: Subject) -> list[tuple[str, Layout]]:
