@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from distillery import commandline
 from distillery.engine.architecture import from_config
-from distillery.experiment import Layout
-from distillery.launch import facts, mindspeed
+from distillery.experiment import Dataset, Layout, Source, Tokenization
+from distillery.launch.mindspeed import answering, converting, facts, shape, tokenizing, training
 from distillery.problems import Problem
 
 # Qwen2.5-Math-7B's config.json, the keys that matter
@@ -122,9 +122,9 @@ def _number(text):
 
 def train_line(config=MATH_7B, layout=TP1_PP2, settings=SETTINGS, resume=False):
     flags = {
-        **mindspeed.training(layout, settings, prompt_type="deepseek3", seq_length=8192),
-        **mindspeed.architecture(from_config(config)),
-        **mindspeed.files(tokenizer="T", data="D", load="L", save="S", resume=resume),
+        **training.training(layout, settings, prompt_type="deepseek3", seq_length=8192),
+        **shape.architecture(from_config(config)),
+        **training.files(tokenizer="T", data="D", load="L", save="S", resume=resume),
     }
     return commandline.words(flags)
 
@@ -136,39 +136,38 @@ def test_the_tune_scripts_flags_follow_from_config_json_but_for_its_wrong_rope_b
 
 
 def test_the_generate_scripts_flags_follow():
-    flags = mindspeed.generate(
-        from_config({**MATH_7B, "rope_theta": 1e6}),
-        TP1_PP2,
-        {"max_new_tokens": 256, "seed": 42, "task": "greedy"},
-        prompt_type="deepseek3",
-        seq_length=8192,
-        tokenizer="T",
-        load="L",
-    )
+    settings = {"max_new_tokens": 256, "seed": 42, "task": "greedy"}
+    flags = {
+        **answering.flags(TP1_PP2, settings, prompt_type="deepseek3", seq_length=8192),
+        **shape.architecture(from_config({**MATH_7B, "rope_theta": 1e6})),
+        **answering.files(tokenizer="T", load="L"),
+    }
     assert pairs(commandline.words(flags)) == pairs(GENERATE.split())
     assert facts.faults("inference.py", commandline.words(flags)) == []
 
 
 def test_the_convert_scripts_flags_follow():
-    model = from_config(MATH_7B)
-    there = commandline.words(mindspeed.hf_to_mcore(model, Layout("bf16", 2, 1), load="L", save="S"))
-    back = commandline.words(mindspeed.mcore_to_hf(model, TP1_PP2, load="L", save="S"))
+    there = commandline.words(converting.hf_to_mcore(Layout("bf16", 2, 1), qkv_bias=True, load="L", save="S"))
+    back = commandline.words(converting.mcore_to_hf("bf16", qkv_bias=True, load="L", save="S"))
     assert pairs(there) == pairs(CONVERT.split())
     assert facts.faults("convert_ckpt.py hf", there) == []
     assert facts.faults("convert_ckpt.py mg", back) == []
-    stages = mindspeed.hf_to_mcore(model, Layout("bf16", 1, 2, (12, 16)), load="L", save="S")
+    stages = converting.hf_to_mcore(Layout("bf16", 1, 2, (12, 16)), qkv_bias=True, load="L", save="S")
     assert stages["num_layer_list"] == "12,16"
 
 
-def test_preprocess_is_accepted():
-    settings = {
-        "handler_name": "SharegptStyleInstructionHandler",
-        "prompt_type": "qwen_math_r1",
-        "map_keys": MAP_KEYS,
-    }
-    line = commandline.words(
-        mindspeed.preprocess(input="a.parquet", tokenizer="T", output_prefix="o/p", settings=settings)
-    )
+def test_the_guides_data_command_follows():
+    rows = Dataset("math", Source("path", {}), "SharegptStyleInstructionHandler", MAP_KEYS)
+    made = Tokenization("math", "qwen", "qwen_math_r1", 0.01, None, engine="mindspeed-llm")
+    paths = tokenizing.files(input="a.parquet", tokenizer="T", output_prefix="o/p", cache="C")
+    line = commandline.words({**tokenizing.of_dataset(rows, made), **paths})
+    guide = (
+        "--input a.parquet --tokenizer-name-or-path T --output-prefix o/p --workers 4 --log-interval 1000 "
+        "--tokenizer-type PretrainedFromHF --handler-name SharegptStyleInstructionHandler --prompt-type qwen_math_r1"
+    ).split()
+    ours = pairs(line)
+    del ours["--cache-dir"]  # else it fills ~/tmp
+    assert ours == pairs([*guide, "--map-keys", line[line.index("--map-keys") + 1]])
     assert facts.faults("preprocess_data.py", line) == []
     assert json.loads(line[line.index("--map-keys") + 1]) == MAP_KEYS
     assert shlex.split(shlex.join(line)) == line

@@ -137,14 +137,15 @@ def test_a_line_that_the_reference_rejects_is_not_started(experiment):
     assert not (experiment / "logs").exists()
 
 
-def test_status_zero_without_the_last_checkpoint_is_a_failure(experiment):
+def test_status_zero_without_the_last_checkpoint_is_a_failure(experiment, monkeypatch):
     """The reference's exit interval, for one, ends with status 0 long before the end."""
     shutil.copytree(STANDIN, experiment / "early" / "tests" / "standin")
     script = experiment / "early/tests/standin/posttrain_gpt.py"
-    text = script.read_text().replace("FACTS = Path(__file__).parents[2]", f"FACTS = Path({str(ROOT)!r})")
+    text = script.read_text()
     script.write_text(
         text.replace("    if stopped:\n", "    if step == 12:\n        sys.exit(0)\n    if stopped:\n")
     )
+    monkeypatch.setenv("DISTILLERY", str(ROOT))
     finished = run(experiment, directory=script.parent)
     assert finished.returncode == 1
     assert "every rank ended with status 0, but training did not reach its end" in finished.stderr

@@ -106,7 +106,10 @@ def test_the_readme_draws_the_rules_as_they_are(tmp_path):
     house = House(tmp_path, ROOT / "config" / "config.yaml")
     command = [sys.executable, str(tmp_path / "workflow/scripts/rulegraph.py"), "--snakefile", "Snakefile"]
     command += ["--configfile", str(house.configfile), "--output", "graph.dot"]
-    command += ["--target", "results/experiments/embedded/comparison.json"]
+    command += [
+        "--target",
+        *(f"results/experiments/embedded/{name}.json" for name in ("comparison", "hf.proof")),
+    ]
     subprocess.run(command, cwd=tmp_path, check=True)
     drawn = re.findall(r'"(\w+)" -> "(\w+)"', (tmp_path / "graph.dot").read_text())
     assert re.findall(r"^    (\w+) --> (\w+)$", (ROOT / "README.md").read_text(), re.MULTILINE) == drawn

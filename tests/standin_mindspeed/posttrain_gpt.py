@@ -3,8 +3,6 @@
 The parser is built from the facts about the reference's own, so that a line it takes is one the reference takes.
 """
 
-import argparse
-import json
 import os
 import shutil
 import signal
@@ -12,17 +10,9 @@ import sys
 import time
 from pathlib import Path
 
-FACTS = Path(__file__).parents[2] / "workflow/scripts/distillery/launch/mindspeed-llm-2.2.0.json"
-options = json.loads(FACTS.read_text())["parsers"]["posttrain_gpt.py"]
-parser = argparse.ArgumentParser(allow_abbrev=False)
-for option, fact in options.items():
-    if fact["type"] == "switch":
-        parser.add_argument(option, action="store_true")
-    else:
-        types = {"int": int, "float": float}
-        kept = {key: fact[key] for key in ("choices", "nargs", "default") if key in fact}
-        parser.add_argument(option, type=types.get(fact["type"], str), **kept)
-args = parser.parse_args()
+from standin import arguments
+
+args = arguments("posttrain_gpt.py")
 if os.environ.get("MS_ROLE") == "MS_SCHED":
     sys.exit(0)
 rank, world = int(os.environ.get("RANK_ID", 0)), int(os.environ.get("MS_WORKER_NUM", 1))

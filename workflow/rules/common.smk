@@ -17,14 +17,15 @@ sys.path.insert(0, str(Path(workflow.current_basedir).parent / "scripts"))
 from distillery import artefacts, commandline
 from distillery import config as configuration
 from distillery.hub import sources
-from distillery.launch import mindspeed, prefix
+from distillery.launch import prefix
+from distillery.launch.mindspeed import answering, planned, tokenizing, training
 from distillery.planning import checks, summary
 from distillery.problems import Problem
 from distillery.provenance import SCRIPTS, canonical, code, rules
 
 try:
     CONFIG = configuration.load(config)
-    mindspeed.refuse(CONFIG.experiments.values())
+    planned.refuse(CONFIG)
     if workflow.is_main_process and "npu" in workflow.global_resources:
         prefix.refuse_cuts(CONFIG.experiments.values(), workflow.global_resources["npu"].value)
 except Problem as problem:
@@ -39,10 +40,14 @@ if ERRORS and not {"--unlock", "--lint"}.intersection(sys.argv):
 
 EXPERIMENTS = CONFIG.experiments
 TOKENIZATIONS = {e.tokenization.name: e.tokenization for e in EXPERIMENTS.values()}
-LAYOUTS = {one.name: one for e in EXPERIMENTS.values() for one in (e.layout, e.training.layout)}
+LAYOUTS = {
+    one.name: one for e in EXPERIMENTS.values() for one in (e.layout, e.training.layout, e.answering.layout)
+}
 GENERATIONS = {one.name: one for e in EXPERIMENTS.values() for one in (e.generation, e.base_generation)}
 ROTATED = {artefacts.rotated(e): e for e in EXPERIMENTS.values() if artefacts.rotated(e) != e.model}
-# experiments that ask the same questions share the answers, and the machine of the first that asks
+# experiments that need the same share it, and the machine of one of them
+TOKENIZERS = {e.tokenization.name: e for e in EXPERIMENTS.values()}
+CONVERTED = {artefacts.converted(e): e for e in EXPERIMENTS.values()}
 ASKERS = {one.name: e for e in EXPERIMENTS.values() for one in (e.generation, e.base_generation)}
 WHEELS = artefacts.wheels(CONFIG)
 LOCKED = sources.locked(CONFIG)
@@ -69,24 +74,27 @@ TEMPLATES = "data/templates.json"
 KERNELS = "engine/*.[ch]*"
 
 
-def devices(stage, experiment=lambda w: EXPERIMENTS[w.experiment]):
+def devices(stage, experiment=lambda w: EXPERIMENTS[w.experiment], engine="mindspore"):
     """Resources for a job on devices: what a scheduler is asked for, and how its command is launched there.
 
     `stage` is `training` or `answering`. The launch is no param: another port or time-out changes no result.
+    MindSpeed-LLM's commands launch by themselves: they get the flags alone.
     """
 
     def asked(name):
         return lambda w: prefix.resources(experiment(w), stage)[name]
 
     launch = f"{shortest(Path(sys.prefix, 'bin', 'python'))} {shortest(SCRIPTS)}/launch.py"
-    return {name: asked(name) for name in prefix.RESOURCES} | {
-        "launch": lambda w: prefix.line(experiment(w), stage, launch)
+    line = {
+        "mindspore": lambda w: prefix.line(experiment(w), stage, launch),
+        "mindspeed-llm": lambda w: prefix.flags(experiment(w), stage, engine),
     }
+    return {name: asked(name) for name in prefix.RESOURCES} | {"launch": line[engine]}
 
 
-def trained_by(engine):
-    """A wildcard constraint: the experiments whose training stage this engine runs."""
-    return either(name for name, e in EXPERIMENTS.items() if e.training.engine == engine)
+def run_by(engine, stage, artefact=lambda e: e.name):
+    """A wildcard constraint: the names of what experiments need where this engine runs that stage of theirs."""
+    return either(artefact(e) for e in EXPERIMENTS.values() if e.engines[stage] == engine)
 
 
 def of_kind(sources, *kinds):

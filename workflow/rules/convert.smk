@@ -1,7 +1,8 @@
 """Convert weights between Hugging Face directories and MCore checkpoints, and prove it.
 
 Outputs: results/checkpoints/{model}/{layout}/manifest.json, {layout}.proof.json beside that directory,
-results/checkpoints/{model}/{layout}-to-{target}/manifest.json, results/experiments/{experiment}/hf/manifest.json.
+results/checkpoints/{model}/{layout}-to-{target}/manifest.json, results/experiments/{experiment}/hf/manifest.json
+and hf.proof.json beside that directory.
 """
 
 
@@ -15,7 +16,7 @@ rule convert_hf_to_mcore:
     benchmark:
         "logs/checkpoints/{model}/{layout}.tsv"
     wildcard_constraints:
-        layout=either(LAYOUTS),
+        layout=run_by("mindspore", "convert", artefacts.converted),
     conda:
         "../../envs/cpu.yaml"
     params:
@@ -32,15 +33,15 @@ rule convert_hf_to_mcore:
 rule prove_round_trip:
     input:
         hf="resources/models/{model}/manifest.json",
-        mcore="results/checkpoints/{model}/{layout}/manifest.json",
+        mcore="results/checkpoints/{model}/{converted}/manifest.json",
     output:
-        "results/checkpoints/{model}/{layout}.proof.json",
+        "results/checkpoints/{model}/{converted}.proof.json",
     log:
-        "logs/checkpoints/{model}/{layout}.proof.log",
+        "logs/checkpoints/{model}/{converted}.proof.log",
     benchmark:
-        "logs/checkpoints/{model}/{layout}.proof.tsv"
+        "logs/checkpoints/{model}/{converted}.proof.tsv"
     wildcard_constraints:
-        layout=either(LAYOUTS),
+        converted=either(CONVERTED),
     conda:
         "../../envs/cpu.yaml"
     params:
@@ -53,15 +54,15 @@ rule prove_round_trip:
 
 rule reshard:
     input:
-        "results/checkpoints/{model}/{layout}/manifest.json",
+        "results/checkpoints/{model}/{converted}/manifest.json",
     output:
-        "results/checkpoints/{model}/{layout}-to-{target}/manifest.json",
+        "results/checkpoints/{model}/{converted}-to-{target}/manifest.json",
     log:
-        "logs/checkpoints/{model}/{layout}-to-{target}.log",
+        "logs/checkpoints/{model}/{converted}-to-{target}.log",
     benchmark:
-        "logs/checkpoints/{model}/{layout}-to-{target}.tsv"
+        "logs/checkpoints/{model}/{converted}-to-{target}.tsv"
     wildcard_constraints:
-        layout=either(LAYOUTS),
+        converted=either(CONVERTED),
         target=either(LAYOUTS),
     conda:
         "../../envs/cpu.yaml"
@@ -86,6 +87,8 @@ rule convert_mcore_to_hf:
         "logs/{experiment}/mcore2hf.log",
     benchmark:
         "logs/{experiment}/mcore2hf.tsv"
+    wildcard_constraints:
+        experiment=run_by("mindspore", "convert"),
     conda:
         "../../envs/cpu.yaml"
     params:
@@ -97,3 +100,24 @@ rule convert_mcore_to_hf:
         "{params.command} --use-mcore-models --model-type GPT --load-model-type mg"
         " --save-model-type hf --model-type-hf llama2 --load-dir {params.load} --hf-cfg-dir {params.original}"
         " --save-dir {params.save} --log {log}"
+
+
+# answers are scored with the trained weights themselves, what is handed over is their export: the same, proven
+rule prove_export:
+    input:
+        hf="results/experiments/{experiment}/hf/manifest.json",
+        weights=lambda w: artefacts.tuned_weights(EXPERIMENTS[w.experiment]),
+    output:
+        "results/experiments/{experiment}/hf.proof.json",
+    log:
+        "logs/{experiment}/prove_export.log",
+    benchmark:
+        "logs/{experiment}/prove_export.tsv"
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        **runs("verify_ckpt"),
+        hf=subpath(input.hf, parent=True),
+        mcore=subpath(input.weights, parent=True),
+    shell:
+        "{params.command} --hf-dir {params.hf} --mcore-dir {params.mcore} --output {output} --log {log}"

@@ -19,7 +19,7 @@ rule train:
     benchmark:
         "logs/{experiment}/finetune.tsv"
     wildcard_constraints:
-        experiment=trained_by("mindspore"),
+        experiment=run_by("mindspore", "train"),
     conda:
         "../../envs/cpu.yaml"
     threads: lambda w: EXPERIMENTS[w.experiment].hardware.threads
@@ -40,36 +40,3 @@ rule train:
         "{resources.launch}{params.command} --load {params.load} --save {params.save} --data-path {params.data}"
         " --tokenizer-name-or-path {params.tokenizer} {params.flags}"
         " --device-target {params.device} --threads {params.engine_threads} --log {log}"
-
-
-rule train_mindspeed:
-    input:
-        data=lambda w: artefacts.tokenized(EXPERIMENTS[w.experiment]),
-        weights=lambda w: artefacts.weights(EXPERIMENTS[w.experiment]),
-        model=lambda w: artefacts.model(artefacts.rotated(EXPERIMENTS[w.experiment])),
-        checks=ancient("results/experiments/{experiment}/checks.json"),
-    output:
-        "results/experiments/{experiment}/train/done.json",
-    log:
-        "logs/{experiment}/finetune.log",
-    benchmark:
-        "logs/{experiment}/finetune.tsv"
-    wildcard_constraints:
-        experiment=trained_by("mindspeed-llm"),
-    conda:
-        "../../envs/ascend.yaml"
-    resources:
-        **devices("training"),
-        runtime=lambda w, attempt: attempt * EXPERIMENTS[w.experiment].hardware.runtime,
-    params:
-        **runs("posttrain_mindspeed"),
-        data=subpath(input.data, strip_suffix="_manifest.json"),
-        load=subpath(input.weights, parent=True),
-        save=subpath(output[0], parent=True),
-        tokenizer=subpath(input.model, parent=True),
-        directory=lambda w: EXPERIMENTS[w.experiment].hardware.mindspeed_llm["directory"],
-        flags=lambda w: commandline.flags(mindspeed.of_experiment(EXPERIMENTS[w.experiment])),
-    shell:
-        "{params.command} --load {params.load} --save {params.save} --data-path {params.data}"
-        " --tokenizer-name-or-path {params.tokenizer} --directory {params.directory}"
-        " {resources.launch} --log {log} -- {params.flags}"

@@ -1,7 +1,8 @@
 """Answer the problem set with the original and with the tuned weights, under the same settings.
 
-Outputs: results/generations/{model}/{generation}.jsonl (shared by all experiments that ask the same of a model)
-and results/experiments/{experiment}/tuned.jsonl.
+Outputs: results/generations/{model}/{generation}.jsonl (shared by all experiments that ask the same of a model),
+results/experiments/{experiment}/tuned.jsonl, and before it, where answers have another layout than training,
+results/experiments/{experiment}/reshard-{layout}/manifest.json.
 """
 
 
@@ -31,9 +32,35 @@ rule answer_base:
         " --prompt-file {input.problems} {params.flags} --output {output} --log {log}"
 
 
+rule reshard_tuned:
+    input:
+        "results/experiments/{experiment}/train/done.json",
+    output:
+        "results/experiments/{experiment}/reshard-{layout}/manifest.json",
+    log:
+        "logs/{experiment}/reshard-{layout}.log",
+    benchmark:
+        "logs/{experiment}/reshard-{layout}.tsv"
+    wildcard_constraints:
+        layout=either(LAYOUTS),
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        **runs("convert_ckpt"),
+        load=subpath(input[0], parent=True),
+        save=subpath(output[0], parent=True),
+        layout=lambda w: commandline.target(LAYOUTS[w.layout]),
+    shell:
+        "{params.command} --use-mcore-models --model-type GPT --load-model-type mg"
+        " --save-model-type mg --model-type-hf llama2 {params.layout} --load-dir {params.load}"
+        " --save-dir {params.save} --log {log}"
+
+
 rule answer_tuned:
     input:
-        model="results/experiments/{experiment}/hf/manifest.json",
+        weights=lambda w: artefacts.tuned_weights(EXPERIMENTS[w.experiment]),
+        # config.json and the tokenizer
+        model=lambda w: artefacts.model(artefacts.rotated(EXPERIMENTS[w.experiment])),
         problems=lambda w: artefacts.problems(EXPERIMENTS[w.experiment].problems),
     output:
         "results/experiments/{experiment}/tuned.jsonl",
@@ -48,8 +75,9 @@ rule answer_tuned:
         **devices("answering"),
     params:
         **runs("inference", TEMPLATES, KERNELS),
+        load=subpath(input.weights, parent=True),
         model=subpath(input.model, parent=True),
         flags=lambda w: commandline.generation(EXPERIMENTS[w.experiment].generation),
     shell:
-        "{resources.launch}{params.command} --load {params.model} --tokenizer-name-or-path {params.model}"
+        "{resources.launch}{params.command} --load {params.load} --tokenizer-name-or-path {params.model}"
         " --prompt-file {input.problems} {params.flags} --output {output} --log {log}"

@@ -40,6 +40,7 @@ rule report:
         done="results/experiments/{experiment}/train/done.json",
         proof=lambda w: artefacts.conversion_proof(EXPERIMENTS[w.experiment]),
         export_proof="results/experiments/{experiment}/hf.proof.json",
+        mindspeed_answer=lambda w: artefacts.mindspeed_answer(EXPERIMENTS[w.experiment]),
         plan="results/experiments/{experiment}/plan.json",
         sweep=lambda w: [f"results/experiments/{name}/summary.json" for name in CONFIG.siblings(w.experiment)],
         rulegraph="results/experiments/{experiment}/rulegraph.dot",
@@ -77,12 +78,15 @@ rule report:
             f"{job}={path}" for job, path in artefacts.samples(EXPERIMENTS[w.experiment]).items()
         ),
         sweep=lambda w, input: " ".join(["--sweep", *input.sweep]) if input.sweep else "",
+        asked=lambda w, input: (
+            " ".join(["--mindspeed-answer", *input.mindspeed_answer]) if input.mindspeed_answer else ""
+        ),
         config=lambda w: shlex.quote(canonical(EXPERIMENTS[w.experiment].settings)),
     shell:
         "{params.command} --name {wildcards.experiment} --comparison {input.comparison}"
         " --summary {input.summary} --base-generations {input.base} --tuned-generations {input.tuned}"
         " --base-scores {input.base_scores} --tuned-scores {input.tuned_scores} --problems {input.problems}"
         " --data-manifest {input.data} --quality {input.quality} --done {input.done} --conversion-proof {input.proof}"
-        " --export-proof {input.export_proof} --plan {input.plan} {params.sweep} --samples {params.samples}"
+        " --export-proof {input.export_proof} --plan {input.plan} {params.asked} {params.sweep} --samples {params.samples}"
         " --rulegraph {input.rulegraph} --config-json {params.config}"
         " --output {output.page} --parts-dir {params.parts} --log {log}"

@@ -17,6 +17,8 @@ rule tokenize_shard:
         "logs/datasets/{dataset}/{tokenization}/{batch}.log",
     benchmark:
         "logs/datasets/{dataset}/{tokenization}/{batch}.tsv"
+    wildcard_constraints:
+        tokenization=run_by("mindspore", "tokenize", lambda e: e.tokenization.name),
     conda:
         "../../envs/cpu.yaml"
     params:

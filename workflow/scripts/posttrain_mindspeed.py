@@ -36,9 +36,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    from distillery.launch import mindspeed_training, request
+    from distillery.launch import request
+    from distillery.launch.mindspeed import finetuning
 
-    done = mindspeed_training.run(
+    done = finetuning.run(
         request.from_args(args, args.worker),
         load=args.load,
         save=args.save,

@@ -41,6 +41,9 @@ def parser() -> argparse.ArgumentParser:
         "--export-proof", type=Path, metavar="FILE", help="exported against scored weights, if proved"
     )
     it.add_argument(
+        "--mindspeed-answer", type=Path, metavar="FILE", help="of inference_mindspeed.py, where it was asked"
+    )
+    it.add_argument(
         "--plan", type=Path, metavar="FILE", help="estimates beside measurements, of plan_outcome.py"
     )
     it.add_argument(
@@ -90,7 +93,7 @@ def main(args: argparse.Namespace) -> None:
     except json.JSONDecodeError as error:
         raise UsageProblem("not JSON", where="--config-json", found=error) from None
     inputs = {role: getattr(args, role) for role in INPUTS}
-    for role in ("conversion_proof", "export_proof", "plan"):
+    for role in ("conversion_proof", "export_proof", "mindspeed_answer", "plan"):
         if getattr(args, role):
             inputs[role] = getattr(args, role)
     report = page.collect(args.name, inputs, settings, args.sweep, dict(args.samples))

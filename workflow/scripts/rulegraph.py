@@ -1,9 +1,9 @@
-"""Write the graph of rules that lead to a target, in dot, edges sorted.
+"""Write the graph of rules that lead to some targets, in dot, edges sorted.
 
 An edge is left out where a longer way leads from its one end to the other: what remains can be read.
 
     python workflow/scripts/rulegraph.py --snakefile Snakefile --configfile config/config.yaml \\
-        --target results/experiments/embedded/comparison.json --output rulegraph.dot
+        --target results/experiments/embedded/{comparison,hf.proof}.json --output rulegraph.dot
 """
 
 import argparse
@@ -21,13 +21,13 @@ def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="rulegraph.py", description=__doc__.splitlines()[0], allow_abbrev=False)
     p.add_argument("--snakefile", type=Path, required=True)
     p.add_argument("--configfile", type=Path, nargs="+", required=True)
-    p.add_argument("--target", required=True, help="a file that the workflow makes")
+    p.add_argument("--target", nargs="+", required=True, help="files that the workflow makes")
     p.add_argument("--output", type=Path, required=True, metavar="FILE.dot")
     return p
 
 
 def main(args: argparse.Namespace) -> None:
-    asked = [sys.executable, "-m", "snakemake", args.target, "--rulegraph", "dot", "--quiet", "all"]
+    asked = [sys.executable, "-m", "snakemake", *args.target, "--rulegraph", "dot", "--quiet", "all"]
     asked += ["--snakefile", str(args.snakefile), "--configfile", *map(str, args.configfile)]
     answer = subprocess.run(asked, capture_output=True, text=True, check=False)
     if answer.returncode:

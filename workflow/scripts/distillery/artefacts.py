@@ -78,16 +78,22 @@ def rotated(experiment: Experiment) -> str:
     return f"{experiment.model}-rope{'-'.join(settings)}" if settings else experiment.model
 
 
+def converted(experiment: Experiment) -> str:
+    """The name of the directory of converted weights: their layout's, and the engine's where it is not ours."""
+    engine = "" if experiment.converting == "mindspore" else f"-{experiment.converting}"
+    return f"{experiment.layout.name}{engine}"
+
+
 def weights(experiment: Experiment) -> str:
     """The MCore checkpoint that training starts from: resharded where its layout differs."""
-    steps = experiment.layout.name
+    steps = converted(experiment)
     if experiment.training.layout != experiment.layout:
         steps += f"-to-{experiment.training.layout.name}"
     return f"results/checkpoints/{rotated(experiment)}/{steps}/manifest.json"
 
 
 def conversion_proof(experiment: Experiment) -> str:
-    return f"results/checkpoints/{rotated(experiment)}/{experiment.layout.name}.proof.json"
+    return f"results/checkpoints/{rotated(experiment)}/{converted(experiment)}.proof.json"
 
 
 def tuned_weights(experiment: Experiment) -> str:
@@ -101,6 +107,12 @@ def tuned_weights(experiment: Experiment) -> str:
 def base_answers(experiment: Experiment) -> str:
     """The untuned model's answers, shared by all experiments that ask the same of it; without a suffix."""
     return f"results/generations/{experiment.model}/{experiment.base_generation.name}"
+
+
+def mindspeed_answer(experiment: Experiment) -> list[str]:
+    """What MindSpeed-LLM says to its own question with the tuned weights, where it is asked at all."""
+    asked = experiment.answering.engine == "mindspeed-llm"
+    return [f"results/experiments/{experiment.name}/mindspeed_answer.txt"] if asked else []
 
 
 def samples(experiment: Experiment) -> dict[str, str]:

@@ -49,14 +49,19 @@ def training(experiment: Experiment) -> str:
 
 def cut(layout: Layout) -> dict[str, Any]:
     """How running weights are cut over ranks: nothing for one rank."""
-    sizes = {
-        "tensor_model_parallel_size": layout.tensor_parallel_size,
-        "pipeline_model_parallel_size": layout.pipeline_parallel_size,
-    }
-    found: dict[str, Any] = {key: size for key, size in sizes.items() if size > 1}
+    found = ranks(layout)
     if layout.num_layer_list:
         found["num_layer_list"] = ",".join(map(str, layout.num_layer_list))
     return found
+
+
+def ranks(sizes: Layout | Generation) -> dict[str, Any]:
+    """Over how many ranks weights are cut: nothing for one rank."""
+    found = {
+        "tensor_model_parallel_size": sizes.tensor_parallel_size,
+        "pipeline_model_parallel_size": sizes.pipeline_parallel_size,
+    }
+    return {key: size for key, size in found.items() if size > 1}
 
 
 def target(layout: Layout) -> str:
@@ -73,8 +78,14 @@ def target(layout: Layout) -> str:
 
 def generation(settings: Generation) -> str:
     """How prompts are rendered and continued."""
-    lengths = {"prompt_type": settings.prompt_type, "seq_length": settings.seq_length}
-    return flags({**lengths, **settings.settings, "device": settings.device, "threads": settings.threads})
+    chosen = {
+        # the tokenizer's own template is another way to render
+        "prompt_type": None if settings.settings.get("hf_chat_template") else settings.prompt_type,
+        "seq_length": settings.seq_length,
+        **settings.settings,
+        **ranks(settings),
+    }
+    return flags({**chosen, "device": settings.device, "threads": settings.threads})
 
 
 def rope(settings: Rope) -> str:

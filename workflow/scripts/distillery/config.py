@@ -125,15 +125,25 @@ def _stage(own: Mapping[str, Any], common: Stage, dtype: str) -> Stage:
 
 
 def fitting(layout: Layout, devices: int) -> Layout:
-    """The layout cut down to `devices`: stages go first, since they answer one after the other anyway."""
-    tensor = next(
-        size
-        for size in range(min(layout.tensor_parallel_size, devices), 0, -1)
-        if layout.tensor_parallel_size % size == 0
+    """The layout cut down to `devices`: stages go first, since they answer one after the other anyway.
+
+    Neighbouring stages are joined, so that whatever divided the model before still does.
+    """
+
+    def divisor(size: int, most: int) -> int:
+        return next(one for one in range(min(size, most), 0, -1) if size % one == 0)
+
+    tensor = divisor(layout.tensor_parallel_size, devices)
+    stages = divisor(layout.pipeline_parallel_size, devices // tensor)
+    layers, joined = layout.num_layer_list, layout.pipeline_parallel_size // stages
+    if layers:
+        layers = tuple(sum(layers[at : at + joined]) for at in range(0, len(layers), joined))
+    return replace(
+        layout,
+        tensor_parallel_size=tensor,
+        pipeline_parallel_size=stages,
+        num_layer_list=layers if stages > 1 else None,
     )
-    stages = min(layout.pipeline_parallel_size, devices // tensor)
-    kept = layout.num_layer_list if stages == layout.pipeline_parallel_size else None
-    return replace(layout, tensor_parallel_size=tensor, pipeline_parallel_size=stages, num_layer_list=kept)
 
 
 def _experiment(name: str, e: Mapping[str, Any], machine: Hardware) -> Experiment:
@@ -149,11 +159,10 @@ def _experiment(name: str, e: Mapping[str, Any], machine: Hardware) -> Experimen
     )
     training = _stage(train, common, e["params_dtype"])
     # the weights to answer with come out of training, cut and rotated as there
-    tuned = replace(common, layout=training.layout, rope=training.rope)
+    tuned = replace(common, layout=training.layout, rope=training.rope, engine="mindspore")
     answering = _stage(generate, tuned, e["params_dtype"])
-    if "npus_per_node" in generate and "layout" not in generate:
-        devices = answering.npus_per_node * machine.nodes
-        answering = replace(answering, layout=fitting(answering.layout, devices))
+    if "layout" not in generate:  # answers come from one node
+        answering = replace(answering, layout=fitting(answering.layout, answering.npus_per_node))
     export = e["export"].get("layout")
     base = generate.pop("base", {})
     for key in OVERRIDES:
@@ -165,6 +174,8 @@ def _experiment(name: str, e: Mapping[str, Any], machine: Hardware) -> Experimen
         answering.seq_length,
         machine.device,
         machine.threads,
+        answering.layout.tensor_parallel_size,
+        answering.layout.pipeline_parallel_size,
         generate,
     )
     return Experiment(
@@ -177,6 +188,7 @@ def _experiment(name: str, e: Mapping[str, Any], machine: Hardware) -> Experimen
         seq_length=e["seq_length"],
         layout=layout,
         export_layout=_layout(e["params_dtype"], export) if export else training.layout,
+        converting=e["convert"]["engine"],
         training=training,
         answering=answering,
         tokenization=Tokenization(

@@ -142,21 +142,26 @@ class Tokenization:
     pack: bool = False
     neat_pack: bool = False
     append_eod: bool = False
+    engine: str = "mindspore"
 
     @property
     def name(self) -> str:
-        return f"{self.model}-{self.prompt_type}-{digest(vars(self))[:8]}"
+        # both engines write the same bytes; ours has no part in the name
+        chosen = {key: value for key, value in vars(self).items() if (key, value) != ("engine", "mindspore")}
+        return f"{self.model}-{self.prompt_type}-{digest(chosen)[:8]}"
 
 
 @dataclass(frozen=True)
 class Generation:
-    """What decides the answers of given weights: problems, template, lengths and sampling."""
+    """What decides the answers of given weights: problems, template, lengths, sampling, and how sums are cut."""
 
     problems: str
     prompt_type: str
     seq_length: int
     device: str
     threads: int
+    tensor_parallel_size: int
+    pipeline_parallel_size: int
     settings: Mapping[str, Any]
 
     @property
@@ -175,6 +180,7 @@ class Experiment:
     seq_length: int
     layout: Layout  # what convert makes
     export_layout: Layout
+    converting: str  # the engine that converts, both ways
     training: Stage
     answering: Stage
     tokenization: Tokenization
@@ -183,6 +189,16 @@ class Experiment:
     base_generation: Generation  # the same, within the original weights' context
     accept: tuple[str, ...]
     settings: Mapping[str, Any]  # as written, defaults filled in
+
+    @property
+    def engines(self) -> dict[str, str]:
+        """Who runs each stage, by the stage's key in the configuration."""
+        return {
+            "tokenize": self.tokenization.engine,
+            "convert": self.converting,
+            "train": self.training.engine,
+            "generate": self.answering.engine,
+        }
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,7 @@ def to_hf(
         Problem: the original is of another shape; `save_dir` holds files that no export wrote; as `to_mcore`.
     """
     a = architecture.read(original)
-    _same_model(source.architecture, a, original)
+    same_model(source.architecture, a, original)
     shapes = architecture.shapes(a)
     plans = shards.plan(shapes, dtype)
     side = export.side_files(original, dtype, template)
@@ -140,7 +140,7 @@ def source_digest(directory: Path) -> str | None:
     return None
 
 
-def _same_model(found: Architecture, wanted: Architecture, original: Path) -> None:
+def same_model(found: Architecture, wanted: Architecture, original: Path) -> None:
     for key, value in vars(wanted).items():
         held = getattr(found, key)
         if key in ("max_position_embeddings", "norm_epsilon", "rotary_base"):

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from distillery import commandline
-from distillery.experiment import Experiment
+from distillery.experiment import Experiment, Hardware
 from distillery.launch import environment
 from distillery.problems import Problem
 
@@ -41,15 +41,11 @@ def resources(experiment: Experiment, stage: str) -> dict[str, Any]:
 
 
 def line(experiment: Experiment, stage: str, launch: str) -> str:
-    """The prefix with its final `-- `, or '' where the command is simply started.
-
-    MindSpeed-LLM's command launches by itself: it gets the flags alone.
+    """The prefix of a command of ours, with its final `-- `, or '' where the command is simply started.
 
     Args:
         launch: how launch.py is started.
     """
-    if getattr(experiment, stage).engine == "mindspeed-llm":
-        return flags(experiment, stage)
     if experiment.hardware.device == "CPU" and not _npus(experiment, stage):
         ranks = _workers(experiment, stage) * _nodes(experiment, stage)
         if ranks == 1:
@@ -57,8 +53,8 @@ def line(experiment: Experiment, stage: str, launch: str) -> str:
     return f"{launch} {flags(experiment, stage)} -- "
 
 
-def flags(experiment: Experiment, stage: str) -> str:
-    """The launch flags of a stage that decide no result."""
+def flags(experiment: Experiment, stage: str, engine: str = "mindspore") -> str:
+    """The launch flags of a stage that decide no result; MindSpeed-LLM's commands take them themselves."""
     hardware, nodes = experiment.hardware, _nodes(experiment, stage)
     settings: dict[str, Any] = {
         "workers": _workers(experiment, stage),
@@ -71,12 +67,17 @@ def flags(experiment: Experiment, stage: str) -> str:
     }
     if nodes > 1:
         settings |= {"nodes": nodes, "node_rank": hardware.node_rank, "master_addr": hardware.master_addr}
-    if getattr(experiment, stage).engine == "mindspeed-llm":
-        settings["python"] = hardware.mindspeed_llm["python"]
-    repeated = [word for script in hardware.set_env for word in ("--set-env", script)]
+    return f"{commandline.flags(settings)} {host(hardware, engine)}".rstrip()
+
+
+def host(hardware: Hardware, engine: str = "mindspeed-llm") -> str:
+    """The launch flags that name the environment, and the second engine's home: all that a job without devices needs."""
+    home = [] if engine == "mindspore" else commandline.words(dict(hardware.mindspeed_llm or {}))
+    scripts = [word for script in hardware.set_env for word in ("--set-env", script)]
     variables = environment.variables(hardware)
-    repeated += [word for pair in variables.items() for word in ("--env", "=".join(pair))]
-    return shlex.join([*commandline.words(settings), *repeated])
+    return shlex.join(
+        [*home, *scripts, *(w for pair in variables.items() for w in ("--env", "=".join(pair)))]
+    )
 
 
 def refuse_cuts(experiments: Iterable[Experiment], available: int | None) -> None:
@@ -102,12 +103,16 @@ def refuse_cuts(experiments: Iterable[Experiment], available: int | None) -> Non
 
 
 def _nodes(experiment: Experiment, stage: str) -> int:
-    # answers are made by one process: the built-in engine reads weights of any layout
+    # the built-in engine answers on one node
     return experiment.hardware.nodes if stage == "training" else 1
 
 
 def _workers(experiment: Experiment, stage: str) -> int:
-    return experiment.training.npus_per_node if stage == "training" else 1
+    """Ranks on each node: training fills its devices with copies of the model, answers come from one copy."""
+    if stage == "training":
+        return experiment.training.npus_per_node
+    layout = experiment.answering.layout
+    return layout.tensor_parallel_size * layout.pipeline_parallel_size
 
 
 def _npus(experiment: Experiment, stage: str) -> int:

@@ -28,7 +28,8 @@ def collect(
     Args:
         name: the experiment.
         inputs: paths by role: comparison, summary, problems, {base,tuned}_{generations,scores},
-            data_manifest, quality, done, rulegraph and, where there are any, conversion_proof and plan.
+            data_manifest, quality, done, rulegraph and, where there are any, conversion_proof, export_proof,
+            mindspeed_answer and plan.
         settings: the experiment's resolved configuration.
         sweep: summaries of all experiments of a sweep, this one's included.
         samples: files of resource samples by job; they need not be there.
@@ -71,6 +72,7 @@ def collect(
         "families": families,
         "behaviour": contents.behaviour(comparison),
         "examples": contents.examples(answered),
+        "mindspeed_answer": _text(inputs.get("mindspeed_answer")),
         "flips": contents.flips(answered, comparison["paired"]),
         "data": contents.flat(read["data_manifest"]),
         "quality": contents.quality(read["quality"]),
@@ -106,6 +108,10 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         raise Problem("no such file", where=path, fix="run the step that makes it again")
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def _text(path: Path | None) -> str | None:
+    return path.read_text(encoding="utf-8") if path else None
 
 
 def render(report: dict[str, Any]) -> str:

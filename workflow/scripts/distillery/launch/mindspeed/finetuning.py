@@ -17,7 +17,8 @@ from distillery import commandline, files
 from distillery.checkpoint.layout import rank_directory
 from distillery.engine import architecture
 from distillery.finetuning.run import weights_identity
-from distillery.launch import facts, launcher, mindspeed
+from distillery.launch import launcher
+from distillery.launch.mindspeed import facts, shape, training
 from distillery.launch.request import Request
 from distillery.problems import Interrupted, Problem
 from distillery.provenance import digest
@@ -35,7 +36,7 @@ def run(request: Request, *, load: Path, save: Path, data: Path, tokenizer: Path
         Interrupted: stopped by a signal or a time limit, with a checkpoint to go on from.
     """
     chosen = list(request.worker)
-    model = commandline.words(mindspeed.architecture(architecture.read(tokenizer)))
+    model = commandline.words(shape.architecture(architecture.read(tokenizer)))
     manifest = files.read_json(data.with_name(f"{data.name}_manifest.json"))
     content = {
         "engine": facts.DATA.stem,
@@ -51,7 +52,7 @@ def run(request: Request, *, load: Path, save: Path, data: Path, tokenizer: Path
     if reached < goal:
         files.write_json(work / "key.json", content)
         _cut(work / "metrics.jsonl", reached if resume else 0)
-        paths = mindspeed.files(
+        paths = training.files(
             tokenizer=str(tokenizer.absolute()),
             data=str(data.absolute()),
             load=str(work if resume else load.absolute()),

@@ -1,0 +1,36 @@
+"""A stand-in for MindSpeed-LLM's converter: its parsers, its places for files, and its files alone, without our manifest."""
+
+import sys
+from pathlib import Path
+
+from standin import arguments, ours
+
+loader = sys.argv[sys.argv.index("--load-model-type") + 1]
+args = arguments(f"convert_ckpt.py {loader}")
+common = "--use-mcore-models --model-type GPT --model-type-hf llama2 --load-model-type".split()
+if loader == "hf":
+    target = Path(args.save_dir)
+    ours(
+        "convert_ckpt.py",
+        *(*common, "hf", "--save-model-type", "mg", "--load-dir", args.load_dir, "--save-dir", target),
+        *(
+            "--target-tensor-parallel-size",
+            args.target_tensor_parallel_size,
+            "--params-dtype",
+            args.params_dtype,
+        ),
+        *("--target-pipeline-parallel-size", args.target_pipeline_parallel_size),
+        *(("--num-layer-list", args.num_layer_list) if args.num_layer_list else ()),
+    )
+else:
+    original = Path(args.save_dir)  # the reference reads the model's settings where it writes
+    target = original / "mg2hf"
+    ours(
+        "convert_ckpt.py",
+        *(*common, "mg", "--save-model-type", "hf", "--load-dir", args.load_dir, "--save-dir", target),
+        *("--hf-cfg-dir", original, "--params-dtype", args.params_dtype),
+    )
+    for left in [*target.glob("*.json"), *target.glob("*.jinja"), *target.glob("*.txt")]:
+        if not left.name.endswith(".index.json"):
+            left.unlink()
+(target / "manifest.json").unlink(missing_ok=True)

@@ -1,0 +1,17 @@
+"""A stand-in for MindSpeed-LLM's tokenizing: its parser, and its files alone, without our rows and manifest."""
+
+import sys
+from pathlib import Path
+
+from standin import arguments, ours
+
+args = arguments("preprocess_data.py")
+prefix = Path(args.output_prefix)
+assert prefix.parent.is_dir()  # the reference makes no folder
+given = sys.argv[1:]
+del given[given.index("--cache-dir") : given.index("--cache-dir") + 2]
+ours("preprocess_data.py", *given)
+for left in prefix.parent.glob(f"{prefix.name}_*"):
+    if left.suffix not in (".bin", ".idx"):
+        left.unlink()
+print(f"{args.workers} workers, handler {args.handler_name}", flush=True)

@@ -1,0 +1,149 @@
+"""The same stages by MindSpeed-LLM, for experiments that ask for its engine; outputs are those of the stages' own rules.
+
+Each command starts the reference's script of the same name, holds its line against its parser, and checks and adopts
+what it wrote. Where it is installed, and how its processes start, comes as a resource: it changes no result.
+"""
+
+
+rule tokenize_shard_mindspeed:
+    input:
+        shards=lambda w: [ancient(path) for path in artefacts.shards(w.dataset, w.batch)],
+        digest="resources/datasets/{dataset}/{batch}.parquet.sha256",
+        model=lambda w: artefacts.model(TOKENIZATIONS[w.tokenization].model),
+    output:
+        "results/datasets/{dataset}/{tokenization}/shards/{batch}_manifest.json",
+    log:
+        "logs/datasets/{dataset}/{tokenization}/{batch}.log",
+    benchmark:
+        "logs/datasets/{dataset}/{tokenization}/{batch}.tsv"
+    wildcard_constraints:
+        tokenization=run_by("mindspeed-llm", "tokenize", lambda e: e.tokenization.name),
+    conda:
+        "../../envs/ascend.yaml"
+    threads: tokenizing.WORKERS
+    resources:
+        launch=lambda w: prefix.host(TOKENIZERS[w.tokenization].hardware),
+    params:
+        **runs("preprocess_mindspeed", TEMPLATES),
+        tokenizer=subpath(input.model, parent=True),
+        prefix=subpath(output[0], strip_suffix="_manifest.json"),
+        logs=lambda w: f"logs/datasets/{w.dataset}/{w.tokenization}/{w.batch}",
+        flags=lambda w: commandline.flags(
+            tokenizing.of_dataset(CONFIG.datasets[w.dataset], TOKENIZATIONS[w.tokenization])
+        ),
+    shell:
+        "{params.command} --input {input.shards} --tokenizer-name-or-path {params.tokenizer}"
+        " --output-prefix {params.prefix} {resources.launch} --log-dir {params.logs} --log {log} -- {params.flags}"
+
+
+rule convert_hf_to_mcore_mindspeed:
+    input:
+        "resources/models/{model}/manifest.json",
+    output:
+        "results/checkpoints/{model}/{converted}/manifest.json",
+    log:
+        "logs/checkpoints/{model}/{converted}.log",
+    benchmark:
+        "logs/checkpoints/{model}/{converted}.tsv"
+    wildcard_constraints:
+        converted=run_by("mindspeed-llm", "convert", artefacts.converted),
+    conda:
+        "../../envs/ascend.yaml"
+    resources:
+        launch=lambda w: prefix.host(CONVERTED[w.converted].hardware),
+    params:
+        **runs("convert_mindspeed"),
+        load=subpath(input[0], parent=True),
+        save=subpath(output[0], parent=True),
+        logs=lambda w: f"logs/checkpoints/{w.model}/{w.converted}",
+        layout=lambda w: commandline.target(CONVERTED[w.converted].layout),
+    shell:
+        "{params.command} {params.layout} --load-dir {params.load} --save-dir {params.save}"
+        " {resources.launch} --log-dir {params.logs} --log {log}"
+
+
+rule train_mindspeed:
+    input:
+        data=lambda w: artefacts.tokenized(EXPERIMENTS[w.experiment]),
+        weights=lambda w: artefacts.weights(EXPERIMENTS[w.experiment]),
+        model=lambda w: artefacts.model(artefacts.rotated(EXPERIMENTS[w.experiment])),
+        checks=ancient("results/experiments/{experiment}/checks.json"),
+    output:
+        "results/experiments/{experiment}/train/done.json",
+    log:
+        "logs/{experiment}/finetune.log",
+    benchmark:
+        "logs/{experiment}/finetune.tsv"
+    wildcard_constraints:
+        experiment=run_by("mindspeed-llm", "train"),
+    conda:
+        "../../envs/ascend.yaml"
+    resources:
+        **devices("training", engine="mindspeed-llm"),
+        # a killed attempt has saved its state; the next one gets more time to go on
+        runtime=lambda w, attempt: attempt * EXPERIMENTS[w.experiment].hardware.runtime,
+    params:
+        **runs("posttrain_mindspeed"),
+        data=subpath(input.data, strip_suffix="_manifest.json"),
+        load=subpath(input.weights, parent=True),
+        save=subpath(output[0], parent=True),
+        tokenizer=subpath(input.model, parent=True),
+        flags=lambda w: commandline.flags(training.of_experiment(EXPERIMENTS[w.experiment])),
+    shell:
+        "{params.command} --load {params.load} --save {params.save} --data-path {params.data}"
+        " --tokenizer-name-or-path {params.tokenizer} {resources.launch} --log {log} -- {params.flags}"
+
+
+rule convert_mcore_to_hf_mindspeed:
+    input:
+        done="results/experiments/{experiment}/train/done.json",
+        model=lambda w: artefacts.model(artefacts.rotated(EXPERIMENTS[w.experiment])),
+    output:
+        "results/experiments/{experiment}/hf/manifest.json",
+    log:
+        "logs/{experiment}/mcore2hf.log",
+    benchmark:
+        "logs/{experiment}/mcore2hf.tsv"
+    wildcard_constraints:
+        experiment=run_by("mindspeed-llm", "convert"),
+    conda:
+        "../../envs/ascend.yaml"
+    resources:
+        launch=lambda w: prefix.host(EXPERIMENTS[w.experiment].hardware),
+    params:
+        **runs("convert_mindspeed"),
+        load=subpath(input.done, parent=True),
+        original=subpath(input.model, parent=True),
+        save=subpath(output[0], parent=True),
+        dtype=lambda w: EXPERIMENTS[w.experiment].layout.params_dtype,
+    shell:
+        "{params.command} --load-dir {params.load} --hf-cfg-dir {params.original} --save-dir {params.save}"
+        " --params-dtype {params.dtype} {resources.launch}"
+        " --log-dir logs/{wildcards.experiment}/mcore2hf --log {log}"
+
+
+# its one built-in question, beside the problem set's answers: for the report
+rule ask_mindspeed:
+    input:
+        weights=lambda w: artefacts.tuned_weights(EXPERIMENTS[w.experiment]),
+        model=lambda w: artefacts.model(artefacts.rotated(EXPERIMENTS[w.experiment])),
+    output:
+        "results/experiments/{experiment}/mindspeed_answer.txt",
+    log:
+        "logs/{experiment}/ask_mindspeed.log",
+    benchmark:
+        "logs/{experiment}/ask_mindspeed.tsv"
+    wildcard_constraints:
+        experiment=run_by("mindspeed-llm", "generate"),
+    conda:
+        "../../envs/ascend.yaml"
+    resources:
+        **devices("answering", engine="mindspeed-llm"),
+    params:
+        **runs("inference_mindspeed"),
+        load=subpath(input.weights, parent=True),
+        model=subpath(input.model, parent=True),
+        flags=lambda w: commandline.flags(answering.of_experiment(EXPERIMENTS[w.experiment])),
+    shell:
+        "{params.command} --load {params.load} --tokenizer-name-or-path {params.model}"
+        " {resources.launch} --output {output} --log {log} -- {params.flags}"

@@ -1,0 +1,64 @@
+"""Convert weights by MindSpeed-LLM 2.2.0's convert_ckpt.py, either way.
+
+    python workflow/scripts/convert_mindspeed.py --load-dir resources/models/qwen --save-dir results/checkpoints/qwen/tp2 \\
+        --target-tensor-parallel-size 2 --params-dtype bf16 --log-dir logs/msrun --directory /opt/MindSpeed-LLM \\
+        --python /opt/ms/bin/python --set-env /usr/local/Ascend/ascend-toolkit/set_env.sh
+
+    python workflow/scripts/convert_mindspeed.py --load-dir results/tuned --hf-cfg-dir resources/models/qwen \\
+        --save-dir tuned-hf --params-dtype bf16 --log-dir logs/msrun --directory /opt/MindSpeed-LLM ...
+
+With --hf-cfg-dir the way goes back to a Hugging Face directory. Its line is checked against its parser before it
+starts; what it wrote is checked as verify_ckpt.py does, and appears as a whole with our manifest.
+"""
+
+import argparse
+from pathlib import Path
+
+from distillery import command
+
+
+def parser() -> argparse.ArgumentParser:
+    from distillery.launch import request
+
+    found = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    add = found.add_argument
+    add("--load-dir", type=Path, required=True, metavar="DIR", help="a model, or a directory of iter_*")
+    add("--save-dir", type=Path, required=True, metavar="DIR", help="output")
+    add(
+        "--hf-cfg-dir",
+        type=Path,
+        metavar="DIR",
+        help="to Hugging Face: the original model, for config and tokenizer",
+    )
+    add("--target-tensor-parallel-size", type=int, default=1, metavar="N", help="to MCore (default 1)")
+    add("--target-pipeline-parallel-size", type=int, default=1, metavar="N", help="to MCore (default 1)")
+    add("--num-layer-list", metavar="N,N", help="to MCore: layers of each pipeline rank")
+    add("--params-dtype", choices=["bf16", "fp16", "fp32"], required=True, help="type to write")
+    request.add_flags(found)
+    return found
+
+
+def main(args: argparse.Namespace) -> None:
+    from distillery.experiment import Layout
+    from distillery.launch import request
+    from distillery.launch.mindspeed import converting
+
+    asked = request.from_args(args, ())
+    if args.hf_cfg_dir:
+        manifest = converting.to_hf(
+            asked, args.params_dtype, load=args.load_dir, original=args.hf_cfg_dir, save=args.save_dir
+        )
+    else:
+        layers = tuple(map(int, args.num_layer_list.split(","))) if args.num_layer_list else None
+        sizes = (args.target_tensor_parallel_size, args.target_pipeline_parallel_size)
+        layout = Layout(args.params_dtype, *sizes, layers)
+        manifest = converting.to_mcore(asked, layout, load=args.load_dir, save=args.save_dir)
+    total = sum(entry["bytes"] for entry in manifest["files"])
+    print(f"{args.save_dir}: {len(manifest['files'])} files, {total:,} bytes, {manifest['dtype']}")
+    print(f"payload {manifest['payload_digest']}")
+
+
+if __name__ == "__main__":
+    command.run(parser(), main)

@@ -1,0 +1,92 @@
+"""A model's shape and layout as flags of MindSpeed-LLM's trainer and generator.
+
+The order and the constants are those of its shipped scripts for distilled Qwen (examples/mindspore/
+deepseek_r1_distill_qwen, tag v2.2.0). What those repeat by hand (layers, heads, vocabulary, rope base, prompt
+type) is derived here, so that it cannot disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from distillery.engine.architecture import Architecture
+from distillery.experiment import Layout
+from distillery.problems import Problem
+
+Flags = dict[str, Any]
+
+# its fused NPU kernels; the CPU side of this project has no part in them
+FUSED = {"use_fused_swiglu": True, "use_fused_rmsnorm": True, "use_fused_rotary_pos_emb": True}
+PRECISION = {"bf16": {"bf16": True}, "fp16": {"fp16": True}, "fp32": {}}
+
+
+def architecture(model: Architecture) -> Flags:
+    """Shape flags of a model.
+
+    Raises:
+        Problem: the reference's parser cannot express the model (a fractional rope base, an unknown scaling).
+    """
+    base = model.rope_theta
+    if base != int(base):
+        raise Problem(
+            "MindSpeed-LLM takes whole rotary bases only",
+            where="--rotary-base",
+            found=base,
+            wanted="an integer",
+            fix="train this model with engine: mindspore",
+        )
+    grouped = model.num_groups != model.num_heads
+    return {
+        "num_layers": model.num_layers,
+        "hidden_size": model.hidden_size,
+        "ffn_hidden_size": model.ffn_size,
+        "num_attention_heads": model.num_heads,
+        "group_query_attention": grouped,
+        "num_query_groups": model.num_groups if grouped else None,
+        "kv_channels": model.head_dim if model.head_dim * model.num_heads != model.hidden_size else None,
+        "disable_bias_linear": True,
+        "add_qkv_bias": model.qkv_bias,
+        "swiglu": True,
+        "normalization": "RMSNorm",
+        "norm_epsilon": model.norm_eps,
+        "position_embedding_type": "rope",
+        "rotary_base": int(base),
+        **_scaling(dict(model.rope_scaling)),
+        "untie_embeddings_and_output_weights": not model.tied,
+        # config.json's vocabulary is already padded; Megatron must not pad it further
+        "make_vocab_size_divisible_by": 1,
+        "padded_vocab_size": model.vocab_size,
+    }
+
+
+def _scaling(rope: Mapping[str, Any]) -> Flags:
+    kind = rope.get("rope_type", "default")
+    if kind == "default":
+        return {}
+    common = {
+        "rope_scaling_type": kind,
+        "rope_scaling_factor": rope.get("factor"),
+        "rope_scaling_original_max_position_embeddings": rope.get("original_max_position_embeddings"),
+    }
+    if kind == "llama3":
+        return {**common, **{key: rope.get(key) for key in ("low_freq_factor", "high_freq_factor")}}
+    if kind == "yarn":
+        own = {f"rope_scaling_{key}": rope.get(key) for key in ("beta_fast", "beta_slow")}
+        return {**common, **own}
+    raise Problem(
+        "no launch line is known for this RoPE scaling",
+        where="config.json, rope_scaling.rope_type",
+        found=kind,
+        wanted="default, llama3 or yarn",
+        fix="train this model with engine: mindspore, or set its flags in MindSpeed-LLM by hand",
+    )
+
+
+def layout_flags(layout: Layout) -> Flags:
+    """How running weights are cut. Stages of unequal depth come with the checkpoint and by number."""
+    return {
+        "tensor_model_parallel_size": layout.tensor_parallel_size,
+        "pipeline_model_parallel_size": layout.pipeline_parallel_size,
+        "num_layer_list": ",".join(map(str, layout.num_layer_list)) if layout.num_layer_list else None,
+    }

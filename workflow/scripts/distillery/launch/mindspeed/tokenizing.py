@@ -1,0 +1,91 @@
+"""Tokenizing by MindSpeed-LLM's preprocess_data.py, shard by shard, into a dataset with our manifest.
+
+Its files are ours byte for byte; what it does not write (which row each document came from, counts, digests) is read
+back from them, see `dataset`. It works in a hidden folder beside the prefix, and nothing appears before all is whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from distillery import commandline
+from distillery import files as disk
+from distillery.data import merge
+from distillery.data.tokenizing import Recipe
+from distillery.experiment import Dataset, Tokenization
+from distillery.launch import launcher
+from distillery.launch.mindspeed import dataset, facts
+from distillery.launch.mindspeed.shape import Flags
+from distillery.launch.request import Request
+from distillery.problems import Problem, UsageProblem
+
+SCRIPT = "preprocess_data.py"
+WORKERS = 4
+SWITCHES = ("seq_length", "pack", "neat_pack", "append_eod")
+
+
+def of_dataset(rows: Dataset, tokenization: Tokenization) -> Flags:
+    """preprocess_data.py's flags but for the paths."""
+    return {
+        "workers": WORKERS,
+        "log_interval": 1000,
+        "tokenizer_type": "PretrainedFromHF",
+        "handler_name": rows.handler_name,
+        "prompt_type": tokenization.prompt_type,
+        "map_keys": dict(rows.map_keys),
+        **{key: getattr(tokenization, key) for key in SWITCHES if getattr(tokenization, key)},
+    }
+
+
+def files(*, input: str, tokenizer: str, output_prefix: str, cache: str) -> Flags:
+    """Its paths. Without --cache-dir it fills ~/tmp."""
+    return {
+        "input": input,
+        "tokenizer_name_or_path": tokenizer,
+        "output_prefix": output_prefix,
+        "cache_dir": cache,
+    }
+
+
+def run(request: Request, recipe: Recipe, shards: Sequence[Path], prefix: Path) -> dict[str, Any]:
+    """Tokenize parquet `shards` and return the manifest of the dataset `prefix`.
+
+    Args:
+        request: how to start it; `worker` holds the flags that the configuration decides.
+        recipe: the same settings for what we read of the tokenizer and the template.
+
+    Raises:
+        Problem: flags that the reference rejects, a failed run, files that contradict themselves or the shards.
+    """
+    if odd := [shard for shard in shards if shard.suffix != ".parquet"]:
+        raise UsageProblem("not a parquet shard", where="--input", found=odd[0], fix="give parquet files")
+    prefix.parent.mkdir(parents=True, exist_ok=True)
+    folder = prefix.absolute().with_name(f".{prefix.name}.mindspeed")
+    disk.remove(folder)
+    folder.mkdir()  # it asks for a folder that is there
+    try:
+        # one at a time: of a folder it takes the files in the order in which the disk lists them
+        return merge.run([_shard(request, recipe, shard.absolute(), folder) for shard in shards], prefix)
+    finally:
+        disk.remove(folder)
+
+
+def _shard(request: Request, recipe: Recipe, shard: Path, folder: Path) -> Path:
+    """The prefix in `folder` of a shard's dataset."""
+    part = folder / shard.stem
+    paths = files(
+        input=str(shard),
+        tokenizer=str(recipe.tokenizer.absolute()),
+        output_prefix=str(part),
+        cache=str(folder / "cache"),
+    )
+    words = [*request.worker, *commandline.words(paths)]
+    if rejected := facts.faults(SCRIPT, words):
+        raise Problem("MindSpeed-LLM 2.2.0 would reject this line", found="\n           ".join(rejected))
+    script = str((request.directory / SCRIPT).absolute())
+    launcher.start(replace(request, worker=(script, *words), expect=dataset.written(recipe, part)))
+    dataset.adopt(recipe, shard, part)
+    return part

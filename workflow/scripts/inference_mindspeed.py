@@ -1,0 +1,49 @@
+"""Let MindSpeed-LLM 2.2.0's inference.py answer its built-in question, and keep the answer.
+
+    python workflow/scripts/inference_mindspeed.py --load results/experiments/math/train \\
+        --tokenizer-name-or-path resources/models/qwen --output mindspeed_answer.txt --workers 2 --npus 2 \\
+        --log-dir logs/msrun --directory /opt/MindSpeed-LLM --python /opt/ms/bin/python \\
+        --set-env /usr/local/Ascend/ascend-toolkit/set_env.sh \\
+        -- --ai-framework mindspore --use-mcore-models --tensor-model-parallel-size 1 --pipeline-model-parallel-size 2 \\
+        --task greedy --max-new-tokens 256 ...
+
+After -- come its flags as the configuration decides them; the model's shape is added from config.json. It takes no
+prompts and writes no file: this is the guide's generation step, a look at whether weights load and speak.
+"""
+
+import argparse
+from pathlib import Path
+
+from distillery import command
+
+
+def parser() -> argparse.ArgumentParser:
+    from distillery.launch import request
+
+    found = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    folder = {"type": Path, "required": True, "metavar": "FOLDER"}
+    found.add_argument("--load", help="MCore checkpoint", **folder)
+    found.add_argument("--tokenizer-name-or-path", help="Hugging Face directory of the model", **folder)
+    found.add_argument("--output", type=Path, required=True, metavar="TEXT", help="question and answer")
+    request.add_flags(found)
+    found.add_argument("worker", nargs="+", metavar="FLAG", help="after --: flags of inference.py")
+    return found
+
+
+def main(args: argparse.Namespace) -> None:
+    from distillery.launch import request
+    from distillery.launch.mindspeed import answering
+
+    answer = answering.run(
+        request.from_args(args, args.worker),
+        load=args.load,
+        tokenizer=args.tokenizer_name_or_path,
+        output=args.output,
+    )
+    print(answer, end="")
+
+
+if __name__ == "__main__":
+    command.run(parser(), main)

@@ -1,0 +1,73 @@
+"""Tokenize parquet shards by MindSpeed-LLM 2.2.0's preprocess_data.py.
+
+    python workflow/scripts/preprocess_mindspeed.py --input resources/datasets/math/train-00000-of-00010.parquet \\
+        --tokenizer-name-or-path resources/models/qwen --output-prefix results/datasets/math/math --log-dir logs/msrun \\
+        --directory /opt/MindSpeed-LLM --python /opt/ms/bin/python --set-env /usr/local/Ascend/ascend-toolkit/set_env.sh \\
+        -- --handler-name SharegptStyleInstructionHandler --prompt-type qwen_math_r1 --map-keys '{...}' --workers 4
+
+After -- come its flags as the configuration decides them; the paths are added here, and the whole line is checked
+against its parser before it starts. Its .bin and .idx are checked and appear together with our rows and manifest.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from distillery import command
+
+
+def parser() -> argparse.ArgumentParser:
+    from distillery.launch import request
+
+    found = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    add = found.add_argument
+    add("--input", type=Path, nargs="+", required=True, metavar="SHARD", help="parquet files")
+    add("--tokenizer-name-or-path", type=Path, required=True, metavar="FOLDER", help="Hugging Face directory")
+    add("--output-prefix", type=Path, required=True, metavar="PREFIX", help="of the dataset")
+    request.add_flags(found)
+    add("worker", nargs="+", metavar="FLAG", help="after --: flags of preprocess_data.py")
+    return found
+
+
+def reader() -> argparse.ArgumentParser:
+    """The reference's flags that say what the tokens mean; its own parser judges the rest."""
+    found = argparse.ArgumentParser(allow_abbrev=False)
+    found.add_argument("--handler-name", required=True)
+    found.add_argument("--prompt-type")
+    found.add_argument("--map-keys", type=json.loads)
+    found.add_argument("--seq-length", type=int)
+    for switch in ("--pack", "--neat-pack", "--append-eod"):
+        found.add_argument(switch, action="store_true")
+    return found
+
+
+def main(args: argparse.Namespace) -> None:
+    from distillery.data.documents import Rules
+    from distillery.data.tokenizing import Recipe
+    from distillery.launch import request
+    from distillery.launch.mindspeed import tokenizing
+
+    chosen, _ = reader().parse_known_args(args.worker)
+    recipe = Recipe(
+        tokenizer=args.tokenizer_name_or_path,
+        handler_name=chosen.handler_name,
+        prompt_type=chosen.prompt_type,
+        map_keys=chosen.map_keys,
+        rules=Rules(
+            seq_length=chosen.seq_length,
+            pack=chosen.pack,
+            neat_pack=chosen.neat_pack,
+            append_eod=chosen.append_eod,
+        ),
+    )
+    manifest = tokenizing.run(request.from_args(args, args.worker), recipe, args.input, args.output_prefix)
+    print(
+        f"{manifest['rows']} rows: {manifest['kept']} kept, {manifest['dropped']['overlong']['count']} dropped; "
+        f"{manifest['documents']} sequences, {manifest['tokens']} tokens, {manifest['supervised_tokens']} supervised"
+    )
+
+
+if __name__ == "__main__":
+    command.run(parser(), main)
