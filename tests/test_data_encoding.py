@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -88,6 +89,30 @@ def test_other_tokenizers_fall_back_and_say_so(qwen_tokenizer: Path, tmp_path: P
     grown = tokenizer.load(qwen_tokenizer)
     grown.add(["<|eot_id|>"])
     assert "<|eot_id|>" in Encoder(grown).why
+
+
+@pytest.mark.parametrize("listed", [{"added_tokens_decoder": "<think>"}, {"eos_token": "eos"}])
+def test_tokens_that_only_the_configuration_lists_are_tokens(
+    listed: dict, qwen_tokenizer: Path, tmp_path: Path
+) -> None:
+    """Be they new, or entries of the vocabulary (as `eos` is): the fast encoder reads tokenizer.json alone."""
+    from transformers import AutoTokenizer
+
+    directory = tmp_path / "listed"
+    shutil.copytree(qwen_tokenizer, directory)
+    path = directory / "tokenizer_config.json"
+    config = json.loads(path.read_text())
+    if token := listed.get("added_tokens_decoder"):
+        flags = dict.fromkeys(("lstrip", "rstrip", "single_word", "normalized", "special"), False)
+        config["added_tokens_decoder"]["151665"] = {"content": token, **flags}
+    else:
+        config |= listed
+    path.write_text(json.dumps(config))
+    text = "<think>x</think> the eos of videos<think>"
+    ours = Encoder(tokenizer.load(directory))
+    theirs = AutoTokenizer.from_pretrained(directory)
+    assert ours.encode(text).tolist() == theirs.encode(text, add_special_tokens=False)
+    assert ours.encode(text).tolist() != Encoder(tokenizer.load(qwen_tokenizer)).encode(text).tolist()
 
 
 def test_a_difference_stops_the_run(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,8 +25,6 @@ from distillery.provenance import digest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import tokenizers
-
 CROSS_CHECK_EVERY = 256
 # see `pipeline_digest`
 VERIFIED = {"b4dbccf4c1193df0": "Qwen2 and Qwen2.5"}
@@ -97,12 +95,13 @@ class Encoder:
             )
 
 
-def pipeline_digest(backend: tokenizers.Tokenizer) -> str:
+def pipeline_digest(tokenizer: HubTokenizer) -> str:
     """Digest of what a tokenizer does to text before and besides its vocabulary and merges.
 
     Options that are off are left out, so that files of different library versions agree, and so are those that only
     move offsets. Asked of the loaded tokenizer: parsing its 7 MB once more would cost 0.1 s.
     """
+    backend = tokenizer.backend
     steps = [
         json.loads(step.__getstate__()) if step is not None else None
         for step in (backend.normalizer, backend.pre_tokenizer)
@@ -110,8 +109,7 @@ def pipeline_digest(backend: tokenizers.Tokenizer) -> str:
     model = {"type": type(backend.model).__name__} | {
         key: getattr(backend.model, key, None) for key in MODEL_OPTIONS
     }
-    added = backend.get_added_tokens_decoder().values()
-    flags = sorted({(t.single_word, t.lstrip, t.rstrip, t.normalized) for t in added})
+    flags = sorted(set(tokenizer.added_tokens().values()))
     return digest(_switched_on([*steps, model, flags]))[:16]
 
 
@@ -126,9 +124,10 @@ def _obstacle(tokenizer: HubTokenizer) -> str:
         import gigatoken.gigatoken_rs  # noqa: F401
     except ImportError:
         return "gigatoken is not installed here"
-    if tokenizer.new_tokens:
-        return f"tokens were added: {' '.join(tokenizer.new_tokens)}"
-    found = pipeline_digest(tokenizer.backend)
+    added = tokenizer.added_tokens().items() - tokenizer.file_tokens.items()  # gigatoken reads the file alone
+    if added:
+        return f"tokens that tokenizer.json does not list: {' '.join(sorted(text for text, _ in added))}"
+    found = pipeline_digest(tokenizer)
     return "" if found in VERIFIED else f"gigatoken was not verified on this kind of tokenizer ({found})"
 
 

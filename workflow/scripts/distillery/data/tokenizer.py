@@ -37,6 +37,7 @@ class HubTokenizer:
     Attributes:
         tokens: {"bos": token or None, "eos": ..., "pad": ..., "unk": ...}.
         sha256: of tokenizer.json.
+        file_tokens: the added tokens of tokenizer.json, as `added_tokens` gives them.
         new_tokens: what was added here beyond the files' own vocabulary; a model may have no row for these ids.
     """
 
@@ -45,6 +46,7 @@ class HubTokenizer:
     tokens: dict[str, str | None]
     config: dict[str, Any]
     sha256: str
+    file_tokens: dict[str, tuple[bool, ...]]
     new_tokens: list[str] = field(default_factory=list)
 
     def id_of(self, token: str | None) -> int | None:
@@ -63,6 +65,10 @@ class HubTokenizer:
         self.backend.add_special_tokens(
             [AddedToken(token, normalized=False, special=True) for token in tokens]
         )
+
+    def added_tokens(self) -> dict[str, tuple[bool, ...]]:
+        """{text: how it is matched} of the tokens that are cut out of a text before it is split."""
+        return _added(self.backend)
 
     def special_tokens(self) -> dict[str, int]:
         """{text: id} of the tokens that the vocabulary marks as special."""
@@ -128,9 +134,16 @@ def load(directory: Path) -> HubTokenizer:
         role: _text(config.get(f"{role}_token", special.get(f"{role}_token", defaults.get(role))))
         for role in ROLES
     }
-    tokenizer = HubTokenizer(backend, directory, tokens, config, files.sha256(path))
+    tokenizer = HubTokenizer(backend, directory, tokens, config, files.sha256(path), _added(backend))
     _add_listed(tokenizer, config)
     return tokenizer
+
+
+def _added(backend: tokenizers.Tokenizer) -> dict[str, tuple[bool, ...]]:
+    return {
+        token.content: (token.single_word, token.lstrip, token.rstrip, token.normalized)
+        for _, token in sorted(backend.get_added_tokens_decoder().items())
+    }
 
 
 def _add_listed(tokenizer: HubTokenizer, config: dict[str, Any]) -> None:
