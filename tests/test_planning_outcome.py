@@ -16,6 +16,7 @@ import yaml
 
 from distillery import config, files
 from distillery.hub import openr1, synthetic
+from distillery.launch import loglines
 from distillery.planning import checks, outcome, sources, summary
 from distillery.planning.finding import Finding
 
@@ -180,6 +181,26 @@ def test_estimates_stand_beside_measurements(tmp_path):
     tokens = rows[0]
     assert tokens["estimate"] == 4 * 3200 * 128  # at most
     assert tokens["error"] == pytest.approx(1_638_400 / 1_600_000 - 1)
+
+
+def test_megatrons_log_lines_are_measurements_too():
+    """Its memory comes in lines of its own, for each rank, and its training lines count samples, no tokens."""
+    log = (
+        " [2025-09-01 12:00:00] iteration        1/    2000 | consumed samples:           64 |"
+        " elapsed time per iteration (ms): 12345.6 | learning rate: 6.250000E-08 | global batch size:    64 |"
+        " lm loss: 1.234567E+00 | loss scale: 1.0 | grad norm: 1.234 | number of skipped iterations:   0 |",
+        "[Rank 0] (after 1 iterations) memory (MB) | allocated: 100.0 | max allocated: 50000.4 | reserved: 9",
+        "[Rank 1] (after 1 iterations) memory (MB) | allocated: 100.0 | max allocated: 51000.4 | reserved: 9",
+    )
+    loaded = config.load(yaml.safe_load((ROOT / "config/qwen2.5-math-7b.yaml").read_text()))
+    estimate = summary.of(loaded, "qwen2.5-math-7b", [])["estimate"]
+    records = [loglines.metrics(line) for line in log]
+    measured = {
+        row["quantity"]: row["measured"] for row in outcome.compare(estimate, records, {}, {}, {"tokens": 1})
+    }
+    assert measured["memory of training"] == 51000
+    assert measured["time of training"] == 12.3456
+    assert measured["tokens of training"] is None
 
 
 def test_the_report_shows_the_plan_and_the_sweep(tmp_path):

@@ -39,7 +39,7 @@ def compare(
 
     Args:
         estimate: an `Estimate` as a dictionary.
-        metrics: of the training, a record for each step.
+        metrics: of the training, a record for each step; Megatron's have no tokens, and memory in records of its own.
         data: the manifest of the tokenized dataset.
         directories: what each step left behind, by the step's name in the estimate.
         answers: tokens and, where one run gave them all, seconds of the tuned model's answers.
@@ -59,7 +59,7 @@ def _rows(
     yield Row("tokens of the dataset", "tokens", jobs["tokenize"]["tokens"], data.get("tokens"))
     yield Row("tokens of training", "tokens", jobs["train"]["tokens"], _sum(steps, "tokens"))
     yield Row("time of training", "s", jobs["train"]["seconds"], _sum(steps, "seconds"))
-    highest = max((record.get("memory_megabytes", 0) for record in steps), default=0)
+    highest = max((record.get("memory_megabytes", 0) for record in metrics), default=0)
     yield Row("memory of training", "MB", _in(jobs["train"]["peak_bytes"], MEGABYTE), highest or None)
     yield Row("tokens of answers, at most", "tokens", jobs["answer"]["tokens"], answers["tokens"])
     yield Row("time of answers, at most", "s", jobs["answer"]["seconds"], answers.get("seconds"))
@@ -69,7 +69,8 @@ def _rows(
 
 
 def _sum(records: list[dict[str, Any]], key: str) -> float | None:
-    return sum(record[key] for record in records) if records else None
+    """Over all records, None where not each of them has it."""
+    return sum(record[key] for record in records) if records and all(key in one for one in records) else None
 
 
 def _in(value: float | None, unit: float) -> float | None:
