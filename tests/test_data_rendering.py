@@ -157,14 +157,18 @@ SHIPPED = (
 )
 
 
-def test_the_tokenizers_own_chat_template(tmp_path: Path) -> None:
-    """Sources are what generation is shown, targets end with the eos, and line ends after it are not supervised."""
+@pytest.mark.parametrize("eos", ["<|im_end|>", "</s>"], ids=["instruct", "base"])
+def test_the_tokenizers_own_chat_template(tmp_path: Path, eos: str) -> None:
+    """Sources are what generation is shown, targets end with the end token, line ends after it are not supervised.
+
+    A base model's eos is another token than its template's end marker, which stops generation first.
+    """
     from transformers import AutoTokenizer
 
     directory = tmp_path / "own"
     shutil.copytree(FULL, directory)
     config = json.loads((directory / "tokenizer_config.json").read_text())
-    config |= {"chat_template": SHIPPED, "eos_token": "<|im_end|>"}
+    config |= {"chat_template": SHIPPED, "eos_token": eos}
     (directory / "tokenizer_config.json").write_text(json.dumps(config))
     recipe = tokenizing.Recipe(directory, "SharegptStyleInstructionHandler", hub_template.NAME)
     values = ["q1", "a1 <|im_end|> x", "q2", "a2"]
@@ -185,3 +189,5 @@ def test_the_tokenizers_own_chat_template(tmp_path: Path) -> None:
         messages[:1], add_generation_prompt=True, tokenize=True, return_dict=False
     )
     assert work.renderer.prompt(messages[:1]) == prompt == ids[: len(prompt)].tolist()
+    stops = [work.tokenizer.id_of(token) for token in dict.fromkeys(["<|im_end|>", eos])]
+    assert work.renderer.record()["stop_token_ids"] == stops

@@ -2,7 +2,9 @@
 
 Conversations are rendered by the tokenizer's own Jinja text. The source of a turn is the text that
 `add_generation_prompt` shows, so training sees the ids that inference with the same template sees; the target is what
-follows, up to and with the end token; what comes after that belongs to the next source.
+follows, up to and with the end token; what comes after that belongs to the next source. The end token is the
+tokenizer's eos where the template writes it after an answer, else the first added token there: base models are
+published with eos `<|endoftext|>` and a template that closes each turn with `<|im_end|>`.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from distillery.problems import Problem
 
 NAME = "hf_chat_template"
 ROLES = {USER: "user", ASSISTANT: "assistant", OBSERVATION: "tool"}
+PROBE = [{"role": "user", "content": "1 + 1?"}, {"role": "assistant", "content": "Two."}]
 
 
 class HubRenderer:
@@ -35,9 +38,11 @@ class HubRenderer:
         self.eos_id: int = hub.special_id("eos")  # type: ignore[assignment]
         pad = hub.special_id("pad")
         self.pad_id: int = self.eos_id if pad is None else pad
-        self.stop_token_ids = [self.eos_id]
         self.template = Template(NAME)
         self._compiled = _compile(self.source, hub)
+        self.end = self._end()
+        ends = [hub.id_of(self.end), self.eos_id]
+        self.stop_token_ids: list[int] = list(dict.fromkeys(ends))  # type: ignore[arg-type]
 
     def split_markers(self) -> list[str]:
         return []
@@ -55,7 +60,6 @@ class HubRenderer:
             raise Rejected("tools with a tokenizer's own chat template")
         pieces: list[list[str | int]] = []
         done = ""
-        eos = self.tokenizer.tokens["eos"] or ""
         for position, message in enumerate(conversation.messages):
             if message.role == FUNCTION:
                 raise Rejected("function call with a tokenizer's own chat template")
@@ -67,8 +71,8 @@ class HubRenderer:
             added = text[len(done) :]
             if answered:
                 # the end token of this answer, not one that the answer's own text spells
-                end = added.find(eos, added.rfind(message.content.strip()) + len(message.content.strip()))
-                added = added[: end + len(eos)] if end >= 0 else added
+                end = added.find(self.end, _after(added, message.content))
+                added = added[: end + len(self.end)] if end >= 0 else added
             pieces.append([added] if added else [])
             done += added
         return pieces
@@ -88,6 +92,19 @@ class HubRenderer:
             "chat_template": self.source,
         }
 
+    def _end(self) -> str:
+        """The token that this template writes after an answer; the eos if it writes none, or refuses the probe."""
+        eos: str = self.tokenizer.tokens["eos"]  # type: ignore[assignment]
+        try:
+            shown = len(self._render(PROBE[:1], add_generation_prompt=True))
+            added = self._render(PROBE, add_generation_prompt=False)[shown:]
+        except Rejected:
+            return eos
+        tail = added[_after(added, PROBE[1]["content"]) :]
+        marks = [token.content for token in self.tokenizer.backend.get_added_tokens_decoder().values()]
+        found = [mark for mark in marks if mark in tail]
+        return eos if eos in tail or not found else min(found, key=tail.index)
+
     def _render(self, messages: list[dict[str, Any]], add_generation_prompt: bool) -> str:
         import jinja2
 
@@ -98,6 +115,11 @@ class HubRenderer:
             )
         except jinja2.TemplateError as error:
             raise Rejected("the chat template refuses the conversation", str(error)) from None
+
+
+def _after(added: str, content: str) -> int:
+    """Where an answer's own text ends in what the template added for it."""
+    return added.rfind(content.strip()) + len(content.strip())
 
 
 def _source(hub: HubTokenizer) -> str:
