@@ -164,6 +164,14 @@ def test_damage_inside_a_row_group_is_placed(tmp_path: Path) -> None:
         ("a.jsonl", '{"a": 1}\nnonsense\n', "row 1"),
         ("a.json", '[{"a": 1}, {"a": 2}', "not closed after row 2"),
         ("a.json", "[1, 2]", "not a row"),
+        ("a.json", '[{"a": 1}]\n[{"a": 2}]', "row 1.*'\\[' instead of the end"),
+        ("a.json", '[{"a": 1} {"a": 2}]', "row 1.*'{' instead of a comma"),
+        ("a.json", '[{"a": 1},, {"a": 2}]', "row 1.*Expecting value"),
+        ("a.json", '[{"a": 1},]', "row 1.*Expecting value"),
+        ("a.json", '[,{"a": 1}]', "row 0.*Expecting value"),
+        ("a.json", '[{"a": 1}, ', "not closed after row 1"),
+        ("a.jsonl", '{"a": 1}\n{"a": ' + "[" * 100_000, "row 1.*recursion"),
+        ("a.jsonl", '{"a": ' + "9" * 5000 + "}", "row 0.*digits"),
         ("a.jsonl", b'{"a": "\xff"}\n', "UTF-8"),
         ("a.csv", "", "No columns"),
         ("a.csv", 'a,b\n1,2\n"open,3\n', "EOF"),
@@ -175,8 +183,20 @@ def test_damage_inside_a_row_group_is_placed(tmp_path: Path) -> None:
     ],
 )
 def test_damaged_text(name: str, content: str | bytes, words: str, tmp_path: Path) -> None:
-    with pytest.raises(Problem, match=words):
+    with pytest.raises(Problem, match=f"(?s){words}"):
         ours(write(tmp_path / name, content))
+
+
+def test_a_malformed_row_is_reported_where_it_is_met(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not at the end of the file, all of which would be in memory by then."""
+    monkeypatch.setattr(text_readers, "CHUNK", 100)
+    rows = [f'{{"text": "{"x" * 30}"}}\n'] * 1000
+    path = write(tmp_path / "a.jsonl", rows[0] + '{"text": "open\n' + "".join(rows[1:]) + "\\")
+    with path.open("rb+") as stream:  # not UTF-8: were it read, the message would say so
+        stream.seek(20_000)
+        stream.write(b"\xff")
+    with pytest.raises(Problem, match="row 1.*\n.*Invalid control character"):
+        ours(path)
 
 
 def test_a_truncated_arrow_stream_is_placed(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import codecs
 import io
 import itertools
 import json
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,12 @@ CHUNK = 1 << 20
 # pandas guesses a column's type from so many rows at a time, and `datasets` asks for this many
 CSV_ROWS = 10_000
 SCHEMA_ROWS = 1000
+DECODER = json.JSONDecoder()
+LONGEST_WORD = 16  # \\ud83d\\ude42 is the longest with 12
+SPACE = re.compile(r"[ \t\r\n]*")
+# places in a JSON file: objects follow one another freely; in an array one comma stands between two, and none at its end
+START, LINES, OPENED, BEHIND, COMMA, CLOSED = "start", "lines", "opened", "behind a row", "comma", "closed"
+STEPS = {(START, "["): OPENED, (OPENED, "]"): CLOSED, (BEHIND, ","): COMMA, (BEHIND, "]"): CLOSED}
 Rows = list[dict[str, Any]]
 
 
@@ -75,25 +82,29 @@ def read_json(path: Path, columns: list[str], block_rows: int) -> Iterator[Rows]
 
 def _json_rows(path: Path) -> Iterator[dict[str, Any]]:
     """Parse value by value from a buffer that never holds much more than one value and one chunk."""
-    decoder = json.JSONDecoder()
     number = 0
     with path.open("rb") as raw:
         if raw.read(3) != codecs.BOM_UTF8:
             raw.seek(0)
         stream = io.TextIOWrapper(raw, encoding="utf-8", newline="")
-        buffer, position, ended, in_array = "", 0, False, False
+        buffer, position, ended, place = "", 0, False, START
         while True:
-            try:
-                position = _skip(buffer, position, in_array)
-                if not in_array and number == 0 and buffer[position : position + 1] == "[":
-                    in_array, position = True, position + 1
+            position = SPACE.match(buffer, position).end()  # type: ignore[union-attr]
+            if position < len(buffer):
+                if step := STEPS.get((place, buffer[position])):
+                    place, position = step, position + 1
                     continue
-                if position < len(buffer):
-                    if in_array and buffer[position] == "]":
-                        return
-                    value, position = decoder.raw_decode(buffer, position)
-                    if isinstance(value, str):
-                        value = {"text": value}
+                if place in (BEHIND, CLOSED):
+                    wanted = "a comma" if place == BEHIND else "the end of the file"
+                    raise _damaged(path, f"{buffer[position]!r} instead of {wanted}", number)
+                try:
+                    parsed = _value(buffer, position, ended)
+                except (ValueError, RecursionError) as error:  # a JSONDecodeError, or a number of 5000 digits
+                    cause = error.msg if isinstance(error, json.JSONDecodeError) else error
+                    raise _damaged(path, f"{cause}, in row {number}", number) from None
+                if parsed:
+                    value, position = parsed
+                    value = {"text": value} if isinstance(value, str) else value
                     if not isinstance(value, dict):
                         raise Problem(
                             "a JSON value that is not a row",
@@ -101,14 +112,12 @@ def _json_rows(path: Path) -> Iterator[dict[str, Any]]:
                             found=repr(value)[:80],
                             wanted="an object",
                         )
+                    place = LINES if place in (START, LINES) else BEHIND
                     number += 1
                     yield value
                     continue
-            except json.JSONDecodeError as error:
-                if ended:
-                    raise _damaged(path, f"{error.msg}, in row {number}", number) from None
             if ended:
-                if in_array:
+                if place not in (START, LINES, CLOSED):
                     raise _damaged(path, f"the array is not closed after row {number}", number)
                 return
             try:
@@ -118,11 +127,18 @@ def _json_rows(path: Path) -> Iterator[dict[str, Any]]:
             buffer, position, ended = buffer[position:] + chunk, 0, not chunk
 
 
-def _skip(buffer: str, position: int, in_array: bool) -> int:
-    skipped = " \t\r\n," if in_array else " \t\r\n"
-    while position < len(buffer) and buffer[position] in skipped:
-        position += 1
-    return position
+def _value(buffer: str, position: int, ended: bool) -> tuple[Any, int] | None:
+    """The value there and where it ends; None if the rest of it may still come.
+
+    What is wrong at the buffer's end can be an escape or a word that was cut: nothing longer, but for a string.
+    """
+    try:
+        return DECODER.raw_decode(buffer, position)
+    except json.JSONDecodeError as error:
+        cut = len(buffer) - error.pos < LONGEST_WORD or error.msg.startswith("Unterminated string")
+        if ended or not cut:
+            raise
+        return None
 
 
 def _blocked(rows: Iterable[dict[str, Any]], size: int) -> Iterator[Rows]:
