@@ -209,6 +209,50 @@ def test_a_truncated_arrow_stream_is_placed(tmp_path: Path) -> None:
         ours(write(path, content[: len(content) * 2 // 3]))
 
 
+@pytest.mark.parametrize("kind", ["parquet", "arrow"])
+def test_text_that_is_not_utf8_is_placed(kind: str, tmp_path: Path) -> None:
+    texts = pa.array([b"good"] * 99 + [b"\xff"], pa.binary()).cast(pa.binary()).view(pa.string())
+    path = tmp_path / f"a.{kind}"
+    if kind == "parquet":
+        pq.write_table(pa.table({"text": texts}), path, row_group_size=40)
+    else:
+        with (
+            pa.OSFile(str(path), "wb") as sink,
+            pa.ipc.new_file(sink, pa.schema({"text": "string"})) as writer,
+        ):
+            writer.write_table(pa.table({"text": texts}), max_chunksize=40)
+    place = "row group 2 of 3" if kind == "parquet" else "record batch 2"
+    with pytest.raises(Problem, match=rf"{place}, rows 80 to 99\n.*utf-8"):
+        ours(path)
+
+
+def test_a_codec_that_is_not_there_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"text": ["a" * 1000]}), path, compression="gzip")
+    content = path.read_bytes()
+    # LZO, which no build of pyarrow has: codec 3 in place of 2 in the column's metadata
+    assert content.count(b"text\x15\x04") == 1
+    path.write_bytes(content.replace(b"text\x15\x04", b"text\x15\x06"))
+    with pytest.raises(Problem, match="(?s)row group 0 of 1.*LZO"):
+        ours(path)
+
+
+def test_compressed_arrow_decodes_only_what_is_wanted(tmp_path: Path) -> None:
+    """A column that is damaged, but not asked for, is not looked at."""
+    path = tmp_path / "a.arrow"
+    table = pa.table({"text": ["a"] * 50, "other": ["b" * 5000] * 50})
+    options = pa.ipc.IpcWriteOptions(compression="zstd")
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema, options=options) as writer:
+        writer.write_table(table)
+    content = bytearray(path.read_bytes())
+    last = content.rindex(b"\x28\xb5\x2f\xfd")  # zstd's magic of the last buffer: the texts of `other`
+    content[last : last + 12] = b"\xff" * 12
+    write(path, bytes(content))
+    assert ours(path, ["text"]) == [{"text": "a"}] * 50
+    with pytest.raises(Problem, match="record batch 0"):
+        ours(path, ["other"])
+
+
 def test_a_missing_column_is_named(tmp_path: Path) -> None:
     source = readers.sources(write(tmp_path / "a.jsonl", '{"messages": []}\n'))[0]
     with pytest.raises(Problem, match=r"(?s)column conversations.*found:  messages"):

@@ -159,8 +159,16 @@ class Reader:
             self.rest = batch.slice(taken) if taken < batch.num_rows else None
             self.row += taken
             if before < taken:
-                rows = batch.slice(before, taken - before).to_pylist()
-                yield span.first + self.row - span.skip - len(rows), rows
+                yield self._rows(span, batch.slice(before, taken - before))
+
+    def _rows(self, span: Span, batch: pa.RecordBatch) -> tuple[int, Rows]:
+        first = span.first + self.row - span.skip - batch.num_rows
+        try:
+            return first, batch.to_pylist()
+        except ValueError as error:  # pyarrow reads any bytes as text, and only Python decodes them
+            assert self.table
+            where = f"{self.table.place(span.piece)}, rows {first} to {first + batch.num_rows - 1}"
+            raise damaged(span.path, where, error) from None
 
     def _go_to(self, span: Span) -> None:
         at = (span.path, span.columns, span.piece)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -33,7 +34,7 @@ class Parquet:
         self.path = _full(path)
         try:
             self.file = pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False)
-        except (OSError, ValueError) as error:  # pyarrow's own errors are ValueErrors too
+        except _errors() as error:
             raise damaged(path, "the footer", error) from None
         self.names: list[str] = self.file.schema_arrow.names
 
@@ -50,9 +51,11 @@ class Parquet:
             yield from self.file.iter_batches(
                 BATCH_ROWS, row_groups=[piece], columns=columns, use_threads=False
             )
-        except (OSError, ValueError) as error:
-            where = f"row group {piece} of {self.file.num_row_groups}"
-            raise damaged(self.path, where, error) from None
+        except _errors() as error:
+            raise damaged(self.path, self.place(piece), error) from None
+
+    def place(self, piece: int) -> str:
+        return f"row group {piece} of {self.file.num_row_groups}"
 
     def close(self) -> None:
         self.file.close()
@@ -68,12 +71,16 @@ class Arrow:
         import pyarrow as pa
 
         self.path = _full(path)
-        self.stream = pa.memory_map(str(path))
+        with path.open("rb") as stream:
+            self.map = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+        self.stream = pa.BufferReader(self.map)
         self.is_file = self.stream.read(6) == b"ARROW1"
+        self.columns: list[str] | None = None
         self._begin()
         self.names: list[str] = self.reader.schema.names
 
     def pieces(self, columns: list[str]) -> Iterator[Piece]:
+        self._choose(columns)
         number = 0
         while (batch := self._get(number)) is not None:
             yield Piece(batch.num_rows, batch.select(columns).nbytes)
@@ -81,22 +88,38 @@ class Arrow:
 
     def batches(self, piece: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
         """Slices of BATCH_ROWS rows of a record batch."""
+        self._choose(columns)
         if (batch := self._get(piece)) is not None:
             chosen = batch.select(columns)
             for start in range(0, chosen.num_rows, BATCH_ROWS):
                 yield chosen.slice(start, BATCH_ROWS)
+                # pages that were read count as this process's memory until they are given back
+                self.map.madvise(mmap.MADV_DONTNEED)
+
+    def place(self, piece: int) -> str:
+        return f"record batch {piece}"
 
     def close(self) -> None:
         self.stream.close()
+
+    def _choose(self, columns: list[str]) -> None:
+        """Decode these columns alone: a compressed batch is decompressed column by column."""
+        if columns != self.columns:
+            self.columns = columns
+            self._begin()
 
     def _begin(self) -> None:
         import pyarrow as pa
 
         self.stream.seek(0)
         self.next = 0
+        wanted = self.columns and [self.names.index(column) for column in self.columns]
+        options = pa.ipc.IpcReadOptions(included_fields=wanted, use_threads=False)
         try:
-            self.reader = (pa.ipc.open_file if self.is_file else pa.ipc.open_stream)(self.stream)
-        except (OSError, ValueError) as error:
+            self.reader = (pa.ipc.open_file if self.is_file else pa.ipc.open_stream)(
+                self.stream, options=options
+            )
+        except _errors() as error:
             raise damaged(self.path, "the schema", error) from None
 
     def _get(self, number: int) -> pa.RecordBatch | None:
@@ -112,9 +135,8 @@ class Arrow:
             batch = self.reader.read_next_batch()
         except StopIteration:
             return None
-        except (OSError, ValueError) as error:
-            where = f"record batch {number if self.is_file else self.next}"
-            raise damaged(self.path, where, error) from None
+        except _errors() as error:
+            raise damaged(self.path, self.place(number if self.is_file else self.next), error) from None
         self.next += 1
         return batch
 
@@ -123,6 +145,13 @@ def _full(path: Path) -> Path:
     if path.stat().st_size == 0:
         raise damaged(path, "the whole file", "0 bytes")
     return path
+
+
+def _errors() -> tuple[type[BaseException], ...]:
+    """What pyarrow raises on a damaged file, or on one whose codec it does not have."""
+    import pyarrow as pa
+
+    return (pa.ArrowException, OSError, ValueError)
 
 
 def damaged(path: Path, where: str, cause: object) -> Problem:

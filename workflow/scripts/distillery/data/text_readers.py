@@ -18,7 +18,7 @@ CHUNK = 1 << 20
 CSV_ROWS = 10_000
 SCHEMA_ROWS = 1000
 DECODER = json.JSONDecoder()
-LONGEST_WORD = 16  # \\ud83d\\ude42 is the longest with 12
+LONGEST_WORD = 16  # \ud83d\ude42 is the longest with 12
 SPACE = re.compile(r"[ \t\r\n]*")
 # places in a JSON file: objects follow one another freely; in an array one comma stands between two, and none at its end
 START, LINES, OPENED, BEHIND, COMMA, CLOSED = "start", "lines", "opened", "behind a row", "comma", "closed"
