@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -33,14 +35,14 @@ def command(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(line, capture_output=True, text=True, check=False)
 
 
-def make(directory: Path) -> Path:
-    """hf/, mcore/ (fp32), mcore-bf16/ and tok/data_* from 96 rows, below `directory`."""
+def make(directory: Path, **config: object) -> Path:
+    """hf/, mcore/ (fp32), mcore-bf16/ and tok/data_* from 96 rows, below `directory`; `config` replaces CONFIG's keys."""
     shard = directory / "shards" / "train-00000-of-00001.parquet"
     tok = directory / "tok"
     tok.mkdir()
     steps = [
         ("make_shard.py", "--seed", 0, "--shard", 0, "--shards", 1, "--rows", 96, "--output", shard),
-        ("make_model.py", "--seed", 1, "--config-json", json.dumps(CONFIG), "--vocab-size", 400)
+        ("make_model.py", "--seed", 1, "--config-json", json.dumps(CONFIG | config), "--vocab-size", 400)
         + ("--tokenizer-rows", 96, "--tokenizer-shards", shard, "--output-dir", directory / "hf"),
         ("preprocess_data.py", "--input", shard, "--tokenizer-name-or-path", directory / "hf")
         + ("--output-prefix", tok / "data", "--handler-name", "SharegptStyleInstructionHandler")
@@ -74,6 +76,37 @@ def flags(parts: Path, save: Path, *more: object) -> list[str]:
         1,
     ]
     return [str(word) for word in [*line, *more]]
+
+
+def start_ranks(processes: int, directory: Path, *arguments: object) -> subprocess.Popen[str]:
+    """`processes` of a script under msrun, their logs below `directory`."""
+    msrun = Path(sys.executable).parent / "msrun"
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1] % 30000 + 20000
+    line = [msrun, "--worker_num", processes, "--local_worker_num", processes, "--master_port", port]
+    line += ["--log_dir", directory / "logs", "--join", "True", "--cluster_time_out", 120, *arguments]
+    path = f"{msrun.parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.Popen(
+        list(map(str, line)),
+        cwd=directory,
+        env={**os.environ, "PATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def end_of_ranks(process: subprocess.Popen[str], directory: Path) -> tuple[int, str]:
+    """(exit status, what msrun and the ranks said) of `start_ranks`."""
+    text, _ = process.communicate(timeout=400)
+    logs = "".join(path.read_text() for path in (directory / "logs").glob("worker_*.log"))
+    return process.returncode, text[-2000:] + logs
+
+
+def ranks(processes: int, directory: Path, *arguments: object) -> tuple[int, str]:
+    """Both."""
+    return end_of_ranks(start_ranks(processes, directory, *arguments), directory)
 
 
 def train(parts: Path, save: Path, *more: object) -> subprocess.CompletedProcess[str]:

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from engine_oracle import model
 from engine_parallel_worker import curve
-from engine_parts import SCRIPTS, flags, forget_the_end, make, result, train
+from engine_parts import SCRIPTS, end_of_ranks, flags, forget_the_end, make, ranks, result, start_ranks, train
 from house import ROOT
 
 from distillery.engine.mesh import Mesh, mesh
 from distillery.problems import UsageProblem
 
 WORKER = ROOT / "tests/engine_parallel_worker.py"
-MSRUN = Path(sys.executable).parent / "msrun"
 # (model, processes): layouts TP,PP,ZeRO,recompute; data parallel is what is left. Tied: stages share the table, and the
 # 61 tokens leave the second tensor rank a row of padding
 LAYOUTS = {
@@ -28,26 +23,6 @@ LAYOUTS = {
     ("untied", 2): ["1,2,0,0"],
     ("tied", 4): ["2,1,0,0"],
 }
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1] % 30000 + 20000
-
-
-def start(processes: int, directory: Path, *arguments: object) -> subprocess.Popen:
-    line = [MSRUN, "--worker_num", processes, "--local_worker_num", processes, "--master_port", free_port()]
-    line += ["--log_dir", directory / "logs", "--join", "True", "--cluster_time_out", 120, *arguments]
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return subprocess.Popen(
-        list(map(str, line)),
-        cwd=directory,
-        env={**os.environ, "PATH": path},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -61,12 +36,14 @@ def curves(tmp_path_factory) -> dict[tuple[str, int], dict]:
         directory = base / f"{name}-{processes}"
         directory.mkdir()
         output = directory / "curves.json"
-        running[name, processes] = start(processes, directory, WORKER, base / name, output, *layouts), output
+        running[name, processes] = (
+            start_ranks(processes, directory, WORKER, base / name, output, *layouts),
+            output,
+        )
     found = {(name, 1): {"serial": curve(base / name, Mesh(), False)} for name in ("tied", "untied")}
     for key, (process, output) in running.items():
-        text, _ = process.communicate(timeout=400)
-        logs = "".join(path.read_text() for path in (output.parent / "logs").glob("worker_*.log"))
-        assert process.returncode == 0 and output.exists(), text[-2000:] + logs[-6000:]
+        returncode, said = end_of_ranks(process, output.parent)
+        assert returncode == 0 and output.exists(), said[-8000:]
         found[key] = json.loads(output.read_text())
     return found
 
@@ -110,10 +87,9 @@ def test_the_command_on_two_ranks_resumes_and_equals_one_process(tmp_path):
 def two_ranks(parts: Path, save: Path, *steps: object) -> str:
     """Run the command to its end under msrun with ZeRO-1; what the ranks said."""
     line = [SCRIPTS / "posttrain_gpt.py", *flags(parts, save, *steps), "--use-distributed-optimizer"]
-    text, _ = (process := start(2, save.parent, *line)).communicate(timeout=300)
-    logs = "".join(path.read_text() for path in (save.parent / "logs").glob("worker_*.log"))
-    assert process.returncode == 0, text[-2000:] + logs[-4000:]
-    return logs
+    returncode, said = ranks(2, save.parent, *line)
+    assert returncode == 0, said[-6000:]
+    return said
 
 
 def same_curve(found: list[tuple], wanted: list[tuple]) -> None:

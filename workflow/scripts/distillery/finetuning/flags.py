@@ -4,44 +4,21 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from distillery.finetuning.ranges import number, stages, whole
+from distillery.finetuning.refusals import ARCHITECTURE, ONLY, REFUSED
 from distillery.problems import UsageProblem
 
-if TYPE_CHECKING:
-    from distillery.engine.architecture import Architecture
-
-# flag, type, attribute of Architecture it must equal
-ARCHITECTURE = [
-    ("--num-layers", int, "num_layers"),
-    ("--hidden-size", int, "hidden_size"),
-    ("--ffn-hidden-size", int, "ffn_size"),
-    ("--num-attention-heads", int, "num_heads"),
-    ("--num-query-groups", int, "num_groups"),
-    ("--kv-channels", int, "head_dim"),
-    ("--rotary-base", float, "rope_theta"),
-    ("--norm-epsilon", float, "norm_eps"),
-]
 # said by every script, implied by the families this engine has, or without meaning on it
 SILENT_SWITCHES = """use-mcore-models group-query-attention swiglu disable-bias-linear use-rotary-position-embeddings
     use-fused-rmsnorm use-fused-swiglu use-fused-rotary-pos-emb use-flash-attn no-masked-softmax-fusion
     attention-softmax-in-fp32 no-gradient-accumulation-fusion no-bias-gelu-fusion no-bias-swiglu-fusion
     overlap-grad-reduce overlap-param-gather reuse-fp32-param variable-seq-lengths finetune no-load-optim no-load-rng
     no-save-optim no-save-rng is-instruction-dataset exit-on-missing-checkpoint trust-remote-code npu-deterministic
-    no-shared-storage""".split()
-SILENT_VALUES = """tokenizer-type normalization position-embedding-type max-position-embeddings padded-vocab-size
-    make-vocab-size-divisible-by attention-dropout hidden-dropout init-method-std initial-loss-scale
-    distributed-backend distributed-timeout-minutes ai-framework transformer-impl eval-language stage
+    no-shared-storage tokenizer-not-use-fast""".split()
+SILENT_VALUES = """tokenizer-type max-position-embeddings padded-vocab-size make-vocab-size-divisible-by init-method-std
+    initial-loss-scale distributed-backend distributed-timeout-minutes ai-framework transformer-impl eval-language
     pad-to-multiple-of ckpt-format tokenizer-model num-workers load-format vocab-size""".split()
-
-# would change the result, and this engine cannot do it; what to do instead
-REFUSED = {
-    "noop-layers": "convert the weights without empty layers; stages of unequal size need --num-layer-list only",
-    "context-parallel-size": "lower --seq-length, or spread the model with TP and PP",
-    "num-layers-per-virtual-pipeline-stage": "use plain stages (--pipeline-model-parallel-size)",
-    "lora-r": "train all weights, or set the experiment's engine to mindspeed-llm",
-    "lora-target-modules": "train all weights, or set the experiment's engine to mindspeed-llm",
-}
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
@@ -65,13 +42,15 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     )
 
     batch = parser.add_argument_group("batches")
-    batch.add_argument("--seq-length", type=int, required=True, metavar="TOKENS")
-    batch.add_argument("--micro-batch-size", type=int, default=1, metavar="ROWS")
+    batch.add_argument("--seq-length", type=whole(1), required=True, metavar="TOKENS")
+    batch.add_argument("--micro-batch-size", type=whole(1), default=1, metavar="ROWS")
     batch.add_argument(
-        "--global-batch-size", type=int, metavar="ROWS", help="default: micro batch x data parallel"
+        "--global-batch-size", type=whole(1), metavar="ROWS", help="default: micro batch x data parallel"
     )
-    batch.add_argument("--train-iters", type=int, required=True, metavar="STEPS")
-    batch.add_argument("--seed", type=int, default=1234, help="of the data order (default 1234)")
+    batch.add_argument("--train-iters", type=whole(1), required=True, metavar="STEPS")
+    batch.add_argument(
+        "--seed", type=whole(0, 2**32 - 1), default=1234, help="of the data order (default 1234)"
+    )
     batch.add_argument(
         "--split", default="100,0,0", help="shares of training, evaluation, test (default 100,0,0)"
     )
@@ -93,33 +72,37 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     )
 
     optimizer = parser.add_argument_group("AdamW and its schedule")
-    optimizer.add_argument("--lr", type=float, required=True)
-    optimizer.add_argument("--min-lr", type=float, default=0.0)
+    optimizer.add_argument("--lr", type=number(), required=True)
+    optimizer.add_argument("--min-lr", type=number(), default=0.0)
     optimizer.add_argument("--lr-decay-style", choices=["constant", "linear", "cosine"], default="linear")
-    optimizer.add_argument("--lr-decay-iters", type=int, metavar="STEPS", help="default: --train-iters")
+    optimizer.add_argument("--lr-decay-iters", type=whole(1), metavar="STEPS", help="default: --train-iters")
     warmup = optimizer.add_mutually_exclusive_group()
-    warmup.add_argument("--lr-warmup-iters", type=int, default=0, metavar="STEPS")
-    warmup.add_argument("--lr-warmup-fraction", type=float, metavar="SHARE", help="of the decay steps")
-    optimizer.add_argument("--weight-decay", type=float, default=0.01, help="on matrices only (default 0.01)")
-    optimizer.add_argument(
-        "--clip-grad", type=float, default=1.0, metavar="NORM", help="0: no clipping (default 1)"
+    warmup.add_argument("--lr-warmup-iters", type=whole(0), default=0, metavar="STEPS")
+    warmup.add_argument(
+        "--lr-warmup-fraction", type=number(below=1.0), metavar="SHARE", help="of the decay steps"
     )
-    optimizer.add_argument("--adam-beta1", type=float, default=0.9)
-    optimizer.add_argument("--adam-beta2", type=float, default=0.999)
-    optimizer.add_argument("--adam-eps", type=float, default=1e-8)
+    optimizer.add_argument(
+        "--weight-decay", type=number(), default=0.01, help="on matrices only (default 0.01)"
+    )
+    optimizer.add_argument(
+        "--clip-grad", type=number(), default=1.0, metavar="NORM", help="0: no clipping (default 1)"
+    )
+    optimizer.add_argument("--adam-beta1", type=number(below=1.0), default=0.9)
+    optimizer.add_argument("--adam-beta2", type=number(below=1.0), default=0.999)
+    optimizer.add_argument("--adam-eps", type=number(), default=1e-8)
 
     run = parser.add_argument_group("run")
-    run.add_argument("--save-interval", type=int, default=0, metavar="STEPS", help="0: only at the end")
+    run.add_argument("--save-interval", type=whole(0), default=0, metavar="STEPS", help="0: only at the end")
     run.add_argument(
-        "--keep-checkpoints", type=int, default=2, metavar="N", help="latest ones kept (default 2)"
+        "--keep-checkpoints", type=whole(1), default=2, metavar="N", help="latest ones kept (default 2)"
     )
-    run.add_argument("--log-interval", type=int, default=100, metavar="STEPS")
-    run.add_argument("--log-throughput", action="store_true", help="also TFLOP/s")
+    run.add_argument("--log-interval", type=whole(1), default=100, metavar="STEPS")
+    run.add_argument("--log-throughput", action="store_true", help="also TFLOP/s of a rank, padding included")
     run.add_argument(
-        "--eval-interval", type=int, default=1000, metavar="STEPS", help="0: never (default 1000)"
+        "--eval-interval", type=whole(0), default=1000, metavar="STEPS", help="0: never (default 1000)"
     )
     run.add_argument(
-        "--eval-iters", type=int, default=100, metavar="STEPS", help="global batches (default 100)"
+        "--eval-iters", type=whole(0), default=100, metavar="STEPS", help="global batches (default 100)"
     )
     run.add_argument(
         "--recompute-granularity",
@@ -128,10 +111,10 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         "native kernel keeps no scores",
     )
     run.add_argument("--recompute-method", choices=["uniform", "block"], help="both: every layer")
-    run.add_argument("--recompute-num-layers", type=int, metavar="N", help="no effect: every layer")
+    run.add_argument("--recompute-num-layers", type=whole(1), metavar="N", help="no effect: every layer")
     run.add_argument("--device-target", choices=["CPU", "Ascend"], default="CPU")
     run.add_argument(
-        "--threads", type=int, default=2, metavar="N", help="CPU threads of the engine (default 2)"
+        "--threads", type=whole(1), default=2, metavar="N", help="CPU threads of the engine (default 2)"
     )
     run.add_argument("--kernels", choices=["auto", "native", "composed"], default="auto", help="on a CPU")
     run.add_argument(
@@ -140,9 +123,11 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     run.add_argument("--fp16", action="store_true", help="likewise")
 
     parallel = parser.add_argument_group("layout, under msrun (world = TP x PP x DP)")
-    parallel.add_argument("--tensor-model-parallel-size", type=int, default=1, metavar="TP")
-    parallel.add_argument("--pipeline-model-parallel-size", type=int, default=1, metavar="PP")
-    parallel.add_argument("--num-layer-list", metavar="N,N,...", help="layers of each pipeline stage")
+    parallel.add_argument("--tensor-model-parallel-size", type=whole(1), default=1, metavar="TP")
+    parallel.add_argument("--pipeline-model-parallel-size", type=whole(1), default=1, metavar="PP")
+    parallel.add_argument(
+        "--num-layer-list", type=stages, metavar="N,N,...", help="layers of each pipeline stage"
+    )
     parallel.add_argument("--use-distributed-optimizer", action="store_true", help="ZeRO-1")
     parallel.add_argument("--sequence-parallel", action="store_true", help="no effect")
 
@@ -157,48 +142,10 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{name}", action="store_true", help=argparse.SUPPRESS)
     for name in REFUSED:
         parser.add_argument(f"--{name}", nargs="+", help=argparse.SUPPRESS)
+    for name, (kind, _, _) in ONLY.items():
+        parser.add_argument(f"--{name}", type=kind, help=argparse.SUPPRESS)
     for name in SILENT_VALUES:
         parser.add_argument(f"--{name}", help=argparse.SUPPRESS)
-
-
-def check(args: argparse.Namespace, arch: Architecture) -> None:
-    """Raises:
-    UsageProblem: a flag contradicts config.json, or asks for what this engine cannot do.
-    """
-    for name, fix in REFUSED.items():
-        given = getattr(args, name.replace("-", "_"))
-        if given not in (None, ["1"]):  # one rank or stage is what there is
-            raise UsageProblem(
-                "the built-in engine does not have this", where=f"--{name}", found=" ".join(given), fix=fix
-            )
-    for flag, _, attribute in ARCHITECTURE:
-        given = getattr(args, flag.removeprefix("--").replace("-", "_"))
-        if given is not None and given != getattr(arch, attribute):
-            raise _contradiction(flag, given, getattr(arch, attribute))
-    for flag, given, holds in [
-        ("--untie-embeddings-and-output-weights", args.untie_embeddings_and_output_weights, not arch.tied),
-        ("--add-qkv-bias", args.add_qkv_bias, arch.qkv_bias),
-    ]:
-        if given and not holds:
-            raise _contradiction(flag, "given", "the opposite")
-    if args.seq_length > arch.max_positions:
-        raise UsageProblem(
-            "rows longer than the model's context",
-            where="--seq-length",
-            found=args.seq_length,
-            wanted=f"at most max_position_embeddings = {arch.max_positions} of config.json",
-            fix="lower --seq-length, or raise max_position_embeddings in the model's config.json on purpose",
-        )
-
-
-def _contradiction(flag: str, found: object, wanted: object) -> UsageProblem:
-    return UsageProblem(
-        "a flag contradicts the model's config.json",
-        where=flag,
-        found=found,
-        wanted=wanted,
-        fix=f"leave {flag} out: config.json says it",
-    )
 
 
 def global_batch(args: argparse.Namespace, data_parallel: int) -> int:

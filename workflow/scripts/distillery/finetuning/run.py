@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distillery import files, provenance
-from distillery.finetuning import choices, flags
+from distillery.finetuning import choices, refusals
 
 ENGINE_CODE = [
     f"distillery.engine.{name}" for name in ("training", "step", "pipeline", "kernels", "native", "composed")
@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
     from distillery.finetuning import rows, saving
 
     arch = architecture.read(args.tokenizer_name_or_path)
-    flags.check(args, arch)
+    refusals.check(args, arch)
     data = rows.read(args.data_path)
     rows.check_tokenizer(data, args.tokenizer_name_or_path)
     sizes = args.tensor_model_parallel_size, args.pipeline_model_parallel_size

@@ -32,11 +32,11 @@ class Part:
     padded_vocab: int | None
 
 
-def load_part(directory: Path, place: Mesh, arch: Architecture, layer_list: str | None) -> Part:
+def load_part(directory: Path, place: Mesh, arch: Architecture, layer_list: list[int] | None) -> Part:
     """This rank's file of the MCore checkpoint in `directory`.
 
     Raises:
-        UsageProblem: the checkpoint has another layout than the flags say.
+        UsageProblem: the checkpoint has another layout than the flags say, or these contradict each other.
         Problem: no such rank, or an unreadable file.
     """
     state, args = states.load_rank(directory, place.tensor_rank, place.pipeline_rank)
@@ -50,14 +50,20 @@ def load_part(directory: Path, place: Mesh, arch: Architecture, layer_list: str 
             fix="reshard it with convert_ckpt.py, or change the flags",
         )
     layers = {int(name.split(".")[2]) for name in state if name.startswith("decoder.layers.")}
-    sizes = [int(n) for n in layer_list.split(",")] if layer_list else None
-    here = sizes[place.pipeline_rank] if sizes else len(layers)
-    if layers != set(range(here)) or (sizes and sum(sizes) != arch.num_layers):
+    if layer_list and (len(layer_list), sum(layer_list)) != (place.pipeline, arch.num_layers):
+        raise UsageProblem(
+            "the list of layers does not fit the stages",
+            where="--num-layer-list, --pipeline-model-parallel-size",
+            found=f"{len(layer_list)} stages with {sum(layer_list)} layers in all",
+            wanted=f"{place.pipeline} stages with {arch.num_layers} layers in all",
+        )
+    here = layer_list[place.pipeline_rank] if layer_list else len(layers)
+    if layers != set(range(here)):
         raise UsageProblem(
             "the stage's layers are not those of the checkpoint",
             where=f"--num-layer-list; {directory}",
             found=f"layers {sorted(layers)} on pipeline rank {place.pipeline_rank}",
-            wanted=f"0 to {here - 1}, {arch.num_layers} over all stages; empty layers are not supported",
+            wanted=f"0 to {here - 1}; empty layers are not supported",
             fix="give --num-layer-list as the weights were converted with, or convert them again without empty layers",
         )
     tables = [state[name] for name in TABLES if name in state]
