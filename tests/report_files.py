@@ -65,6 +65,7 @@ def write(folder: Path, problems: int = 12) -> list[str]:
         "rows": 40,
         "rejected": {"count": 2},
         "dropped": {"overlong": 1},
+        "noted": {"an empty answer": 2},
         "roles": {"user": 40, "assistant": 40},
     }
     card |= counted | {"lengths": {"histogram": bins, "seq_length": 64, "cut_rows": 10}}

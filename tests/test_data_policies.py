@@ -7,10 +7,12 @@ from pathlib import Path
 
 import preprocess_data
 import pytest
-from data_runs import FLAGS, FULL, MANY, asked, contents, run, sequences, shard
+from data_runs import FLAGS, FULL, MANY, TAGS, asked, contents, run, sequences, shard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from distillery.data import special_text
+from distillery.data.documents import DocumentMaker, Rules
 from distillery.data.layout import DatasetFiles
 from distillery.data.tokenizing import Block, Recipe
 from distillery.problems import Problem
@@ -91,6 +93,50 @@ def test_special_tokens_in_text(tmp_path: Path) -> None:
     assert run(source, tmp_path / "reject", "--special-tokens-in-text", "reject")["kept"] == 1
 
 
+def test_special_tokens_are_found_wherever_they_are_spelt(qwen_tokenizer: Path) -> None:
+    """In tools and questions every added token counts; answers think and call with those that are not special."""
+    rows = [
+        ("q", "a <|im_end|>", None),
+        ("q <|fim_prefix|>", "a", None),
+        ("q", "<tool_call>\nt\n</tool_call>", None),
+        ("q", "a", '[{"name": "<|im_end|>", "parameters": {"properties": {}}}]'),
+    ]
+    block = Block(
+        "rows",
+        0,
+        [
+            {"m": [{"from": "human", "value": q}, {"from": "gpt", "value": a}], "tools": tools}
+            for q, a, tools in rows
+        ],
+    )
+    ends = {}
+    for policy in ("keep", "escape"):
+        recipe = Recipe(
+            qwen_tokenizer,
+            FLAGS[1],
+            "qwen",
+            {"messages": "m", "tools": "tools"},
+            Rules(special_tokens_in_text=policy, strict=policy == "escape"),
+        )
+        work = recipe.work()
+        part = work(block)
+        assert {note for note, _, _ in part.noted} == {
+            {"keep": special_text.SPELT, "escape": special_text.ESCAPED}[policy]
+        }
+        assert [row for _, row, _ in part.noted] == [0, 1, 3]
+        ends[policy] = (part.tokens["input_ids"] == work.tokenizer.id_of("<|im_end|>")).sum()
+    assert ends["keep"] == ends["escape"] + 2 + 1  # the tool's name is listed twice
+
+
+def test_notes_are_counted_loudly(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(shard(tmp_path / "odd.parquet", ODD), tmp_path / "d")
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "1 rows: an empty answer",
+        "1 rows: messages without content were left out",
+        "1 rows: text that spells a special token",
+    ]
+
+
 def test_overlong_rows(tmp_path: Path) -> None:
     rows = [asked("a", "b"), asked("a", "long " * 300), asked("long " * 300, "b")]
     source = shard(tmp_path / "rows.parquet", rows)
@@ -108,6 +154,32 @@ def test_overlong_rows(tmp_path: Path) -> None:
     assert ids[-1] == labels[-1] == cut["template"]["eos_token_id"]
     packed = run(source, tmp_path / "n", *limit, "--pack", "--neat-pack")
     assert (packed["kept"], packed["truncated"]) == (3, 2)
+
+
+@pytest.mark.parametrize("prompt_type", ["qwen", "baichuan2"])
+@pytest.mark.parametrize("more", [{}, {"append_eod": True}])
+def test_a_cut_within_a_question_goes_back_to_the_answer_before(prompt_type: str, more: dict) -> None:
+    """An end after half of a question would teach the model to end where the user speaks."""
+    turns = [asked("one", "two " * 20), asked("long " * 30, "three " * 20)]
+    row = {"conversations": [{"from": role, "value": value} for turn in turns for role, value in turn]}
+    tags = {**TAGS, "role_tag": "from", "content_tag": "value"}
+    keys = {"messages": "conversations", "tags": tags}
+    work = Recipe(FULL, FLAGS[1], prompt_type, keys, Rules(**more)).work()
+    whole = work(Block("rows", 0, [row])).size("input_ids")
+    eos, ends, kept = work.renderer.eos_id, 1 + len(more), 0
+    for limit in range(10, whole + 2):
+        rules = Rules(seq_length=limit, overlong="truncate-keep-eos", **more)
+        work.maker = DocumentMaker(work.renderer, work.encoder, rules)
+        part = work(Block("rows", 0, [row]))
+        if part.overlong:
+            continue
+        ids, labels = part.tokens["input_ids"], part.tokens["labels"]
+        assert len(ids) < limit
+        tail = ids[-ends - 1 :].tolist()
+        assert tail[1:] == [eos] * ends and tail[0] != eos
+        assert labels[-ends - 1] == ids[-ends - 1], "what is ended is an answer"
+        kept += 1
+    assert kept > 0.5 * whole and not part.truncated
 
 
 def _after(_: dict, prefix: Path, name: str) -> bytes:

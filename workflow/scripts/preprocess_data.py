@@ -145,6 +145,8 @@ def main(args: argparse.Namespace) -> None:
         f"{manifest['dropped']['overlong']['count']} too long; {manifest['documents']} sequences, "
         f"{manifest['tokens']} tokens, {manifest['supervised_tokens']} supervised"
     )
+    for note, entry in sorted(manifest["noted"].items()):
+        print(f"{entry['count']} rows: {note}")
 
 
 def check(args: argparse.Namespace) -> None:

@@ -5,7 +5,6 @@ Labels are the ids of the answers with their end tokens, and -100 elsewhere. The
 
 from __future__ import annotations
 
-import os.path
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,12 +15,12 @@ from distillery.data import oddities
 from distillery.data.conversation import Conversation, Message, Rejected
 from distillery.data.encoding import Encoder
 from distillery.data.rendering import Renderer
+from distillery.data.special_text import ESCAPED, SpecialText
 from distillery.data.templates import EMPTY_THOUGHT, END_THINK, THINK, without_thought
 
 IGNORED = -100
 NO_LIMIT = 1 << 40
 CUT = f"cut at {cutting.DEFAULT_LIMIT} tokens"
-SPECIAL_TEXT = "text that spells a special token"
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class Rules:
     Attributes:
         seq_length: rows of so many tokens or more do not fit (None: no limit but the reference's 100000).
         overlong: "drop", "error" or "truncate-keep-eos"; None as the reference: drop, but cut what is neat-packed or reasons.
-        special_tokens_in_text: "keep" (the text becomes the token, as in the reference), "escape" or "reject".
+        special_tokens_in_text: the policy of `SpecialText`.
         strict: reject rows that the reference keeps though they are odd.
     """
 
@@ -60,8 +59,7 @@ class DocumentMaker:
 
     def __init__(self, renderer: Renderer, encoder: Encoder, rules: Rules) -> None:
         self.renderer, self.encoder, self.rules = renderer, encoder, rules
-        self.specials = list(renderer.tokenizer.special_tokens())
-        self.common = os.path.commonprefix(self.specials)
+        self.special_text = SpecialText(renderer.tokenizer, rules.special_tokens_in_text)
         self.thought = encoder.encode(EMPTY_THOUGHT)
         # a policy that is asked for sees rows whole; otherwise templates cut first, as in the reference
         self.cut_at = NO_LIMIT if rules.overlong else rules.seq_length or cutting.DEFAULT_LIMIT
@@ -70,7 +68,7 @@ class DocumentMaker:
         """Raises:
         Rejected: the row cannot be rendered, renders to nothing, or breaks a rule.
         """
-        conversation = self._special_text(conversation)
+        conversation = self.special_text.apply(conversation)
         encoded = self._encode(conversation)
         ids, labels = self._join(self._cut(encoded))
         if not len(ids):
@@ -80,8 +78,8 @@ class DocumentMaker:
         notes = oddities.of(conversation, self.renderer.template)
         if cut and not self.rules.seq_length:
             notes += (CUT,)
-        if self.rules.strict and notes:
-            raise Rejected(notes[0])
+        if self.rules.strict and (odd := [note for note in notes if note != ESCAPED]):
+            raise Rejected(odd[0])
         return self._fit(Document(ids, labels, notes, truncated=cut))
 
     def _encode(self, conversation: Conversation) -> list[np.ndarray]:
@@ -164,54 +162,22 @@ class DocumentMaker:
             )
         if rules.overlong != "truncate-keep-eos":
             return document._replace(overlong=True, truncated=False)
-        tail = self._ending(document.input_ids)
-        room = limit - 1 - tail
-        if room < 1 or not (document.labels[:room] != IGNORED).any():
+        ids, labels = document.input_ids, document.labels
+        tail = self._ending(ids)
+        room = max(limit - 1 - tail, 0)
+        # only an answer can be ended: a cut within a question goes back to the answer before it
+        answered = np.flatnonzero(labels[:room] == ids[:room])
+        if not len(answered):
             return document._replace(overlong=True)  # the question alone fills it
-        ids, labels = (
-            np.concatenate([array[:room], array[length - tail :]])
-            for array in (document.input_ids, document.labels)
-        )
+        end = int(answered[-1]) + 1
+        end -= self._ending(ids[:end])  # that answer may have come to its own end
+        ids, labels = (np.concatenate([array[:end], array[length - tail :]]) for array in (ids, labels))
         return document._replace(input_ids=ids, labels=labels, truncated=True)
 
     def _ending(self, ids: np.ndarray) -> int:
         """How many of the last tokens are the end marker: from the first stop token among the last four."""
         last = ids[-4:].tolist()
         return next((len(last) - i for i, each in enumerate(last) if each in self.renderer.stop_token_ids), 0)
-
-    def _special_text(self, conversation: Conversation) -> Conversation:
-        """Note, escape or reject content that the tokenizer would read as special tokens."""
-        texts = [conversation.system or "", *(message.content for message in conversation.messages)]
-        spelt = [token for text in texts for token in self._spelt(text)]
-        if not spelt:
-            return conversation
-        policy = self.rules.special_tokens_in_text
-        if policy == "reject":
-            raise Rejected(SPECIAL_TEXT, " ".join(dict.fromkeys(spelt)))
-        if policy == "keep":
-            return Conversation(
-                conversation.messages,
-                conversation.system,
-                conversation.tools,
-                (*conversation.notes, SPECIAL_TEXT),
-            )
-        return Conversation(
-            tuple(Message(role, self._escaped(content)) for role, content in conversation.messages),
-            self._escaped(conversation.system or ""),
-            conversation.tools,
-            conversation.notes,
-        )
-
-    def _spelt(self, text: str) -> list[str]:
-        if self.common and self.common not in text:
-            return []
-        return [token for token in self.specials if token in text]
-
-    def _escaped(self, text: str) -> str:
-        """A space after the first character of each special token's text: readable, and no token any more."""
-        for token in self._spelt(text):
-            text = text.replace(token, f"{token[0]} {token[1:]}")
-        return text
 
 
 def _joined(arrays: list[np.ndarray]) -> np.ndarray:
