@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import ml_dtypes
@@ -111,6 +112,27 @@ def ranks(processes: int, directory: Path, *arguments: object) -> tuple[int, str
 
 def train(parts: Path, save: Path, *more: object) -> subprocess.CompletedProcess[str]:
     return command("posttrain_gpt.py", *flags(parts, save, *more))
+
+
+def start(parts: Path, save: Path, *more: object) -> subprocess.Popen[str]:
+    """As `train`, not waited for."""
+    line = [sys.executable, str(SCRIPTS / "posttrain_gpt.py"), *flags(parts, save, *more)]
+    return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def steps(save: Path) -> int:
+    """How many are recorded."""
+    files = list((save / "work").glob("*/metrics.jsonl"))
+    return files[0].read_text().count("\n") if files else 0
+
+
+def wait_for(process: subprocess.Popen, save: Path, step: int) -> bool:
+    """Until `step` is recorded; False if the process ended before."""
+    while steps(save) < step:
+        if process.poll() is not None:
+            return False
+        time.sleep(0.001)
+    return True
 
 
 def work(save: Path) -> Path:

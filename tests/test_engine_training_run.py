@@ -15,7 +15,7 @@ from pathlib import Path
 import ml_dtypes
 import numpy as np
 import pytest
-from engine_parts import SCRIPTS, flags, forget_the_end, make, result, train, work
+from engine_parts import SCRIPTS, forget_the_end, make, result, start, steps, train, wait_for, work
 
 from distillery.checkpoint import states
 
@@ -34,25 +34,6 @@ def whole(parts, tmp_path_factory) -> Path:
     return save
 
 
-def start(parts: Path, save: Path, *more: object) -> subprocess.Popen:
-    line = [sys.executable, str(SCRIPTS / "posttrain_gpt.py"), *flags(parts, save, *more)]
-    return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-
-def steps(save: Path) -> int:
-    files = list((save / "work").glob("*/metrics.jsonl"))
-    return files[0].read_text().count("\n") if files else 0
-
-
-def wait_for(process: subprocess.Popen, save: Path, step: int) -> bool:
-    """Until `step` is recorded; False if the process ended before."""
-    while steps(save) < step:
-        if process.poll() is not None:
-            return False
-        time.sleep(0.001)
-    return True
-
-
 def test_what_a_run_leaves(whole, parts):
     done = json.loads((whole / "done.json").read_text())
     assert (whole / "latest_checkpointed_iteration.txt").read_text() == "40"
@@ -67,6 +48,24 @@ def test_what_a_run_leaves(whole, parts):
     assert [line["iteration"] for line in lines] == list(range(1, 41))
     assert lines[-1]["loss"] == done["loss"] < 0.7 * lines[0]["loss"]
     assert "/tmp" not in json.dumps(done) and "seconds" not in done
+
+
+def test_what_a_line_of_the_metrics_says(whole):
+    done = json.loads((whole / "done.json").read_text())
+    lines = [json.loads(line) for line in (whole / done["metrics"]).read_text().splitlines()]
+    # random weights: all of the 400 tokens are about as likely
+    assert lines[0]["loss"] == pytest.approx(np.log(400), abs=0.3)
+    # two steps of warm-up from 0, then down a line that would end at step 41
+    rates = [0, 0.5e-2, *(1e-2 * (41 - step) / 38 for step in range(3, 41))]
+    assert [line["lr"] for line in lines] == pytest.approx(rates)
+    for step, line in enumerate(lines, 1):
+        assert line["consumed_samples"] == 4 * step
+        assert 0 < line["supervised_tokens"] < line["tokens"] <= 4 * 128
+        assert 0.01 < line["grad_norm"] < 10
+        for kind in ("tokens", "supervised_tokens"):
+            assert line[f"{kind}_per_second"] == pytest.approx(line[kind] / line["seconds"], rel=0.02)
+        assert 100 < line["memory_megabytes"] < 4000
+        assert "tflops" not in line
 
 
 def test_mindspore_is_loaded_without_its_data_pipeline_and_others_still_get_it():
@@ -143,13 +142,19 @@ def test_kill_9_at_ten_random_moments_changes_no_byte(whole, parts, tmp_path):
     assert result(tmp_path) == result(whole)
 
 
-def test_sigterm_saves_and_exits_3_then_the_same_command_finishes(whole, parts, tmp_path):
-    process = start(parts, tmp_path)
-    assert wait_for(process, tmp_path, 4)
-    process.send_signal(signal.SIGTERM)
-    output, _ = process.communicate()
-    assert process.returncode == 3 and "run the same command again" in output, output
-    assert not (tmp_path / "done.json").exists()
+def test_signals_save_and_exit_3_then_the_same_command_finishes(whole, parts, tmp_path):
+    """Ctrl-C comes as SIGINT, of which MindSpore makes SIGTERM while it runs a graph."""
+    for number, step, named in [
+        (signal.SIGTERM, 4, "SIGTERM or Ctrl-C"),
+        (signal.SIGINT, 8, "Ctrl-C"),
+        (signal.SIGUSR1, 12, "by SIGUSR1"),
+    ]:
+        process = start(parts, tmp_path)
+        assert wait_for(process, tmp_path, step)
+        process.send_signal(number)
+        output, _ = process.communicate()
+        assert process.returncode == 3 and "run the same command again" in output and named in output, output
+        assert not (tmp_path / "done.json").exists()
     done = train(parts, tmp_path)
     assert done.returncode == 0 and "resuming after step" in done.stderr, done.stderr
     assert result(tmp_path) == result(whole)
@@ -227,6 +232,29 @@ def test_evaluation_keeps_the_best_and_changes_no_weight(parts, tmp_path):
     plain = train(parts, tmp_path / "b", *held, "--eval-interval", 0)
     assert plain.returncode == 0, plain.stderr
     assert result(tmp_path / "a") == result(tmp_path / "b")
+
+
+def test_there_is_an_evaluation_after_the_last_step_however_few_they_are(parts, tmp_path):
+    """Of 90 % of 96 rows 10 are held out: two global batches and a half, the third takes two of them again."""
+    held = ("--split", "90,10,0", "--train-iters", 3, "--log-throughput")
+    for iters, best in [(3, True), (0, False)]:
+        save = tmp_path / str(iters)
+        ended = train(parts, save, *held, "--eval-iters", iters, "--eval-interval", 2000)
+        assert ended.returncode == 0, ended.stderr
+        done = json.loads((save / "done.json").read_text())
+        lines = [json.loads(line) for line in (save / done["metrics"]).read_text().splitlines()]
+        losses = [line for line in lines if "evaluation_loss" in line]
+        if best:
+            assert [line["iteration"] for line in losses] == [3]
+            assert done["best"] == {"iteration": 3, "loss": losses[0]["evaluation_loss"]}
+        else:
+            assert not losses and done["best"] is None
+        for line in lines:
+            if "loss" in line:
+                # 6 and 12 * seq / 2 as in Megatron-LM: matrices of a layer, head; keys of a causal row
+                layer = 32 * (2 * 32 + 2 * 16 + 3 * 48)
+                row = 128 * (6 * (2 * layer + 400 * 32) + 6 * 2 * 32 * 128)
+                assert line["tflops"] == pytest.approx(4 * row / line["seconds"] / 1e12, rel=0.03)
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,14 @@ def assemble(rows: Rows, documents: Sequence[int], settings: Settings) -> Batch:
     return Batch(ids, labels, positions, segments, tokens)
 
 
+def micro_batches(rows: Rows, documents: np.ndarray, settings: Settings) -> list[Batch]:
+    """These documents, a micro-batch after the other."""
+    size = settings.micro_batch_size
+    return [
+        assemble(rows, documents[at : at + size].tolist(), settings) for at in range(0, len(documents), size)
+    ]
+
+
 def _row(rows: Rows, document: int, settings: Settings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(ids, labels, segments >= 1) of one document, without padding, at most seq_length tokens."""
     ids, labels = rows.input_ids[document], rows.labels[document]

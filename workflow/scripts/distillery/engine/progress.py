@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -21,28 +22,33 @@ class Metrics:
     """A JSON-lines file with one record per step, cut back to `done` steps when a run resumes."""
 
     def __init__(self, path: Path, done: int):
-        kept = [line for line in _lines(path) if json.loads(line)["iteration"] <= done]
-        files.write_text(path, "".join(line + "\n" for line in kept))
+        kept = [record for record in read(path) if record["iteration"] <= done]
+        files.write_text(path, "".join(json.dumps(record) + "\n" for record in kept))
         self._stream = path.open("a", encoding="utf-8")
 
     def add(self, record: dict[str, Any]) -> None:
         self._stream.write(json.dumps(record) + "\n")
         self._stream.flush()
 
+    def sync(self) -> None:
+        """What is recorded survives a power cut from here on."""
+        os.fsync(self._stream.fileno())
+
     def close(self) -> None:
         self._stream.close()
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """All records of a metrics file; a last line that a killed run left unfinished is left out."""
-    return [json.loads(line) for line in _lines(path)]
-
-
-def _lines(path: Path) -> list[str]:
+    """The records of a metrics file, up to the first line that a killed run or a power cut left unfinished."""
     if not path.exists():
         return []
-    text = path.read_text(encoding="utf-8")
-    return text[: text.rfind("\n") + 1].splitlines()
+    records = []
+    for line in path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]:
+        try:
+            records.append(json.loads(line))
+        except ValueError:
+            break
+    return records
 
 
 class Display:
@@ -84,6 +90,7 @@ class Silent:
     """In place of Metrics and Display on ranks that have nothing to add."""
 
     def add(self, record: dict[str, Any]) -> None: ...
+    def sync(self) -> None: ...
     def step(self, iteration: int, text: str) -> None: ...
     def say(self, text: str) -> None: ...
     def close(self) -> None: ...

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 from safetensors.numpy import load_file, save_file
 
 from distillery import files, provenance
@@ -66,6 +67,7 @@ class Snapshots:
         self.write_model, self.read_model, self.identify = write_model, read_model, identify
         self.keep = keep
         self.rank, self.world, self.narrow = rank, world, narrow
+        self._lock = FileLock(work / "lock")  # held until the process ends, however it ends
         self._thread = ThreadPoolExecutor(1, "checkpoint")
         self._pending: Future[None] | None = None
         work.mkdir(parents=True, exist_ok=True)
@@ -73,8 +75,20 @@ class Snapshots:
     def name(self, iteration: int) -> str:
         return f"iter_{iteration:07d}"
 
-    def clean(self) -> None:
-        """Remove what a killed run left half-written; rank 0 calls it before any rank saves."""
+    def claim(self) -> None:
+        """Keep other processes away and remove what a killed one left half-written; rank 0 calls it first of all.
+
+        Raises:
+            Problem: another process trains here.
+        """
+        try:
+            self._lock.acquire(blocking=False)
+        except Timeout:
+            raise Problem(
+                "another process trains in this directory",
+                where=self.work,
+                fix="wait for its end, or stop it with SIGTERM and run the same command again, which goes on there",
+            ) from None
         for partial in self.work.glob(".*.partial"):
             files.remove(partial)
 
@@ -166,12 +180,17 @@ class Snapshots:
     def _damage(self, path: Path) -> str | None:
         if not (path / "state.json").exists():
             return "it has no state.json"
-        for entry in files.read_json(path / "state.json")["files"]:
-            file = path / entry["name"]
+        try:
+            state = files.read_json(path / "state.json")
+            listed = [(entry["name"], entry["bytes"], entry["sha256"]) for entry in state["files"]]
+        except (ValueError, KeyError, TypeError):
+            return "its state.json cannot be read"
+        for name, size, digest in listed:
+            file = path / name
             if not file.exists():
-                return f"{entry['name']} is missing"
-            if file.stat().st_size != entry["bytes"] or files.sha256(file) != entry["sha256"]:
-                return f"{entry['name']} does not have the sha256 of state.json"
+                return f"{name} is missing"
+            if file.stat().st_size != size or files.sha256(file) != digest:
+                return f"{name} does not have the sha256 of state.json"
         return None
 
     def load(self, iteration: int) -> tuple[State, State]:

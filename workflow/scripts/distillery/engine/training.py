@@ -17,11 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-
 from distillery import files
-from distillery.engine.batches import Batch, Rows, assemble, order, split
-from distillery.engine.progress import Display, Metrics, Silent, memory_megabytes, read
+from distillery.engine.batches import Batch, Rows, micro_batches, order, split
+from distillery.engine.evaluation import HeldOut
+from distillery.engine.progress import Display, Metrics, Silent, memory_megabytes
 from distillery.engine.settings import Settings
 from distillery.engine.snapshots import Snapshots, State
 from distillery.problems import Interrupted, Problem
@@ -37,7 +36,6 @@ class Cadence:
     log: int
     evaluate: int
     evaluate_steps: int  # global batches per evaluation
-    throughput: bool
 
 
 class Trainer(Protocol):
@@ -67,7 +65,7 @@ def train(
     cadence: Cadence,
     snapshots: Snapshots,
     describe: Callable[[int], object],
-    flops: float,
+    flops: float | None,
     leader: bool = True,
     agree: Callable[[bool], bool] = bool,
     data_parallel: int = 1,
@@ -77,33 +75,34 @@ def train(
     Args:
         build: makes the trainer with its initial weights; called only if a step is left to do.
         describe: document number -> what to call it in an error (shard and uuid).
-        flops: of one token's forward and backward pass, for the throughput line.
+        flops: operations of a step on one rank, to record how fast they are; None: not to.
         leader: whether this rank records and shows what all ranks know.
         agree: whether any rank's argument is true; every rank calls it after every step.
         data_parallel: ranks that share a global batch; a run may be continued with another number of them.
 
     Raises:
-        Problem: the loss became NaN or infinite, now or in an earlier run of the same key.
-        Interrupted: SIGTERM or SIGUSR1 came; the state is saved.
+        Problem: the loss became NaN or infinite, now or in an earlier run of the same key; or another process
+            works on the same run.
+        Interrupted: SIGTERM, SIGUSR1 or Ctrl-C came; the state is saved.
     """
     work = snapshots.work
     if (work / MARKER).exists():
         raise _divergence(work, files.read_json(work / MARKER))
-    metrics_path = work / "metrics.jsonl"
     if leader:
-        snapshots.clean()
+        snapshots.claim()
     done = snapshots.latest(lambda text: print(text, flush=True)) or 0
-    documents, held_out, _ = split(len(rows), settings.split)
+    documents, others, _ = split(len(rows), settings.split)
+    best_loss = (snapshots.best() or {"loss": None})["loss"]
+    held_out = HeldOut(rows, others, settings, cadence.evaluate, cadence.evaluate_steps, best_loss)
     batch = settings.global_batch_size
     sequence = order(documents, settings.train_iters * batch, settings.seed, settings.shuffle)
-    metrics = Metrics(metrics_path, done) if leader else Silent()
+    metrics = Metrics(work / "metrics.jsonl", done) if leader else Silent()
     display = Display(settings.train_iters, done, cadence.log) if leader else Silent()
     display.say(_plan(rows, documents, settings, done))
     if done and (before := snapshots.facts(done)["data_parallel"]) != data_parallel:
         display.say(
             f"data-parallel size {data_parallel} now, {before} until step {done}: sums differ in their last bits"
         )
-    best_loss = (snapshots.best() or {"loss": None})["loss"]
     stopped = _Signals()
     try:
         if done < settings.train_iters:
@@ -113,30 +112,27 @@ def train(
         for step in range(done + 1, settings.train_iters + 1):
             began = time.perf_counter()
             chosen = sequence[(step - 1) * batch : step * batch]
-            batches = _micro_batches(rows, chosen, settings)
+            batches = micro_batches(rows, chosen, settings)
             loss, norm = trainer.run(step, batches)
-            record = _record(step, loss, norm, batches, settings, time.perf_counter() - began)
-            if cadence.throughput:
-                record["tflops"] = flops * record["tokens_per_second"] / 1e12
+            record = _record(step, loss, norm, batches, settings, time.perf_counter() - began, flops)
             metrics.add(record)
             if not math.isfinite(loss) or not math.isfinite(norm):
                 raise _diverged(work, step, loss, norm, [describe(int(one)) for one in chosen], leader)
             display.step(step, _line(record))
             best = False
-            if cadence.evaluate and step % cadence.evaluate == 0 and held_out:
-                picked = order(held_out, cadence.evaluate_steps * batch, settings.seed, settings.shuffle)
-                held_loss = trainer.evaluate(_micro_batches(rows, picked, settings))
+            if held_out.due(step):
+                held_loss = held_out.loss(trainer.evaluate)
                 metrics.add({"iteration": step, "evaluation_loss": held_loss})
                 display.say(f"step {step}  evaluation loss {held_loss:.4f}")
-                best = best_loss is None or held_loss <= best_loss
-                if best:
-                    best_loss = held_loss
+                best = held_out.is_best(held_loss)
                 if best and leader:
                     snapshots.mark_best(step, held_loss)
             last = step == settings.train_iters
             stop = agree(stopped.name is not None)
             if last or best or stop or (cadence.save and step % cadence.save == 0):
                 facts = {"consumed_samples": step * batch, "key": work.name, "data_parallel": data_parallel}
+                facts["loss"] = loss
+                metrics.sync()
                 snapshots.save(step, *trainer.state(), facts)
             if stop and not last:
                 snapshots.wait()
@@ -152,24 +148,22 @@ def train(
         display.close()
     if not leader:
         return None
-    final = [record for record in read(metrics_path) if "loss" in record][-1]
     checkpoint = work / snapshots.name(settings.train_iters)
     state = snapshots.facts(settings.train_iters)
-    return Outcome(settings.train_iters, checkpoint, state, final["loss"], snapshots.best())
-
-
-def _micro_batches(rows: Rows, documents: np.ndarray, settings: Settings) -> list[Batch]:
-    size = settings.micro_batch_size
-    return [
-        assemble(rows, documents[at : at + size].tolist(), settings) for at in range(0, len(documents), size)
-    ]
+    return Outcome(settings.train_iters, checkpoint, state, state["loss"], snapshots.best())
 
 
 def _record(
-    step: int, loss: float, norm: float, batches: list[Batch], settings: Settings, seconds: float
+    step: int,
+    loss: float,
+    norm: float,
+    batches: list[Batch],
+    settings: Settings,
+    seconds: float,
+    flops: float | None,
 ) -> dict[str, Any]:
     tokens, supervised = sum(b.tokens for b in batches), sum(b.supervised for b in batches)
-    return {
+    record = {
         "iteration": step,
         "loss": loss,
         "lr": settings.schedule.at(step),
@@ -182,6 +176,7 @@ def _record(
         "supervised_tokens_per_second": round(supervised / seconds, 1),
         "memory_megabytes": memory_megabytes(),
     }
+    return record if flops is None else {**record, "tflops": flops / seconds / 1e12}
 
 
 def _line(record: dict[str, Any]) -> str:
@@ -218,15 +213,23 @@ def _divergence(work: Path, facts: dict[str, Any]) -> Problem:
 
 
 class _Signals:
-    """Remembers that SIGTERM or SIGUSR1 came, so that the step in flight can end."""
+    """Remembers that a signal came, so that the step in flight can end.
+
+    MindSpore has its own handler of SIGINT while it runs a graph, which sends the process SIGTERM instead.
+    """
+
+    NAMES = {
+        signal.SIGTERM: "SIGTERM or Ctrl-C",
+        signal.SIGINT: "Ctrl-C",
+        signal.SIGUSR1: "SIGUSR1",
+    }
 
     def __init__(self) -> None:
         self.name: str | None = None
-        chosen = (signal.SIGTERM, signal.SIGUSR1)
-        self._former = {number: signal.signal(number, self._note) for number in chosen}
+        self._former = {number: signal.signal(number, self._note) for number in self.NAMES}
 
     def _note(self, number: int, frame: object) -> None:
-        self.name = signal.Signals(number).name
+        self.name = self.NAMES[signal.Signals(number)]
 
     def restore(self) -> None:
         for number, former in self._former.items():

@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
     content = {
         "settings": asdict(chosen),
         "data": data.digest,
-        "weights": weights_identity(args.load),
+        "weights": saving.weights_identity(args.load),
         "model": asdict(arch),
         "layout": [place.tensor, place.pipeline],
         "threads": args.threads,
@@ -77,10 +77,10 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
         made = PipelineStep if place.pipeline > 1 or chosen.recompute else Step
         return made(model, chosen, kernel_set, place, args.use_distributed_optimizer)
 
-    cadence = Cadence(
-        args.save_interval, args.log_interval, args.eval_interval, args.eval_iters, args.log_throughput
-    )
-    flops = flops_per_token(arch, args.seq_length)
+    cadence = Cadence(args.save_interval, args.log_interval, args.eval_interval, args.eval_iters)
+    # as Megatron counts: padding too, shared evenly among all ranks
+    tokens = chosen.global_batch_size * chosen.seq_length / place.world
+    flops = flops_per_token(arch, args.seq_length) * tokens if args.log_throughput else None
     outcome = train(
         build, data.rows, chosen, cadence, snapshots, data.describe, flops, leader, agree, place.data
     )
@@ -95,15 +95,6 @@ def _agreement(place: Mesh) -> Any:
     from distillery.engine.collectives import Agreement
 
     return Agreement(place.world).any
-
-
-def weights_identity(directory: Path) -> str:
-    """Digest of the initial weights: their manifest's payload_digest, else the tracker's rank files' sha256."""
-    for name in ("manifest.json", "done.json"):
-        if (directory / name).is_file() and "payload_digest" in (record := files.read_json(directory / name)):
-            return record["payload_digest"]
-    paths = sorted(directory.glob("iter_*/*/model_optim_rng.pt"))
-    return provenance.digest([(str(path.relative_to(directory)), files.sha256(path)) for path in paths])
 
 
 def flops_per_token(arch: Architecture, seq_length: int) -> float:

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from distillery import files
-from distillery.checkpoint import mcore, states
+from distillery import files, provenance
+from distillery.checkpoint import mcore, ranks, states
 from distillery.checkpoint.layout import rank_directory
 from distillery.checkpoint.sources import TRACKER
 from distillery.engine.architecture import Architecture
@@ -68,6 +68,16 @@ def load_part(directory: Path, place: Mesh, arch: Architecture, layer_list: list
         )
     tables = [state[name] for name in TABLES if name in state]
     return Part(state, args, len(layers), len(tables[0]) * place.tensor if tables else None)
+
+
+def weights_identity(directory: Path) -> str:
+    """Digest of the initial weights: their manifest's payload_digest, else the sha256 of the rank files of the
+    iteration (or release) that the tracker names."""
+    for name in ("manifest.json", "done.json"):
+        if (directory / name).is_file() and "payload_digest" in (record := files.read_json(directory / name)):
+            return record["payload_digest"]
+    paths = sorted(ranks.iteration_directory(directory).glob(f"*/{mcore.RANK_FILE}"))
+    return provenance.digest([(str(path.relative_to(directory)), files.sha256(path)) for path in paths])
 
 
 def snapshots(work: Path, part: Part, place: Mesh, keep: int, zero: bool) -> Snapshots:
