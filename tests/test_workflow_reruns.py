@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-AFTER_TRAIN = ["convert_mcore_to_hf", "plan_outcome", "answer_tuned", "score_tuned", "compare", "report"]
+AFTER_TRAIN = ["convert_mcore_to_hf", "prove_export", "plan_outcome"]
+AFTER_TRAIN += ["answer_tuned", "score_tuned", "compare", "report"]
 
 
 def test_a_finished_run_has_nothing_to_do(finished):
