@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 from distillery import files
 
@@ -59,16 +60,27 @@ class Display:
         self._said = time.monotonic()
         self._bar = None
         if sys.stderr.isatty():
-            columns = ("step", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-            self._bar = Progress(*columns, TextColumn("{task.fields[text]}"), console=Console(stderr=True))
+            whole = Column(no_wrap=True)  # 80 columns must do; only the bar may shrink
+            columns = [
+                MofNCompleteColumn(table_column=whole),
+                BarColumn(bar_width=None, table_column=Column(ratio=1)),
+                TimeRemainingColumn(table_column=whole.copy()),
+                TextColumn("{task.fields[text]}", table_column=whole.copy()),
+            ]
+            self._bar = Progress(*columns, console=Console(stderr=True), expand=True)
             self._task = self._bar.add_task("", total=total, completed=done, text="compiling")
             self._bar.start()
 
-    def step(self, iteration: int, text: str) -> None:
+    def step(self, iteration: int, record: dict[str, Any]) -> None:
+        """Show a step's record of the metrics: all of it in a line, loss and speed beside the bar."""
+        loss, speed = f"loss {record['loss']:.4f}", f"{record['tokens_per_second']:.0f} tokens/s"
+        if "tflops" in record:
+            speed += f"  {record['tflops']:.3f} TFLOP/s"
         if self._bar is not None:
-            self._bar.update(self._task, completed=iteration, text=text)
+            self._bar.update(self._task, completed=iteration, text=f"{loss}  {speed}")
         elif iteration % self.interval == 0 or iteration == self.total or self._quiet() > PATIENCE:
-            self.say(f"step {iteration}/{self.total}  {text}")
+            rate = f"lr {record['lr']:.2e}  grad norm {record['grad_norm']:.3f}"
+            self.say(f"step {iteration}/{self.total}  {loss}  {rate}  {speed}")
 
     def _quiet(self) -> float:
         return time.monotonic() - self._said
@@ -91,7 +103,7 @@ class Silent:
 
     def add(self, record: dict[str, Any]) -> None: ...
     def sync(self) -> None: ...
-    def step(self, iteration: int, text: str) -> None: ...
+    def step(self, iteration: int, record: dict[str, Any]) -> None: ...
     def say(self, text: str) -> None: ...
     def close(self) -> None: ...
 

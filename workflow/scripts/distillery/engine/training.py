@@ -118,7 +118,7 @@ def train(
             metrics.add(record)
             if not math.isfinite(loss) or not math.isfinite(norm):
                 raise _diverged(work, step, loss, norm, [describe(int(one)) for one in chosen], leader)
-            display.step(step, _line(record))
+            display.step(step, record)
             best = False
             if held_out.due(step):
                 held_loss = held_out.loss(trainer.evaluate)
@@ -177,13 +177,6 @@ def _record(
         "memory_megabytes": memory_megabytes(),
     }
     return record if flops is None else {**record, "tflops": flops / seconds / 1e12}
-
-
-def _line(record: dict[str, Any]) -> str:
-    text = "loss {loss:.4f}  lr {lr:.2e}  grad norm {grad_norm:.3f}  {tokens_per_second:.0f} tokens/s".format(
-        **record
-    )
-    return text + (f"  {record['tflops']:.3f} TFLOP/s" if "tflops" in record else "")
 
 
 def _plan(rows: Rows, documents: range, settings: Settings, done: int) -> str:
