@@ -94,14 +94,31 @@ def test_a_conversation_from_greeting_to_leaving(speaker):
     assert "\N{REPLACEMENT CHARACTER}" not in shown and "<|im_end|>" not in shown
     terminal.type("Wie groß? 你好\n")
     assert "ok 🙂!" in terminal.see("\n\n> ")
-    terminal.type("clear\n")
-    assert "(a new conversation)" in terminal.see("> ")
+    for word in ("clear", "new"):
+        terminal.type(f"{word}\n")
+        assert "(a new conversation)" in terminal.see("> ")
     terminal.type("\n")
     terminal.see("> ")
     terminal.type("\x03")
     assert "(q leaves)" in terminal.see("> ")
     terminal.type("exit\n")
     assert terminal.left() == 0
+
+
+def test_a_stop_word_ends_the_answer_and_is_neither_shown_nor_remembered(speaker):
+    terminal = chat(speaker, "--max-new-tokens", 60, "--stop-word", "ok 🙂")
+    terminal.see("> ")
+    terminal.type("hello\n")
+    shown = terminal.see("\n\n> ")
+    assert shown.endswith(f"{DIM}<think>Gö你</think>{RESET}\n\n> ")
+    terminal.type("quit\n")
+    assert terminal.left() == 0
+
+
+def test_answers_as_long_as_the_context_are_refused_before_loading(speaker):
+    terminal = chat(speaker, "--max-new-tokens", 128, "--seq-length", 128)
+    assert "--max-new-tokens 64" in terminal.see("no question would fit.*fix:[^;]*")
+    assert terminal.left() == 1
 
 
 def test_thoughts_fold_and_the_end_of_input_leaves(speaker):
@@ -147,7 +164,7 @@ def test_history_is_what_the_model_is_asked_with(tiny):  # noqa: F811
     )
     questions = iter(["How many?", "And then 3?", "Why", "clear", "And then 3?", "q"])
     screen = io.StringIO()
-    talk.run(lambda _: next(questions), screen)
+    talk.run(lambda: next(questions), screen)
 
     fresh = runners.build(arch, states.load_state(tiny), 1, 512)
     asked: list[list[dict[str, str]]] = []

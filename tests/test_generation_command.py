@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,8 +22,10 @@ from distillery.checkpoint.architecture import read
 from distillery.checkpoint.layout import Layout
 from distillery.data import rendering
 from distillery.hub import synthetic
+from distillery.inference import prompter
+from distillery.problems import Problem, UsageProblem
 
-NEW = 24
+NEW = 32
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +105,11 @@ def test_a_killed_run_continues_and_leaves_the_same_file(tiny, problems, tmp_pat
     assert code == 3 and "SIGTERM" in words and "same command again" in words
     after_term = lines_of(journal)
     assert after_kill - 1 < after_term < 320, "the second run kept what the first had"
+    code, words = stopped(
+        one_by_one, journal, 1, signal.SIGUSR1
+    )  # a scheduler's warning, passed on by launch.py
+    assert code == 3 and "SIGUSR1" in words
+    after_term = lines_of(journal)
     assert not broken.exists()
     done = inference(*flags(tiny, problems, *drawn, "--micro-batch-size", 5, "--output", broken))
     assert done.returncode == 0 and f"continuing after {after_term - 1} of 320" in done.stderr, done.stderr
@@ -171,6 +179,7 @@ def test_refusals_come_before_the_weights_are_read(tiny, problems, tmp_path):  #
     assert "prompt type" in refused(2, "--load", bare, "--prompt", "hi", *greedy)
     text = refused(2, *flags(bare, problems, *greedy, "--pipeline-model-parallel-size", 2))
     assert "TP 1 x PP 2 on 1 process" in text and "--workers 2" in text
+    assert "empty stop word" in refused(2, *flags(bare, problems, *greedy, "--stop-word", ""))
     assert "two ways" in refused(2, *flags(bare, problems, *greedy, "--hf-chat-template"))
     assert "safetensors" in refused(1, *flags(tmp_path, problems, *greedy))
     assert not list(tmp_path.glob("*.jsonl*")) and not list(tmp_path.glob(".*"))
@@ -195,6 +204,54 @@ def test_tuned_weights_ask_for_their_own_prompt_type(tiny, tmp_path):  # noqa: F
     done = inference(*ask)
     assert done.returncode == 0, done.stderr
     assert answers(tmp_path / "o.jsonl")[0]["prompt"] == "1+1?"
+
+
+def test_another_chat_template_than_the_weights_were_tuned_with_is_refused(tiny, tmp_path):  # noqa: F811
+    own, words = tuned(tmp_path / "tuned", tiny, "qwen_math_r1"), tmp_path / "words"
+    record = json.loads((own / "manifest.json").read_text())["template"]
+    shutil.copytree(tiny, words)
+    config = json.loads((tiny / "tokenizer_config.json").read_text())
+    same = record["chat_template"].replace("{%- endfor -%}", "{%- endfor -%}{#- another text -#}")
+    ask = ["--load", own, "--tokenizer-name-or-path", words, "--prompt", "1+1?", "--task", "greedy"]
+    for template, code in ((same, 0), (same.replace("assistant", "model"), 1), (None, 1)):
+        (words / "tokenizer_config.json").write_text(json.dumps(config | {"chat_template": template}))
+        done = inference(*ask, "--hf-chat-template", "--max-new-tokens", 1)
+        assert done.returncode == code, done.stderr
+        assert template is None or (code == 0) == ("qwen_math_r1" not in done.stderr)
+    (words / "tokenizer_config.json").write_text(json.dumps(config | {"chat_template": same}))
+    assert prompter.by_chat_template(words, record).stop_ids == {*record["stop_token_ids"]}
+    with pytest.raises(Problem, match="qwen_math_r1"):
+        prompter.by_chat_template(words, record | {"chat_template": None})
+
+
+def test_weights_tuned_with_a_chat_template_ask_for_it(tiny, tmp_path):  # noqa: F811
+    own = tuned(tmp_path / "tuned", tiny, "qwen_math_r1")
+    manifest = json.loads((own / "manifest.json").read_text())
+    manifest["template"] |= {"prompt_type": "hf_chat_template"}
+    (own / "manifest.json").write_text(json.dumps(manifest))
+    config = json.loads((tiny / "tokenizer_config.json").read_text())
+    (own / "tokenizer_config.json").unlink()
+    config["chat_template"] = manifest["template"]["chat_template"]
+    (own / "tokenizer_config.json").write_text(json.dumps(config))
+    ask = ["--load", own, "--prompt", "1+1?", "--task", "greedy", "--max-new-tokens", 1]
+    done = inference(*ask)
+    assert done.returncode == 0, done.stderr
+    assert "hf_chat_template" in refused(1, *ask, "--prompt-type", "qwen_math_r1")
+
+
+def test_special_tokens_end_answers_by_their_ids(tiny):  # noqa: F811
+    plain = prompter.by_prompt_type(tiny, "qwen_math_r1", None)
+    found = plain.stopping_at(["<|im_start|>", "x"], ["<|endoftext|>", "so"])
+    ids = [plain.tokenizer.id_of(token) for token in ("<|im_start|>", "x", "<|endoftext|>")]
+    assert found.stop_ids == plain.stop_ids | {*ids} and None not in ids
+    with pytest.raises(UsageProblem, match="no such token(?s:.)*<nope>"):
+        plain.stopping_at(["<nope>"], [])
+
+
+def test_a_thought_that_the_prompt_opens_is_noticed(tiny):  # noqa: F811
+    asked = prompter.by_prompt_type(tiny, "qwen_math_r1", None)
+    assert asked.opens(asked.tokenizer.encode("say<think>\n"), "<think>")
+    assert not asked.opens(asked.ids([{"role": "user", "content": "<think>"}]), "<think>")
 
 
 def test_a_line_of_the_guides_script_runs(tiny, tmp_path):  # noqa: F811

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from distillery.engine.stopping import Stopping
 from distillery.inference import prompts, tasks
 from distillery.inference.journal import Journal
-from distillery.inference.stream import DIM, FOLDED, RESET, Characters, Thoughts
+from distillery.inference.stream import DIM, FOLDED, RESET, Characters, Thoughts, Until
 from distillery.inference.tasks import Task, seed_of
 from distillery.problems import Problem, UsageProblem
 
@@ -36,6 +37,11 @@ def test_json_lines_may_hold_messages_and_seeds_and_lack_ids(tmp_path):
     found = prompts.read(lines(tmp_path / "p.jsonl", {"messages": messages, "seed": 0}, {"prompt": "x"}))
     assert [(p.id, p.text, p.seed) for p in found] == [("1", "w", 0), ("2", "x", None)]
     assert list(found[0].messages) == messages
+
+
+def test_an_id_may_be_0_or_stand_in_the_second_column(tmp_path):
+    rows = [{"id": 0, "prompt": "x"}, {"id": 1, "prompt": "x"}, {"id": None, "uuid": "u", "prompt": "x"}]
+    assert [p.id for p in prompts.read(lines(tmp_path / "p.jsonl", *rows))] == ["0", "1", "u"]
 
 
 @pytest.mark.parametrize(
@@ -130,6 +136,22 @@ def test_thoughts_are_marked_however_the_text_is_cut(cuts, fold):
     out += view.end()
     thought = FOLDED if fold else f"{DIM}<think>deep\n</ thought</think>{RESET}"
     assert out == f"a<b{thought}\n\nanswer</think> <thin"
+
+
+@given(st.text("ab<", max_size=12), st.lists(st.text("ab<", min_size=1, max_size=4), max_size=3))
+def test_streamed_text_ends_where_the_stop_word_is_cut(text, words):
+    until = Until(words)
+    shown = "".join(until.feed(character) for character in text) + until.end()
+    ends = [n for n in range(len(text) + 1) if any(word in text[:n] for word in words)]
+    generated = text[: ends[0]] if ends else text  # generation ends as soon as a word is there
+    assert shown == Stopping(1, stop_words=tuple(words)).trim(generated)
+
+
+def test_a_thought_that_the_prompt_opened_is_marked():
+    view = Thoughts(fold=False)
+    assert view.opened() + view.feed("x</think>y") + view.end() == f"{DIM}<think>x</think>{RESET}y"
+    folded = Thoughts(fold=True)
+    assert folded.opened() + folded.feed("x</think>y") + folded.end() == f"{FOLDED}y"
 
 
 def test_an_open_thought_ends_with_the_answer():

@@ -69,8 +69,9 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="TEXT",
-        help="text that ends an answer (repeatable)",
+        help="text or special token that ends an answer (repeatable)",
     )
+    add("--add-eos-token", nargs="+", default=[], metavar="TOKEN", help="more tokens that end an answer")
     add("--history-turns", type=int, default=3, metavar="N", help="chat: earlier turns shown to the model")
     add("--fold-thoughts", action="store_true", help="chat: a note instead of what stands in <think>")
     for kind in ("tensor", "pipeline"):

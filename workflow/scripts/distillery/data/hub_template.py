@@ -27,12 +27,15 @@ PROBE = [{"role": "user", "content": "1 + 1?"}, {"role": "assistant", "content":
 class HubRenderer:
     """Stands where a `Renderer` does: `messages`, `prompt`, `record`, `eos_id`, `pad_id`, `stop_token_ids`."""
 
-    def __init__(self, hub: HubTokenizer) -> None:
-        """Raises:
-        Problem: no chat template, or no eos token.
+    def __init__(self, hub: HubTokenizer, source: str | None = None) -> None:
+        """Args:
+            source: Jinja text that stands in for the tokenizer's own.
+
+        Raises:
+            Problem: no chat template, or no eos token.
         """
         self.tokenizer = hub
-        self.source = _source(hub)
+        self.source = source or _source(hub)
         if hub.special_id("eos") is None:
             raise Problem("the tokenizer has no eos token", where=hub.directory, wanted="eos_token")
         self.eos_id: int = hub.special_id("eos")  # type: ignore[assignment]

@@ -111,7 +111,7 @@ def answer(
         identity: all that decides the answers, besides the prompts; resuming needs an equal one.
 
     Raises:
-        Interrupted: SIGINT or SIGTERM came; the next run continues.
+        Interrupted: SIGINT, SIGTERM or SIGUSR1 came; the next run continues.
     """
     from distillery.engine.generation import Request, generate
     from distillery.engine.stopping import Stopping
@@ -157,7 +157,7 @@ def record(asked: Asked, one: Answer, prompter: Prompter, trim: Callable[[str], 
 
 def check_signals(journal: Path) -> None:
     """Raises:
-    Interrupted: SIGINT or SIGTERM has come.
+    Interrupted: one of `signals.STOPS` has come.
     """
     found = signals.arrived(*signals.STOPS)
     if found:

@@ -10,10 +10,11 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TextIO
 
+from distillery.engine.stopping import Stopping
 from distillery.inference import signals
 from distillery.inference.batch import Limits
 from distillery.inference.prompter import Prompter
-from distillery.inference.stream import Characters, Thoughts
+from distillery.inference.stream import OPEN, Characters, Thoughts, Until
 from distillery.inference.tasks import Task, seed_of
 from distillery.problems import UsageProblem
 
@@ -57,18 +58,21 @@ class Chat:
         fold: bool,
     ):
         self.runner, self.prompter, self.task, self.limits = runner, prompter, task, limits
+        self.stopping = Stopping(limits.max_new_tokens, prompter.stop_ids, limits.stop_words, prompter.text)
         self.seed, self.history_turns, self.fold = seed, history_turns, fold
         self.turns: list[tuple[str, str]] = []  # questions and answers
         self.cached: list[int] = []  # ids whose keys are in the slot
         self.asked = 0
 
-    def run(self, read: Callable[[str], str] = input, out: TextIO = sys.stdout) -> None:
+    def run(self, read: Callable[[], str] = input, out: TextIO = sys.stdout) -> None:
         """Read and answer until the user leaves. See `signals` for Ctrl-C."""
         print(GREETING, file=out)
         while True:
+            # a Ctrl-C between the prompt and the reading waits until it is let in, and is not lost
+            print("\n> ", end="", file=out, flush=True)
             try:
                 with signals.delivered(signal.SIGINT):
-                    question = read("\n> ").strip()
+                    question = read().strip()
             except KeyboardInterrupt:
                 print("\n(q leaves)", file=out)
                 continue
@@ -89,19 +93,22 @@ class Chat:
             print(f"(too long: at most {self.limits.context} tokens with the answer)", file=out)
             return
         characters, thoughts = Characters(self.prompter.text), Thoughts(self.fold)
+        until = Until(self.limits.stop_words)
+        if self.prompter.opens(ids, OPEN):
+            out.write(thoughts.opened())
         tokens: list[int] = []
         stopped = False
         for token in self._tokens(ids):
             tokens.append(token)
             if token not in self.prompter.stop_ids:
-                out.write(thoughts.feed(characters.feed(token)))
+                out.write(thoughts.feed(until.feed(characters.feed(token))))
                 out.flush()
             stopped = signals.arrived(signal.SIGINT) is not None
             if stopped:
                 break
-        out.write(thoughts.feed(characters.end()) + thoughts.end())
+        out.write(thoughts.feed(until.feed(characters.end()) + until.end()) + thoughts.end())
         print("\n(stopped)" if stopped else "", file=out, flush=True)
-        self.turns.append((question, self.prompter.answer(tokens)))
+        self.turns.append((question, self.stopping.trim(self.prompter.answer(tokens))))
 
     def _prompt(self, question: str) -> list[int] | None:
         """Ids of the conversation with as many earlier turns as are wanted and fit; None if none fits."""
@@ -120,14 +127,10 @@ class Chat:
     def _tokens(self, ids: list[int]) -> Iterator[int]:
         """The answer's ids as they come. Keys of what stands in the slot already are used again."""
         from distillery.engine.generation import Request
-        from distillery.engine.stopping import Stopping
 
         self.asked += 1
         request = Request(0, tuple(ids), seed_of(self.seed, "chat", self.asked))
-        stopping = Stopping(
-            self.limits.max_new_tokens, self.prompter.stop_ids, self.limits.stop_words, self.prompter.text
-        )
-        search = self.task.begin(stopping)(request)
+        search = self.task.begin(self.stopping)(request)
         common = 0
         while common < min(len(self.cached), len(ids) - 1) and self.cached[common] == ids[common]:
             common += 1  # the last id is fed in any case: its scores are wanted

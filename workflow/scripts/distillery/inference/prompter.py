@@ -2,32 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from distillery import files
-from distillery.problems import Problem
+from distillery.problems import Problem, UsageProblem
+
+if TYPE_CHECKING:
+    from distillery.data.hub_template import HubRenderer
+    from distillery.data.tokenizer import HubTokenizer
 
 Messages = Sequence[Mapping[str, str]]
+OPENING = 16  # ids at a prompt's end among which a thought may be opened
+
+# what two templates must render alike to be the same: with and without system text and history
+TALK = (
+    {"role": "system", "content": "Be brief."},
+    {"role": "user", "content": "1 + 1?"},
+    {"role": "assistant", "content": "2"},
+    {"role": "user", "content": "2 + 2?"},
+)
+PROBES = (TALK, TALK[:2], TALK[1:], TALK[1:2])
 
 
 @dataclass(frozen=True)
 class Prompter:
     """Args:
     ids: everything up to where the assistant begins.
-    text: of an answer's ids, special tokens left out.
     stop_ids: ids that end an answer.
     """
 
     ids: Callable[[Messages], list[int]]
-    text: Callable[[Sequence[int]], str]
+    tokenizer: HubTokenizer
     stop_ids: frozenset[int]
+
+    def text(self, tokens: Sequence[int]) -> str:
+        """Text of ids, special tokens left out."""
+        return self.tokenizer.backend.decode(list(tokens), skip_special_tokens=True)
 
     def answer(self, tokens: Sequence[int]) -> str:
         """Text of an answer, its closing stop id left out even if it is no special token."""
         return self.text(tokens[:-1] if tokens and tokens[-1] in self.stop_ids else tokens)
+
+    def opens(self, prompt: Sequence[int], tag: str) -> bool:
+        """Whether a prompt ends with `tag`, so that the answer begins inside of it."""
+        end = self.tokenizer.backend.decode(list(prompt[-OPENING:]), skip_special_tokens=False)
+        return end.rstrip().endswith(tag)
+
+    def stopping_at(self, tokens: Iterable[str], words: Iterable[str]) -> Prompter:
+        """The same with more stop ids: those of `tokens`, and of the words that are special tokens, which no
+        answer's text shows.
+
+        Raises:
+            UsageProblem: one of `tokens` is not in the vocabulary.
+        """
+        tokens = list(tokens)
+        missing = [token for token in tokens if self.tokenizer.id_of(token) is None]
+        if missing:
+            raise UsageProblem(
+                "the tokenizer has no such token",
+                where=f"--add-eos-token; {self.tokenizer.directory}",
+                found=" ".join(missing),
+                wanted="entries of the vocabulary, e.g. "
+                + " ".join(list(self.tokenizer.special_tokens())[:5]),
+                fix="for any other text use --stop-word",
+            )
+        special = self.tokenizer.special_tokens()
+        more = {self.tokenizer.id_of(token) for token in tokens}
+        more |= {special[word] for word in words if word in special}
+        return replace(self, stop_ids=self.stop_ids | more)
 
 
 def by_prompt_type(tokenizer: Path, prompt_type: str, record: dict[str, Any] | None) -> Prompter:
@@ -52,42 +97,72 @@ def by_prompt_type(tokenizer: Path, prompt_type: str, record: dict[str, Any] | N
             fix="give --tokenizer-name-or-path the tokenizer that the training data was made with",
         )
     stop_ids = record["stop_token_ids"] if record else renderer.stop_token_ids
-    backend = renderer.tokenizer.backend
-
-    def text(tokens: Sequence[int]) -> str:
-        return backend.decode(list(tokens), skip_special_tokens=True)
-
-    return Prompter(renderer.prompt, text, frozenset(stop_ids))
+    return Prompter(renderer.prompt, renderer.tokenizer, frozenset(stop_ids))
 
 
-def by_chat_template(tokenizer: Path) -> Prompter:
-    """Render with the tokenizer's own chat template; stop where generation_config.json says.
+def by_chat_template(tokenizer: Path, record: dict[str, Any] | None) -> Prompter:
+    """Render with the tokenizer's own chat template; stop where it ends an answer, and where generation_config.json
+    says.
+
+    Args:
+        record: the template record of tuned weights; their stop ids hold then.
 
     Raises:
-        Problem: the tokenizer has no chat template, or no stop id is known.
+        Problem: the tokenizer has no chat template, or not one that renders as the tuned weights know it; later on,
+            a conversation that the template refuses.
     """
-    from transformers import AutoTokenizer
+    from distillery.data import hub_template
+    from distillery.data import tokenizer as tokenizers
+    from distillery.data.conversation import Rejected
 
-    hub = AutoTokenizer.from_pretrained(tokenizer)
-    if not hub.chat_template:
-        raise Problem(
-            "the tokenizer has no chat template",
-            where=tokenizer,
-            wanted="chat_template in tokenizer_config.json, or chat_template.jinja",
-            fix="use --prompt-type NAME instead of --hf-chat-template",
-        )
-    config = tokenizer / "generation_config.json"
-    eos = files.read_json(config).get("eos_token_id") if config.is_file() else None
-    stop_ids = {*(eos if isinstance(eos, list) else [eos]), hub.eos_token_id} - {None}
-    if not stop_ids:
-        raise Problem(
-            "no token ends an answer", where=config, wanted="eos_token_id", fix="add it to the file"
-        )
+    renderer = hub_template.HubRenderer(tokenizers.load(tokenizer))
+    if record:
+        _check_template(renderer, record)
+        stops = {*record["stop_token_ids"]}
+    else:
+        config = tokenizer / "generation_config.json"
+        eos = files.read_json(config).get("eos_token_id") if config.is_file() else None
+        stops = {*renderer.stop_token_ids, *(eos if isinstance(eos, list) else [eos])} - {None}
 
     def ids(messages: Messages) -> list[int]:
-        return hub.apply_chat_template(list(messages), add_generation_prompt=True, return_dict=False)
+        try:
+            return renderer.prompt(messages)
+        except Rejected as error:
+            raise Problem(
+                "the chat template refuses a conversation",
+                where=f"{tokenizer}; {messages[-1]['content'][:60]!r}",
+                found=error.detail,
+                fix="change the roles of its messages, or use --prompt-type NAME",
+            ) from None
 
-    def text(tokens: Sequence[int]) -> str:
-        return hub.decode(list(tokens), skip_special_tokens=True)
+    return Prompter(ids, renderer.tokenizer, frozenset(stops))
 
-    return Prompter(ids, text, frozenset(stop_ids))
+
+def _check_template(renderer: HubRenderer, record: dict[str, Any]) -> None:
+    """Two texts of Jinja may say the same, so what they render is compared.
+
+    Raises:
+        Problem: the weights were tuned with another rendering than the tokenizer's.
+    """
+    from distillery.data.conversation import Rejected
+    from distillery.data.hub_template import HubRenderer
+
+    def shown(by: HubRenderer) -> list[Any]:
+        found = []
+        for messages in PROBES:
+            try:
+                found.append(by.prompt(messages))
+            except Rejected:
+                found.append(None)
+        return found
+
+    source = record.get("chat_template")
+    if source is None or shown(HubRenderer(renderer.tokenizer, source)) != shown(renderer):
+        raise Problem(
+            "the tokenizer's chat template does not render as the weights were tuned: the model would see markers "
+            "it does not know, and not stop",
+            where=f"--hf-chat-template; {renderer.tokenizer.directory}",
+            found=f"another template than that of prompt type {record['prompt_type']}",
+            wanted=f"prompts as {record['prompt_type']} renders them",
+            fix="leave --hf-chat-template out, or give --tokenizer-name-or-path the exported directory",
+        )

@@ -119,4 +119,5 @@ def _prompt(row: Mapping[str, Any], number: int, where: str) -> Prompt:
             fix="correct or remove the row",
         )
     seed = row.get("seed")
-    return Prompt(str(row.get("id") or row.get("uuid") or number), tuple(messages), seed)
+    named = [row[key] for key in ("id", "uuid") if row.get(key) is not None]  # 0 is a name like any other
+    return Prompt(str([*named, number][0]), tuple(messages), seed)

@@ -16,6 +16,7 @@ from signal import SIGTERM
 from typing import TYPE_CHECKING
 
 from distillery import provenance
+from distillery.data import hub_template
 from distillery.engine import compiling, threads
 from distillery.inference import batch, chat, prompter, prompts, ranks, reference, signals, tasks, weights
 from distillery.inference.batch import Limits
@@ -46,10 +47,10 @@ def run(args: argparse.Namespace) -> None:
     found = weights.find(args.load, tokenizer)
     reference.check(args, found.architecture)
     layout = ranks.layout(args, found.architecture)
-    context = _context(args.seq_length, found, task)
+    context = _context(args, found, task)
     model_context = found.architecture.max_positions
     limits = Limits(context, model_context, args.max_new_tokens, tuple(args.stop_word))
-    voice = _prompter(args, found, tokenizer)
+    voice = _prompter(args, found, tokenizer).stopping_at(args.add_eos_token, args.stop_word)
 
     def load(mesh: Mesh, slots: int, longest: int) -> Slots:
         from distillery.inference import loading
@@ -104,6 +105,12 @@ def _check_flags(args: argparse.Namespace, task: tasks.Task) -> None:
         chat.require_terminal()
     elif args.prompt_file and args.output is None:
         raise UsageProblem("no place for the answers", where="--output", fix="add --output FILE.jsonl")
+    if "" in args.stop_word:
+        raise UsageProblem(
+            "an empty stop word would end every answer after its first token",
+            where="--stop-word",
+            fix="leave it out, or give a text",
+        )
     if args.prompt and args.prompt_file:
         raise UsageProblem("two sources of prompts", where="--prompt, --prompt-file", fix="give one of them")
     for name in ("max_new_tokens", "micro_batch_size", "log_interval"):
@@ -125,8 +132,9 @@ def _target(output: Path | None) -> Iterator[Path]:
         yield Path(folder) / "answer.jsonl"
 
 
-def _context(seq_length: int | None, found: Weights, task: tasks.Task) -> int:
+def _context(args: argparse.Namespace, found: Weights, task: tasks.Task) -> int:
     model = found.architecture.max_positions
+    seq_length, new = args.seq_length, args.max_new_tokens
     if seq_length is not None and seq_length > model:
         raise Problem(
             "--seq-length is longer than the model's context",
@@ -135,8 +143,18 @@ def _context(seq_length: int | None, found: Weights, task: tasks.Task) -> int:
             wanted=f"at most {model}",
             fix=f"use --seq-length {model}",
         )
-    # a chat's cache is made for the whole context at once
-    return seq_length or (min(model, CHAT_CONTEXT) if task.name == tasks.CHAT else model)
+    if task.name != tasks.CHAT:
+        return seq_length or model
+    context = seq_length or min(model, CHAT_CONTEXT)  # a chat's cache is made for the whole context at once
+    if new >= context:
+        raise Problem(
+            "answers may take the whole context: no question would fit beside one",
+            where="--max-new-tokens, --seq-length",
+            found=f"{new} new tokens in a context of {context}",
+            wanted=f"less than {context}, with room for the question and earlier turns",
+            fix=f"--max-new-tokens {max(context // 2, 1)}; the model's context is {model} tokens",
+        )
+    return context
 
 
 def _prompter(args: argparse.Namespace, found: Weights, tokenizer: Path) -> prompter.Prompter:
@@ -147,8 +165,12 @@ def _prompter(args: argparse.Namespace, found: Weights, tokenizer: Path) -> prom
                 where="--prompt-type, --hf-chat-template",
                 fix="give one of them",
             )
-        return prompter.by_chat_template(tokenizer)
-    return prompter.by_prompt_type(tokenizer, weights.prompt_type(found, args.prompt_type), found.template)
+        kind = hub_template.NAME
+    else:
+        kind = weights.prompt_type(found, args.prompt_type)
+    if kind == hub_template.NAME:
+        return prompter.by_chat_template(tokenizer, found.template)
+    return prompter.by_prompt_type(tokenizer, kind, found.template)
 
 
 def _prepare(count: int) -> None:

@@ -11,11 +11,11 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-STOPS = (signal.SIGINT, signal.SIGTERM)
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # USR1 is what schedulers send ahead of a time limit
 
 
 def hold() -> None:
-    """Hold SIGINT and SIGTERM back in this thread and those that it starts."""
+    """Hold STOPS back in this thread and those that it starts."""
     signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
 
 

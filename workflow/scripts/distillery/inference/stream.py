@@ -39,12 +39,41 @@ class Characters:
         return after[len(before) :]
 
 
+class Until:
+    """Text in, text out up to the first of some words; what may be the beginning of one is held back."""
+
+    def __init__(self, words: Sequence[str]):
+        self.words, self.held, self.over = words, "", False
+
+    def feed(self, text: str) -> str:
+        if self.over:
+            return ""
+        self.held += text
+        ends = [self.held.find(word) for word in self.words if word in self.held]
+        self.over = bool(ends)
+        if ends:
+            return self.held[: min(ends)]
+        return self._out(max((_begun(self.held, word) for word in self.words), default=0))
+
+    def end(self) -> str:
+        """What was held back, if no word came of it."""
+        return "" if self.over else self._out(0)
+
+    def _out(self, keep: int) -> str:
+        ready, self.held = self.held[: len(self.held) - keep], self.held[len(self.held) - keep :]
+        return ready
+
+
 class Thoughts:
     """Text in, text for the terminal out: what stands between <think> and </think> is dimmed, or, with
     `fold`, replaced by a note. A tag may come in pieces."""
 
     def __init__(self, fold: bool):
         self.fold, self.inside, self.held = fold, False, ""
+
+    def opened(self) -> str:
+        """The prompt has opened a thought already: what shows it."""
+        return self._turn()
 
     def feed(self, text: str) -> str:
         self.held += text
@@ -56,7 +85,7 @@ class Thoughts:
                 break
             out += self._show(before) + self._turn()
             self.held = rest
-        keep = next((n for n in range(len(tag) - 1, 0, -1) if self.held.endswith(tag[:n])), 0)
+        keep = _begun(self.held, tag)
         ready, self.held = self.held[: len(self.held) - keep], self.held[len(self.held) - keep :]
         return out + self._show(ready)
 
@@ -74,3 +103,8 @@ class Thoughts:
         if self.fold:
             return FOLDED if self.inside else ""
         return DIM + OPEN if self.inside else CLOSE + RESET
+
+
+def _begun(text: str, word: str) -> int:
+    """How many characters at the text's end may be the beginning of `word`."""
+    return next((n for n in range(len(word) - 1, 0, -1) if text.endswith(word[:n])), 0)

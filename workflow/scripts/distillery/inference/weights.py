@@ -59,7 +59,8 @@ def find(directory: Path, tokenizer: Path) -> Weights:
 
 
 def prompt_type(weights: Weights, asked: str | None) -> str:
-    """The prompt type to ask with: the one the weights were tuned with, or, if they were not, any.
+    """The prompt type to ask with: the one the weights were tuned with (perhaps hf_chat_template, the tokenizer's
+    own), or, if they were not, any.
 
     Raises:
         Problem: another one than the weights' own is asked for.
@@ -73,7 +74,7 @@ def prompt_type(weights: Weights, asked: str | None) -> str:
             where=f"--prompt-type; {weights.directory}",
             found=asked,
             wanted=own,
-            fix=f"use --prompt-type {own}, or leave it out",
+            fix="leave --prompt-type out: it is known from the weights",
         )
     if not (asked or own):
         raise UsageProblem(
