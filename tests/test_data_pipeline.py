@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from data_runs import FLAGS, FULL, MANY, SCRIPTS, contents, merge, run, sequences, shard
 
+from distillery.data import origins
 from distillery.data.layout import PACKED_STEMS, DatasetFiles
 from distillery.data.tokenizing import Recipe
 from distillery.problems import Problem
@@ -224,6 +226,84 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(Problem, match="disk is full"):
         run(source, tmp_path / "d")
     assert [path.name for path in tmp_path.iterdir()] == ["rows.parquet"]
+
+
+def test_a_full_disk_while_merging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from distillery.data import merge as merging
+
+    run(shard(tmp_path / "rows.parquet", MANY[:5]), tmp_path / "a")
+    before = sorted(tmp_path.iterdir())
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(merging, "copy", full)
+    with pytest.raises(Problem, match="disk is full"):
+        merge([tmp_path / "a"], tmp_path / "m")
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_prefix_that_cannot_be_written(tmp_path: Path) -> None:
+    source = shard(tmp_path / "rows.parquet", MANY[:5])
+    run(source, tmp_path / "part")
+    for prefix in (source / "d", tmp_path / ("d" * 300)):
+        with pytest.raises(Problem, match=r"(?s)no dataset can be written here.*--output-prefix"):
+            run(source, prefix)
+        with pytest.raises(Problem, match="no dataset can be written here"):
+            merge([tmp_path / "part"], prefix)
+    assert not list(tmp_path.glob("d*"))
+
+
+def test_more_parts_than_a_process_can_have_open(tmp_path: Path) -> None:
+    run(shard(tmp_path / "rows.parquet", MANY[:3]), tmp_path / "part")
+    prefixes = []
+    for number in range(150):
+        prefixes.append(tmp_path / f"p{number}")
+        for ending in contents(tmp_path / "part"):
+            os.link(tmp_path / f"part{ending}", tmp_path / f"p{number}{ending}")
+    code = "import resource, runpy; resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))"
+    code += f"; runpy.run_path({str(SCRIPTS / 'merge_datasets.py')!r}, run_name='__main__')"
+    command = [sys.executable, "-c", code, "--input-prefixes", *prefixes, "--output-prefix", tmp_path / "m"]
+    environment = os.environ | {"PYTHONPATH": str(SCRIPTS)}
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert pq.read_table(DatasetFiles(tmp_path / "m").rows).num_rows == 450
+
+
+def test_rows_are_grouped_alike_however_they_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(origins, "GROUP", 3)
+    rows = [("s.parquet", number, None if number % 2 else f"u{number}") for number in range(10)]
+    made = []
+    for name, size in (("one", 10), ("two", 1), ("three", 4)):
+        writer = origins.Origins(tmp_path / name)
+        for start in range(0, 10, size):
+            writer.add(rows[start : start + size])
+        writer.close()
+        made.append((tmp_path / name).read_bytes())
+    assert made[0] == made[1] == made[2]
+    metadata = pq.ParquetFile(tmp_path / "one").metadata
+    assert [metadata.row_group(n).num_rows for n in range(metadata.num_row_groups)] == [3, 3, 3, 1]
+    assert [tuple(row.values()) for row in pq.read_table(tmp_path / "one").to_pylist()] == rows
+
+
+def test_data_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[tuple[str, str]] = []
+    sync, replace = os.fsync, os.replace
+
+    def synced(descriptor: int) -> None:
+        done.append(("sync", Path(os.readlink(f"/proc/self/fd/{descriptor}")).name))
+        sync(descriptor)
+
+    def replaced(old: Path, new: Path) -> None:
+        done.append(("name", Path(old).name))
+        replace(old, new)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", replaced)
+    run(shard(tmp_path / "rows.parquet", MANY[:10]), tmp_path / "d")
+    named = [name for what, name in done if what == "name"]
+    assert len(named) == 9 and named[-1] == ".d_manifest.json.partial"
+    assert all(done.index(("sync", name)) < done.index(("name", name)) for name in named)
 
 
 def test_plain_text_is_merged_too(tmp_path: Path) -> None:

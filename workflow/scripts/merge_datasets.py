@@ -24,7 +24,6 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    args.output_prefix.parent.mkdir(parents=True, exist_ok=True)
     from distillery.data import merge
 
     manifest = merge.run(args.input_prefixes, args.output_prefix)

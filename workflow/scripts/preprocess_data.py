@@ -129,7 +129,6 @@ def main(args: argparse.Namespace) -> None:
         exact_only=args.encoder == "exact",
         templates=args.prompt_type_path or templates.TEMPLATES,
     )
-    args.output_prefix.parent.mkdir(parents=True, exist_ok=True)
     manifest = pipeline.run(
         recipe,
         [source for path in args.input for source in readers.sources(path)],

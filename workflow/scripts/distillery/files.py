@@ -23,9 +23,9 @@ def atomic(target: Path) -> Iterator[Path]:
     remove(partial)
     try:
         yield partial
-        _fsync(partial)
+        sync(partial)
         os.replace(partial, target)
-        _fsync(target.parent)
+        sync(target.parent)
     except BaseException:
         remove(partial)
         raise
@@ -41,14 +41,14 @@ def atomic_directory(target: Path) -> Iterator[Path]:
     try:
         yield partial
         for path in sorted(partial.rglob("*")):
-            _fsync(path)
+            sync(path)
         # a directory cannot be renamed over a full one: the old one steps aside first
         old = target.with_name(f".{target.name}.old")
         remove(old)
         if target.exists():
             os.replace(target, old)
         os.replace(partial, target)
-        _fsync(target.parent)
+        sync(target.parent)
         remove(old)
     except BaseException:
         remove(partial)
@@ -83,7 +83,8 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _fsync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Wait until a file's content, or a directory's names, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -6,11 +6,12 @@ data, and the next run writes over it. Readers glob `<prefix>_packed_*_document*
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from distillery import files
 from distillery.problems import Problem
@@ -20,6 +21,11 @@ PACKED_STEMS = ("packed_input_ids", "packed_attention_mask", "packed_labels")
 
 def hidden(target: Path) -> Path:
     return target.with_name(f".{target.name}.partial")
+
+
+def is_full(error: BaseException | None) -> TypeGuard[OSError]:
+    """Whether an error says that the disk, or the user's share of it, has no room left."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,33 @@ class DatasetFiles:
         data = [path for stem in self.stems for path in (self.bin(stem), self.idx(stem))]
         return [*data, self.rows, self.rejected]
 
-    def check_strays(self) -> None:
+    def prepare(self) -> None:
+        """Make the folder, and remove what a killed run left.
+
+        Raises:
+            Problem: the folder cannot be made or written, or has a file that training would take for a field of this.
+        """
+        try:
+            self.prefix.parent.mkdir(parents=True, exist_ok=True)
+            self._check_strays()
+            self.discard()
+        except OSError as error:
+            raise self.refused(error) from None
+
+    def refused(self, error: OSError) -> Problem:
+        """What to say of an error in writing these files."""
+        full = is_full(error)
+        return Problem(
+            "the disk is full" if full else "no dataset can be written here",
+            where=self.prefix.parent,
+            found=error.strerror,
+            wanted="12 bytes a token, and 8 more while packing"
+            if full
+            else "a folder that can be made and written",
+            fix=("free some space, or " if full else "") + "choose another --output-prefix",
+        )
+
+    def _check_strays(self) -> None:
         """Raises:
         Problem: training would take a file that is not of this dataset for one of its fields.
         """
@@ -76,16 +108,19 @@ class DatasetFiles:
             files.remove(hidden(path))
 
     def commit(self, manifest: dict[str, Any]) -> None:
-        """Rename every hidden file into place; a file that was not made this time is removed.
+        """Sync every hidden file and rename it into place; a file that was not made this time is removed.
 
         So are the sample orders that MindSpeed-LLM's training keeps beside the data: they are of the old data.
         """
         for path in self.prefix.parent.glob(f"{glob.escape(self.prefix.name)}_*indexmap_*.npy"):
             files.remove(path)
+        made = [path for path in self._all() if hidden(path).exists()]
+        for path in made:
+            files.sync(hidden(path))
         files.remove(self.manifest)
         for path in self._all():
-            if hidden(path).exists():
+            if path in made:
                 os.replace(hidden(path), path)
             else:
                 files.remove(path)
-        files.write_json(self.manifest, manifest)
+        files.write_json(self.manifest, manifest)  # syncs the folder too

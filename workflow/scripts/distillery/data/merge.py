@@ -14,7 +14,7 @@ from typing import Any
 
 from distillery import files
 from distillery.data import indexed
-from distillery.data.layout import DatasetFiles, hidden
+from distillery.data.layout import DatasetFiles, hidden, is_full
 from distillery.data.outputs import NAMED_ROWS
 from distillery.problems import Problem, UsageProblem
 
@@ -40,14 +40,17 @@ def run(prefixes: Sequence[Path], target: Path) -> dict[str, Any]:
     manifest = _merged(parts, manifests)
     stems = tuple(manifest["fields"])
     sources, made = [DatasetFiles(part, stems) for part in parts], DatasetFiles(target, stems)
-    made.check_strays()
-    made.discard()
+    made.prepare()
     try:
         for stem in stems:
             _merge_field(sources, made, stem)
         _merge_rows(sources, hidden(made.rows))
         _merge_rejected(sources, hidden(made.rejected))
         made.commit(manifest)
+    except OSError as error:
+        if not is_full(error):
+            raise
+        raise made.refused(error) from error
     finally:
         made.discard()
     return manifest
@@ -78,11 +81,12 @@ def _merge_field(sources: list[DatasetFiles], made: DatasetFiles, stem: str) -> 
 def _merge_rows(sources: list[DatasetFiles], target: Path) -> None:
     import pyarrow.parquet as pq
 
-    tables = [pq.ParquetFile(each.rows) for each in sources]
-    with pq.ParquetWriter(target, tables[0].schema_arrow, compression="zstd") as writer:
-        for table in tables:
-            for batch in table.iter_batches():
-                writer.write_batch(batch)
+    schema = pq.read_schema(sources[0].rows)
+    with pq.ParquetWriter(target, schema, compression="zstd") as writer:
+        for each in sources:  # one open at a time: there may be more than a process can have
+            with pq.ParquetFile(each.rows) as table:
+                for batch in table.iter_batches():
+                    writer.write_batch(batch)
 
 
 def _merge_rejected(sources: list[DatasetFiles], target: Path) -> None:

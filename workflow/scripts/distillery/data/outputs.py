@@ -6,8 +6,6 @@ there, in any process that was forked after the files were opened, and in any or
 
 from __future__ import annotations
 
-import errno
-import itertools
 import json
 import os
 from contextlib import AbstractContextManager
@@ -21,8 +19,8 @@ from distillery import files
 from distillery.data import indexed, packing
 from distillery.data.documents import IGNORED, Rules
 from distillery.data.indexed import IDS, LABELS, MASK
-from distillery.data.layout import DatasetFiles, hidden
-from distillery.problems import Problem
+from distillery.data.layout import DatasetFiles, hidden, is_full
+from distillery.data.origins import Origins
 
 if TYPE_CHECKING:
     from distillery.data.tokenizing import Part, Tokens
@@ -50,8 +48,7 @@ class Outputs(AbstractContextManager):
         self.sequences = self.tokens = self.supervised = 0
         self.checksums = dict.fromkeys(map(self.stem, fields), 0)
         self._outcomes: dict[str, list[np.ndarray]] = {each: [] for each in fields}
-        self._shards: list[str] = []
-        self._rows: list[tuple[int, list[int], list[str | None]]] = []
+        self._origins = Origins(hidden(self.files.rows))
         self._rejected: IO[str] | None = None
         self._bins: dict[str, int] = {}  # file descriptors
         self._ends = dict.fromkeys(fields, 0)  # bytes of the parts so far
@@ -63,25 +60,24 @@ class Outputs(AbstractContextManager):
         return list(self.files.stems)
 
     def __enter__(self) -> Outputs:
-        self.files.check_strays()
-        self.files.discard()
+        self.files.prepare()
         mask = (MASK,) if self.packed and not self.rules.pack else ()
-        self._bins = {each: _created(self._bin(each)) for each in (*self.fields, *mask)}
+        try:
+            for each in (*self.fields, *mask):
+                self._bins[each] = _created(self._bin(each))
+        except OSError as error:
+            self._close()
+            raise self.files.refused(error) from None
         return self
 
     def __exit__(self, kind: type[BaseException] | None, exception: BaseException | None, _: object) -> None:
         self._close()
+        self._origins.abandon()
         self.files.discard()
         for field in self.fields:
             files.remove(_aside(self._bin(field)))
-        if isinstance(exception, OSError) and exception.errno == errno.ENOSPC:
-            raise Problem(
-                "the disk is full",
-                where=self.files.prefix.parent,
-                found=f"{self._ends[self.fields[0]] // 4} tokens could be written",
-                wanted="12 bytes a token, and 8 more while packing",
-                fix="free some space, or choose another --output-prefix",
-            ) from exception
+        if is_full(exception):
+            raise self.files.refused(exception) from exception
 
     def append(self, shard: str, part: Part) -> dict[str, int]:
         """Take over the outcomes, rows and rejections of a part; return where its tokens begin [byte] in each field."""
@@ -94,9 +90,12 @@ class Outputs(AbstractContextManager):
             checksum = isal_zlib.crc32_combine(checksum, part.checksums[field], size)
             self.checksums[self.stem(field)] = checksum
         self.supervised += part.supervised
-        if shard not in self._shards:
-            self._shards.append(shard)
-        self._rows.append((self._shards.index(shard), part.rows, part.uuids))
+        kept = part.outcomes[self.fields[0]] >= 0
+        self._origins.add(
+            (shard, row, uuid)
+            for row, uuid, is_kept in zip(part.rows, part.uuids, kept, strict=True)
+            if is_kept
+        )
         if part.rejected and self._rejected is None:
             self._rejected = hidden(self.files.rejected).open("w", encoding="utf-8")
         for entry in part.rejected:
@@ -116,13 +115,13 @@ class Outputs(AbstractContextManager):
                 left, offset = left - len(ones), offset + ones.nbytes
 
     def finish(self, pad_id: int, subsets: int) -> None:
-        """Write indices and rows; lay rows into sequences first if they are packed."""
+        """Write indices; lay rows into sequences first if they are packed."""
         self._close()
-        groups = None
+        self._origins.close()
         outcomes = {field: np.concatenate(parts) for field, parts in self._outcomes.items()}
-        kept = outcomes[self.fields[0]] >= 0
         if self.rules.pack:
             groups = self._pack(outcomes[IDS], pad_id, subsets)
+            self._origins.pack(groups)
             assert self.rules.seq_length
             outcomes = dict.fromkeys(self.fields, np.full(len(groups), self.rules.seq_length, np.int64))
         indices = {field: indexed.from_outcomes(lengths) for field, lengths in outcomes.items()}
@@ -132,7 +131,6 @@ class Outputs(AbstractContextManager):
             index.write(hidden(self.files.idx(self.stem(field))))
         first = indices[self.fields[0]]
         self.sequences, self.tokens = len(first.lengths), int(first.lengths.sum(dtype=np.int64))
-        self._write_rows(kept, groups)
 
     def commit(self, manifest: dict[str, Any]) -> None:
         self.files.commit(manifest)
@@ -174,26 +172,6 @@ class Outputs(AbstractContextManager):
             for group in groups:
                 stream.write(packing.mask(lengths[group], rules.seq_length, rules.neat_pack).data)
         return groups
-
-    def _write_rows(self, kept: np.ndarray, groups: list[list[int]] | None) -> None:
-        """rows.parquet: shard, row number and uuid of each sequence of the first field; lists of them where packed."""
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        shard = [number for number, rows, _ in self._rows for _ in rows]
-        columns = {
-            "shard": pa.array(self._shards, pa.string()).take(pa.array(shard, pa.int64())),
-            "row": pa.array([row for _, rows, _ in self._rows for row in rows], pa.int64()),
-            "uuid": pa.array([uuid for _, _, uuids in self._rows for uuid in uuids], pa.string()),
-        }
-        columns = {name: array.filter(pa.array(kept.tolist())) for name, array in columns.items()}
-        if groups is not None:
-            order = pa.array([number for group in groups for number in group], pa.int64())
-            ends = pa.array(itertools.accumulate(map(len, groups), initial=0), pa.int32())
-            columns = {
-                name: pa.ListArray.from_arrays(ends, array.take(order)) for name, array in columns.items()
-            }
-        pq.write_table(pa.table(columns), hidden(self.files.rows), compression="zstd")
 
 
 def _created(path: Path) -> int:
