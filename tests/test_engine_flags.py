@@ -12,6 +12,8 @@ from test_launch_mindspeed import TUNE
 sys.path.insert(0, str(SCRIPTS))
 import posttrain_gpt  # noqa: E402
 
+from distillery import schema  # noqa: E402
+from distillery.config import OVERRIDES  # noqa: E402
 from distillery.engine import architecture  # noqa: E402
 from distillery.finetuning import refusals  # noqa: E402
 from distillery.problems import UsageProblem  # noqa: E402
@@ -98,3 +100,11 @@ def test_what_would_change_the_result_is_refused(words, wanted):
     with pytest.raises(UsageProblem, match="does not have this") as raised:
         refusals.check(args, arch)
     assert words.split()[0] in str(raised.value) and wanted in str(raised.value)
+
+
+def test_every_training_key_of_the_configuration_is_a_flag():
+    experiment = schema.schema()["$defs"]["experiment"]["properties"]
+    keys = set(experiment["train"]["properties"]) - set(OVERRIDES)
+    assert {"eval_interval", "eval_iters", "keep_checkpoints", "calculate_per_token_loss"} <= keys
+    known = posttrain_gpt.parser()._option_string_actions
+    assert {f"--{key.replace('_', '-')}" for key in keys} <= set(known)

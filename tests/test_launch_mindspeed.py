@@ -188,6 +188,15 @@ def test_every_training_line_is_accepted(changes):
     assert facts.faults("posttrain_gpt.py", train_line(**changes)) == []
 
 
+def test_evaluations_are_its_own_too_and_checkpoints_all_kept():
+    chosen = {"eval_interval": 500, "eval_iters": 10, "calculate_per_token_loss": True}
+    line = train_line(settings={**SETTINGS, **chosen, "keep_checkpoints": 3})
+    assert facts.faults("posttrain_gpt.py", line) == []
+    found = pairs(line)
+    assert found["--eval-interval"] == [500] and found["--eval-iters"] == [10]
+    assert "--calculate-per-token-loss" in found and "--keep-checkpoints" not in found
+
+
 def test_a_resumed_run_loads_its_optimizer():
     assert not {"--finetune", "--no-load-optim", "--no-load-rng"} & set(train_line(resume=True))
 

@@ -34,7 +34,7 @@ def training(layout: Layout, settings: Mapping[str, Any], *, prompt_type: str, s
     chosen.setdefault("reset_position_ids", packed)
     if chosen.get("recompute_granularity") == "full":
         chosen = {**chosen, "recompute_method": "uniform", "recompute_num_layers": 1}
-    for key in START:
+    for key in (*START, "keep_checkpoints"):  # it keeps all
         chosen.pop(key, None)
     return {
         "use_mcore_models": True,
@@ -55,10 +55,10 @@ def training(layout: Layout, settings: Mapping[str, Any], *, prompt_type: str, s
         "overlap_grad_reduce": distributed,
         "overlap_param_gather": distributed,
         **PRECISION[layout.params_dtype],
-        **chosen,
-        "log_interval": 1,
         "eval_interval": chosen["train_iters"],
         "eval_iters": 0,
+        **chosen,
+        "log_interval": 1,
         # not with variable lengths: the reference then switches it off itself, with a warning
         "log_throughput": not chosen["variable_seq_lengths"],
         "stage": "sft",
