@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +116,32 @@ def test_tokens_that_only_the_configuration_lists_are_tokens(
     theirs = AutoTokenizer.from_pretrained(directory)
     assert ours.encode(text).tolist() == theirs.encode(text, add_special_tokens=False)
     assert ours.encode(text).tolist() != Encoder(tokenizer.load(qwen_tokenizer)).encode(text).tolist()
+
+
+GROWTH = """
+import random, sys
+from pathlib import Path
+from distillery.data import encoding, tokenizer
+
+made = encoding.Encoder(tokenizer.load(Path(sys.argv[1])))
+peak = lambda: int(next(l for l in open("/proc/self/status") if l.startswith("VmHWM")).split()[1]) >> 10
+random.seed(1)
+before = peak()
+for part in range(40):
+    text = "".join(random.choices("abcdefghijklmnopqrstuvwxyz", k=280_000))
+    made.encode(" ".join(text[at : at + 7] for at in range(0, len(text), 7)))
+assert made.encode(text[:5000]).tolist() == made.exact(text[:5000]).tolist()
+print(peak() - before)
+"""
+
+
+def test_memory_does_not_grow_with_the_words_met(qwen_tokenizer: Path) -> None:
+    """1.6 million words that never come again: unbounded, their memory takes 195 MB."""
+    command = [sys.executable, "-c", GROWTH, str(qwen_tokenizer)]
+    environment = os.environ | {"PYTHONPATH": str(Path(encoding.__file__).parents[2])}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 130
 
 
 def test_a_difference_stops_the_run(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
