@@ -30,7 +30,8 @@ FIELDS = {
 NOISE = re.compile(r"\[(?:DEBUG|INFO|WARNING)\] [A-Z_]+\(")
 PROGRESS = re.compile(r"\bloss\b|\d answers\b")  # of training, of inference.py
 
-EXCEPTION = re.compile(r"^(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Interrupt|Exit|Problem)\b.*")
+# after a traceback any name, alone or with a message: StopIteration, zmq.Again: ...
+EXCEPTION = re.compile(r"^(?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?:: .*)?$")
 OURS = re.compile(r"^\S+\.py: error: .+")
 NATIVE = re.compile(r"^\[(?:ERROR|CRITICAL)\] .+")
 CLUSTER_TIMEOUT = "Failed to initialize distributed job cluster"

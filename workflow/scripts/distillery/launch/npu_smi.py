@@ -1,8 +1,8 @@
 """`npu-smi info` as numbers.
 
 Its table is the only view that one call gives of all devices. Two rows a chip: identity, power, temperature;
-then bus, AI core, memory. Read from real tables of npu-smi 25.2.0 (910B4), 25.3.rc1 and 26.0.rc2 (two chips a
-card, with a Phy-ID column); power is `-` on a card's second chip, whose card reports it once.
+then bus, AI core, memory. Read from real tables of npu-smi 25.2.0 (910B4) and 26.0.rc2 (two chips a card, with a
+Phy-ID column); power is `-` on a card's second chip, whose card reports it once.
 """
 
 from __future__ import annotations
