@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from distillery.launch import devices, environment
+from distillery.launch import devices, environment, slurm
 from distillery.problems import Problem, UsageProblem
 
 ROOT = Path(__file__).parent.parent
@@ -86,10 +86,69 @@ def test_too_few_devices_is_an_error_not_a_cut(tmp_path):
 
 
 def test_what_is_visible():
-    assert devices.visible({"ASCEND_RT_VISIBLE_DEVICES": "2,3"}, 8, [0, 1]) == [2, 3]
+    assert devices.visible({"ASCEND_RT_VISIBLE_DEVICES": "2,3"}, 8) == [2, 3]
     assert devices.visible({}, 2, [6, 7]) == [6, 7]
+    # never another job's, whatever the submitting shell had set
+    assert devices.visible({"ASCEND_RT_VISIBLE_DEVICES": "1,2,3"}, 8, [0, 1, 2]) == [1, 2]
+    assert devices.visible({"ASCEND_RT_VISIBLE_DEVICES": "2,3"}, 8, [0, 1]) == []
     with pytest.raises(UsageProblem):
         devices.enough(1, [])
+
+
+def test_another_users_lock_serves_all(tmp_path):
+    """Kernels may refuse O_CREAT on another user's file in a folder that all may write (fs.protected_regular)."""
+    tmp_path.chmod(0o1777)
+    lock = tmp_path / "npu0.lock"
+    lock.touch()
+    lock.chmod(0o666)
+    os.chown(lock, 65534, 65534)
+    setting = Path("/proc/sys/fs/protected_regular")
+    before = setting.read_text()
+    setting.write_text("2")
+    try:
+        with pytest.raises(PermissionError):
+            os.open(lock, os.O_RDWR | os.O_CREAT)
+        descriptor = devices.try_lock(lock)
+    finally:
+        setting.write_text(before)
+    assert descriptor is not None
+    assert devices.try_lock(lock) is None
+    os.close(descriptor)
+
+
+def test_a_lock_that_is_closed_to_us_says_so(tmp_path):
+    lock = tmp_path / "npu0.lock"
+    lock.touch()
+    lock.chmod(0o600)
+    code = f"""
+import os, sys
+sys.path.insert(0, {str(ROOT / "workflow/scripts")!r})
+from pathlib import Path
+from distillery.launch import devices
+here = os.open({str(tmp_path)!r}, os.O_RDONLY)
+os.setuid(65534)
+os.fchdir(here)
+devices.try_lock(Path("npu0.lock"))
+"""
+    tmp_path.chmod(0o777)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert "a lock cannot be opened" in done.stderr, done.stderr
+    assert "chmod 666 npu0.lock" in done.stderr
+
+
+def test_ports_of_slurm_jobs_stay_in_range():
+    ports = [slurm.port({"SLURM_JOB_ID": str(job)}, 60000) for job in range(20000)]
+    assert min(ports) == 60000 and max(ports) == 65535
+    assert slurm.port({"SLURM_JOB_ID": "12345"}, 6000) == 8345
+
+
+def test_without_slurms_commands_a_job_runs_without_a_limit(tmp_path):
+    """In a container, say, that has the job's variables alone."""
+    words = [sys.executable, str(ROOT / "workflow/scripts/launch.py"), "--log-dir", "logs", "--", WORKER]
+    variables = {**os.environ, "SLURM_JOB_ID": "7", "PATH": str(tmp_path)}
+    done = subprocess.run(words, cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "no time limit is known" in done.stdout
 
 
 def test_a_taken_port_is_passed_over(tmp_path):

@@ -125,6 +125,34 @@ def test_a_signal_gives_the_workers_time_to_save(tmp_path, workers):
     assert not left_over(tmp_path)
 
 
+def test_a_log_folder_in_use_is_refused_and_its_job_goes_on(tmp_path):
+    words = [*LAUNCH, "--workers", "2", "--log-dir", "logs", "--", WORKER, "--steps", "8", "--pause", "0.5"]
+    with subprocess.Popen(
+        words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as first:
+        for line in first.stdout:
+            if "iteration        2" in line:
+                break
+        second = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        rest, _ = first.communicate(timeout=60)
+    assert second.returncode == 1
+    assert "another launch is using this folder for its ranks' logs" in second.stderr
+    assert first.returncode == 0
+    assert "iteration        8" in rest
+    assert not (tmp_path / "logs/previous").exists()
+
+
+def test_each_log_has_a_folder_of_its_own_beside_it(tmp_path):
+    words = [*LAUNCH, "--workers", "2", "--", sys.executable, WORKER, "--log", "logs/e/finetune.log"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "logs/e/msrun_finetune"
+    assert {f"worker_{rank}.log" for rank in range(2)} <= {path.name for path in folder.iterdir()}
+    nowhere = subprocess.run([*LAUNCH, "--", WORKER], cwd=tmp_path, capture_output=True, text=True)
+    assert nowhere.returncode == 2
+    assert "no folder for the ranks' logs" in nowhere.stderr
+
+
 def test_workers_outlive_msrun_to_save(tmp_path):
     """Slurm signals every process of a step at its time limit, msrun too, which simply dies."""
     words = [*LAUNCH, "--workers", "2", "--log-dir", "logs", "--", WORKER, "--outcome", "slow"]
@@ -248,6 +276,9 @@ def test_log_lines():
         ),
         ("[ERROR] DISTRIBUTED(1) a\n[ERROR] b", "[ERROR] DISTRIBUTED(1) a"),
         ("[ERROR] a\nTraceback (most recent call last):\nm.n.OtherError: c", "m.n.OtherError: c"),
+        ("Traceback (most recent call last):\n  File x\nStopIteration", "StopIteration"),
+        ("Traceback (most recent call last):\n  File x\nzmq.Again: too early", "zmq.Again: too early"),
+        ("Traceback (most recent call last):\n  File x\nstep 3 of 4\nKeyError: 'a'", "KeyError: 'a'"),
         ("WARNING only: error rate 0.1\nRuntimeError in prose", None),
     ],
 )

@@ -44,7 +44,8 @@ def experiment(tmp_path):
     return tmp_path
 
 
-def command(*flags, directory=STANDIN, workers=2):
+def command(*flags, directory=STANDIN, workers=2, flags_first=False):
+    """The line with `flags` for the reference, or with `flags_first` for the launch."""
     script = str(ROOT / "workflow/scripts/posttrain_mindspeed.py")
     paths = "--load weights --save out --data-path data --tokenizer-name-or-path model --log-dir logs".split()
     return [
@@ -55,9 +56,10 @@ def command(*flags, directory=STANDIN, workers=2):
         str(workers),
         "--directory",
         str(directory),
+        *(flags if flags_first else ()),
         "--",
         *FLAGS,
-        *flags,
+        *(() if flags_first else flags),
     ]
 
 
@@ -135,6 +137,20 @@ def test_a_line_that_the_reference_rejects_is_not_started(experiment):
     assert "--lr-decay-style: found 'wavy', wanted one of constant" in finished.stderr
     assert "--no-such-option: MindSpeed-LLM 2.2.0's posttrain_gpt.py has no such option" in finished.stderr
     assert not (experiment / "logs").exists()
+
+
+def test_a_line_that_is_only_printed_leaves_nothing(experiment):
+    finished = run(experiment, "--print-only", flags_first=True)
+    assert finished.returncode == 0, finished.stderr
+    assert "posttrain_gpt.py" in finished.stdout
+    assert not (experiment / "out").exists() and not (experiment / "logs").exists()
+
+
+def test_a_relative_interpreter_is_found_from_the_references_folder(experiment):
+    (experiment / "venv").symlink_to(sys.prefix)
+    finished = run(experiment, "--python", "venv/bin/python", flags_first=True)
+    assert finished.returncode == 0, finished.stderr
+    assert f"{experiment}/venv/bin/msrun" in finished.stdout
 
 
 def test_status_zero_without_the_last_checkpoint_is_a_failure(experiment, monkeypatch):

@@ -46,7 +46,8 @@ def main(args: argparse.Namespace) -> None:
         data=args.data_path,
         tokenizer=args.tokenizer_name_or_path,
     )
-    print(f"step {done['iteration']}, loss {done['loss']:.4f}: {args.save / done['checkpoint']}")
+    if done is not None:
+        print(f"step {done['iteration']}, loss {done['loss']:.4f}: {args.save / done['checkpoint']}")
 
 
 if __name__ == "__main__":

@@ -45,12 +45,14 @@ def lock_folder() -> Path:
 def visible(environment: Mapping[str, str], count: int, granted: Sequence[int] | None = None) -> list[int]:
     """Device numbers that this job may choose from.
 
-    ASCEND_RT_VISIBLE_DEVICES decides, then what a scheduler granted, then the machine's device files, and
-    on a machine without any (a rehearsal on a CPU) the numbers from 0 on.
+    Those of ASCEND_RT_VISIBLE_DEVICES that a scheduler granted, where either says anything; else the machine's
+    device files, and on a machine without any (a rehearsal on a CPU) the numbers from 0 on.
     """
     named = environment.get("ASCEND_RT_VISIBLE_DEVICES")
     if named:
-        return [int(number) for number in named.split(",")]
+        numbers = [int(number) for number in named.split(",")]
+        # the variable may come from the shell that submitted the job, the grant is this node's
+        return [number for number in numbers if number in granted] if granted else numbers
     if granted:
         return list(granted)
     files = (re.fullmatch(r"davinci(\d+)", entry) for entry in os.listdir("/dev"))
@@ -82,7 +84,7 @@ def hold(
         held: dict[int, int] = {}
         for number in candidates:
             if len(held) < wanted:
-                descriptor = _try_lock(folder / f"npu{number}.lock")
+                descriptor = try_lock(folder / f"npu{number}.lock")
                 if descriptor is not None:
                     held[number] = descriptor
         if len(held) == wanted:
@@ -109,7 +111,7 @@ def port(first: int, folder: Path) -> Iterator[Held]:
         Problem: all of the next 200 are taken.
     """
     for number in range(first, min(first + PORTS_TRIED, 65536)):
-        descriptor = _try_lock(folder / f"port{number}.lock")
+        descriptor = try_lock(folder / f"port{number}.lock")
         if descriptor is None:
             continue
         try:
@@ -125,19 +127,43 @@ def port(first: int, folder: Path) -> Iterator[Held]:
     )
 
 
-def _try_lock(path: Path) -> int | None:
-    """A descriptor that holds the lock, or None if another process has it."""
-    mask = os.umask(0)
+def try_lock(path: Path) -> int | None:
+    """A descriptor that holds the lock, or None if another process has it.
+
+    Raises:
+        Problem: another user's file, closed to us.
+    """
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    finally:
-        os.umask(mask)
+        descriptor = _opened(path)
+    except PermissionError as error:
+        raise Problem(
+            "a lock cannot be opened",
+            where=path,
+            found=error.strerror,
+            wanted="a file, in a folder, that every user may write",
+            fix=f"let its owner say: chmod 1777 {path.parent} && chmod 666 {path}",
+        ) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
         return None
     return descriptor
+
+
+def _opened(path: Path) -> int:
+    while True:
+        try:
+            # O_CREAT on a file that is there: kernels refuse it where another user owns the file (fs.protected_regular)
+            return os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            mask = os.umask(0)
+            try:
+                return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+            except FileExistsError:
+                continue  # another job made it in between
+            finally:
+                os.umask(mask)
 
 
 def _bindable(number: int) -> bool:

@@ -27,7 +27,6 @@ class Request:
     bind_core: bool = False
     stall_timeout: float = 3600
     grace: float = 60
-    stop_before: float = 120
     set_env: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     python: str = sys.executable
@@ -50,11 +49,15 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--node-rank", "this node's number where nodes are started by hand", type=int, default=0)
     add("--master-addr", "address of node 0", "HOST", default="127.0.0.1")
     add("--master-port", "first port to try; several nodes take exactly this one", type=int, default=6000)
-    add("--log-dir", "for worker_<rank>.log, scheduler.log, msrun.log", "FOLDER", type=Path, required=True)
+    add(
+        "--log-dir",
+        "for worker_<rank>.log, scheduler.log, msrun.log (default: beside --log, msrun_<its stem>)",
+        "FOLDER",
+        type=Path,
+    )
     add("--cluster-time-out", "seconds in which all ranks must come", "S", type=int, default=600)
     add("--stall-timeout", "silence that counts as a hang; 0: never", "S", type=float, default=3600)
-    add("--grace", "seconds to save in after a signal", "S", type=float, default=60)
-    add("--stop-before", "seconds before a Slurm limit to save and stop", "S", type=float, default=120)
+    add("--grace", "seconds to save in after a signal, or before a Slurm limit", "S", type=float, default=60)
     add("--set-env", "script to source first (repeatable)", "SCRIPT", action="append", default=[])
     add("--env", "variable for the workers (repeatable)", "NAME=VALUE", action="append", default=[])
     add(
@@ -96,9 +99,13 @@ def from_args(args: argparse.Namespace, worker: Sequence[str]) -> Request:
     pairs = [text.partition("=") for text in args.env]
     if wrong := [name for name, equals, _ in pairs if not equals]:
         raise UsageProblem("not a variable", where="--env", found=wrong[0], wanted="NAME=VALUE")
+    if not (args.log_dir or args.log):
+        raise UsageProblem("no folder for the ranks' logs", fix="give --log-dir, or --log: they go beside it")
     given = {one.name: getattr(args, one.name) for one in fields(Request) if one.name != "worker"}
     given |= {
         "worker": tuple(worker),
+        # two jobs have two logs, hence two folders
+        "log_dir": args.log_dir or args.log.with_name(f"msrun_{args.log.stem}"),
         "set_env": tuple(args.set_env),
         "expect": tuple(args.expect),
         "env": {name: value for name, _, value in pairs},

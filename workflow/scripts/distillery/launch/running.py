@@ -21,6 +21,8 @@ from distillery.launch.msrun import Job
 POLL_SECONDS = 0.2
 # workers that die at once must have been seen alive, or nobody knows which rank they were
 FIRST_SECONDS, FIRST_POLL_SECONDS = 10, 0.05
+# for msrun to end the others once a rank has failed: there is nothing to save then
+FAILED_SECONDS = 60
 PASSED_ON = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 PR_SET_CHILD_SUBREAPER = 36  # <linux/prctl.h>
 
@@ -44,7 +46,7 @@ def run(
         show: receives the lines of the rank that holds the loss.
         record: receives metrics parsed from any rank's lines.
         stall_timeout: seconds of silence that count as a hang; 0 waits for ever.
-        grace: seconds for the workers to save after a signal, or to end after one of them failed.
+        grace: seconds for the workers to save after a signal.
         descriptors: kept open by the job, so that locks live as long as it does.
         stop_at: time.monotonic() at which the workers are asked to save and stop, before a scheduler kills them.
 
@@ -87,7 +89,7 @@ def run(
             if signals.name:
                 watched.shield()
             if deadline is None and (signals.name or watched.statuses()):
-                deadline = now + grace
+                deadline = now + (grace if signals.name else min(grace, FAILED_SECONDS))
             if deadline is not None and now > deadline:
                 break
             if stall_timeout and now - last_word > stall_timeout:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 from distillery.problems import Problem
 
+PORTS = 10_000  # jobs in a row that get one each
+
 
 @dataclass(frozen=True)
 class Place:
@@ -74,6 +76,11 @@ def _numbers(granted: str) -> list[int]:
             first, _, last = span.partition("-")
             numbers += range(int(first), int(last or first) + 1)
     return numbers
+
+
+def port(environment: Mapping[str, str], first: int) -> int:
+    """A port from `first` on that all nodes of a job derive alike, and that jobs which share a node do not share."""
+    return first + int(environment["SLURM_JOB_ID"]) % min(PORTS, 65536 - first)
 
 
 def seconds_left(environment: Mapping[str, str]) -> float | None:
