@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import pytest
 import yaml
 
 from distillery import config
+from distillery.engine import passes
+from distillery.engine.architecture import Architecture
 from distillery.experiment import Layout, Source
-from distillery.planning import estimate, facts, memory, throughput
+from distillery.planning import estimate, facts, memory, throughput, training
 from distillery.planning.checks import resources
 from distillery.planning.subject import gather
 
@@ -96,7 +99,7 @@ def test_answering_is_bound_by_reading_the_weights():
     (name,) = raw["experiments"]
     subject = replace(gather(config.load(raw), name), problems=Source("generator", {"rows": 10}))
     found = estimate.of(subject)
-    answer = next(job for job in found.jobs if job.step == "answer")
+    answer = next(step for step in found.steps if step.name == "answer")
     assert 0.0136 < answer.seconds / answer.tokens < 0.021
 
 
@@ -127,16 +130,104 @@ def test_speeds_left_out_of_the_fit():
 def test_the_guides_experiment_takes_hours_and_a_hundred_gigabytes():
     subject = gather(config.load(SEVEN), "qwen2.5-math-7b")
     found = estimate.of(subject)
-    steps = {job.step: job for job in found.jobs}
-    # 15.23 GB of weights and 2.15 GB of parquet
-    assert steps["fetch"].disk_bytes == pytest.approx(17.4e9, rel=0.01)
+    steps = {step.name: step for step in found.steps}
+    assert steps["fetch model"].disk_bytes == pytest.approx(15.23e9, rel=0.001)
+    assert steps["fetch data"].disk_bytes == pytest.approx(2.15e9, rel=0.01)
     assert steps["train"].device_memory.gib == pytest.approx(54.2, abs=0.1)
-    # two checkpoints with fp32 master weights and moments, 15.2 + 91.4 GB each
-    assert steps["train"].disk_bytes == pytest.approx(2 * 106.6e9, rel=0.01)
+    # checkpoints with fp32 master weights and moments, 15.2 + 91.4 GB each; Megatron keeps all four
+    assert steps["train"].disk_bytes == pytest.approx(4 * 106.6e9, rel=0.01)
     assert steps["train"].tokens == 2000 * 64 * 5300
     # 128,000 rows of 5300 tokens at 29.6 % of 8 * 313 * 10^12
     assert steps["train"].seconds / 3600 == pytest.approx(11.6, rel=0.02)
     assert steps["convert"].host_bytes < 0.2e9
+    # eight ranks, and the state of one replica gathered on its ranks to be saved
+    assert steps["train"].host_bytes == pytest.approx(8 * 4e9 + 106.6e9, rel=0.01)
+    # the original weights answer within their own context, and in fewer tokens
+    assert steps["answer base"].tokens == 500 * 4 * 3072
+    assert steps["answer base"].device_memory.activations == steps["answer"].device_memory.activations / 2
+
+
+def seven(**changes: object) -> dict[str, estimate.Step]:
+    """Steps of the guide's experiment with keys of the experiment changed."""
+    raw = copy.deepcopy(SEVEN)
+    for path, value in changes.items():
+        section, _, key = path.partition("__")
+        raw["experiments"]["qwen2.5-math-7b"].setdefault(section, {})[key] = value
+    return {step.name: step for step in estimate.of(gather(config.load(raw), "qwen2.5-math-7b")).steps}
+
+
+def test_what_megatron_saves_stays_and_the_built_in_engine_keeps_two():
+    assert seven(train__save_interval=20)["train"].disk_bytes == pytest.approx(100 * 106.6e9, rel=0.01)
+    assert seven(train__save_interval=300)["train"].disk_bytes == pytest.approx(7 * 106.6e9, rel=0.01)
+    assert seven(train__engine="mindspore")["train"].disk_bytes == pytest.approx(2 * 106.6e9, rel=0.01)
+    assert seven(train__no_save_optim=True)["train"].disk_bytes == pytest.approx(4 * 15.2e9, rel=0.01)
+
+
+def test_packed_sequences_are_full_and_hold_several_rows():
+    packed = seven(tokenize__pack=True)["train"]
+    assert packed.tokens == 2000 * 64 * 8192
+    raw = copy.deepcopy(SEVEN)
+    raw["experiments"]["qwen2.5-math-7b"]["tokenize"] = {"pack": True}
+    subject = gather(config.load(raw), "qwen2.5-math-7b")
+    assert subject.epochs == pytest.approx(2000 * 64 * (8192 / 5300) / 93733)
+    del raw["datasets"]["openr1-math-220k"]["source"]["hub"]["tokens_per_row"]
+    assert gather(config.load(raw), "qwen2.5-math-7b").epochs is None
+
+
+def test_the_references_converter_and_tokenizer_take_more():
+    ours, theirs = seven(), seven(convert__engine="mindspeed-llm", tokenize__engine="mindspeed-llm")
+    for step in ("convert", "export", "tokenize"):
+        assert (ours[step].engine, theirs[step].engine) == ("mindspore", "mindspeed-llm")
+        assert theirs[step].seconds > 5 * ours[step].seconds
+    # 4.24 GB of memory for 1.26 GB of weights, and 5.5 GB back
+    assert theirs["convert"].host_bytes == pytest.approx(15.2e9 * 3.4, rel=0.01)
+    assert theirs["export"].host_bytes == pytest.approx(15.2e9 * 4.4, rel=0.01)
+
+
+def test_an_experiment_of_champ_is_estimated_whole():
+    subject = gather(
+        config.load(yaml.safe_load((ROOT / "config/smollm2-135m.yaml").read_text())), "smollm2-champ"
+    )
+    steps = {step.name: step for step in estimate.of(subject).steps}
+    assert steps["tokenize"].tokens == 190 * 256
+    assert steps["answer"].tokens == 65 * 96
+    # cut over six ranks, put together again
+    assert "reshard" in steps and "reshard tuned" not in steps
+    assert all(step.seconds for name, step in steps.items() if not name.startswith("fetch"))
+
+
+# bench_train.py's shapes and rows, whether recomputed, and peak resident GB (benchmarks/engine-notes.md)
+PROCESSES = [
+    (("A", 8, False), 0.63),
+    (("B", 4, False), 1.15),
+    (("C", 8, False), 0.441),
+    (("B", 16, False), 2.78),
+    (("B", 4, True), 0.82),
+    (("B", 16, True), 1.06),
+]
+
+
+@pytest.mark.parametrize(("case", "gigabytes"), PROCESSES)
+def test_memory_of_the_built_in_engine_on_a_cpu(case, gigabytes):
+    """Fitted on A, C and B with 16 rows; the other three were left out."""
+    shape, rows, recompute = case
+    hidden, layers, vocabulary, heads, groups, ffn, length = {
+        "A": (128, 4, 4096, 4, 2, 384, 256),
+        "B": (256, 8, 8192, 8, 4, 768, 512),
+        "C": (96, 2, 511, 4, 2, 256, 128),
+    }[shape]
+    head = hidden // heads
+    model = Architecture(
+        "qwen2", vocabulary, hidden, ffn, layers, heads, groups, head, 1e-6, True, True, length, 1e4, ()
+    )
+    at_once = training.LOGITS_AT_ONCE if recompute else None
+    run = memory.Run(length, rows, recompute=recompute, logits_at_once=at_once, distributed_optimizer=False)
+    found = training.process_bytes(memory.fullest(model, Layout("fp32", 1, 1), run))
+    assert found / 1e9 == pytest.approx(gigabytes, rel=0.05)
+
+
+def test_logits_come_in_the_engines_own_pieces():
+    assert training.LOGITS_AT_ONCE == passes.LOGITS
 
 
 def test_layouts_that_fit_are_proposed_nearest_first():

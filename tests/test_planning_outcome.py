@@ -5,27 +5,20 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import report_files
 import yaml
 
 from distillery import config, files
-from distillery.hub import openr1, synthetic
 from distillery.launch import loglines
-from distillery.planning import checks, outcome, sources, summary
+from distillery.planning import checks, outcome, summary
 from distillery.planning.finding import Finding
 
 ROOT = Path(__file__).parent.parent
 SCRIPTS = ROOT / "workflow/scripts"
-MAP_KEYS = {
-    "messages": "messages",
-    "tags": {"role_tag": "role", "content_tag": "content", "user_tag": "user", "assistant_tag": "assistant"},
-}
 
 
 def run(name: str, *words: object, cwd: Path) -> subprocess.CompletedProcess:
@@ -33,129 +26,25 @@ def run(name: str, *words: object, cwd: Path) -> subprocess.CompletedProcess:
     return subprocess.run(line, cwd=cwd, capture_output=True, text=True, timeout=120)
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory) -> Path:
-    """A shard, problems and a tiny model with its tokenizer."""
-    folder = tmp_path_factory.mktemp("sources")
-    shard = ("--seed", 0, "--shard", "00000", "--shards", "00001", "--rows", 300, "--output", "s.parquet")
-    model = ("--seed", 1, "--config-json", "{}", "--vocab-size", 400, "--tokenizer-shards", "s.parquet")
-    for name, words in {
-        "make_shard.py": shard,
-        "make_problems.py": ("--seed", 7, "--rows", 20, "--output", "p.parquet"),
-        "make_model.py": (*model, "--tokenizer-rows", 300, "--output-dir", "m"),
-    }.items():
-        answer = run(name, *words, cwd=folder)
-        assert answer.returncode == 0, answer.stderr
-    return folder
-
-
-def plan(**changes: object) -> sources.Plan:
-    usual = sources.Plan(
-        experiment="e",
-        prompt_type="qwen_math_r1",
-        answer_prompt_type="qwen_math_r1",
-        handler_name="SharegptStyleInstructionHandler",
-        map_keys=MAP_KEYS,
-        tokenize_length=512,
-        train_length=512,
-    )
-    return replace(usual, **changes)
-
-
-def found(made: Path, **changes: object) -> dict:
-    return sources.inspect(made / "m", made / "s.parquet", made / "p.parquet", plan(**changes))
-
-
-def test_matching_files_say_nothing_but_their_lengths(made):
-    result = found(made)
-    assert result["findings"] == []
-    sample = result["sample"]
-    assert sample["rows"] == 256 and sample["share_overlong"] == 0
-    assert sample["share_thinking"] == sample["share_boxed"] == 1
-    assert 50 < sample["p50"] <= sample["p90"] <= sample["max"] < 512
-    assert result["decontamination"] == {"problems": 20, "contained": 0}
-
-
-def rewritten(made: Path, folder: Path, change) -> Path:
-    """The shard with each answer changed."""
-    rows = pq.read_table(made / "s.parquet")
-    messages = [
-        [{**one, "content": change(one["content"]) if one["role"] == "assistant" else one["content"]} for one in row]
-        for row in rows["messages"].to_pylist()
-    ]  # fmt: skip
-    place = rows.schema.get_field_index("messages")
-    changed = rows.set_column(place, "messages", pa.array(messages, rows.schema.field(place).type))
-    pq.write_table(changed, folder / "changed.parquet")
-    return folder / "changed.parquet"
-
-
-@pytest.mark.parametrize(
-    ("id", "severity", "changes"),
-    [
-        ("markers", "error", {"prompt_type": "deepseek3", "answer_prompt_type": "deepseek3"}),
-        ("new-tokens", "error", {"prompt_type": "llama3", "answer_prompt_type": "llama3"}),
-        ("stop-ids", "error", {"answer_prompt_type": "default"}),
-        ("chat-template", "warning", {"prompt_type": "qwen", "answer_prompt_type": "qwen"}),
-        ("columns", "error", {"map_keys": {**MAP_KEYS, "messages": "conversations"}}),
-        (
-            "rows",
-            "error",
-            {"map_keys": {**MAP_KEYS, "tags": {**MAP_KEYS["tags"], "assistant_tag": "teacher"}}},
-        ),
-        ("cut-answers", "error", {"tokenize_length": None, "train_length": 100}),
-        ("overlong-rows", "warning", {"tokenize_length": 100, "train_length": 100}),
-    ],
-)
-def test_each_check_of_files(made, id, severity, changes):
-    assert (id, severity) in {(one.id, one.severity) for one in found(made, **changes)["findings"]}
-
-
-def test_open_thoughts_unboxed_answers_and_contamination(made, tmp_path):
-    changed = rewritten(made, tmp_path, lambda text: text.replace("</think>", ""))
-    result = sources.inspect(made / "m", changed, made / "p.parquet", plan())
-    assert [one.id for one in result["findings"]] == ["open-think"]
-    count = iter(range(10**6))
-    changed = rewritten(made, tmp_path, lambda text: text.replace("\\boxed", "") if next(count) % 2 else text)
-    result = sources.inspect(made / "m", changed, made / "p.parquet", plan())
-    assert [one.id for one in result["findings"]] == ["unboxed"]
-    seen = pq.read_table(made / "s.parquet", columns=["problem"]).to_pylist()[:5]
-    rows = [
-        {**one, "problem": other["problem"]}
-        for one, other in zip(synthetic.problem_rows(7, 5), seen, strict=True)
-    ]
-    openr1.write(rows, openr1.PROBLEM_SCHEMA, tmp_path / "seen.parquet")
-    assert sources.contamination(made / "s.parquet", tmp_path / "seen.parquet") == {
-        "problems": 5,
-        "contained": 5,
-    }
-
-
-def test_the_command_stops_at_errors_and_leaves_no_output(made, tmp_path):
-    common = ("--name", "e", "--model-dir", "m", "--shard", "s.parquet", "--problems", "p.parquet")
-    flags = (
-        *common,
-        "--map-keys",
-        json.dumps(MAP_KEYS),
-        "--train-seq-length",
-        512,
-        "--output",
-        tmp_path / "checks.json",
-    )
-    bad = run("check_sources.py", *flags, "--prompt-type", "deepseek3", cwd=made)
-    assert bad.returncode == 1 and "error[markers]" in bad.stdout and not (tmp_path / "checks.json").exists()
-    good = run("check_sources.py", *flags, "--prompt-type", "qwen", "--accept", "chat-template", cwd=made)
-    assert good.returncode == 0, good.stderr
-    (one,) = files.read_json(tmp_path / "checks.json")["findings"]
-    assert (one["id"], one["severity"]) == ("chat-template", "accepted")
-
-
 def test_estimates_stand_beside_measurements(tmp_path):
     raw = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     loaded = config.load(raw)
     estimate = summary.of(loaded, "embedded", checks.run(loaded))["estimate"]
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "weights").write_bytes(b"x" * 2_000_000)
-    (tmp_path / "a" / "link").symlink_to("weights")
+    converted = tmp_path / "results/checkpoints/tiny-qwen2/fp32-tp1-pp1"
+    converted.mkdir(parents=True)
+    (converted / "weights").write_bytes(b"x" * 2_000_000)
+    (converted / "link").symlink_to("weights")
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "checkpoint").write_bytes(b"x" * 3_000_000)
+    log = tmp_path / "logs/checkpoints/tiny-qwen2/fp32-tp1-pp1.tsv"
+    log.parent.mkdir(parents=True)
+    log.write_text("s\tmax_rss\tcpu_time\n1.5\t100.00\t0.1\n")
+    logs = log.parent.parent.parent / "datasets/arithmetic" / loaded.experiments["embedded"].tokenization.name
+    logs.mkdir(parents=True)
+    for number, memory in enumerate(("NA", "10.00")):
+        (logs / f"train-{number}.tsv").write_text(f"s\tmax_rss\tcpu_time\n2.0\t{memory}\t0.1\n")
+    samples = ({"seconds": 0.5, "memory_megabytes": 170}, {"seconds": 1.0, "stopped": "no more"})
+    (logs / "train-0.samples.jsonl").write_text("".join(json.dumps(one) + "\n" for one in samples))
     metrics = [
         {"iteration": 1, "seconds": 2.0, "tokens": 1000, "memory_megabytes": 500},
         {"iteration": 2, "seconds": 1.0, "tokens": 900, "memory_megabytes": 600},
@@ -167,8 +56,8 @@ def test_estimates_stand_beside_measurements(tmp_path):
     assert outcome.answered(tmp_path / "t.jsonl") == {"tokens": 3}
     files.write_json(tmp_path / "t.timings.json", {"resumed": 0, "generate_seconds": 0.5})
     answers = outcome.answered(tmp_path / "t.jsonl")
-    rows = outcome.compare(estimate, metrics, {"tokens": 1_600_000}, {"convert": [tmp_path / "a"]}, answers)
-    measured = {row["quantity"]: row["measured"] for row in rows}
+    rows = outcome.compare(estimate, metrics, {"tokens": 1_600_000}, answers, tmp_path, tmp_path / "work")
+    measured = {row["quantity"]: row["measured"] for row in rows if row["measured"]}
     assert measured == {
         "tokens of the dataset": 1_600_000,
         "tokens of training": 1900,
@@ -176,11 +65,34 @@ def test_estimates_stand_beside_measurements(tmp_path):
         "memory of training": 600,
         "tokens of answers, at most": 3,
         "time of answers, at most": 0.5,
+        "time of tokenize": 4.0,
+        "memory of tokenize": 170,  # sampled; Snakemake saw less
+        "time of convert": 1.5,
+        "memory of convert": pytest.approx(104.9, abs=0.1),  # Snakemake counts in 2^20 bytes
         "disk of convert": 2.0,
+        "disk of train": 3.0,
     }
     tokens = rows[0]
     assert tokens["estimate"] == 4 * 3200 * 128  # at most
     assert tokens["error"] == pytest.approx(1_638_400 / 1_600_000 - 1)
+    missing = {row["quantity"]: row["measured"] for row in rows if row["quantity"] not in measured}
+    assert missing["time of export"] is None and missing["memory of export"] is None
+
+
+def test_every_step_of_a_real_run_is_found_and_its_memory_was_foreseen(finished):
+    """The patterns name the files that the rules write, and the fit holds for a run that it did not see."""
+    plan = files.read_json(finished.path / "results/experiments/small/plan.json")
+    loaded = config.load(yaml.safe_load(finished.configfile.read_text()))
+    steps = summary.of(loaded, "small", [])["estimate"]["steps"]
+    for step in steps:
+        for pattern in filter(None, (step["leaves"], step["timed"])):
+            assert list(finished.path.glob(pattern)), (step["name"], pattern)
+    rows = {row["quantity"]: row for row in plan["rows"]}
+    assert abs(rows["memory of training"]["error"]) < 0.15
+    assert all(
+        rows[f"disk of {step}"]["measured"] > 0 for step in ("fetch data", "tokenize", "merge", "train")
+    )
+    assert all(rows[f"time of {step}"]["measured"] > 0 for step in ("tokenize", "convert", "answer base"))
 
 
 def test_megatrons_log_lines_are_measurements_too():
@@ -196,7 +108,8 @@ def test_megatrons_log_lines_are_measurements_too():
     estimate = summary.of(loaded, "qwen2.5-math-7b", [])["estimate"]
     records = [loglines.metrics(line) for line in log]
     measured = {
-        row["quantity"]: row["measured"] for row in outcome.compare(estimate, records, {}, {}, {"tokens": 1})
+        row["quantity"]: row["measured"]
+        for row in outcome.compare(estimate, records, {}, {"tokens": 1}, Path("none"), Path("none"))
     }
     assert measured["memory of training"] == 51000
     assert measured["time of training"] == 12.3456

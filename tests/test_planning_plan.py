@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +18,7 @@ from distillery import config
 from distillery.engine.architecture import from_config
 from distillery.experiment import Source
 from distillery.hub import model_directory, rope
+from distillery.launch.mindspeed import facts as reference
 from distillery.planning import dag, facts
 from distillery.planning.checks import host
 from distillery.planning.subject import gather
@@ -212,18 +215,40 @@ def test_host_checks_compare_the_plan_with_this_machine(tmp_path):
     subject = gather(loaded, "qwen2.5-math-7b")
     (lack,) = host.disk([subject], 100e9, tmp_path)
     assert lack.id == "disk" and "for 100.0 GB free" in lack.found
-    assert list(host.disk([subject], 400e9, tmp_path)) == []
-    (tmp_path / "resources").mkdir()
-    with (tmp_path / "resources" / "model").open("wb") as there:
-        there.truncate(300 * 10**9)  # sparse: it counts as written already
+    assert list(host.disk([subject], 500e9, tmp_path)) == []
+    sparse(tmp_path / "results/experiments/another/train/work/checkpoint", 430)
+    assert list(host.disk([subject], 100e9, tmp_path)) == [
+        lack
+    ]  # of another configuration: no part of this need
+    sparse(tmp_path / "results/experiments/qwen2.5-math-7b/train/work/checkpoint", 430)
     assert list(host.disk([subject], 100e9, tmp_path)) == []
-    assert {one.id for one in host.memory(subject, 2**28)} == {"host-memory"}
-    assert list(host.memory(subject, 64 * 2**30)) == []
+    assert {one.severity for one in host.memory(subject, 2**26)} == {"error", "warning"}
+    (training,) = host.memory(subject, 64 * 2**30)
+    assert training.severity == "warning" and training.found.startswith("train takes about 129")
+    assert list(host.memory(subject, 256 * 2**30)) == []
     assert [one.found for one in host.npus(subject, {"ASCEND_RT_VISIBLE_DEVICES": "0,1"})] == [
         "8 for train, 2 visible",
         "8 for generate, 2 visible",
     ]
     assert list(host.npus(subject, {"ASCEND_RT_VISIBLE_DEVICES": "0,1,2,3,4,5,6,7"})) == []
+
+
+def sparse(path: Path, gigabytes: int) -> None:
+    """A file of that size without its blocks: it counts as written."""
+    path.parent.mkdir(parents=True)
+    with path.open("wb") as stream:
+        stream.truncate(gigabytes * 10**9)
+
+
+def test_a_sweep_needs_its_shared_files_once(tmp_path):
+    raw = yaml.safe_load((ROOT / "config/qwen2.5-math-7b.yaml").read_text())
+    (alone,) = host.disk([gather(config.load(raw), "qwen2.5-math-7b")], 0, tmp_path)
+    assert alone.found.startswith("about 486.4 GB")
+    raw["experiments"]["qwen2.5-math-7b"]["sweep"] = {"train.lr": [1e-5, 5e-5]}
+    loaded = config.load(raw)
+    (both,) = host.disk([gather(loaded, name) for name in loaded.experiments], 0, tmp_path)
+    # another training and export, 426.5 and 15.2 GB, and 0.1 GB of answers
+    assert both.found.startswith("about 928.3 GB")
 
 
 def test_host_checks_stop_runs_but_no_dry_run(tmp_path):
@@ -275,5 +300,48 @@ def test_the_plan_command_counts_jobs_and_shares_them_in_a_sweep(tmp_path):
     assert counts["shared"] > 15
     assert all(job["command"] for job in plan["jobs"])
     assert list(plan["experiments"]) == ["embedded-lr0.001", "embedded-lr0.003"]
-    steps = {step["step"]: step for step in plan["experiments"]["embedded-lr0.001"]["steps"]}
+    steps = {step["name"]: step for step in plan["experiments"]["embedded-lr0.001"]["steps"]}
     assert steps["train"]["seconds"] > 0 and steps["train"]["device_memory"]["total"] > 0
+    assert (steps["tokenize"]["jobs"], steps["tokenize"]["to_run"]) == (4, 4)
+    disk = plan["experiments"]["embedded-lr0.001"]["disk"]
+    assert disk["now"] == 0 and disk["missing"] == disk["end"] > 0
+    # each job has its part of its step, and knows who needs it
+    jobs = [job for job in plan["jobs"] if job["rule"] == "tokenize_shard"]
+    assert [job["tokens"] for job in jobs] == [steps["tokenize"]["tokens"] / 4] * 4
+    assert all(job["step"] == "tokenize" and len(job["experiments"]) == 2 for job in jobs)
+    (first, second) = (job for job in plan["jobs"] if job["rule"] == "train")
+    assert first["experiments"] != second["experiments"] and first["seconds"] == steps["train"]["seconds"]
+    assert first["host_bytes"] > 0 and first["devices"] == 1 and first["msrun"] is None
+
+
+def test_the_plan_of_the_guides_experiment_prints_msruns_lines_and_lacking_disk(tmp_path):
+    (tmp_path / "config").symlink_to(ROOT / "config")
+    answer = subprocess.run(
+        [sys.executable, ROOT / "workflow/scripts/plan.py", "--configfile", "config/qwen2.5-math-7b.yaml"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert answer.returncode == 0, answer.stderr
+    train, *_ = (
+        line for line in answer.stdout.splitlines() if "bin/msrun" in line and "posttrain_gpt" in line
+    )
+    msrun, *words = shlex.split(train)
+    assert msrun == "/opt/mindspeed-llm/bin/msrun"
+    assert {"--worker_num=8", "--local_worker_num=8", "--master_port=6000", "--join=True"} <= set(words)
+    assert "/opt/MindSpeed-LLM/posttrain_gpt.py" in words
+    flags = words[words.index("/opt/MindSpeed-LLM/posttrain_gpt.py") + 1 :]
+    assert reference.faults("posttrain_gpt.py", flags) == []
+    # the shape is config.json's, under the rope that is trained
+    assert flags[flags.index("--num-layers") + 1] == "28"
+    assert flags[flags.index("--rotary-base") + 1] == "40000"
+    assert (
+        flags[flags.index("--save") + 1] == f"{tmp_path}/results/experiments/qwen2.5-math-7b/train/work/KEY"
+    )
+    answers = [line for line in answer.stdout.splitlines() if "bin/msrun" in line and "inference.py" in line]
+    assert len(answers) == 2 and all("--worker_num=2" in line for line in answers)
+    table = [line.split() for line in answer.stdout.splitlines()]
+    assert ["answer", "mindspore", "1", "of", "1", "2"] in [cells[:6] for cells in table]
+    if shutil.disk_usage(tmp_path).free < 480e9:
+        assert "warning[disk]" in answer.stdout and "to be written 486 GB" in answer.stdout

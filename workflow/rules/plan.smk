@@ -35,7 +35,7 @@ rule check_sources:
     params:
         **runs("check_sources"),
         model=subpath(input.model, parent=True),
-        flags=lambda w: commandline.sources(CONFIG, EXPERIMENTS[w.experiment]),
+        flags=lambda w: early.flags(CONFIG, w.experiment),
     shell:
         "{params.command} --name {wildcards.experiment} --model-dir {params.model} --shard {input.shard}"
         " --problems {input.problems} {params.flags} --output {output} --log {log}"
@@ -62,15 +62,7 @@ rule plan_outcome:
     params:
         **runs("plan_outcome"),
         plan=lambda w: shlex.quote(canonical(summary.of(CONFIG, w.experiment, FINDINGS))),
-        fetched=lambda w, input: [
-            str(Path(input.model).parent),
-            f"resources/datasets/{EXPERIMENTS[w.experiment].dataset}",
-        ],
-        tokenized=subpath(input.data, parent=True),
-        converted=subpath(input.weights, parent=True),
-        exported=subpath(input.hf, parent=True),
     shell:
         "{params.command} --plan-json {params.plan} --checks {input.checks} --done {input.done}"
-        " --data-manifest {input.data} --fetch {params.fetched} --tokenize {params.tokenized}"
-        " --convert {params.converted} --export {params.exported} --answers {input.answers}"
+        " --data-manifest {input.data} --answers {input.answers}"
         " --output {output} --log {log}"

@@ -4,7 +4,8 @@
     python workflow/scripts/plan.py --configfile config/config.yaml --json > plan.json
 
 Needs neither NPU nor downloads. Findings come first, one a line, errors before warnings; with errors it ends
-there and exits 1. JSON holds the same and every job's exact command.
+there and exits 1. JSON holds the same, and every job with its exact command, the line of msrun that it starts
+where it has ranks, its figures, and whether it is due.
 """
 
 import argparse
@@ -45,7 +46,7 @@ def main(args: argparse.Namespace) -> None:
         )
     every = dag.dry_run(args.snakefile, [args.configfile], everything=True)
     due = dag.dry_run(args.snakefile, [args.configfile], everything=False)
-    plan = report.build(loaded, findings, every, due)
+    plan = report.build(loaded, findings, every, due, Path.cwd())
     print(json.dumps(plan, indent=2, ensure_ascii=False) if args.json else report.text(plan))
 
 

@@ -2,8 +2,10 @@
 
     python workflow/scripts/plan_outcome.py --plan-json '{"estimate": {...}, "findings": []}' --checks checks.json \\
         --done results/experiments/embedded/train/done.json --data-manifest arithmetic_manifest.json \\
-        --fetch resources/models/tiny-qwen2 --tokenize results/datasets/arithmetic/x --convert results/checkpoints/m/x \\
-        --export results/experiments/embedded/hf --answers results/experiments/embedded/tuned.jsonl --output plan.json
+        --answers results/experiments/embedded/tuned.jsonl --output plan.json
+
+Sizes, times and memory come from the files that each step left and from the benchmarks and samples beside its logs,
+all below the working directory; what is missing there was not measured.
 """
 
 import argparse
@@ -11,8 +13,6 @@ import json
 from pathlib import Path
 
 from distillery import command
-
-STEPS = ("fetch", "tokenize", "convert", "export")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -24,10 +24,6 @@ def parser() -> argparse.ArgumentParser:
     it.add_argument("--done", type=Path, required=True, metavar="FILE.json", help="of the training")
     it.add_argument("--data-manifest", type=Path, required=True, metavar="FILE.json")
     it.add_argument("--answers", type=Path, required=True, metavar="FILE.jsonl", help="of the tuned model")
-    for step in STEPS:
-        it.add_argument(
-            f"--{step}", type=Path, nargs="+", required=True, metavar="DIR", help=f"what {step} left"
-        )
     it.add_argument("--output", type=Path, required=True, metavar="FILE.json")
     return it
 
@@ -41,12 +37,9 @@ def main(args: argparse.Namespace) -> None:
         args.plan_json["estimate"],
         outcome.read_metrics(args.done),
         files.read_json(args.data_manifest),
-        {
-            **{step: getattr(args, step) for step in STEPS},
-            "train": [outcome.work(args.done)],
-            "answer": [args.answers],
-        },
         outcome.answered(args.answers),
+        Path(),
+        outcome.work(args.done),
     )
     findings = [*args.plan_json["findings"], *checks["findings"]]
     result = {

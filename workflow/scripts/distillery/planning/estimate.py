@@ -7,47 +7,29 @@ estimated from `tokens_per_row` where a dataset states it, else bounded from abo
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import PurePath
 
-from distillery.experiment import Layout, Stage
-from distillery.planning import chips, memory, throughput
-from distillery.planning.memory import GIB, Memory, Run
+from distillery import artefacts
+from distillery.planning import answering, chips, memory, training
+from distillery.planning.memory import GIB
+from distillery.planning.step import START_SECONDS, Step
 from distillery.planning.subject import Subject
 
 # bytes of a row of OpenR1-Math-220k on disk: ten shards of 213 to 217 MB hold 93,733 rows
 PARQUET_BYTES_PER_TOKEN = 4.3
 GENERATED_ROW_BYTES = 87  # 3200 rows of the arithmetic generator are 279,389 bytes
 TOKENIZED_BYTES_PER_TOKEN = 3 * 4  # ids, mask and labels, int32 each
-# of a parameter: two fp32 moments, and fp32 weights where they are of another type
-MOMENT_BYTES, MASTER_BYTES = 8, 4
-TOKENIZED_PER_CPU_SECOND = 3.8e6  # measured: the fast encoder with reading and writing
-# its compiled graph holds gradients of activations beside them: fitted on 25 M parameters with 16 rows of 256 tokens
-GRAPH_FACTOR = 1.67
-RUNTIME_BYTES = 0.55e9  # Python with MindSpore and its compiled graph, on a CPU, before any tensor
-# it streams: 24 MB of anonymous memory for 1.26 GB of weights, beside Python and numpy
+# measured with 12.5 M tokens (README): ours 1.94 CPU s with its start, 0.27 GB; the reference 53 CPU s, 1.2 GB
+TOKENIZED_PER_CPU_SECOND = {"mindspore": 8.7e6, "mindspeed-llm": 0.24e6}
+TOKENIZER_BYTES = {"mindspore": 0.27e9, "mindspeed-llm": 1.2e9}
+# ours streams: 24 MB of anonymous memory for 1.26 GB of weights, beside Python and numpy
 CONVERTER_BYTES = 0.1 * GIB
+# bytes of memory for a byte of weights that the reference's converter took: 4.24 and 5.5 GB for 1.26 GB
+REFERENCE_TO_MCORE, REFERENCE_TO_HF = 3.4, 4.4
 BYTES_PER_SECOND = 0.5e9  # disk to disk, of conversions
-CACHED_BYTES = 4  # of a key or value: the built-in engine keeps them in fp32
-STEP_SECONDS = 1e-3  # measured: Python and a graph's start, per step of generation
-ANSWER_BYTES_PER_TOKEN = 10  # measured: text and ids as JSON
-
-
-@dataclass(frozen=True)
-class Job:
-    """One step of an experiment: devices, bytes and seconds; None where nothing can be said yet.
-
-    `peak_bytes` is what a sampler would see: on a device its memory, on a CPU the process.
-    """
-
-    step: str
-    engine: str
-    devices: int
-    device_memory: Memory | None = None
-    host_bytes: float | None = None
-    peak_bytes: float | None = None
-    disk_bytes: float | None = None
-    tokens: float | None = None
-    flops: float | None = None
-    seconds: float | None = None
+REFERENCE_BYTES_PER_SECOND = 0.045e9  # 1.26 GB in 28 CPU s; back in 33 to 40
+QUALITY_BYTES = 0.12e9  # measured with 12,800 rows
+SCANNED_ROWS_PER_SECOND = 4600  # of the quality card: 12,800 rows in 2.8 CPU s
 
 
 @dataclass(frozen=True)
@@ -55,56 +37,22 @@ class Estimate:
     """All steps of an experiment, and how they were reckoned."""
 
     experiment: str
-    jobs: tuple[Job, ...]
-    disk_peak: float | None
+    steps: tuple[Step, ...]
     assumptions: dict[str, object] = field(default_factory=dict)
 
 
 def of(s: Subject) -> Estimate:
     """The estimate of one experiment."""
     e = s.experiment
-    weights = _weights(s)
-    tokens = dataset_tokens(s)
-    data = s.dataset.source.settings
-    fetched = (s.rows or 0) * _row_bytes(s)
-    converted = None if weights is None else weights / BYTES_PER_SECOND * 2
-    jobs = (
-        Job("fetch", "-", 0, disk_bytes=None if weights is None else weights + fetched),
-        Job(
-            "tokenize",
-            "mindspore",
-            0,
-            host_bytes=0.4 * GIB,
-            # once in parts, once merged
-            disk_bytes=None if tokens is None else 2 * tokens * TOKENIZED_BYTES_PER_TOKEN,
-            tokens=tokens,
-            seconds=None if tokens is None else tokens / TOKENIZED_PER_CPU_SECOND,
-        ),
-        Job("convert", "mindspore", 0, host_bytes=CONVERTER_BYTES, disk_bytes=weights, seconds=converted),
-        _training(s),
-        Job("export", "mindspore", 0, host_bytes=CONVERTER_BYTES, disk_bytes=weights, seconds=converted),
-        _answering(s),
-    )
-    sizes = [job.disk_bytes for job in jobs]
-    known = [size for size in sizes if size is not None]
+    steps = (*_data(s), *_weights(s), training.step(s), *_export(s), *answering.steps(s))
     reckoned = {
         "peak_tflops": chips.peak_tflops(e.hardware),
-        "utilisation": utilisation(e.training),
+        "utilisation": training.utilisation(e.training),
         "rows": s.rows,
         "epochs": s.epochs,
-        "tokens_per_row": data.get("tokens_per_row", f"at most {e.training.seq_length}"),
+        "tokens_per_row": s.dataset.source.settings.get("tokens_per_row", f"at most {e.training.seq_length}"),
     }
-    return Estimate(e.name, jobs, sum(known) if known else None, reckoned)
-
-
-def utilisation(stage: Stage) -> float:
-    """Share of the peak at which a stage trains."""
-    return throughput.utilisation("tuning") if stage.engine == "mindspeed-llm" else BUILT_IN_UTILISATION
-
-
-# the built-in engine on a CPU, of fp32 matmul's peak: the embedded experiment's 2.7e12 operations took 30 s on two
-# idle threads (0.57) and 40 s on two busy ones (0.43)
-BUILT_IN_UTILISATION = 0.5
+    return Estimate(e.name, steps, reckoned)
 
 
 def dataset_tokens(s: Subject) -> float | None:
@@ -118,108 +66,149 @@ def dataset_tokens(s: Subject) -> float | None:
     return s.rows * min(filter(None, (mean, limit)))
 
 
-def training_run(s: Subject, stage: Stage | None = None, recompute: bool | None = None) -> Run:
-    """What training memory depends on, of this experiment or of another layout for it."""
-    stage = stage or s.experiment.training
-    train = s.train
-    replicas = max(1, s.world(stage) // s.model_parallel(stage))
-    reference = stage.engine == "mindspeed-llm"
-    distributed = train.get("use_distributed_optimizer", reference)
-    low = stage.layout.params_dtype != "fp32"
-    return Run(
-        seq_length=stage.seq_length,
-        micro_batch_size=train["micro_batch_size"],
-        microbatches=max(1, train["global_batch_size"] // (train["micro_batch_size"] * replicas)),
-        data_parallel=replicas,
-        context_parallel=train.get("context_parallel_size", 1),
-        sequence_parallel=train.get("sequence_parallel", False),
-        recompute=train.get("recompute_granularity") == "full" if recompute is None else recompute,
-        distributed_optimizer=distributed,
-        master_weights=low and not train.get("reuse_fp32_param", distributed),
+def _data(s: Subject) -> tuple[Step, ...]:
+    """Shards, and what tokenization makes of them: once in parts, once merged."""
+    e, source = s.experiment, s.dataset.source
+    tokens, engine, manifest = dataset_tokens(s), e.tokenization.engine, artefacts.tokenized(e)
+    size = None if tokens is None else tokens * TOKENIZED_BYTES_PER_TOKEN
+    starts = len(s.dataset.batches(e.tokenization.shards))
+    logs = f"logs/datasets/{e.dataset}/{e.tokenization.name}"
+    # what comes from a hub lies in a store, and is linked
+    folder = "store" if source.kind in ("hub", "url") else "datasets"
+    return (
+        Step(
+            "fetch data",
+            ("make_shard", "import_champ_shard", "fetch_shard", "import_shard"),
+            "-",
+            f"resources/{folder}/{e.dataset}",
+            disk_bytes=_shard_bytes(s),
+        ),
+        Step(
+            "tokenize",
+            ("tokenize_shard", "tokenize_shard_mindspeed"),
+            engine,
+            f"{PurePath(manifest).parent}/shards",
+            f"{logs}/train-*.tsv",
+            host_bytes=TOKENIZER_BYTES[engine],
+            disk_bytes=size,
+            tokens=tokens,
+            seconds=None
+            if tokens is None
+            else starts * START_SECONDS + tokens / TOKENIZED_PER_CPU_SECOND[engine],
+        ),
+        Step(
+            "merge",
+            ("merge_shards",),
+            "-",
+            f"{manifest.removesuffix('manifest.json')}*",
+            f"{logs}/merge.tsv",
+            host_bytes=CONVERTER_BYTES,
+            disk_bytes=size,
+            seconds=_copying(size),
+        ),
+        Step(
+            "quality",
+            ("quality",),
+            "-",
+            timed=f"{logs}/{PurePath(artefacts.quality(e)).stem}.tsv",
+            host_bytes=QUALITY_BYTES,
+            seconds=None if s.rows is None else START_SECONDS + s.rows / SCANNED_ROWS_PER_SECOND,
+        ),
     )
 
 
-def training_memory(s: Subject, layout: Layout | None = None) -> Memory | None:
-    if s.architecture is None:
-        return None
-    return memory.fullest(s.architecture, layout or s.experiment.training.layout, training_run(s))
+def _weights(s: Subject) -> tuple[Step, ...]:
+    """From the hub to what training starts from."""
+    e, size = s.experiment, weight_bytes(s)
+    converted = artefacts.conversion_proof(e).removesuffix(".proof.json")
+    log = converted.replace("results/", "logs/", 1)
+    linked = s.model.kind == "path" and s.model.settings.get("mode", "link") == "link"
+    found = [
+        Step(
+            "fetch model",
+            ("make_model", "import_gguf", "fetch_model", "import_model"),
+            "-",
+            str(PurePath(artefacts.model(e.model)).parent),
+            disk_bytes=0 if linked else size,
+        ),
+        _converter(
+            s,
+            "convert",
+            ("convert_hf_to_mcore", "convert_hf_to_mcore_mindspeed"),
+            (converted, f"{log}.tsv"),
+            REFERENCE_TO_MCORE,
+        ),
+        _proof("prove conversion", "prove_round_trip", f"{log}.proof.tsv", size),
+    ]
+    if e.training.layout != e.layout:
+        place = str(PurePath(artefacts.weights(e)).parent)
+        files = place, f"{place.replace('results/', 'logs/', 1)}.tsv"
+        found.append(_copy("reshard", "reshard", files, size))
+    return tuple(found)
 
 
-def _row_bytes(s: Subject) -> float:
-    """Of a parquet row on disk."""
-    if s.dataset.source.kind == "generator":
-        return GENERATED_ROW_BYTES
-    return s.dataset.source.settings.get("tokens_per_row", 0) * PARQUET_BYTES_PER_TOKEN
+def _export(s: Subject) -> tuple[Step, ...]:
+    """From training's checkpoint to what is handed over and what answers."""
+    e, size = s.experiment, weight_bytes(s)
+    files = f"results/experiments/{e.name}/hf", f"logs/{e.name}/mcore2hf.tsv"
+    rules = ("convert_mcore_to_hf", "convert_mcore_to_hf_mindspeed")
+    found = [
+        _converter(s, "export", rules, files, REFERENCE_TO_HF),
+        _proof("prove export", "prove_export", f"logs/{e.name}/prove_export.tsv", size),
+    ]
+    if e.answering.layout != e.training.layout:
+        place = PurePath(artefacts.tuned_weights(e)).parent
+        files = str(place), f"logs/{e.name}/{place.name}.tsv"
+        found.append(_copy("reshard tuned", "reshard_tuned", files, size))
+    return tuple(found)
 
 
-def _weights(s: Subject) -> float | None:
+def weight_bytes(s: Subject) -> float | None:
+    """Of all parameters, in the experiment's type."""
     width = memory.WIDTH[s.experiment.layout.params_dtype]
     return s.architecture.num_parameters * width if s.architecture else None
 
 
-def _training(s: Subject) -> Job:
-    stage, train = s.experiment.training, s.train
-    devices, model = s.world(stage), s.architecture
-    if model is None:
-        return Job("train", stage.engine, devices)
-    mean = s.dataset.source.settings.get("tokens_per_row")
-    varies = train.get("variable_seq_lengths", stage.engine == "mindspeed-llm") and mean
-    length = min(mean, stage.seq_length) if varies else stage.seq_length
-    tokens = train["train_iters"] * train["global_batch_size"] * length
-    recompute = train.get("recompute_granularity") == "full"
-    flops = tokens * throughput.flops_per_token(model, length, recompute)
-    peak = chips.peak_tflops(s.experiment.hardware)
-    kept = 1 + (train["train_iters"] - 1) // train["save_interval"]
-    width = memory.WIDTH[stage.layout.params_dtype]
-    state = 0 if train.get("no_save_optim") else MOMENT_BYTES + (MASTER_BYTES if width == 2 else 0)
-    used = training_memory(s)
-    return Job(
-        "train",
-        stage.engine,
-        devices,
-        device_memory=used,
-        peak_bytes=_process(used) if s.experiment.hardware.device == "CPU" else used.total,
-        # two generations of a resumable checkpoint are kept while the newer is written
-        disk_bytes=model.num_parameters * (width + state) * min(kept, 2),
-        tokens=tokens,
-        flops=flops,
-        seconds=flops / (devices * peak * 1e12 * utilisation(stage)) if peak else None,
-    )
+def _converter(s: Subject, name: str, rules: tuple[str, ...], files: tuple[str, str], factor: float) -> Step:
+    """Between Hugging Face and MCore.
 
-
-def _process(used: Memory) -> float:
-    """Resident bytes of the built-in engine on a CPU."""
-    weights = used.parameters + used.gradients + used.optimizer
-    return RUNTIME_BYTES + weights + GRAPH_FACTOR * (used.activations + used.logits)
-
-
-def _answering(s: Subject) -> Job:
-    """The tuned model's answers, by the built-in engine whatever `generate.engine` adds. Upper bounds: none ends early.
-
-    A step reads each tensor rank's share of all weights, stage after stage, and multiplies them with a token of
-    every sequence: it takes the longer of the two, and its start. Prompts come on top, in large pieces.
+    Args:
+        rules: by our converter, by the reference's.
+        files: what the step leaves, and its benchmark.
+        factor: bytes of memory that the reference's takes for a byte of weights.
     """
-    stage, settings = s.experiment.answering, s.generate
-    rows, model = s.problems.settings.get("rows"), s.architecture
-    devices = s.model_parallel(stage)
-    if rows is None or model is None:
-        return Job("answer", "mindspore", devices)
-    tensor, sequences = stage.layout.tensor_parallel_size, settings["micro_batch_size"]
-    new = rows * settings["num_samples"] * settings["max_new_tokens"]
-    bandwidth, peak = chips.bandwidth_tbs(s.experiment.hardware), chips.peak_tflops(s.experiment.hardware)
-    seconds = None
-    if bandwidth and peak:
-        reading = _weights(s) / tensor / (bandwidth * 1e12)
-        multiplying = sequences * 2 * model.num_parameters / tensor / (peak * 1e12)
-        seconds = new / sequences * (max(reading, multiplying) + STEP_SECONDS)
-    used = memory.answering(model, stage.layout, sequences, stage.seq_length, CACHED_BYTES)
-    return Job(
-        "answer",
-        "mindspore",
-        devices,
-        device_memory=used,
-        tokens=new,
-        flops=new * 2 * model.num_parameters,
-        disk_bytes=new * ANSWER_BYTES_PER_TOKEN,
-        seconds=seconds,
+    size, engine = weight_bytes(s), s.experiment.converting
+    if engine == "mindspore":
+        return _copy(name, rules[0], files, size)
+    seconds = None if size is None else size / REFERENCE_BYTES_PER_SECOND
+    taken = None if size is None else size * factor
+    return Step(name, rules[1:], engine, *files, host_bytes=taken, disk_bytes=size, seconds=seconds)
+
+
+def _copy(name: str, rule: str, files: tuple[str, str], size: float | None) -> Step:
+    """Weights rewritten by our converter, which streams them."""
+    seconds = _copying(size)
+    return Step(
+        name, (rule,), "mindspore", *files, host_bytes=CONVERTER_BYTES, disk_bytes=size, seconds=seconds
     )
+
+
+def _proof(name: str, rule: str, timed: str, size: float | None) -> Step:
+    """Both sides read, tensor by tensor."""
+    return Step(name, (rule,), "-", timed=timed, host_bytes=CONVERTER_BYTES, seconds=_copying(size))
+
+
+def _copying(size: float | None) -> float | None:
+    """Seconds to read so many bytes and write them, or to read them twice."""
+    return None if size is None else START_SECONDS + 2 * size / BYTES_PER_SECOND
+
+
+def _shard_bytes(s: Subject) -> float | None:
+    """Parquet that comes to this disk: nothing where a path is linked."""
+    source = s.dataset.source
+    if source.kind == "path" and source.settings.get("mode", "link") == "link":
+        return 0
+    if source.kind == "generator":
+        return s.rows * GENERATED_ROW_BYTES
+    mean = source.settings.get("tokens_per_row")
+    return None if s.rows is None or mean is None else s.rows * mean * PARQUET_BYTES_PER_TOKEN

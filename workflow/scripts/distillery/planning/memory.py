@@ -55,7 +55,7 @@ class Run:
     recompute: bool = False
     distributed_optimizer: bool = True
     master_weights: bool = False
-    stored_scores: bool = False  # attention without a fused kernel keeps its S x S scores
+    logits_at_once: int | None = None  # entries, where logits come in pieces
 
 
 def fullest(model: Architecture, layout: Layout, run: Run) -> Memory:
@@ -87,18 +87,18 @@ def stage(model: Architecture, layout: Layout, run: Run, counts: tuple[int, ...]
     everywhere = 8 * h / (tensor if run.sequence_parallel else 1)
     cut = 2 * (model.qkv_size + model.num_heads * model.head_dim) + 6 * f
     layer = (everywhere + cut / tensor) * width / 2
-    if run.stored_scores:
-        layer += 2 * width * model.num_heads / tensor * run.seq_length
     inputs = width * h / (tensor if run.sequence_parallel else 1)
     kept = counts[rank] * flying * inputs + layer if run.recompute else counts[rank] * flying * layer
 
+    entries = tokens * model.vocab_size / tensor
+    entries = tokens * model.vocab_size / tensor
     moments = 12 if run.master_weights and width == 2 else 8
     return Memory(
         parameters=width * mine,
         gradients=4 * mine,
         optimizer=moments * mine / (run.data_parallel if run.distributed_optimizer else 1),
         activations=kept * tokens,
-        logits=(10 if width == 2 else 8) * tokens * model.vocab_size / tensor if last else 0.0,
+        logits=(10 if width == 2 else 8) * min(entries, run.logits_at_once or entries) if last else 0.0,
     )
 
 

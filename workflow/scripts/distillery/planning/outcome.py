@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from distillery import files
+from distillery.planning import benchmarks, disk
 
 MEGABYTE = 1e6
 
@@ -32,8 +33,9 @@ def compare(
     estimate: Mapping[str, Any],
     metrics: list[dict[str, Any]],
     data: Mapping[str, Any],
-    directories: Mapping[str, list[Path]],
     answers: Mapping[str, Any],
+    directory: Path,
+    trained: Path,
 ) -> list[dict[str, Any]]:
     """Rows as JSON values.
 
@@ -41,31 +43,43 @@ def compare(
         estimate: an `Estimate` as a dictionary.
         metrics: of the training, a record for each step; Megatron's have no tokens, and memory in records of its own.
         data: the manifest of the tokenized dataset.
-        directories: what each step left behind, by the step's name in the estimate.
         answers: tokens and, where one run gave them all, seconds of the tuned model's answers.
+        directory: where the experiment ran, with its results and logs.
+        trained: the training's own work directory.
     """
-    rows = _rows({job["step"]: job for job in estimate["jobs"]}, metrics, data, directories, answers)
+    rows = _rows(
+        {step["name"]: step for step in estimate["steps"]}, metrics, data, answers, directory, trained
+    )
     return [{**asdict(row), "error": row.error} for row in rows]
 
 
 def _rows(
-    jobs: Mapping[str, Mapping[str, Any]],
+    steps: Mapping[str, Mapping[str, Any]],
     metrics: list[dict[str, Any]],
     data: Mapping[str, Any],
-    directories: Mapping[str, list[Path]],
     answers: Mapping[str, Any],
+    directory: Path,
+    trained: Path,
 ) -> Iterator[Row]:
-    steps = [record for record in metrics if "seconds" in record]
-    yield Row("tokens of the dataset", "tokens", jobs["tokenize"]["tokens"], data.get("tokens"))
-    yield Row("tokens of training", "tokens", jobs["train"]["tokens"], _sum(steps, "tokens"))
-    yield Row("time of training", "s", jobs["train"]["seconds"], _sum(steps, "seconds"))
+    train, timed = steps["train"], [record for record in metrics if "seconds" in record]
+    yield Row("tokens of the dataset", "tokens", steps["tokenize"]["tokens"], data.get("tokens"))
+    yield Row("tokens of training", "tokens", train["tokens"], _sum(timed, "tokens"))
+    yield Row("time of training", "s", train["seconds"], _sum(timed, "seconds"))
     highest = max((record.get("memory_megabytes", 0) for record in metrics), default=0)
-    yield Row("memory of training", "MB", _in(jobs["train"]["peak_bytes"], MEGABYTE), highest or None)
-    yield Row("tokens of answers, at most", "tokens", jobs["answer"]["tokens"], answers["tokens"])
-    yield Row("time of answers, at most", "s", jobs["answer"]["seconds"], answers.get("seconds"))
-    for step, places in directories.items():
-        size = sum(bytes_of(place) for place in places)
-        yield Row(f"disk of {step}", "MB", _in(jobs[step]["disk_bytes"], MEGABYTE), size / MEGABYTE)
+    yield Row("memory of training", "MB", _in(train["peak_bytes"], MEGABYTE), highest or None)
+    yield Row("tokens of answers, at most", "tokens", steps["answer"]["tokens"], answers["tokens"])
+    yield Row("time of answers, at most", "s", steps["answer"]["seconds"], answers.get("seconds"))
+    for name, step in steps.items():
+        if step["timed"] and name != "train":
+            seconds, megabytes = benchmarks.measured(directory, step["timed"])
+            if name != "answer":
+                yield Row(f"time of {name}", "s", step["seconds"], seconds)
+            yield Row(f"memory of {name}", "MB", _in(step["host_bytes"], MEGABYTE), megabytes)
+    for name, step in steps.items():
+        if step["leaves"]:
+            places = [trained] if step is train else directory.glob(step["leaves"])
+            size = sum(map(disk.bytes_of, places))
+            yield Row(f"disk of {name}", "MB", _in(step["disk_bytes"], MEGABYTE), size / MEGABYTE)
 
 
 def _sum(records: list[dict[str, Any]], key: str) -> float | None:
@@ -75,15 +89,6 @@ def _sum(records: list[dict[str, Any]], key: str) -> float | None:
 
 def _in(value: float | None, unit: float) -> float | None:
     return None if value is None else value / unit
-
-
-def bytes_of(place: Path) -> int:
-    """Bytes of a file or of all files below a directory; links count nothing."""
-    if place.is_symlink() or not place.exists():
-        return 0
-    if place.is_file():
-        return place.stat().st_size
-    return sum(path.stat().st_size for path in place.rglob("*") if path.is_file() and not path.is_symlink())
 
 
 def work(done: Path) -> Path:

@@ -14,6 +14,9 @@ from distillery.planning import facts
 from distillery.planning.facts import Known, Tokenizer
 from distillery.problems import Problem
 
+# of champ-dataset 1.0.0's 270 problems: outside the held-out third, and held out with an answer in symbols
+CHAMP_ROWS, CHAMP_PROBLEMS = 190, 65
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -79,16 +82,23 @@ class Subject:
         settings = self.dataset.source.settings
         if "rows_per_shard" in settings:
             return self.shards * settings["rows_per_shard"]
-        if "rows" in settings:
-            return settings["rows"] * self.shards // len(self.dataset.shards)
-        return None
+        rows = CHAMP_ROWS if self.dataset.source.kind == "champ" else settings.get("rows")
+        return None if rows is None else rows * self.shards // len(self.dataset.shards)
+
+    @property
+    def problem_rows(self) -> int | None:
+        """Problems that are answered, None where only the file knows."""
+        return CHAMP_PROBLEMS if self.problems.kind == "champ" else self.problems.settings.get("rows")
 
     @property
     def epochs(self) -> float | None:
-        """How often training sees each row. A packed sequence holds several rows: then only data can tell."""
-        if not self.rows or self.experiment.tokenization.pack:
+        """How often training sees each row; None where rows, or for packed ones their mean length, are not known."""
+        tokens, mean = self.experiment.tokenization, self.dataset.source.settings.get("tokens_per_row")
+        if not self.rows or (tokens.pack and not (mean and tokens.seq_length)):
             return None
-        return self.train["train_iters"] * self.train["global_batch_size"] / self.rows
+        # a packed sequence holds as many rows as their mean length lets it
+        held = max(1, tokens.seq_length / mean) if tokens.pack else 1
+        return self.train["train_iters"] * self.train["global_batch_size"] * held / self.rows
 
     def key(self, path: str) -> str:
         """The path of an experiment's key in the whole configuration."""

@@ -95,12 +95,10 @@ def run(request: Request, *, load: Path, tokenizer: Path, output: Path) -> str:
         Interrupted: stopped by a signal.
     """
     model = commandline.words(shape(architecture.read(tokenizer)))
-    paths = files(tokenizer=str(tokenizer.absolute()), load=str(load.absolute()))
-    words = [*request.worker, *model, *commandline.words(paths)]
+    script, *words = worker(request, model, load=load, tokenizer=tokenizer)
     if rejected := facts.faults(SCRIPT, words):
         raise Problem("MindSpeed-LLM 2.2.0 would reject this line", found="\n           ".join(rejected))
     disk.remove(output)
-    script = str((request.directory / SCRIPT).absolute())
     launcher.start(replace(request, worker=(script, *words)))
     log = request.log_dir / "worker_0.log"
     found = list(ANSWER.finditer(log.read_text(encoding="utf-8", errors="replace")))
@@ -115,3 +113,10 @@ def run(request: Request, *, load: Path, tokenizer: Path, output: Path) -> str:
     text = "\n\n".join(f"{one['question']}\n\n{one['answer']}" for one in found) + "\n"
     disk.write_text(output, text)
     return text
+
+
+def worker(request: Request, model: list[str], *, load: Path, tokenizer: Path) -> list[str]:
+    """The reference's script and all its flags; `model` are those of its shape."""
+    paths = files(tokenizer=str(tokenizer.absolute()), load=str(load.absolute()))
+    script = str((request.directory / SCRIPT).absolute())
+    return [script, *request.worker, *model, *commandline.words(paths)]

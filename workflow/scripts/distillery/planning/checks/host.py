@@ -11,10 +11,13 @@ import psutil
 
 from distillery.experiment import Config
 from distillery.launch import devices
+from distillery.planning import disk as written
 from distillery.planning import estimate, finding
 from distillery.planning.finding import Finding
 from distillery.planning.memory import GIB
 from distillery.planning.subject import Subject, gather
+
+DISK = "disk"
 
 
 def run(config: Config, directory: Path, *, local: bool) -> list[Finding]:
@@ -31,18 +34,15 @@ def run(config: Config, directory: Path, *, local: bool) -> list[Finding]:
 
 def disk(subjects: list[Subject], free: float, directory: Path) -> Iterator[Finding]:
     """Everything that will be written, less what is there already, has room."""
-    needed = sum(estimate.of(one).disk_peak or 0 for one in subjects)
-    # earlier results count towards the need: they are part of what the estimate adds up
-    there = sum(
-        path.lstat().st_size for part in ("resources", "results") for path in (directory / part).rglob("*")
-    )
-    if needed - there > free:
+    found = written.of((step for one in subjects for step in estimate.of(one).steps), directory)
+    if found.missing > free:
         keys = tuple(one.key("train.save_interval") for one in subjects)
         yield Finding(
-            "disk",
+            DISK,
             keys,
-            f"about {needed / 1e9:.1f} GB, of which {there / 1e9:.1f} are there, for {free / 1e9:.1f} GB free",
-            "room for all of it",
+            f"about {found.end / 1e9:.1f} GB, of which {found.missing / 1e9:.1f} are still to be written, for"
+            f" {free / 1e9:.1f} GB free",
+            "room for what is missing",
             "free space, or run in a directory with more (--directory)",
         )
 
@@ -51,15 +51,17 @@ def memory(s: Subject, total: float) -> Iterator[Finding]:
     """The largest job fits this machine's memory, or the node's where the configuration says it."""
     machine = s.experiment.hardware
     limit = machine.host_memory_gib * GIB if machine.host_memory_gib else total
-    for job in estimate.of(s).jobs:
-        used = job.peak_bytes if job.step == "train" and machine.device == "CPU" else job.host_bytes
+    for step in estimate.of(s).steps:
+        used = step.host_bytes
         if used and used > limit:
             yield Finding(
                 "host-memory",
                 (s.key("model"), f"hardware.{machine.name}"),
-                f"{job.step} takes about {used / GIB:.1f} GiB, this machine has {limit / GIB:.1f}",
+                f"{step.name} takes about {used / GIB:.1f} GiB, this machine has {limit / GIB:.1f}",
                 "enough memory",
                 "use a machine with more, or smaller batches and sequences",
+                # what Megatron's ranks take is assumed, not measured
+                "warning" if step.devices and machine.device == "Ascend" else "error",
             )
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from distillery.engine.architecture import Architecture
 from distillery.experiment import Layout
-from distillery.planning import chips, estimate, memory
+from distillery.planning import chips, memory, training
 from distillery.planning.checks.layout import describe
 from distillery.planning.finding import Finding
 from distillery.planning.subject import Subject
@@ -18,7 +18,7 @@ NEAREST = 3
 def device_memory(s: Subject) -> Iterator[Finding]:
     """Training fits the fullest device."""
     budget = chips.memory_gib(s.experiment.hardware)
-    needed = estimate.training_memory(s)
+    needed = training.device_memory(s)
     if budget is None or needed is None or needed.gib <= budget:
         return
     options = fitting(s, budget)
@@ -42,12 +42,12 @@ def fitting(s: Subject, budget: float) -> list[str]:
     """The nearest settings that fit: few changes first, then small model-parallel groups."""
     stage, model = s.experiment.training, s.architecture
     found = []
-    for recompute in (estimate.training_run(s).recompute, True):
+    for recompute in (training.run(s).recompute, True):
         for layout in layouts(model, s.world(stage), stage.layout.params_dtype):
-            run = estimate.training_run(s, replace(stage, layout=layout), recompute)
+            run = training.run(s, replace(stage, layout=layout), recompute)
             gib = memory.fullest(model, layout, run).gib
             if gib <= budget:
-                changes = (layout != stage.layout) + (recompute != estimate.training_run(s).recompute)
+                changes = (layout != stage.layout) + (recompute != training.run(s).recompute)
                 size = layout.tensor_parallel_size * layout.pipeline_parallel_size
                 named = " with recompute_granularity: full" if recompute else ""
                 found.append((changes, size, f"{describe(layout)}{named} ({gib:.1f} GiB)"))

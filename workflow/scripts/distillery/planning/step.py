@@ -1,0 +1,37 @@
+"""One step of an experiment as a plan sees it: the jobs it is made of, and what they take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from distillery.planning.memory import Memory
+
+START_SECONDS = 0.5  # Python and its imports, of the light commands
+
+
+@dataclass(frozen=True)
+class Step:
+    """Devices, bytes and seconds; None where nothing can be said yet.
+
+    Attributes:
+        rules: of whose jobs the step is made. They share disk, tokens, operations and seconds evenly.
+        leaves: a pattern of the files that take its disk. Experiments that leave the same share the step.
+        timed: a pattern of its jobs' benchmark files; samples of their resources may lie beside them.
+        devices: that each job takes.
+        host_bytes: memory of a job beside its devices, on the node that needs most.
+        peak_bytes: what a sampler would see of one rank: on a device its memory, on a CPU the process.
+    """
+
+    name: str
+    rules: tuple[str, ...]
+    engine: str = "mindspore"
+    leaves: str | None = None
+    timed: str | None = None
+    devices: int = 0
+    device_memory: Memory | None = None
+    host_bytes: float | None = None
+    peak_bytes: float | None = None
+    disk_bytes: float | None = None
+    tokens: float | None = None
+    flops: float | None = None
+    seconds: float | None = None
