@@ -5,13 +5,15 @@ launcher.run(launcher.Request(worker=("train.py",), log_dir=Path("logs/t"), work
 
 from __future__ import annotations
 
+import errno
+import functools
 import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,16 +23,27 @@ from distillery.launch.request import Request, words
 from distillery.problems import Interrupted, Problem, UsageProblem
 from distillery.provenance import SCRIPTS
 
+# seconds between a stop and a Slurm limit, beside the grace: to notice the one, and to end before the other
+MARGIN = 60
+NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
+
 
 def start(wanted: Request) -> None:
     """Run the request: where Slurm gave several nodes, by a launch.py on each of them; else here.
 
     Raises:
         Problem, Interrupted: with what happened; see `outcome.judge`.
+        SystemExit: it was only to be printed, so that whoever asked has nothing to take over.
     """
     if wanted.nodes == 1 or not slurm.job_id(os.environ) or slurm.in_step(os.environ):
         run(wanted)
-        return
+    else:
+        _on_each_node(wanted)
+    if wanted.print_only:
+        raise SystemExit(0)
+
+
+def _on_each_node(wanted: Request) -> None:
     again = [sys.executable, str(SCRIPTS / "launch.py"), *words(wanted)]
     status = subprocess.run(slurm.srun_words(wanted.nodes, again), check=False).returncode
     if status == Interrupted.exit_code:
@@ -54,11 +67,10 @@ def run(wanted: Request, show: Any = print) -> None:
     with ExitStack() as stack:
         descriptors: tuple[int, ...] = ()
         if wanted.npus:
-            numbers = tuple(granted[: wanted.npus])  # Slurm's are ours alone
-            if not granted:
-                held = stack.enter_context(devices.hold(wanted.npus, candidates, locks, show))
-                numbers, descriptors = held.numbers, held.descriptors
-            variables["ASCEND_RT_VISIBLE_DEVICES"] = ",".join(map(str, numbers))
+            # what Slurm granted too: several launches may share one allocation
+            held = stack.enter_context(devices.hold(wanted.npus, candidates, locks, show))
+            descriptors = held.descriptors
+            variables["ASCEND_RT_VISIBLE_DEVICES"] = ",".join(map(str, held.numbers))
         if wanted.nodes == 1 and wanted.workers > 1:
             port = stack.enter_context(devices.port(wanted.master_port, locks))
             descriptors += port.descriptors
@@ -72,8 +84,7 @@ def _placed(wanted: Request) -> Request:
         where = slurm.place(os.environ)
         if where.nodes != wanted.nodes:
             raise UsageProblem("Slurm gave another number of nodes", found=where.nodes, wanted=wanted.nodes)
-        # two jobs may share node 0: their ports must differ, and all nodes must agree
-        port = wanted.master_port + int(os.environ["SLURM_JOB_ID"]) % 10000
+        port = slurm.port(os.environ, wanted.master_port)
         wanted = replace(wanted, node_rank=where.node_rank, master_addr=where.master_addr, master_port=port)
     return wanted
 
@@ -91,7 +102,9 @@ def planned(wanted: Request) -> tuple[msrun.Job, list[str]]:
         cluster_time_out=wanted.cluster_time_out,
         bind_core=wanted.bind_core,
     )
-    return job, msrun.command(job, wanted.python, str(Path(wanted.python).parent / "msrun"))
+    # where the workers start, a relative path would lead elsewhere; a virtual environment's link must stay one
+    python = Path(wanted.python).absolute()
+    return job, msrun.command(job, str(python), str(python.with_name("msrun")))
 
 
 def _run(wanted: Request, variables: dict[str, str], descriptors: tuple[int, ...], show: Any) -> None:
@@ -103,11 +116,12 @@ def _run(wanted: Request, variables: dict[str, str], descriptors: tuple[int, ...
         return
     if wanted.nodes > 1:
         _check_shared(job.log_dir, job.node_rank)
-    left = slurm.seconds_left(os.environ) if slurm.job_id(os.environ) else None
+    left = _seconds_left(show)
     # a limit of minutes leaves less: a quarter of it, so that some steps are done
-    stop_at = None if left is None else time.monotonic() + left - min(wanted.stop_before, left / 4)
+    stop_at = None if left is None else time.monotonic() + left - min(wanted.grace + MARGIN, left / 4)
     with ExitStack() as stack:
-        record = stack.enter_context(_Metrics(wanted.metrics)).add if wanted.metrics else _nowhere
+        descriptors += stack.enter_context(_alone(job))
+        record = functools.partial(_append, wanted.metrics) if wanted.metrics else _nowhere
         if wanted.samples:
             node = f".node{job.node_rank}" if job.node_rank else ""
             path = wanted.samples.with_name(f"{wanted.samples.stem}{node}{wanted.samples.suffix}")
@@ -133,22 +147,50 @@ def _run(wanted: Request, variables: dict[str, str], descriptors: tuple[int, ...
         )
 
 
-class _Metrics:
-    """The metrics file, one JSON line a record."""
+def _seconds_left(show: Any) -> float | None:
+    """Until Slurm's limit; None without one, or where nothing tells."""
+    if not slurm.job_id(os.environ):
+        return None
+    try:
+        return slurm.seconds_left(os.environ)
+    except Problem as problem:
+        # a container may have the job's variables and none of Slurm's commands
+        show(f"no time limit is known, so nothing is saved ahead of it: {problem}")
+        return None
 
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._stream = path.open("a", encoding="utf-8")
 
-    def __enter__(self) -> _Metrics:
-        return self
+@contextmanager
+def _alone(job: msrun.Job) -> Iterator[tuple[int, ...]]:
+    """Hold the log folder, as long as any of the job's processes lives: they inherit the descriptor.
 
-    def __exit__(self, *_: object) -> None:
-        self._stream.close()
+    Raises:
+        Problem: another launch writes its ranks' logs there, and follows them.
+    """
+    job.log_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        descriptor = devices.try_lock(job.log_dir / f"node{job.node_rank}.lock")
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        yield ()  # a shared disk without locks
+        return
+    if descriptor is None:
+        raise Problem(
+            "another launch is using this folder for its ranks' logs",
+            where=job.log_dir,
+            fix="wait until it has ended, or give another --log-dir",
+        )
+    try:
+        yield (descriptor,)
+    finally:
+        os.close(descriptor)
 
-    def add(self, record: Mapping[str, Any]) -> None:
-        self._stream.write(json.dumps(record) + "\n")
-        self._stream.flush()
+
+def _append(metrics: Path, record: Mapping[str, Any]) -> None:
+    """One JSON line more. Opened anew each time: another node may have cut the file before training began."""
+    metrics.parent.mkdir(parents=True, exist_ok=True)
+    with metrics.open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps(record) + "\n")
 
 
 def _nowhere(record: Mapping[str, Any]) -> None:

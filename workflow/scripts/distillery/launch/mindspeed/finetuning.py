@@ -28,8 +28,10 @@ RANK_FILE = "model_optim_rng.pt"
 SCRIPT = "posttrain_gpt.py"
 
 
-def run(request: Request, *, load: Path, save: Path, data: Path, tokenizer: Path) -> dict[str, Any]:
+def run(request: Request, *, load: Path, save: Path, data: Path, tokenizer: Path) -> dict[str, Any] | None:
     """Train and return done.json's content. `request.worker` holds the flags that the configuration decides.
+
+    Of nodes started by hand, node 0 prepares and finishes; the others train, and return None.
 
     Raises:
         Problem: flags that the reference rejects, a failed run, or a checkpoint with ranks missing.
@@ -49,17 +51,23 @@ def run(request: Request, *, load: Path, save: Path, data: Path, tokenizer: Path
     reached = _tracked(work)
     # without its optimizer a checkpoint cannot be gone on from
     resume = 0 < reached < goal and "--no-save-optim" not in chosen
+    first = request.node_rank == 0
     if reached < goal:
-        files.write_json(work / "key.json", content)
-        _cut(work / "metrics.jsonl", reached if resume else 0)
         start = work if resume else load
         script, *words = worker(
             request, model, load=start, save=work, data=data, tokenizer=tokenizer, resume=resume
         )
         if rejected := facts.faults(SCRIPT, words):
             raise Problem("MindSpeed-LLM 2.2.0 would reject this line", found="\n           ".join(rejected))
-        _launch(replace(request, worker=(script, *words), metrics=work / "metrics.jsonl"), work, goal)
-    return _finish(save.absolute(), work, goal, chosen, manifest.get("template"))
+        if first and not request.print_only:
+            files.write_json(work / "key.json", content)
+            _cut(work / "metrics.jsonl", reached if resume else 0)
+        request = replace(request, worker=(script, *words), metrics=work / "metrics.jsonl")
+        if not first:
+            launcher.start(request)
+            return None
+        _launch(request, work, goal)
+    return _finish(save.absolute(), work, goal, chosen, manifest.get("template")) if first else None
 
 
 def worker(
@@ -92,11 +100,21 @@ def _launch(request: Request, work: Path, goal: int) -> None:
                 fix="run the same command again: it continues from the last checkpoint, if there is one",
             ) from interrupted
         raise
-    if _tracked(work) != goal:
+    reached = _tracked(work)
+    if before < reached < goal:
+        # the signal came to another node, or the loss is printed there: no line here said that the end was early
+        raise Interrupted(
+            "every rank ended with status 0 before the last step, and a newer checkpoint was saved",
+            where=work / TRACKER,
+            found=reached,
+            wanted=goal,
+            fix="run the same command again: it continues there",
+        )
+    if reached != goal:
         raise Problem(
             "every rank ended with status 0, but the last step's checkpoint is not there",
             where=work / TRACKER,
-            found=_tracked(work) or "none",
+            found=reached or "none",
             wanted=goal,
             fix=f"read the ranks' logs in {request.log_dir}",
         )
