@@ -4,12 +4,10 @@ import argparse
 import shlex
 from pathlib import Path
 
-import pytest
 import yaml
 
 from distillery import config
 from distillery.launch import prefix, request
-from distillery.problems import Problem
 
 RAW = yaml.safe_load((Path(__file__).parent.parent / "config" / "config.yaml").read_text())
 
@@ -70,14 +68,6 @@ def test_two_ascend_nodes():
     )
     # answers are made by one process on one device
     assert prefix.resources(one, "answering")["npu"] == 1
-
-
-def test_a_request_beyond_the_limit_is_refused_before_it_is_cut():
-    one = experiment(device="Ascend", chip="910B3", npus_per_node=8)
-    prefix.refuse_cuts([one], 8)
-    with pytest.raises(Problem, match=r"experiments.embedded \(training\)") as caught:
-        prefix.refuse_cuts([one], 4)
-    assert "wanted: npu=8" in str(caught.value)
 
 
 def test_a_rules_line_is_launched_as_it_stands():

@@ -42,6 +42,12 @@ def changed(path: str, value) -> dict:
         ("experiments.small.generate.task", "sing", ["experiments.small.generate.task", "'sing'", "greedy"]),
         ("models.tiny.gguf", {}, ["models.tiny", "random, gguf", "exactly one of"]),
         ("run", ["nothing"], ["run.0", "'nothing'", "small"]),
+        ("run", [], ["run", "[]", "non-empty"]),
+        (
+            "experiments.small.sweep",
+            {"train.lr.x": [1, 2]},
+            ["experiments.small.sweep.train.lr.x", "train.lr is a value"],
+        ),
     ],
 )
 def test_faults_name_key_found_and_allowed(path, value, words):
@@ -80,6 +86,22 @@ def test_run_selects_experiments():
     raw["experiments"]["other"] = copy.deepcopy(raw["experiments"]["small"])
     assert set(config.load(raw).experiments) == {"small", "other"}
     assert set(config.load({**raw, "run": ["other"]}).experiments) == {"other"}
+
+
+def test_every_fault_of_a_plan_is_printed_at_once_and_stops_neither_unlock_nor_lint(tmp_path):
+    """What the checks find, what MindSpeed-LLM would refuse, and what Snakemake was not given."""
+    house = House(tmp_path, Path(__file__).parent / "data/workflow/small.yaml")
+    raw = changed("experiments.small.convert", {"engine": "mindspeed-llm"})
+    raw["experiments"]["small"]["train"]["min_lr"] = 1.0
+    raw["experiments"]["small"]["hardware"] = "npu"
+    raw["hardware"] = {"npu": {"device": "Ascend", "memory_gib": 60, "npus_per_node": 2}}
+    house.configfile.write_text(yaml.safe_dump(raw))
+    dry = house.snakemake("--dry-run", "--resources", "npu=0")
+    said = dry.stdout + dry.stderr
+    assert dry.returncode != 0 and "4 errors" in said, said
+    for words in ("error[min-lr]", "error[mindspeed-home]", "error[npu-limit] experiments.small (training)"):
+        assert words in said
+    assert house.snakemake("--unlock", "--resources", "npu=0").returncode == 0
 
 
 def test_every_key_of_the_schema_is_described_or_named_as_the_trainer_names_it():

@@ -18,25 +18,25 @@ from distillery import artefacts, commandline
 from distillery import config as configuration
 from distillery.hub import sources
 from distillery.launch import prefix
-from distillery.launch.mindspeed import answering, planned, tokenizing, training
-from distillery.planning import checks, summary
+from distillery.launch.mindspeed import answering, tokenizing, training
+from distillery.planning import checks, early, finding, summary
+from distillery.planning.checks import granted
 from distillery.problems import Problem
 from distillery.provenance import SCRIPTS, canonical, code, rules
 
 try:
     CONFIG = configuration.load(config)
-    planned.refuse(CONFIG)
-    if workflow.is_main_process and "npu" in workflow.global_resources:
-        prefix.refuse_cuts(CONFIG.experiments.values(), workflow.global_resources["npu"].value)
 except Problem as problem:
     raise WorkflowError(str(problem))
 
 FINDINGS = checks.run(CONFIG)
-ERRORS = sum(finding.severity == "error" for finding in FINDINGS)
 if workflow.is_main_process:
-    sys.stderr.writelines(f"{finding}\n" for finding in FINDINGS if finding.severity != "accepted")
-if ERRORS and not {"--unlock", "--lint"}.intersection(sys.argv):
-    raise WorkflowError(f"the plan has {ERRORS} errors, listed above; no job was started")
+    NPUS = workflow.global_resources["npu"].value if "npu" in workflow.global_resources else None
+    SHOWN = finding.sort([*FINDINGS, *([] if NPUS is None else granted.run(CONFIG, NPUS))])
+    sys.stderr.writelines(f"{one}\n" for one in SHOWN if one.severity != "accepted")
+    ERRORS = sum(one.severity == "error" for one in SHOWN)
+    if ERRORS and not {"--unlock", "--lint"}.intersection(sys.argv):
+        raise WorkflowError(f"the plan has {ERRORS} errors, listed above; no job was started")
 
 EXPERIMENTS = CONFIG.experiments
 TOKENIZATIONS = {e.tokenization.name: e.tokenization for e in EXPERIMENTS.values()}

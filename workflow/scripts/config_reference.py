@@ -1,4 +1,4 @@
-"""Write the reference of configuration keys, from the schema, into config/README.md between its two marks.
+"""Write the reference of configuration keys, from the schema, and of findings into config/README.md, between its two marks.
 
 python workflow/scripts/config_reference.py --readme config/README.md
 """
@@ -33,7 +33,7 @@ def main(args: argparse.Namespace) -> None:
 
 
 def table() -> str:
-    """A Markdown table for each part of the configuration."""
+    """A Markdown table for each part of the configuration, and one of findings."""
     from distillery import schema
 
     root = schema.schema()
@@ -50,7 +50,17 @@ def table() -> str:
         lines += [f"### {name}", "", "| key | value | default | meaning |", "|---|---|---|---|"]
         lines += [f"| {' | '.join(row)} |" for row in rows(node, deep=name != "(top level)")]
         lines.append("")
-    return "\n".join(lines)
+    return "\n".join([*lines, *findings()])
+
+
+def findings() -> Iterator[str]:
+    """Lines of a table of the ids that a plan prints and `accept` takes."""
+    from distillery.planning.catalogue import SECTIONS
+
+    yield from ["### Findings", "", "| id | meaning | about |", "|---|---|---|"]
+    for section, meanings in SECTIONS.items():
+        yield from (f"| `{name}` | {meaning} | {section} |" for name, meaning in meanings.items())
+    yield ""
 
 
 def rows(node: dict[str, Any], prefix: str = "", deep: bool = True) -> Iterator[tuple[str, str, str, str]]:

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from distillery.experiment import Config, Dataset, Experiment, Generation, Layout, Rope, Tokenization
+from distillery.experiment import Dataset, Experiment, Generation, Layout, Rope, Tokenization
 from distillery.provenance import canonical
 
 
@@ -29,6 +29,9 @@ def flags(settings: Mapping[str, Any]) -> str:
 def conversation(dataset: Dataset, tokenization: Tokenization) -> str:
     """How rows of a dataset become conversations, and those become tokens."""
     switches = ("seq_length", "pack", "neat_pack", "append_eod")
+    rare = tokenization.rare
+    if "enable_thinking" in rare:  # a flag with a value: neither of them is the default
+        rare["enable_thinking"] = canonical(rare["enable_thinking"])
     return flags(
         {
             "handler_name": dataset.handler_name,
@@ -36,6 +39,7 @@ def conversation(dataset: Dataset, tokenization: Tokenization) -> str:
             "map_keys": dataset.map_keys,
             "max_rejected_share": tokenization.max_rejected_share,
             **{key: getattr(tokenization, key) for key in switches if getattr(tokenization, key)},
+            **rare,
         }
     )
 
@@ -91,23 +95,3 @@ def generation(settings: Generation) -> str:
 def rope(settings: Rope) -> str:
     """Rotary settings that config.json does not have."""
     return flags({key: getattr(settings, key) for key in ("rotary_base", "max_position_embeddings")})
-
-
-def sources(config: Config, experiment: Experiment) -> str:
-    """What fetched files are held against."""
-    dataset, made, answering = (
-        config.datasets[experiment.dataset],
-        experiment.tokenization,
-        experiment.answering,
-    )
-    settings = {
-        "prompt_type": made.prompt_type,
-        "answer_prompt_type": answering.prompt_type if answering.prompt_type != made.prompt_type else None,
-        "handler_name": dataset.handler_name,
-        "map_keys": dataset.map_keys,
-        "seq_length": made.seq_length,
-        "train_seq_length": experiment.training.seq_length,
-        "repo": config.models[experiment.model].settings.get("repo"),
-    }
-    accepted = ["--accept", *experiment.accept] if experiment.accept else []
-    return shlex.join([*words(settings), *accepted])

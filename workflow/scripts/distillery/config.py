@@ -27,6 +27,7 @@ from distillery.problems import Problem
 
 # keys of `train` and `generate` that choose their own value of what the whole experiment shares
 OVERRIDES = ("layout", "prompt_type", "seq_length", "rope", "npus_per_node", "engine")
+PROMPT = 1024  # tokens: the longest problem of MATH-500 with its system prompt has room
 
 
 def load(raw: Mapping[str, Any]) -> Config:
@@ -124,14 +125,18 @@ def _stage(own: Mapping[str, Any], common: Stage, dtype: str) -> Stage:
     return replace(common, **changes)
 
 
-def fitting(layout: Layout, devices: int) -> Layout:
+def fitting(layout: Layout, devices: int, *, copies: bool = False) -> Layout:
     """The layout cut down to `devices`: stages go first, since they answer one after the other anyway.
 
     Neighbouring stages are joined, so that whatever divided the model before still does.
+
+    Args:
+        copies: all devices hold the model, in copies, as in training; else the first ones hold one.
     """
 
     def divisor(size: int, most: int) -> int:
-        return next(one for one in range(min(size, most), 0, -1) if size % one == 0)
+        fit = (one for one in range(min(size, most), 0, -1) if size % one == 0)
+        return next(one for one in fit if not copies or most % one == 0)
 
     tensor = divisor(layout.tensor_parallel_size, devices)
     stages = divisor(layout.pipeline_parallel_size, devices // tensor)
@@ -146,6 +151,11 @@ def fitting(layout: Layout, devices: int) -> Layout:
     )
 
 
+def answer_room(length: int) -> int:
+    """New tokens in a context of `length` where nothing is said: 1024 tokens, at most a quarter, are the prompt's."""
+    return length - min(PROMPT, length // 4)
+
+
 def _experiment(name: str, e: Mapping[str, Any], machine: Hardware) -> Experiment:
     train, generate, tokenize = dict(e["train"]), dict(e["generate"]), dict(e["tokenize"])
     layout = _layout(e["params_dtype"], e["layout"])
@@ -158,13 +168,21 @@ def _experiment(name: str, e: Mapping[str, Any], machine: Hardware) -> Experimen
         e["engine"],
     )
     training = _stage(train, common, e["params_dtype"])
+    if "layout" not in train:
+        shared = training.npus_per_node * machine.nodes // train.get("context_parallel_size", 1)
+        training = replace(training, layout=fitting(training.layout, max(1, shared), copies=True))
     # the weights to answer with come out of training, cut and rotated as there
     tuned = replace(common, layout=training.layout, rope=training.rope, engine="mindspore")
     answering = _stage(generate, tuned, e["params_dtype"])
     if "layout" not in generate:  # answers come from one node
         answering = replace(answering, layout=fitting(answering.layout, answering.npus_per_node))
     export = e["export"].get("layout")
+    generate.setdefault("max_new_tokens", answer_room(answering.seq_length))
     base = generate.pop("base", {})
+    # the original weights get at most what the tuned ones get
+    most, new = answering.seq_length, generate["max_new_tokens"]
+    base_length = min(base.get("seq_length", most), most)
+    base_new = min(base.get("max_new_tokens", answer_room(base_length) if base_length < most else new), new)
     for key in OVERRIDES:
         train.pop(key, None)
         generate.pop(key, None)
@@ -204,8 +222,8 @@ def _experiment(name: str, e: Mapping[str, Any], machine: Hardware) -> Experimen
         generation=generation,
         base_generation=replace(
             generation,
-            seq_length=base.get("seq_length", generation.seq_length),
-            settings={**generate, "max_new_tokens": base.get("max_new_tokens", generate["max_new_tokens"])},
+            seq_length=base_length,
+            settings={**generate, "max_new_tokens": base_new},
         ),
         accept=tuple(e["accept"]),
         settings=e,

@@ -33,7 +33,10 @@ def expand(
             member = "-".join([name, *parts])
             one = copy.deepcopy(plain)
             for path, (_, value) in zip(swept, values, strict=True):
-                _set(one, path.split("."), value)
+                if held := _set(one, path.split("."), value):
+                    faults.append(
+                        f"experiments.{name}.sweep.{path}: {held} is a value, with no keys below it"
+                    )
             if member in expanded or (member in experiments and member != name):
                 faults.append(f"experiments.{name}.sweep: gives {member!r} twice; list each value once")
             expanded[member] = one
@@ -46,7 +49,11 @@ def _part(path: str, place: int, value: Any) -> str:
     return path.rpartition(".")[2] + text
 
 
-def _set(experiment: dict[str, Any], path: list[str], value: Any) -> None:
-    for key in path[:-1]:
+def _set(experiment: dict[str, Any], path: list[str], value: Any) -> str | None:
+    """The part of the path that is no mapping, where one is in the way; else None, and the value is set."""
+    for depth, key in enumerate(path[:-1], 1):
         experiment = experiment.setdefault(key, {})
+        if not isinstance(experiment, dict):
+            return ".".join(path[:depth])
     experiment[path[-1]] = value
+    return None

@@ -10,13 +10,11 @@ time-out or number of ranks does not make finished training stale.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
 from typing import Any
 
 from distillery import commandline
 from distillery.experiment import Experiment, Hardware
 from distillery.launch import environment
-from distillery.problems import Problem
 
 RESOURCES = ("npu", "npus_per_node", "gres", "nodes", "tasks", "mpi")
 
@@ -78,28 +76,6 @@ def host(hardware: Hardware, engine: str = "mindspeed-llm") -> str:
     return shlex.join(
         [*home, *scripts, *(w for pair in variables.items() for w in ("--env", "=".join(pair)))]
     )
-
-
-def refuse_cuts(experiments: Iterable[Experiment], available: int | None) -> None:
-    """Raise if a job needs more devices than `--resources npu=` allows: Snakemake would cut the request silently.
-
-    Raises:
-        Problem: naming every such experiment.
-    """
-    wanted = {
-        f"experiments.{one.name} ({stage})": resources(one, stage)["npu"]
-        for one in experiments
-        for stage in ("training", "answering")
-    }
-    short = {name: count for name, count in wanted.items() if available is not None and count > available}
-    if short:
-        raise Problem(
-            "jobs need more devices than Snakemake may give them",
-            where=", ".join(short),
-            found=f"--resources npu={available}",
-            wanted=f"npu={max(short.values())}",
-            fix="raise --resources npu=, or lower hardware.<name>.npus_per_node or nodes",
-        )
 
 
 def _nodes(experiment: Experiment, stage: str) -> int:

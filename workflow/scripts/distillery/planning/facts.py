@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from distillery import files
 from distillery.engine import architecture
 from distillery.engine.architecture import Architecture
 from distillery.experiment import Source
 from distillery.hub import tiny_model, tiny_tokenizer
+from distillery.problems import Problem
 
 KNOWN = Path(__file__).with_name("architectures.json")
 
@@ -35,27 +37,60 @@ class Tokenizer:
 
 @dataclass(frozen=True)
 class Known:
-    """A model before it is here. `name` is its repository, or `random` for one made from a seed."""
+    """A model before it is here. `name` is its repository, its folder, or `random` for one made from a seed.
+
+    `tokenizer` is None where only config.json was read: its files are large, and check_sources looks at them.
+    """
 
     name: str
     config: Mapping[str, Any]
     architecture: Architecture
-    tokenizer: Tokenizer
+    tokenizer: Tokenizer | None
 
 
 def of(source: Source) -> Known | None:
-    """The facts of a model source, None for models that architectures.json does not know.
+    """The facts of a model source, None for models that architectures.json does not know and that are not here.
 
     Raises:
-        Problem: sizes of a random model that do not fit together.
+        Problem: sizes of a random model that do not fit together, or a config.json that cannot be used.
     """
     if source.kind == "random":
         return _random(source.settings)
-    if source.kind == "gguf":
-        stem = source.settings["member"].rpartition("/")[2]
-        names = [name for name in _table()["models"] if stem.startswith(name.rpartition("/")[2])]
-        return known(max(names, key=len)) if names else None
-    return known(source.settings.get("repo", ""))
+    if source.kind == "path":
+        return read(Path(source.settings["path"]))
+    return known(recorded_name(origin(source)))
+
+
+def origin(source: Source) -> str:
+    """What a source says of where its model comes from: a repository or a GGUF file; "" for others."""
+    return source.settings.get("repo") or source.settings.get("member") or ""
+
+
+def recorded_name(origin: str) -> str:
+    """The repository under which an origin is recorded: a GGUF file's by the beginning of its name; else itself."""
+    if not origin.endswith(".gguf"):
+        return origin
+    stem = origin.rpartition("/")[2]
+    names = [name for name in _table()["models"] if stem.startswith(name.rpartition("/")[2])]
+    return max(names, key=len, default=origin)
+
+
+def read(directory: Path) -> Known | None:
+    """What config.json of a Hugging Face directory says; None where there is none.
+
+    Raises:
+        Problem: no JSON, or a model that the engine has no decoder for.
+    """
+    path = directory / "config.json"
+    if not path.is_file():
+        return None
+    try:
+        config = files.read_json(path)
+    except ValueError as error:
+        raise Problem(
+            "not JSON", where=path, found=error, wanted="a config.json", fix="fetch it again"
+        ) from None
+    return Known(directory.name, config, architecture.from_config(config, path), None)
 
 
 @functools.cache
@@ -74,9 +109,11 @@ def known(repo: str) -> Known | None:
     )
 
 
-def mismatches(repo: str, config: Mapping[str, Any]) -> list[str]:
+def mismatches(origin: str, config: Mapping[str, Any]) -> list[str]:
     """`key: found, recorded` for each recorded value of config.json that a fetched one contradicts."""
-    recorded = _table()["models"].get(repo, {"config": {}})["config"]
+    recorded = dict(_table()["models"].get(recorded_name(origin), {"config": {}})["config"])
+    if origin.endswith(".gguf"):
+        recorded.pop("torch_dtype", None)  # its weights are dequantised to fp32
     # transformers 5 writes some keys under other names
     renamed = {"torch_dtype": "dtype"}
     rope = config.get("rope_parameters") or {}
@@ -85,6 +122,25 @@ def mismatches(repo: str, config: Mapping[str, Any]) -> list[str]:
         for key, value in recorded.items()
         for found in [config.get(key, config.get(renamed.get(key, key), rope.get(key)))]
         if found != value and not (key == "rope_scaling" and rope)
+    ]
+
+
+def tokenizer_mismatches(
+    origin: str, found: Mapping[str, Any], ids: Callable[[str], int | None]
+) -> list[str]:
+    """`what: found, recorded` for what is recorded of a tokenizer and a fetched one contradicts.
+
+    Args:
+        found: its `eos` and `bos` tokens and its `length`, as it was fetched.
+        ids: the id of a token, None for one that it does not have.
+    """
+    one = known(recorded_name(origin))
+    if one is None:
+        return []
+    pairs = {key: (found[key], getattr(one.tokenizer, key)) for key in ("eos", "bos", "length")}
+    pairs |= {token: (ids(token), number) for token, number in one.tokenizer.tokens.items()}
+    return [
+        f"{what}: found {here!r}, recorded {held!r}" for what, (here, held) in pairs.items() if here != held
     ]
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
+
+from distillery.planning.catalogue import MEANINGS
 
 Severity = Literal["error", "warning", "accepted"]
 ORDER = ("error", "warning", "accepted")
@@ -15,11 +17,12 @@ class Finding:
     """A contradiction between configuration keys, or between a key and a fact.
 
     Attributes:
-        id: names the check; `accept` lists such names.
+        id: names the check, one of the catalogue; `accept` lists such names.
         keys: dotted paths into the configuration, all of those involved.
         found, expected: the values as they are, and as they would be right.
         fix: the edit that cures it.
         severity: errors stop; warnings inform; accepted warnings are named in `accept`.
+        experiments: whose it is. Two experiments that share a line share a finding.
     """
 
     id: str
@@ -28,6 +31,10 @@ class Finding:
     expected: str
     fix: str
     severity: Severity = "error"
+    experiments: tuple[str, ...] = field(default=(), compare=False)
+
+    def __post_init__(self) -> None:
+        assert self.id in MEANINGS, f"{self.id} is not in the catalogue"
 
     def __str__(self) -> str:
         """`error[ID] key, key: found, expected; fix`, one line."""
@@ -37,6 +44,14 @@ class Finding:
 def sort(findings: Iterable[Finding]) -> list[Finding]:
     """Errors before warnings before accepted ones; otherwise in the order they were found."""
     return sorted(findings, key=lambda finding: ORDER.index(finding.severity))
+
+
+def merge(findings: Iterable[Finding]) -> list[Finding]:
+    """Sorted, and a line that several experiments share once, with the names of all of them."""
+    shared: dict[Finding, tuple[str, ...]] = {}
+    for one in findings:
+        shared[one] = tuple(dict.fromkeys((*shared.get(one, ()), *one.experiments)))
+    return sort(replace(one, experiments=names) for one, names in shared.items())
 
 
 def accept(findings: Iterable[Finding], ids: Iterable[str]) -> list[Finding]:

@@ -4,44 +4,56 @@
     found["findings"], found["sample"]["share_overlong"]
 
 It reads one shard's first rows, so it is over before the long jobs are half way. Lengths are counted as
-tokenize will count them, by the same code.
+tokenize and inference will count them, by the same code.
 """
 
 from __future__ import annotations
 
-import itertools
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from distillery import files
-from distillery.data import handlers, hub_template, readers, rendering, tokenizer
-from distillery.data.conversation import Conversation, Rejected
-from distillery.data.documents import DocumentMaker, Rules
-from distillery.data.encoding import Encoder
-from distillery.planning import facts
+from distillery.data import hub_template, rendering, tokenizer
+from distillery.experiment import Config
+from distillery.inference import prompts
+from distillery.planning import checks, facts, overlap, sample
 from distillery.planning.finding import Finding
+from distillery.planning.subject import gather
 from distillery.problems import Problem
 
 PROBE = [{"role": "user", "content": "What is 2+2?"}]
-OVERLONG, OPEN, UNBOXED = 0.1, 0.02, 0.1  # shares above which a warning is due
-GRAM = 8  # words, as open-r1's decontamination takes them
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The settings that the files are held against; `repo` is the model's on a hub, if it comes from one."""
+    """The settings that the files are held against.
+
+    Attributes:
+        experiment, dataset: their names, for the keys of findings.
+        tokenize_length: rows of so many tokens are left out; None keeps rows of any length.
+        max_rejected_share: of rows; above it tokenize fails.
+        rooms: tokens that each kind of answers (`generate`, `generate.base`) leaves for its prompt.
+        own_template: prompts are rendered by the tokenizer's chat template, not by `answer_prompt_type`.
+        origin: the model's repository or GGUF file, under which its config.json may be recorded.
+        config: the configuration, where the model is not recorded and the cross-checks had to wait for its config.json.
+        rows: of the sample.
+    """
 
     experiment: str
+    dataset: str
     prompt_type: str
     answer_prompt_type: str
     handler_name: str
     map_keys: Mapping[str, Any]
     tokenize_length: int | None
     train_length: int
-    repo: str = ""
+    max_rejected_share: float = 0.01
+    rooms: Mapping[str, int] = field(default_factory=dict)
+    own_template: bool = False
+    origin: str = ""
+    config: Config | None = None
     rows: int = 256
 
     def key(self, path: str) -> str:
@@ -54,15 +66,21 @@ def inspect(model: Path, shard: Path, problems: Path, plan: Plan) -> dict[str, A
     Raises:
         Problem: a file that cannot be read at all.
     """
-    found = [*_config(model, plan), *_template(model, plan)]
-    sample, rejected, more = _sample(model, shard, plan)
-    overlap = contamination(shard, problems)
-    found += [*more, *_rows(sample, rejected, plan), *_decontamination(overlap, plan)]
-    return {"findings": found, "sample": sample, "decontamination": overlap}
+    found = [
+        *_config(model, plan),
+        *_late(model, plan),
+        *_template(model, plan),
+        *_prompts(model, problems, plan),
+    ]
+    taken, more = sample.take(model, shard, plan)
+    common = overlap.contamination(shard, problems)
+    found += [*more, *sample.findings(taken, plan), *_decontamination(common, plan)]
+    found = [replace(one, experiments=(plan.experiment,)) for one in found]
+    return {"findings": found, "sample": taken, "decontamination": common}
 
 
 def _config(model: Path, plan: Plan) -> Iterator[Finding]:
-    wrong = facts.mismatches(plan.repo, files.read_json(model / "config.json"))
+    wrong = facts.mismatches(plan.origin, files.read_json(model / "config.json"))
     if wrong:
         yield Finding(
             "recorded-config",
@@ -71,6 +89,43 @@ def _config(model: Path, plan: Plan) -> Iterator[Finding]:
             "the config.json that this plan was made with",
             "correct planning/architectures.json if the model changed, or the model's revision",
         )
+    hub = tokenizer.load(model)
+    wrong = facts.tokenizer_mismatches(plan.origin, {**hub.tokens, "length": hub.size()}, hub.id_of)
+    if wrong:
+        yield Finding(
+            "recorded-tokenizer",
+            (plan.key("model"),),
+            "; ".join(wrong),
+            "the tokenizer that this plan was made with",
+            "correct planning/architectures.json if the model changed, or the model's revision",
+        )
+
+
+def _late(model: Path, plan: Plan) -> list[Finding]:
+    """The cross-checks again, with a config.json that was not known before; only what they find anew."""
+    if plan.config is None:
+        return []
+    before = gather(plan.config, plan.experiment)
+    early = set(checks.of(before))
+    return [one for one in checks.of(replace(before, known=facts.read(model))) if one not in early]
+
+
+def _prompts(model: Path, problems: Path, plan: Plan) -> Iterator[Finding]:
+    """Each problem, rendered, leaves the room that its answer may take."""
+    hub = hub_template.HubRenderer(tokenizer.load(model)) if plan.own_template else None
+    renderer = hub or rendering.load(model, plan.answer_prompt_type)
+    lengths = {one.id: len(renderer.prompt(one.messages)) for one in prompts.read(problems)}
+    longest = max(lengths, key=lambda name: lengths[name])
+    for path, room in plan.rooms.items():
+        over = sum(length > room for length in lengths.values())
+        if over:
+            yield Finding(
+                "prompt-length",
+                (plan.key("problems"), plan.key(f"{path}.max_new_tokens")),
+                f"{over} of {len(lengths)} prompts, the longest ({longest}) of {lengths[longest]} tokens",
+                f"at most {room} beside the answer",
+                f"lower max_new_tokens by {lengths[longest] - room}, give a longer seq_length, or leave those problems out",
+            )
 
 
 def _template(model: Path, plan: Plan) -> Iterator[Finding]:
@@ -97,106 +152,15 @@ def _template(model: Path, plan: Plan) -> Iterator[Finding]:
     except Problem:
         return  # the tokenizer brings no chat template to compare with
     if own != trained.prompt(PROBE):
+        # asked for, it would render prompts that training never saw
+        severity = "error" if plan.own_template else "warning"
         texts = [
             trained.tokenizer.backend.decode(ids, skip_special_tokens=False)
             for ids in (trained.prompt(PROBE), own)
         ]
         yield Finding("chat-template", (plan.key("prompt_type"), plan.key("model")), f"prompts like {texts[0]!r}",
                       f"{texts[1]!r}, as the model's own chat template", "choose that prompt type, or accept this",
-                      "warning")  # fmt: skip
-
-
-def _sample(model: Path, shard: Path, plan: Plan) -> tuple[dict[str, Any], int, list[Finding]]:
-    handler = handlers.mapped(plan.handler_name, plan.map_keys)
-    wanted, present = handler.columns(), readers.Source(shard).columns()
-    missing = [column for column in wanted if column not in present]
-    if missing:
-        fault = Finding("columns", ("map_keys",), f"no {', '.join(missing)} in {shard.name}", ", ".join(present),
-                        "correct map_keys")  # fmt: skip
-        return {"rows": 0}, 0, [fault]
-    renderer = rendering.load(model, plan.prompt_type)
-    maker = DocumentMaker(renderer, Encoder(renderer.tokenizer), Rules())
-    lengths, texts, rejected = [], [], 0
-    for row in itertools.islice(_read(shard, wanted), plan.rows):
-        try:
-            conversation = handler.convert(row)
-            lengths.append(len(maker.make(conversation).input_ids))
-            texts.append(_answers(conversation))
-        except Rejected:
-            rejected += 1
-    return _statistics(lengths, texts, plan), rejected, []
-
-
-def _read(shard: Path, columns: list[str]) -> Iterator[dict[str, Any]]:
-    import pyarrow.parquet as pq
-
-    for batch in pq.ParquetFile(shard).iter_batches(batch_size=256, columns=columns):
-        yield from batch.to_pylist()
-
-
-def _answers(conversation: Conversation) -> str:
-    return "\n".join(message.content for message in conversation.messages[1::2])
-
-
-def _statistics(lengths: list[int], texts: list[str], plan: Plan) -> dict[str, Any]:
-    count = len(lengths)
-    if not count:
-        return {"rows": 0}
-    ordered = sorted(lengths)
-    at = {share: ordered[min(count - 1, int(share * count))] for share in (0.5, 0.9, 0.99)}
-    thinking = [text for text in texts if "<think>" in text]
-    closed = sum(text.count("<think>") == text.count("</think>") for text in thinking)
-    return {
-        "rows": count,
-        "mean": sum(lengths) / count,
-        "p50": at[0.5],
-        "p90": at[0.9],
-        "p99": at[0.99],
-        "max": ordered[-1],
-        "share_overlong": sum(length >= plan.train_length for length in lengths) / count,
-        "share_thinking": len(thinking) / count,
-        "share_open": 1 - closed / len(thinking) if thinking else 0.0,
-        "share_boxed": sum("\\boxed{" in text for text in texts) / count,
-    }
-
-
-def _rows(sample: Mapping[str, Any], rejected: int, plan: Plan) -> Iterator[Finding]:
-    if not sample["rows"]:
-        if rejected:
-            yield Finding("rows", ("map_keys",), f"none of {rejected} rows is a conversation", "usable rows",
-                          "correct handler_name and map_keys")  # fmt: skip
-        return
-    share = sample["share_overlong"]
-    keys = (plan.key("tokenize.seq_length"), plan.key("train.seq_length"))
-    if share and (plan.tokenize_length is None or plan.tokenize_length > plan.train_length):
-        yield Finding("cut-answers", keys, f"{share:.1%} of rows lose their end, and the end token with it, in training",
-                      "none", "leave tokenize.seq_length out")  # fmt: skip
-    elif share > OVERLONG:
-        yield Finding("overlong-rows", keys, f"{share:.1%} of rows have {plan.train_length} tokens or more and are left out",
-                      f"at most {OVERLONG:.0%}", "train with longer sequences, or accept this", "warning")  # fmt: skip
-    if sample["share_open"] > OPEN:
-        yield Finding("open-think", (plan.key("dataset"),), f"{sample['share_open']:.1%} of <think> never closed",
-                      f"at most {OPEN:.0%}", "leave those rows out", "warning")  # fmt: skip
-    if 0 < sample["share_boxed"] < 1 - UNBOXED:
-        yield Finding("unboxed", (plan.key("dataset"),), f"{1 - sample['share_boxed']:.1%} of answers without \\boxed{{}}",
-                      f"at most {UNBOXED:.0%}", "leave those rows out", "warning")  # fmt: skip
-
-
-def contamination(shard: Path, problems: Path) -> dict[str, Any]:
-    """How many of the problems all of whose runs of 8 words (or, shorter, whose whole text) a shard's problems hold."""
-    if "problem" not in readers.Source(shard).columns():
-        return {"problems": 0, "contained": 0}
-    seen: set[tuple[str, ...]] = set()
-    for row in _read(shard, ["problem"]):
-        seen.update(grams(row["problem"] or ""))
-    asked = [grams(row["problem"]) for row in _read(problems, ["problem"])]
-    return {"problems": len(asked), "contained": sum(one <= seen for one in asked)}
-
-
-def grams(text: str) -> set[tuple[str, ...]]:
-    """All runs of 8 words, or the one run of a shorter text; case and punctuation do not count."""
-    words = re.findall(r"\w+", text.lower())
-    return {tuple(words[at : at + GRAM]) for at in range(max(1, len(words) - GRAM + 1))}
+                      severity)  # fmt: skip
 
 
 def _decontamination(overlap: Mapping[str, Any], plan: Plan) -> Iterator[Finding]:

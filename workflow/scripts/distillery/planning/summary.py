@@ -13,9 +13,8 @@ from distillery.planning.subject import gather
 
 
 def of(config: Config, name: str, findings: Iterable[Finding]) -> dict[str, Any]:
-    """`{"estimate": Estimate, "findings": [Finding]}` with the findings that name one of its keys."""
-    own = f"experiments.{name}."
+    """`{"estimate": Estimate, "findings": [Finding]}` with the findings of this experiment."""
     return {
         "estimate": asdict(estimate.of(gather(config, name))),
-        "findings": [asdict(one) for one in findings if any(key.startswith(own) for key in one.keys)],
+        "findings": [asdict(one) for one in findings if name in one.experiments],
     }

@@ -1,48 +1,127 @@
-"""What MindSpeed-LLM would refuse of a configuration, said before any job: its own parsers as facts."""
+"""What MindSpeed-LLM would refuse of an experiment, said before any job: its own parsers as facts, and its validation.
+
+for fault in faults(experiment, dataset, architecture): print(*fault)
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import NamedTuple
 
 from distillery import commandline
-from distillery.experiment import Config, Experiment
-from distillery.launch.mindspeed import answering, converting, facts, tokenizing, training
+from distillery.engine.architecture import Architecture
+from distillery.experiment import Dataset, Experiment
+from distillery.launch.mindspeed import answering, converting, facts, shape, tokenizing, training
 from distillery.problems import Problem
 
 ENGINE = "mindspeed-llm"
 
 
-def refuse(config: Config) -> None:
-    """Raise for experiments whose stages cannot start: no installation named, or a flag it would reject.
+class Fault(NamedTuple):
+    """A kind of refusal (`mindspeed-flag`, ...), the configuration's keys, and what is to be done."""
 
-    Raises:
-        Problem: all of them at once.
+    kind: str
+    keys: tuple[str, ...]
+    found: str
+    wanted: str
+    fix: str
+
+
+def faults(one: Experiment, dataset: Dataset, model: Architecture | None) -> Iterator[Fault]:
+    """Why stages of an experiment cannot start under MindSpeed-LLM 2.2.0; nothing where it runs none.
+
+    Args:
+        model: None where config.json is not known yet: its shape is not looked at then.
     """
-    wrong = [fault for one in config.experiments.values() for fault in _faults(config, one)]
-    if wrong:
-        raise Problem("MindSpeed-LLM 2.2.0 cannot run what is planned", found="\n           ".join(wrong))
-
-
-def _faults(config: Config, one: Experiment) -> Iterator[str]:
     asked = [stage for stage, engine in one.engines.items() if engine == ENGINE]
     if asked and one.hardware.mindspeed_llm is None:
-        key = f"hardware.{one.hardware.name}.mindspeed_llm"
-        yield f"{key}: not given, but experiments.{one.name} has engine {ENGINE} for {', '.join(asked)}"
+        yield Fault(
+            "mindspeed-home",
+            (f"hardware.{one.hardware.name}.mindspeed_llm", *(_key(one, f"{each}.engine") for each in asked)),
+            f"no installation, but engine {ENGINE} for {', '.join(asked)}",
+            "its interpreter and directory",
+            "set mindspeed_llm: {python: ..., directory: ...}, or choose engine: mindspore",
+        )
     for stage in asked:
-        for parser, flags in _lines(config, one, stage):
+        for parser, flags in _lines(one, dataset, stage):
             for fault in facts.faults(parser, commandline.words(flags)):
-                yield f"experiments.{one.name}.{stage}, as {fault}"
-    if "tokenize" in asked and one.tokenization.pack and not one.tokenization.neat_pack:
-        yield (
-            f"experiments.{one.name}.tokenize.pack: its files then do not tell how many rows they hold;"
-            " set neat_pack too, or leave tokenize.engine out: ours writes the same bytes"
+                yield Fault(
+                    "mindspeed-flag", (_key(one, stage),), fault, f"a line that {parser} takes", "change that value"
+                )  # fmt: skip
+    if "tokenize" in asked:
+        yield from _tokenizing(one)
+    if "train" in asked:
+        yield from _training(one)
+        if model is not None:
+            yield from _shape(one, model)
+
+
+def _key(one: Experiment, path: str) -> str:
+    return f"experiments.{one.name}.{path}"
+
+
+def _tokenizing(one: Experiment) -> Iterator[Fault]:
+    if one.tokenization.pack and not one.tokenization.neat_pack:
+        yield Fault(
+            "mindspeed-pack",
+            (_key(one, "tokenize.pack"), _key(one, "tokenize.engine")),
+            "pack without neat_pack, whose files do not tell how many rows they hold",
+            "both",
+            "set neat_pack too, or leave tokenize.engine out: ours writes the same bytes",
         )
 
 
-def _lines(config: Config, one: Experiment, stage: str) -> Iterator[tuple[str, training.Flags]]:
+def _training(one: Experiment) -> Iterator[Fault]:
+    """Its validate functions (mindspeed_llm/training/arguments.py) and Megatron's, as far as our keys can hit them."""
+    flags = training.of_experiment(one)
+    if flags["variable_seq_lengths"] and flags["reset_position_ids"] and not flags.get("pack"):
+        yield Fault(
+            "mindspeed-value",
+            (_key(one, "train.reset_position_ids"), _key(one, "train.variable_seq_lengths")),
+            "positions that start anew, in rows of variable length",
+            "one of them: it counts the first as packing",
+            "leave reset_position_ids out",
+        )
+    if flags["reuse_fp32_param"] and not flags.get("bf16"):
+        yield Fault(
+            "mindspeed-value",
+            (_key(one, "train.reuse_fp32_param"), _key(one, "params_dtype")),
+            f"reuse_fp32_param with {one.training.layout.params_dtype}",
+            "bf16",
+            "leave reuse_fp32_param out, or set params_dtype to bf16",
+        )
+    if flags["lr_warmup_fraction"] >= 1:
+        yield Fault(
+            "mindspeed-value",
+            (_key(one, "train.lr_warmup_fraction"),),
+            f"{flags['lr_warmup_fraction']:g}: the warm-up never ends",
+            "below 1: Megatron's scheduler wants a step that decays",
+            "lower it",
+        )
+
+
+def _shape(one: Experiment, model: Architecture) -> Iterator[Fault]:
+    """Its flags can say what the model is, rotary settings of the experiment included."""
+    base = one.training.rope.rotary_base
+    own = base is not None and base != model.rope_theta
+    try:
+        shape.architecture(replace(model, rope_theta=base) if own else model)
+    except Problem as problem:
+        key = "rope.rotary_base" if own else "model"
+        yield Fault(
+            "mindspeed-value",
+            (_key(one, key),),
+            f"{problem.what} ({problem.where}: {problem.found})",
+            str(problem.wanted),
+            problem.fix or "train with engine: mindspore",
+        )
+
+
+def _lines(one: Experiment, dataset: Dataset, stage: str) -> Iterator[tuple[str, training.Flags]]:
     """(parser, flags) of a stage, with names for the paths and without what only the model's files tell."""
     if stage == "tokenize":
-        settings = tokenizing.of_dataset(config.datasets[one.dataset], one.tokenization)
+        settings = tokenizing.of_dataset(dataset, one.tokenization)
         paths = tokenizing.files(input="I", tokenizer="T", output_prefix="P", cache="C")
         yield tokenizing.SCRIPT, {**settings, **paths}
     elif stage == "convert":

@@ -29,8 +29,8 @@ def training(layout: Layout, settings: Mapping[str, Any], *, prompt_type: str, s
     distributed = chosen.setdefault("use_distributed_optimizer", True)
     packed = chosen.pop("pack", False)
     chosen.setdefault("reuse_fp32_param", bf16 and distributed)
-    # packed rows have one length, and positions that start anew with each document
-    chosen.setdefault("variable_seq_lengths", not packed)
+    # packed rows have one length, and positions that start anew with each document; so have rows cut over ranks
+    chosen.setdefault("variable_seq_lengths", not packed and chosen.get("context_parallel_size", 1) == 1)
     chosen.setdefault("reset_position_ids", packed)
     if chosen.get("recompute_granularity") == "full":
         chosen = {**chosen, "recompute_method": "uniform", "recompute_num_layers": 1}

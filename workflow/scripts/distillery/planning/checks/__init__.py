@@ -3,34 +3,70 @@
     for finding in run(config): print(finding)
 
 They know the configuration, recorded facts of models and chips, and nothing of this machine; what only
-the machine or the files can tell is in `host` and in the early rule that runs check_sources.py.
+the machine or the files can tell is in `host`, in `granted`, and in the early rule that runs check_sources.py.
 """
 
 from __future__ import annotations
 
-from distillery.experiment import Config
+import difflib
+from collections.abc import Iterator
+from dataclasses import replace
+
+from distillery.experiment import Config, Experiment
 from distillery.planning import finding
-from distillery.planning.checks import data, generation, layout, model, resources, schedule
+from distillery.planning.catalogue import MEANINGS
+from distillery.planning.checks import data, generation, layout, mindspeed, model, resources, schedule
 from distillery.planning.finding import Finding
-from distillery.planning.subject import gather
+from distillery.planning.subject import Subject, gather
 from distillery.problems import Problem
 
-ALL = (*layout.CHECKS, *schedule.CHECKS, *model.CHECKS, *data.CHECKS, *generation.CHECKS, *resources.CHECKS)
+ALL = (
+    *layout.CHECKS,
+    *schedule.CHECKS,
+    *model.CHECKS,
+    *data.CHECKS,
+    *generation.CHECKS,
+    *resources.CHECKS,
+    *mindspeed.CHECKS,
+)
 
 
 def run(config: Config) -> list[Finding]:
-    """Everything that is found in the selected experiments, errors first; a line that two experiments share, once."""
-    found: list[Finding] = []
-    for name, experiment in config.experiments.items():
-        try:
-            subject = gather(config, name)
-        except Problem as problem:
-            key = f"models.{experiment.model}.{config.models[experiment.model].kind}.config"
-            found.append(
-                Finding("model-sizes", (key,), f"{problem.what} ({problem.where}: {problem.found})", str(problem.wanted),
-                        "change the sizes so that they divide")
-            )  # fmt: skip
-            continue
-        own = [one for check in ALL for one in check(subject)]
-        found += finding.accept(own, experiment.accept)
-    return finding.sort(dict.fromkeys(found))
+    """Everything that is found in the selected experiments, errors first; a line that several share, once."""
+    return finding.merge(
+        replace(one, experiments=(name,))
+        for name, experiment in config.experiments.items()
+        for one in _of(config, experiment)
+    )
+
+
+def of(subject: Subject) -> list[Finding]:
+    """What all checks find in one experiment, nothing accepted yet."""
+    return [one for check in ALL for one in check(subject)]
+
+
+def _of(config: Config, experiment: Experiment) -> list[Finding]:
+    try:
+        found = of(gather(config, experiment.name))
+    except Problem as problem:
+        source = config.models[experiment.model]
+        key = f"models.{experiment.model}.{source.kind}" + (".config" if source.kind == "random" else "")
+        found = [
+            Finding("model-sizes", (key,), f"{problem.what} ({problem.where}: {problem.found})", str(problem.wanted),
+                    problem.fix or "change the sizes so that they divide")
+        ]  # fmt: skip
+    return [*finding.accept(found, experiment.accept), *acceptance(experiment, found)]
+
+
+def acceptance(experiment: Experiment, found: list[Finding]) -> Iterator[Finding]:
+    """`accept` names warnings: neither what no check is called, nor what is an error here."""
+    key = f"experiments.{experiment.name}.accept"
+    errors = {one.id for one in found if one.severity == "error"}
+    for name in experiment.accept:
+        if name not in MEANINGS:
+            near = difflib.get_close_matches(name, MEANINGS, n=1)
+            yield Finding("accept", (key,), f"{name!r}, which no check is called",
+                          f"{near[0]}, or another id" if near else "ids of warnings", "config/README.md lists all ids")  # fmt: skip
+        elif name in errors:
+            yield Finding("accept", (key,), f"{name}, which is an error here", "ids of warnings",
+                          f"cure error[{name}]: errors cannot be accepted")  # fmt: skip

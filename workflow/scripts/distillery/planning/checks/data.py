@@ -89,6 +89,9 @@ def stop(s: Subject) -> Iterator[Finding]:
     if trained is None or answering is None:
         return
     end, stops = trained_end(trained, s.tokenizer), stop_tokens(answering, s.tokenizer)
+    # the built-in engine keeps to the stop ids that training recorded, and refuses a template that renders otherwise
+    if s.generate.get("hf_chat_template") and s.experiment.answering.engine == "mindspeed-llm":
+        key, asked, stops = s.key("generate.hf_chat_template"), "MindSpeed-LLM with it", [s.tokenizer.eos]
     if end is None:
         yield Finding(
             "no-end-token",
@@ -104,7 +107,7 @@ def stop(s: Subject) -> Iterator[Finding]:
             (made_key, key),
             f"{made} trains {_named(end, s)}, {asked} stops at {', '.join(_named(one, s) for one in stops)}",
             "one end token: the tuned model would never stop",
-            "write prompt_type once, under the experiment",
+            "write prompt_type once, under the experiment, and no other template",
         )
 
 
@@ -141,6 +144,18 @@ def map_keys(s: Subject) -> Iterator[Finding]:
             f"{problem.what} ({problem.found})",
             str(problem.wanted),
             problem.fix or "correct the mapping",
+        )
+
+
+def plain_text(s: Subject) -> Iterator[Finding]:
+    """Fine-tuning learns answers: plain text has none."""
+    if s.dataset.handler_name == "GeneralPretrainHandler":
+        yield Finding(
+            "plain-text",
+            (f"datasets.{s.dataset.name}.handler_name",),
+            "GeneralPretrainHandler, whose text has no answers to learn",
+            "a handler of conversations",
+            "choose another; preprocess_data.py by hand still makes data of plain text",
         )
 
 
@@ -228,6 +243,7 @@ CHECKS = (
     stop,
     system_prompt,
     map_keys,
+    plain_text,
     packing,
     lengths,
     shards,

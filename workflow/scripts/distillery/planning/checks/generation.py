@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from distillery.planning.finding import Finding
 from distillery.planning.subject import Subject
 
-# MindSpeed-LLM 2.2.0's limit of sequence length times batch where its flag is absent
-REFERENCE_TOKENS_TO_OOM = 4096
+# Megatron's default of --max-tokens-to-oom, which its own parser gives inference.py: the 4096 in its module never hold
+REFERENCE_TOKENS_TO_OOM = 12000
 
 
 def length(s: Subject) -> Iterator[Finding]:
@@ -45,32 +45,25 @@ def answer_budget(s: Subject) -> Iterator[Finding]:
 
 
 def tokens_to_oom(s: Subject) -> Iterator[Finding]:
-    """MindSpeed-LLM refuses batches beyond this number of tokens, after loading the weights."""
+    """MindSpeed-LLM refuses sequences beyond this number of tokens, after loading the weights: one question at a time."""
     if s.experiment.answering.engine != "mindspeed-llm":
         return
     limit = s.generate.get("max_tokens_to_oom", REFERENCE_TOKENS_TO_OOM)
-    needed = s.experiment.answering.seq_length * s.generate["micro_batch_size"]
+    needed = s.experiment.answering.seq_length
     if needed > limit:
         yield Finding(
             "tokens-to-oom",
-            (
-                s.key("generate.max_tokens_to_oom"),
-                s.stage_key("generate", "seq_length"),
-                s.key("generate.micro_batch_size"),
-            ),
-            f"{limit} for {s.generate['micro_batch_size']} sequences of {s.experiment.answering.seq_length}",
+            (s.key("generate.max_tokens_to_oom"), s.stage_key("generate", "seq_length")),
+            f"{limit} for a sequence of {needed}",
             f"at least {needed}",
             f"set max_tokens_to_oom to {needed}",
         )
 
 
 def beams(s: Subject) -> Iterator[Finding]:
-    """Beam search keeps at least two candidates, of one prompt at a time in MindSpeed-LLM."""
+    """Beam search keeps at least two candidates, and answers with as many at most."""
     g = s.generate
     searching = str(g["task"]).startswith("beam_search")
-    if searching and s.experiment.answering.engine == "mindspeed-llm" and g["micro_batch_size"] != 1:
-        yield Finding("beam-batch", (s.key("generate.task"), s.key("generate.micro_batch_size")),
-                      f"{g['task']} with {g['micro_batch_size']} prompts at once", "1", "set micro_batch_size to 1")  # fmt: skip
     if searching and g["num_samples"] > g.get("num_beams", 2):
         yield Finding("beam-answers", (s.key("generate.num_samples"), s.key("generate.num_beams")),
                       f"{g['num_samples']} answers of {g.get('num_beams', 2)} beams", "at most one for each beam",
@@ -136,18 +129,23 @@ def kv_cache(s: Subject) -> Iterator[Finding]:
 def launching(s: Subject) -> Iterator[Finding]:
     """The end of a launch is the end of its work, with its exit status."""
     machine = s.experiment.hardware
-    if "mindspeed-llm" not in {stage.engine for _, stage in s.stages()} or machine.msrun.get("join", True):
-        return
-    tee = machine.msrun.get("tee", False)
-    keys = ["join", "tee"] if tee else ["join"]
-    piped = ", and a pipe to tee that hides the exit status" if tee else ""
-    yield Finding(
-        "msrun-join",
-        tuple(f"hardware.{machine.name}.msrun.{key}" for key in keys),
-        f"--join=False{piped}: a failed run looks like a finished one",
-        "--join=True",
-        "leave msrun.join out",
-    )
+    if not machine.msrun["join"]:
+        yield Finding(
+            "msrun-join",
+            (f"hardware.{machine.name}.msrun.join",),
+            "--join=False: msrun returns at once, and a failed run looks like a finished one",
+            "--join=True, which the launcher always says",
+            "leave msrun.join out",
+        )
+    if machine.msrun["tee"]:
+        yield Finding(
+            "msrun-tee",
+            (f"hardware.{machine.name}.msrun.tee",),
+            "a pipe to tee, which hides the exit status",
+            "none: the launcher keeps the logs itself and has no such pipe",
+            "leave msrun.tee out",
+            "warning",
+        )
 
 
 CHECKS = (

@@ -18,8 +18,23 @@ def _count(devices: int) -> str:
     return "1 device" if devices == 1 else f"{devices} devices"
 
 
+def node_devices(s: Subject) -> Iterator[Finding]:
+    """A stage takes at most the devices that a node has."""
+    machine = s.experiment.hardware
+    for name, stage in s.stages():
+        if stage.npus_per_node > machine.npus_per_node:
+            yield Finding(
+                "npus-per-node",
+                (s.devices_key(name), f"hardware.{machine.name}.npus_per_node"),
+                f"{stage.npus_per_node} for {name}, where a node has {machine.npus_per_node}",
+                f"at most {machine.npus_per_node}",
+                "lower it, or correct the hardware",
+            )
+
+
 def devices(s: Subject) -> Iterator[Finding]:
     """Training's devices hold the model once or several times, with none left over; one node's hold it for answers."""
+    most = s.experiment.hardware.npus_per_node
     for name, stage in s.stages():
         needed = s.model_parallel(stage)
         available = s.world(stage) if name == "train" else stage.npus_per_node
@@ -29,8 +44,8 @@ def devices(s: Subject) -> Iterator[Finding]:
                 (s.devices_key(name), s.stage_key(name, "layout")),
                 f"{_count(available)} for {describe(stage.layout)}",
                 f"a multiple of {needed}" if name == "train" else f"at least {needed}, in one node",
-                f"set {name}.npus_per_node to {needed}, or give {name} a layout of at most {_count(available)}"
-                " (another layout than convert's adds a reshard step)",
+                (f"set {name}.npus_per_node to {needed}, or " if needed <= most else "")
+                + f"give {name} a layout of at most {_count(available)} (another than convert's adds a reshard step)",
             )
 
 
@@ -50,12 +65,12 @@ def layout_change(s: Subject) -> Iterator[Finding]:
         ("generate", e.training.layout, e.answering.layout, "answers come from", reshard),
     )
     for stage, held, layout, purpose, fix in uses:
-        # without a layout of its own a stage takes the weights as the one before left them
-        own = "layout" in e.settings[stage] or "npus_per_node" in e.settings[stage]
-        if own and layout != held:
+        # without a layout of its own a stage takes the weights as the one before left them, as far as they fit
+        own = "layout" in e.settings[stage]
+        if layout != held and (own or stage != "export"):
             keys = (
                 s.stage_key("train", "layout") if stage == "generate" else s.key("layout"),
-                s.key(f"{stage}.layout"),
+                s.key(f"{stage}.layout") if own else s.devices_key(stage),
             )
             found = f"weights are {describe(held)}, {purpose} {describe(layout)}"
             yield Finding("layout-change", keys, found, "one layout", fix, "warning")
@@ -110,14 +125,6 @@ def layer_split(s: Subject) -> Iterator[Finding]:
                 "one for each of several stages",
                 "leave num_layer_list out, or give one count a stage",
             )
-        elif layers and s.train.get("num_layers_per_virtual_pipeline_stage"):
-            yield Finding(
-                "layer-list",
-                (where[0], s.key("train.num_layers_per_virtual_pipeline_stage")),
-                "both",
-                "one of them",
-                "leave num_layer_list out",
-            )
         elif model and layers and sum(layers) != model.num_layers:
             yield Finding(
                 "layer-list",
@@ -137,21 +144,15 @@ def layer_split(s: Subject) -> Iterator[Finding]:
 
 
 def virtual_pipeline(s: Subject) -> Iterator[Finding]:
-    """Interleaved stages hold whole chunks of layers."""
-    chunk, stages = (
-        s.train.get("num_layers_per_virtual_pipeline_stage"),
-        s.experiment.training.layout.pipeline_parallel_size,
-    )
-    if not chunk or s.architecture is None:
-        return
-    per_stage = s.architecture.num_layers // stages
-    if stages == 1 or per_stage % chunk:
+    """Weights are converted for plain stages: a trainer of interleaved ones would not find its layers in them."""
+    chunk = s.train.get("num_layers_per_virtual_pipeline_stage")
+    if chunk:
         yield Finding(
             "virtual-pipeline",
             (s.key("train.num_layers_per_virtual_pipeline_stage"), s.stage_key("train", "layout")),
-            f"chunks of {chunk} in stages of {per_stage} layers, PP{stages}",
-            "PP above 1 and a divisor of a stage's layers",
-            "choose a divisor, or leave it out",
+            f"chunks of {chunk} layers, for weights in {describe(s.experiment.training.layout)}",
+            "plain stages, as convert cuts them",
+            "leave it out",
         )
 
 
@@ -237,6 +238,7 @@ def tensor_across_nodes(s: Subject) -> Iterator[Finding]:
 
 
 CHECKS = (
+    node_devices,
     devices,
     layout_change,
     tensor_split,

@@ -16,7 +16,7 @@ def known(s: Subject) -> Iterator[Finding]:
             (f"models.{s.experiment.model}",),
             "a model whose config.json is not recorded",
             "one of planning/architectures.json",
-            "checks of its sizes wait until it is fetched; add it there to have them now",
+            "check_sources holds its config.json against the plan as soon as it is fetched; add it there to know now",
             "warning",
         )
 
@@ -37,12 +37,45 @@ def rope_base(s: Subject) -> Iterator[Finding]:
             )
 
 
+def rope_context(s: Subject) -> Iterator[Finding]:
+    """The exported config.json states the context that the model has: another one is learnt, so it is declared."""
+    if s.architecture is None:
+        return
+    for name, stage in s.stages():
+        positions = stage.rope.max_position_embeddings
+        if positions not in (None, s.architecture.max_positions) and not stage.rope.override:
+            yield Finding(
+                "rope-context",
+                (f"{s.stage_key(name, 'rope')}.max_position_embeddings", f"models.{s.experiment.model}"),
+                str(positions),
+                f"{s.architecture.max_positions}, as config.json of {s.known.name} says",
+                "leave it out, or say override: true if training is to learn another context",
+            )
+
+
+def rope_scaled(s: Subject) -> Iterator[Finding]:
+    """A model whose config.json scales its rotary frequencies already keeps that scaling under an override."""
+    scaling = dict(s.architecture.rope_scaling) if s.architecture else {}
+    rope = s.experiment.training.rope
+    changed = [key for key in ("rotary_base", "max_position_embeddings") if getattr(rope, key) is not None]
+    if scaling and changed and rope.override:
+        yield Finding(
+            "rope-scaled",
+            tuple(f"{s.stage_key('train', 'rope')}.{key}" for key in changed),
+            f"an override, on top of the {scaling['rope_type']} scaling"
+            + (f" by {scaling['factor']:g}" if "factor" in scaling else ""),
+            f"one of them: config.json of {s.known.name} keeps its rope_scaling",
+            "leave the override out, or accept this",
+            "warning",
+        )
+
+
 def rope_agreement(s: Subject) -> Iterator[Finding]:
     """Tuned weights answer with the rotary settings that they were trained with."""
     e = s.experiment
     train, answer = e.training.rope, e.answering.rope
-    if any(True for _ in rope_base(s)):
-        return  # one thing at a time: a base that is wrong of itself
+    if any(True for check in (rope_base, rope_context) for _ in check(s)):
+        return  # one thing at a time: settings that are wrong of themselves
     if (train.rotary_base, train.max_position_embeddings) != (
         answer.rotary_base,
         answer.max_position_embeddings,
@@ -90,7 +123,7 @@ def base_context(s: Subject) -> Iterator[Finding]:
             (s.key("generate.base.seq_length"), f"models.{s.experiment.model}"),
             f"{length} tokens for the original weights",
             f"at most {s.architecture.max_positions}, the context of {s.known.name}",
-            f"set generate.base: {{seq_length: {s.architecture.max_positions}, max_new_tokens: ...}}",
+            f"set generate.base: {{seq_length: {s.architecture.max_positions}}}",
         )
 
 
@@ -151,7 +184,7 @@ def builtin_options(s: Subject) -> Iterator[Finding]:
 
 def vocabulary(s: Subject) -> Iterator[Finding]:
     """Every token id has a row in the embedding."""
-    if s.known is None:
+    if s.tokenizer is None:
         return
     highest = max(s.tokenizer.tokens.values(), default=0)
     if not highest < s.tokenizer.length <= s.architecture.vocab_size:
@@ -167,6 +200,8 @@ def vocabulary(s: Subject) -> Iterator[Finding]:
 CHECKS = (
     known,
     rope_base,
+    rope_context,
+    rope_scaled,
     rope_agreement,
     context,
     base_context,

@@ -127,16 +127,26 @@ def checkpoints(s: Subject) -> Iterator[Finding]:
 
 
 def resume(s: Subject) -> Iterator[Finding]:
-    """Going on needs the optimizer's state saved and loaded, and the step count."""
-    flags = ("finetune", "no_load_optim", "no_save_optim")
-    against = [key for key in flags if s.train.get(key)]
-    if against:
+    """Going on needs the optimizer's state; how a run starts is seen from what is there, whatever these flags say."""
+    asked = [key for key in ("finetune", "no_load_optim", "no_save_optim") if s.train.get(key)]
+    # the built-in engine always saves its state
+    if "no_save_optim" in asked and s.experiment.training.engine == "mindspeed-llm":
+        asked.remove("no_save_optim")
         yield Finding(
             "not-resumable",
-            tuple(s.key(f"train.{key}") for key in against),
-            f"{', '.join(against)}: an interrupted run starts again from step 0",
+            (s.key("train.no_save_optim"),),
+            "no resumable checkpoint: without the optimizer's state an interrupted run starts again from step 0",
             "a run that resumes",
-            "leave them out: the first start has no optimizer state anyway",
+            "leave it out",
+            "warning",
+        )
+    if asked:
+        yield Finding(
+            "start-flags",
+            tuple(s.key(f"train.{key}") for key in asked),
+            f"{', '.join(asked)}, which the guide's script needs and which have no effect here",
+            "none of them: a first start reads weights alone, a later one the whole state",
+            "leave them out",
             "warning",
         )
 
