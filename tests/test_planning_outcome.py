@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from dataclasses import asdict
@@ -29,9 +30,21 @@ def test_estimates_stand_beside_measurements(tmp_path):
     raw = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     loaded = config.load(raw)
     estimate = summary.of(loaded, "embedded", checks.run(loaded))["estimate"]
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "weights").write_bytes(b"x" * 2_000_000)
-    (tmp_path / "a" / "link").symlink_to("weights")
+    converted = tmp_path / "results/checkpoints/tiny-qwen2/fp32-tp1-pp1"
+    converted.mkdir(parents=True)
+    (converted / "weights").write_bytes(b"x" * 2_000_000)
+    (converted / "link").symlink_to("weights")
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "checkpoint").write_bytes(b"x" * 3_000_000)
+    log = tmp_path / "logs/checkpoints/tiny-qwen2/fp32-tp1-pp1.tsv"
+    log.parent.mkdir(parents=True)
+    log.write_text("s\tmax_rss\tcpu_time\n1.5\t100.00\t0.1\n")
+    logs = log.parent.parent.parent / "datasets/arithmetic" / loaded.experiments["embedded"].tokenization.name
+    logs.mkdir(parents=True)
+    for number, memory in enumerate(("NA", "10.00")):
+        (logs / f"train-{number}.tsv").write_text(f"s\tmax_rss\tcpu_time\n2.0\t{memory}\t0.1\n")
+    samples = ({"seconds": 0.5, "memory_megabytes": 170}, {"seconds": 1.0, "stopped": "no more"})
+    (logs / "train-0.samples.jsonl").write_text("".join(json.dumps(one) + "\n" for one in samples))
     metrics = [
         {"iteration": 1, "seconds": 2.0, "tokens": 1000, "memory_megabytes": 500},
         {"iteration": 2, "seconds": 1.0, "tokens": 900, "memory_megabytes": 600},
@@ -43,8 +56,8 @@ def test_estimates_stand_beside_measurements(tmp_path):
     assert outcome.answered(tmp_path / "t.jsonl") == {"tokens": 3}
     files.write_json(tmp_path / "t.timings.json", {"resumed": 0, "generate_seconds": 0.5})
     answers = outcome.answered(tmp_path / "t.jsonl")
-    rows = outcome.compare(estimate, metrics, {"tokens": 1_600_000}, {"convert": [tmp_path / "a"]}, answers)
-    measured = {row["quantity"]: row["measured"] for row in rows}
+    rows = outcome.compare(estimate, metrics, {"tokens": 1_600_000}, answers, tmp_path, tmp_path / "work")
+    measured = {row["quantity"]: row["measured"] for row in rows if row["measured"]}
     assert measured == {
         "tokens of the dataset": 1_600_000,
         "tokens of training": 1900,
@@ -52,11 +65,34 @@ def test_estimates_stand_beside_measurements(tmp_path):
         "memory of training": 600,
         "tokens of answers, at most": 3,
         "time of answers, at most": 0.5,
+        "time of tokenize": 4.0,
+        "memory of tokenize": 170,  # sampled; Snakemake saw less
+        "time of convert": 1.5,
+        "memory of convert": pytest.approx(104.9, abs=0.1),  # Snakemake counts in 2^20 bytes
         "disk of convert": 2.0,
+        "disk of train": 3.0,
     }
     tokens = rows[0]
     assert tokens["estimate"] == 4 * 3200 * 128  # at most
     assert tokens["error"] == pytest.approx(1_638_400 / 1_600_000 - 1)
+    missing = {row["quantity"]: row["measured"] for row in rows if row["quantity"] not in measured}
+    assert missing["time of export"] is None and missing["memory of export"] is None
+
+
+def test_every_step_of_a_real_run_is_found_and_its_memory_was_foreseen(finished):
+    """The patterns name the files that the rules write, and the fit holds for a run that it did not see."""
+    plan = files.read_json(finished.path / "results/experiments/small/plan.json")
+    loaded = config.load(yaml.safe_load(finished.configfile.read_text()))
+    steps = summary.of(loaded, "small", [])["estimate"]["steps"]
+    for step in steps:
+        for pattern in filter(None, (step["leaves"], step["timed"])):
+            assert list(finished.path.glob(pattern)), (step["name"], pattern)
+    rows = {row["quantity"]: row for row in plan["rows"]}
+    assert abs(rows["memory of training"]["error"]) < 0.15
+    assert all(
+        rows[f"disk of {step}"]["measured"] > 0 for step in ("fetch data", "tokenize", "merge", "train")
+    )
+    assert all(rows[f"time of {step}"]["measured"] > 0 for step in ("tokenize", "convert", "answer base"))
 
 
 def test_megatrons_log_lines_are_measurements_too():
@@ -72,7 +108,8 @@ def test_megatrons_log_lines_are_measurements_too():
     estimate = summary.of(loaded, "qwen2.5-math-7b", [])["estimate"]
     records = [loglines.metrics(line) for line in log]
     measured = {
-        row["quantity"]: row["measured"] for row in outcome.compare(estimate, records, {}, {}, {"tokens": 1})
+        row["quantity"]: row["measured"]
+        for row in outcome.compare(estimate, records, {}, {"tokens": 1}, Path("none"), Path("none"))
     }
     assert measured["memory of training"] == 51000
     assert measured["time of training"] == 12.3456

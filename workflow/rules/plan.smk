@@ -62,15 +62,7 @@ rule plan_outcome:
     params:
         **runs("plan_outcome"),
         plan=lambda w: shlex.quote(canonical(summary.of(CONFIG, w.experiment, FINDINGS))),
-        fetched=lambda w, input: [
-            str(Path(input.model).parent),
-            f"resources/datasets/{EXPERIMENTS[w.experiment].dataset}",
-        ],
-        tokenized=subpath(input.data, parent=True),
-        converted=subpath(input.weights, parent=True),
-        exported=subpath(input.hf, parent=True),
     shell:
         "{params.command} --plan-json {params.plan} --checks {input.checks} --done {input.done}"
-        " --data-manifest {input.data} --fetch {params.fetched} --tokenize {params.tokenized}"
-        " --convert {params.converted} --export {params.exported} --answers {input.answers}"
+        " --data-manifest {input.data} --answers {input.answers}"
         " --output {output} --log {log}"

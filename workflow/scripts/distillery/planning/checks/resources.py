@@ -8,7 +8,7 @@ from dataclasses import replace
 from distillery import config
 from distillery.engine.architecture import Architecture
 from distillery.experiment import Layout
-from distillery.planning import chips, estimate, memory
+from distillery.planning import chips, memory, training
 from distillery.planning.checks import layout as layouts
 from distillery.planning.checks import schedule
 from distillery.planning.checks.layout import describe
@@ -46,7 +46,7 @@ def device_unknown(s: Subject) -> Iterator[Finding]:
 def device_memory(s: Subject) -> Iterator[Finding]:
     """Training fits the fullest device."""
     budget = chips.memory_gib(s.experiment.hardware)
-    needed = estimate.training_memory(s)
+    needed = training.device_memory(s)
     if budget is None or needed is None or needed.gib <= budget:
         return
     yield Finding(
@@ -91,14 +91,14 @@ def fitting(s: Subject, budget: float) -> list[str]:
         budget: GiB of a device.
     """
     stage = s.experiment.training
-    as_it_is = estimate.training_run(s).recompute
+    as_it_is = training.run(s).recompute
     found = []
     for layout in candidates(s.architecture, s.world(stage), stage.layout.params_dtype):
         one = _with(s, layout)
         if any(True for check in DECIDED for _ in check(one)):
             continue
         for recompute in sorted({as_it_is, True}):
-            gib = memory.fullest(s.architecture, layout, estimate.training_run(one, recompute=recompute)).gib
+            gib = memory.fullest(s.architecture, layout, training.run(one, recompute=recompute)).gib
             if gib <= budget:
                 changes = (layout != stage.layout) + (recompute != as_it_is)
                 size = layout.tensor_parallel_size * layout.pipeline_parallel_size
