@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import preprocess_data
@@ -11,10 +13,12 @@ from data_runs import FLAGS, FULL, MANY, TAGS, asked, contents, run, sequences, 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from distillery import commandline
 from distillery.data import special_text
 from distillery.data.documents import DocumentMaker, Rules
 from distillery.data.layout import DatasetFiles
 from distillery.data.tokenizing import Block, Recipe
+from distillery.experiment import Dataset, Source, Tokenization
 from distillery.problems import Problem
 
 ODD = [
@@ -226,6 +230,30 @@ def test_map_keys_must_be_a_json_object(text: str, capsys: pytest.CaptureFixture
         preprocess_data.parser().parse_args(flags)
     assert caught.value.code == 2
     assert "not" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_configuration_can_choose_every_policy() -> None:
+    """And names of datasets that were made before there was a choice stay as they were."""
+    rows = Dataset("d", Source("path", {}), "SharegptStyleInstructionHandler", {"messages": "messages"})
+    plain = Tokenization("d", "m", "qwen3", 0.01, 64, neat_pack=True)
+    assert plain.name == "m-qwen3-96623990"
+    chosen = {
+        "overlong": "truncate-keep-eos",
+        "strict": True,
+        "special_tokens_in_text": "escape",
+        "enable_thinking": False,
+        "n_subs": 3,
+    }
+    own = replace(plain, **chosen)
+    assert len({plain.name, own.name, replace(plain, enable_thinking=True).name}) == 3
+    where = ["--input", "i", "--output-prefix", "o", "--tokenizer-name-or-path", "t"]
+    parse = preprocess_data.parser().parse_args
+    before, after = (
+        vars(parse([*where, *shlex.split(commandline.conversation(rows, each))])) for each in (plain, own)
+    )
+    assert {key: value for key, value in after.items() if before[key] != value} == chosen | {
+        "enable_thinking": "false"
+    }
 
 
 text = st.text(st.characters(codec="utf-8"), max_size=30)

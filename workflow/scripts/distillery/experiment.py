@@ -13,6 +13,8 @@ from typing import Any
 
 from distillery.provenance import digest
 
+RARE = ("overlong", "strict", "special_tokens_in_text", "enable_thinking", "n_subs")  # of a Tokenization
+
 
 @dataclass(frozen=True)
 class Source:
@@ -143,11 +145,22 @@ class Tokenization:
     neat_pack: bool = False
     append_eod: bool = False
     engine: str = "mindspore"
+    overlong: str | None = None
+    strict: bool = False
+    special_tokens_in_text: str = "keep"
+    enable_thinking: bool | None = None
+    n_subs: int = 1
+
+    @property
+    def rare(self) -> dict[str, Any]:
+        """Choices that most configurations leave alone, where this one does not."""
+        return {key: getattr(self, key) for key in RARE if getattr(self, key) != getattr(Tokenization, key)}
 
     @property
     def name(self) -> str:
         # both engines write the same bytes; ours has no part in the name
-        chosen = {key: value for key, value in vars(self).items() if (key, value) != ("engine", "mindspore")}
+        silent = (*RARE, "engine") if self.engine == "mindspore" else RARE
+        chosen = {key: value for key, value in vars(self).items() if key not in silent} | self.rare
         return f"{self.model}-{self.prompt_type}-{digest(chosen)[:8]}"
 
 
