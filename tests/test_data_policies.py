@@ -196,6 +196,28 @@ def test_max_samples(tmp_path: Path) -> None:
     assert (manifest["rows"], manifest["kept"]) == (101, 100)
 
 
+def test_two_files_of_one_name(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        shard(tmp_path / folder / "rows.parquet", MANY[:3])
+    with pytest.raises(Problem, match=r"(?s)a/rows.parquet and .*b/rows.parquet") as caught:
+        run(
+            tmp_path / "a" / "rows.parquet",
+            tmp_path / "d",
+            "--input",
+            str(tmp_path / "a"),
+            str(tmp_path / "b"),
+        )
+    assert caught.value.exit_code == 2
+
+
+def test_what_left_no_row_decides_the_advice(tmp_path: Path) -> None:
+    long = asked("long " * 300, "a")
+    for rows, words in (([[], long, long], "raise --seq-length"), ([[], [], long], "--map-keys")):
+        with pytest.raises(Problem, match=f"(?s)no row is left.*fix:.*{words}"):
+            run(shard(tmp_path / "rows.parquet", rows), tmp_path / "d", "--seq-length", "100")
+
+
 @pytest.mark.parametrize(
     ("more", "words"),
     [

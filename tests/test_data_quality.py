@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import quality as command
+from data_runs import asked, merge, run, shard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -76,6 +77,20 @@ def test_card(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert sum(bin_["rows"] for bin_ in lengths["histogram"]) == 6
     assert lengths["cut_rows"] == round(lengths["cut_share"] * 6) > 0
     assert "held: 2 rows overlap with 1 of 2 problems" in capsys.readouterr().out
+
+
+def test_shards_that_were_cut_are_read_as_far_as_they_were(tmp_path: Path) -> None:
+    parts = []
+    for name in "ab":
+        source = shard(
+            tmp_path / f"{name}.parquet", [asked(f"{name} {n} of ten words", "x") for n in range(4)]
+        )
+        parts.append(tmp_path / name)
+        run(source, parts[-1], "--max-samples", "3")
+    merge(parts, tmp_path / "m")
+    card = quality.card(tmp_path / "m", [tmp_path / "a.parquet", tmp_path / "b.parquet"], [], None)
+    assert card["rows"] == 6 == card["missing_boxed"]["rows"]
+    assert card["missing_boxed"]["examples"] == ["u0", "u1", "u2"] * 2
 
 
 def test_other_shards_are_refused(tmp_path: Path) -> None:

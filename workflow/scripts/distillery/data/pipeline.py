@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from distillery.data.progress import Progress
 from distillery.data.readers import Source, Span
 from distillery.data.tokenizer import HubTokenizer
 from distillery.data.tokenizing import UUID, Part, Recipe
-from distillery.problems import Problem
+from distillery.problems import Problem, UsageProblem
 
 
 @dataclass
@@ -69,10 +71,12 @@ def run(
         subsets: with packing, rows are packed in so many pieces of the input; else without effect.
 
     Raises:
+        UsageProblem: two files of one name.
         Problem: an unreadable file, an over-long row with overlong="error", too many rejected rows, or nothing left.
     """
     import pyarrow as pa
 
+    _check_names(sources)
     # pyarrow's own allocator keeps what row groups needed: 80 MB more for nothing
     pa.set_memory_pool(pa.system_memory_pool())
     for source in sources:
@@ -82,7 +86,7 @@ def run(
     print("encoder:", "fast" if work.encoder.fast else f"exact ({work.encoder.why})", file=sys.stderr)
     tally = Tally()
     outputs = Outputs(prefix, recipe.fields, packed=not recipe.plain, rules=recipe.rules)
-    with ThreadPoolExecutor(1) as beside, Progress(log_interval) as progress, outputs:
+    with _beside() as beside, Progress(log_interval) as progress, outputs:
         digests: list[Future[str]] = []
 
         def take(span: Span, part: Part) -> dict[str, int]:
@@ -105,6 +109,33 @@ def run(
         manifest = _manifest(recipe, renderer, work.tokenizer, inputs, tally, outputs)
         outputs.commit(manifest)
     return manifest
+
+
+@contextmanager
+def _beside() -> Iterator[ThreadPoolExecutor]:
+    """A thread for digests; after an error none that has not begun is waited for."""
+    pool = ThreadPoolExecutor(1)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _check_names(sources: list[Source]) -> None:
+    """Raises:
+    UsageProblem: two files of one name, which the manifest, rows.parquet and the rejected rows could not tell apart.
+    """
+    paths: dict[str, Path] = {}
+    for source in sources:
+        other = paths.setdefault(source.path.name, source.path)
+        if other is not source.path:
+            raise UsageProblem(
+                "two input files of one name",
+                where="--input",
+                found=f"{other} and {source.path}",
+                wanted="names that tell rows apart",
+                fix="rename one, or tokenize them apart and merge the datasets",
+            )
 
 
 def _manifest(
@@ -167,7 +198,9 @@ def _check(tally: Tally, sources: list[Source], max_rejected_share: float | None
             found=f"{tally.read} rows read, {rejected} rejected, {tally.overlong['count']} too long"
             + (f": {frequent}" if frequent else ""),
             wanted="at least one usable row",
-            fix="check --map-keys" if rejected else "raise --seq-length or give --overlong truncate-keep-eos",
+            fix="check --map-keys"
+            if rejected > tally.overlong["count"]
+            else "raise --seq-length or give --overlong truncate-keep-eos",
         )
 
 

@@ -5,6 +5,7 @@ Lengths come from the index, counts from the manifest, and texts from the shards
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,10 @@ def _conversations(manifest: dict[str, Any], inputs: list) -> Iterator[tuple[str
     plain = manifest["handler"] == handlers.PLAIN_TEXT
     handler = None if plain else handlers.mapped(manifest["handler"], manifest["map_keys"])
     columns = manifest["fields"] if handler is None else handler.columns()
-    for block in blocks(inputs, columns, manifest["rows"]):
+    # of each file only the rows that were read: --max-samples may have cut any of them
+    rows = {entry["name"]: entry["rows"] for entry in manifest["inputs"]}
+    taken = (blocks([source], columns, rows[source.path.name]) for source in inputs)
+    for block in itertools.chain.from_iterable(taken):
         for number, row in enumerate(block.rows, block.first):
             label = row.get(UUID) or f"{block.file}:{number}"
             try:
