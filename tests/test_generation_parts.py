@@ -79,30 +79,54 @@ def rows_of(count):
 def test_a_journal_keeps_whole_lines_and_the_file_is_the_same(tmp_path, torn):
     target = tmp_path / "out.jsonl"
     keys = [(row["id"], row["sample"]) for row in rows_of(4)]
-    straight = Journal(tmp_path / "straight.jsonl", "x")
-    for row in rows_of(4):
-        straight.add(row)
-    straight.finish(keys)
-    first = Journal(target, "x")
-    for row in rows_of(3)[::-1]:
-        first.add(row)
+    with Journal(tmp_path / "straight.jsonl", "x") as straight:
+        for row in rows_of(4):
+            straight.add(row)
+        straight.finish(keys)
+    with Journal(target, "x") as first:
+        for row in rows_of(3)[::-1]:
+            first.add(row)
     path = first.path
     path.write_bytes(path.read_bytes()[: max(path.stat().st_size - torn, 0)])
-    again = Journal(target, "x")
-    assert len(again.taken) == {0: 3, 1: 2, 5: 2, 1000: 0}[torn]
-    for row in rows_of(4):
-        if (row["id"], 0) not in again.taken:
-            again.add(row)
-    assert not target.exists()
-    again.finish(keys)
+    with Journal(target, "x") as again:
+        assert len(again.taken) == {0: 3, 1: 2, 5: 2, 1000: 0}[torn]
+        for row in rows_of(4):
+            if (row["id"], 0) not in again.taken:
+                again.add(row)
+        assert not target.exists()
+        again.finish(keys)
     assert target.read_bytes() == (tmp_path / "straight.jsonl").read_bytes()
     assert sorted(each.name for each in tmp_path.iterdir()) == ["out.jsonl", "straight.jsonl"]
 
 
+@pytest.mark.parametrize("hole", [b"\0" * 9 + b"\n", b'{"id": "p1", "sa\n', b"\xff\n", b"\n"])
+def test_a_journal_is_taken_up_to_the_first_line_that_is_none(tmp_path, hole):
+    with Journal(tmp_path / "o.jsonl", "x") as journal:
+        for row in rows_of(3):
+            journal.add(row)
+    lines_of = journal.path.read_bytes().splitlines(keepends=True)
+    journal.path.write_bytes(b"".join([*lines_of[:2], hole, *lines_of[2:]]))
+    with Journal(tmp_path / "o.jsonl", "x") as again:
+        assert list(again.taken) == [("p0", 0)]
+        assert again.path.read_bytes() == b"".join(lines_of[:2])
+        again.add(rows_of(2)[1])
+        assert again.path.read_bytes() == b"".join(lines_of[:3])
+
+
 def test_a_journal_of_another_run_is_not_continued(tmp_path):
-    Journal(tmp_path / "o.jsonl", "x").add(rows_of(1)[0])
-    assert Journal(tmp_path / "o.jsonl", "y").taken == {}
-    assert Journal(tmp_path / "o.jsonl", "x").taken == {}
+    for identity in "xyx":
+        with Journal(tmp_path / "o.jsonl", identity) as journal:
+            assert journal.taken == {}
+            journal.add(rows_of(1)[0])
+
+
+def test_two_runs_do_not_write_one_file(tmp_path):
+    with Journal(tmp_path / "o.jsonl", "x") as first:
+        with pytest.raises(Problem, match="another run"):
+            Journal(tmp_path / "o.jsonl", "y")
+        first.add(rows_of(1)[0])
+    with Journal(tmp_path / "o.jsonl", "x") as again:
+        assert len(again.taken) == 1
 
 
 def bytewise(tokens):

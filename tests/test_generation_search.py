@@ -6,15 +6,15 @@ import pytest
 import torch
 from engine_oracle import SMALL, mcore, model
 
-from distillery.engine import architecture, runners
+from distillery.engine import architecture, compiling, runners
 from distillery.engine.beam import Beams, BeamSearch
 from distillery.engine.cache import CHUNK
 from distillery.engine.generation import Request, Sampled, generate
 from distillery.engine.sampling import Sampling
 from distillery.engine.stopping import Stopping
-from distillery.problems import UsageProblem
+from distillery.problems import Problem, UsageProblem
 
-EOS, NEW = 15, 12  # an id that both models utter now and then
+EOS, NEW, FEW = 15, 32, 12  # an id that both models utter now and then
 LENGTHS = (1, 5, 17, 3, CHUNK, CHUNK + 1, 2 * CHUNK, 30, 9, 2)
 
 
@@ -40,12 +40,12 @@ def requests(count: int = len(LENGTHS)) -> list[Request]:
     ]
 
 
-def oracle(made, request: Request, **options) -> list[list[int]]:
+def oracle(made, request: Request, new: int, **options) -> list[list[int]]:
     prompt = torch.tensor([request.prompt])
     rows = made.generate(
         prompt,
         attention_mask=torch.ones_like(prompt),
-        max_new_tokens=NEW,
+        max_new_tokens=new,
         eos_token_id=EOS,
         pad_token_id=EOS,  # so that what follows the first eos can be cut
         do_sample=False,
@@ -61,7 +61,7 @@ def test_greedy_answers_of_a_mixed_batch_equal_transformers(pair):
     answers = list(generate(cached, requests(), lambda r: Sampled(r, stopping, None)))
     assert sorted(a.request.index for a in answers) == list(range(len(LENGTHS)))
     for answer in answers:
-        wanted = oracle(made, answer.request)[0]
+        wanted = oracle(made, answer.request, NEW)[0]
         assert list(answer.tokens) == wanted
         assert answer.stop == ("eos" if wanted[-1] == EOS else "length")
     assert {a.stop for a in answers} == {"eos", "length"}, "the seeds should show both"
@@ -70,14 +70,20 @@ def test_greedy_answers_of_a_mixed_batch_equal_transformers(pair):
 @pytest.mark.parametrize("penalty", [1.0, 0.0, 3.0, -1.0])
 def test_beams_equal_transformers(pair, penalty):
     made, cached = pair
-    stopping = Stopping(NEW, frozenset([EOS]))
+    stopping = Stopping(FEW, frozenset([EOS]))
     beams = Beams(4, 3, penalty)
     found: dict[int, list] = {}
     for answer in generate(cached, requests(6), lambda r: BeamSearch(r, stopping, beams)):
         found.setdefault(answer.request.index, []).insert(0, list(answer.tokens))  # best last
     for request in requests(6):
         wanted = oracle(
-            made, request, num_beams=4, num_return_sequences=3, length_penalty=penalty, early_stopping=False
+            made,
+            request,
+            FEW,
+            num_beams=4,
+            num_return_sequences=3,
+            length_penalty=penalty,
+            early_stopping=False,
         )
         assert found[request.index] == wanted
 
@@ -85,7 +91,7 @@ def test_beams_equal_transformers(pair, penalty):
 @pytest.mark.parametrize("kind", ["sampled", "beams sampled"])
 def test_answers_do_not_depend_on_their_company(pair, kind):
     _, cached = pair
-    stopping = Stopping(NEW, frozenset([EOS]))
+    stopping = Stopping(FEW, frozenset([EOS]))
     drawn = Sampling(0.8, 20, 0.9)
 
     def begin(request):
@@ -126,6 +132,47 @@ def test_feeding_in_pieces_gives_the_same_scores_as_at_once(pair):
     cached.extend({1: ids[70:71]}, greedy=False)
     found = cached.extend({1: ids[71:]}, greedy=False)[1]
     np.testing.assert_allclose(found, wanted, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("wide", [["-mavx2", "-mfma"], ["-msse4.2"]], ids=["avx2", "sse"])
+def test_kernels_of_narrower_vectors_score_as_transformers_does(wide, monkeypatch, tmp_path):
+    """The 4-wide code is NEON's, too."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(compiling, "FLAGS", [f for f in compiling.FLAGS if f != "-march=native"] + wide)
+    compiling.library.cache_clear()
+    made = model("qwen2", max_position_embeddings=256)
+    arch, ids = architecture.from_config(made.config.to_dict()), requests()[6].prompt
+    try:
+        for _ in ("float32", "bf16"):
+            narrow = runners.build(arch, mcore(made), 2, len(ids), kernels="native")
+            narrow.extend({1: ids[:70]}, greedy=False)
+            narrow.extend({1: ids[70:-1]}, greedy=False)
+            found = narrow.extend({1: ids[-1:]}, greedy=False)[1]
+            with torch.no_grad():
+                wanted = made(torch.tensor([ids])).logits[0, -1].numpy()
+            np.testing.assert_allclose(found, wanted, atol=1e-5, rtol=0)
+            for weight in made.parameters():
+                weight.data = weight.data.bfloat16().float()
+        assert len(list((tmp_path / "distillery").glob("decoding-*.so"))) == 1
+    finally:
+        compiling.library.cache_clear()
+
+
+@pytest.mark.parametrize("kernels", ["composed", "native"])
+def test_scores_that_are_no_numbers_stop_the_run_and_name_the_prompt(kernels):
+    made = model("qwen2", max_position_embeddings=256)
+    state = mcore(made)
+    state["decoder.layers.1.mlp.linear_fc2.weight"][3, 5] = np.nan
+    broken = runners.build(architecture.from_config(made.config.to_dict()), state, 4, 40, kernels=kernels)
+    stopping = Stopping(4)
+    searches = [
+        lambda r: Sampled(r, stopping, None),
+        lambda r: Sampled(r, stopping, Sampling()),
+        lambda r: BeamSearch(r, stopping, Beams(2)),
+    ]
+    for begin in searches:
+        with pytest.raises(Problem, match="prompt p7, token 1"):
+            list(generate(broken, [Request(0, (3, 4, 5), name="p7")], begin))
 
 
 @pytest.mark.parametrize("wrong", [{"num_beams": 1}, {"num_beams": 2, "num_answers": 3}])

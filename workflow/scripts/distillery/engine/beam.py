@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from distillery.engine.generation import Answer, Request
+from distillery.engine.generation import Answer, Request, check_scores
 from distillery.engine.sampling import Sampling, draw_distinct, generator, kept, log_probabilities
 from distillery.engine.stopping import Stopping
 from distillery.problems import UsageProblem
@@ -72,6 +72,7 @@ class BeamSearch:
     def advance(self, rows: np.ndarray) -> list[tuple[int, int]]:
         """See `generation.Search`; rows: float32 logits [live, vocab]."""
         length = len(self.live[0].tokens) + 1
+        check_scores(rows, self.request, length - 1)
         scale = np.float32(length**self.beams.length_penalty)
         going: list[tuple[Beam, int]] = []
         for place, (score, source, token) in enumerate(self._continuations(rows)):

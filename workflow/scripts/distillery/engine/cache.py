@@ -89,7 +89,9 @@ class CachedDecoder(Slots):
         return rows[0]
 
     def best(self, logits: Tensor, *inputs: Tensor) -> Tensor:
-        return ops.argmax(logits, -1).astype("int32")
+        # NaN and infinity times 0 are NaN, which is no 0
+        numbers = (logits * 0).sum(-1) == 0
+        return ops.select(numbers, ops.argmax(logits, -1).astype("int32"), -1)
 
     def forward(self, ids: Tensor, slots: Tensor, starts: Tensor, last: Tensor) -> Tensor:
         """Logits [rows, vocab] after each row's last token, or an earlier pipeline stage's output.

@@ -373,13 +373,14 @@ KERNEL(decode_head) {
     return 0;
 }
 
-// logits [R, vocab], live [2] -> int32 [R]; of equal logits the first
+// logits [R, vocab], live [2] -> int32 [R]; of equal logits the first, -1 if one of them is no finite number
 KERNEL(decode_best) {
     long rows = I(1)[1], vocab = shapes[0][1];
 #pragma omp parallel for
     for (long r = 0; r < rows; ++r) {
         const float* row = F(0) + r * vocab;
-        I(2)[r] = std::max_element(row, row + vocab) - row;
+        bool finite = std::all_of(row, row + vocab, [](float x) { return std::isfinite(x); });
+        I(2)[r] = finite ? std::max_element(row, row + vocab) - row : -1;
     }
     return 0;
 }

@@ -19,6 +19,7 @@ import numpy as np
 
 from distillery.engine.sampling import Sampling, draw, generator
 from distillery.engine.stopping import Stopping
+from distillery.problems import Problem
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,13 @@ class Request:
     index: names the request in its answer.
     prompt: token ids, at least one.
     seed: of this answer's random stream.
+    name: what a Problem calls the prompt.
     """
 
     index: int
     prompt: tuple[int, ...]
     seed: int = 0
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,7 @@ class Sampled:
         self.stop: str | None = None
 
     def advance(self, rows: np.ndarray) -> list[tuple[int, int]]:
+        check_scores(rows, self.request, len(self.tokens))
         token = int(rows[0]) if self.sampling is None else draw(rows[0], self.sampling, self.random)
         self.tokens.append(token)
         self.stop = self.stopping.reason(self.tokens)
@@ -93,6 +97,23 @@ class Sampled:
 
     def answers(self) -> list[Answer]:
         return [Answer(self.request, tuple(self.tokens), self.stop)]
+
+
+def check_scores(rows: np.ndarray, request: Request, count: int) -> None:
+    """Args:
+        rows: float32 logits [live, vocab], or [live] ids, of which -1 stands for scores without a highest one.
+        count: tokens generated so far.
+
+    Raises:
+        Problem: a score is NaN or infinite.
+    """
+    highest = rows if rows.ndim == 1 else rows.max(-1)  # of numbers with a NaN among them it is NaN
+    if not np.isfinite(highest).all() or (rows.ndim == 1 and rows.min() < 0):
+        raise Problem(
+            "the model's scores are no numbers (NaN or infinite)",
+            where=f"prompt {request.name or request.index}, token {count + 1} of its answer",
+            fix="the weights are broken: look at the training's loss and gradient norms, and take an earlier checkpoint",
+        )
 
 
 def generate(

@@ -66,6 +66,7 @@ class Links(nn.Cell):
 
     @staticmethod
     def choose(best: np.ndarray) -> np.ndarray:
-        """From `best`'s result, the ids int32 [rows]; of equal logits the lowest id."""
+        """From `best`'s result, the ids int32 [rows]; of equal logits the lowest id, of none that is a number -1."""
         winner = best[:, 0].argmax(0)
-        return best[winner, 1, np.arange(best.shape[2])].astype(np.int32)
+        chosen = best[winner, 1, np.arange(best.shape[2])]
+        return np.where(np.isfinite(best).all((0, 1)), chosen, -1).astype(np.int32)

@@ -112,32 +112,35 @@ def answer(
 
     Raises:
         Interrupted: SIGINT, SIGTERM or SIGUSR1 came; the next run continues.
+        Problem: another run writes `target`; the model's scores are no numbers.
     """
     from distillery.engine.generation import Request, generate
     from distillery.engine.stopping import Stopping
 
     stopping = Stopping(limits.max_new_tokens, prompter.stop_ids, limits.stop_words, prompter.text)
-    journal = Journal(target, digest([identity, [(each.prompt.id, each.ids, each.seed) for each in asked]]))
-    missing = [i for i, each in enumerate(asked) if (each.prompt.id, each.sample) not in journal.taken]
-    requests = [Request(i, asked[i].ids, asked[i].seed) for i in missing]
-    watch = Watch(len(asked), len(asked) - len(missing), log_interval)
-    if requests:
-        width = task.width
-        count = min(slots, len(requests)) * width
-        longest = max(len(request.prompt) for request in requests) + limits.max_new_tokens
-        runner = build(count, longest)
-        watch.ready()
-        try:
-            for one in generate(runner, requests, task.begin(stopping), lambda: check_signals(journal.path)):
-                journal.add(record(asked[one.request.index], one, prompter, stopping.trim))
-                watch.saw(one)
-        finally:
-            watch.close()
-    # a beam search may find fewer answers than asked for, never none
-    samples = [
-        (each.prompt.id, each.sample + rank) for each in asked for rank in range(task.answers_per_request)
-    ]
-    journal.finish(sample for sample in samples if sample in journal.taken)
+    all_of_it = digest([identity, [(each.prompt.id, each.ids, each.seed) for each in asked]])
+    with Journal(target, all_of_it) as journal:
+        missing = [i for i, each in enumerate(asked) if (each.prompt.id, each.sample) not in journal.taken]
+        requests = [Request(i, asked[i].ids, asked[i].seed, asked[i].prompt.id) for i in missing]
+        watch = Watch(len(asked), len(asked) - len(missing), log_interval)
+        if requests:
+            width = task.width
+            count = min(slots, len(requests)) * width
+            longest = max(len(request.prompt) for request in requests) + limits.max_new_tokens
+            runner = build(count, longest)
+            watch.ready()
+            try:
+                begin = task.begin(stopping)
+                for one in generate(runner, requests, begin, lambda: check_signals(journal.path)):
+                    journal.add(record(asked[one.request.index], one, prompter, stopping.trim))
+                    watch.saw(one)
+            finally:
+                watch.close()
+        # a beam search may find fewer answers than asked for, never none
+        samples = [
+            (each.prompt.id, each.sample + rank) for each in asked for rank in range(task.answers_per_request)
+        ]
+        journal.finish(sample for sample in samples if sample in journal.taken)
     timings = watch.timings()
     files.write_json(target.with_name(f"{target.stem}.timings.json"), timings)
     return timings
