@@ -191,3 +191,39 @@ def test_the_tokenizers_own_chat_template(tmp_path: Path, eos: str) -> None:
     assert work.renderer.prompt(messages[:1]) == prompt == ids[: len(prompt)].tolist()
     stops = [work.tokenizer.id_of(token) for token in dict.fromkeys(["<|im_end|>", eos])]
     assert work.renderer.record()["stop_token_ids"] == stops
+
+
+def test_prompt_types_in_the_references_schema(tmp_path: Path) -> None:
+    """As its templates.json is written; each of these is one of ours under another name."""
+    chatml = {
+        "format_user": {"slots": ["<|im_start|>user\n{{content}}<|im_end|>\n<|im_start|>assistant\n"]},
+        "format_system": {"slots": ["<|im_start|>system\n{{content}}<|im_end|>\n"]},
+        "format_observation": {"slots": ["<|im_start|>tool\n{{content}}<|im_end|>\n<|im_start|>assistant\n"]},
+        "format_separator": {"slots": ["\n"]},
+        "default_system": ["You are ", "a helpful assistant."],
+        "stop_words": ["<|im_end|>"],
+        "replace_eos": True,
+    }
+    llama = {
+        "format_user": {"slots": [["bos_token"], "[INST] {{content}} [/INST]"]},
+        "format_system": {"slots": ["<<SYS>>\n{{content}}\n<</SYS>>\n\n"]},
+        "template_class": "Llama2Template",
+    }
+    ends_once = {
+        "format_user": {"slots": ["<reserved_106>{{content}}<reserved_107>"]},
+        "format_prefix": None,
+        "efficient_eos": True,
+    }
+    own = {"qwen": chatml, "llama2": llama, "baichuan2": ends_once}
+    path = tmp_path / "own.json"
+    path.write_text(json.dumps([{"name": name, **entry} for name, entry in own.items()]))
+    assert templates.names(path) == tuple(own)
+    for name in own:
+        assert templates.load(name, path) == templates.load(name)
+    with pytest.raises(Problem, match="no such file of prompt types"):
+        templates.load("qwen", tmp_path / "none.json")
+    for number, content in enumerate(("[1]", "{}", "nonsense")):
+        path = tmp_path / f"{number}.json"
+        path.write_text(content)
+        with pytest.raises(Problem, match=f"{number}.json"):
+            templates.load("qwen", path)

@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from distillery.data import tools
+from distillery.data import reference_templates, tools
 from distillery.data.conversation import ASSISTANT, FUNCTION, OBSERVATION, USER, Conversation
 from distillery.problems import Problem, UsageProblem
 
@@ -170,4 +170,18 @@ def load(name: str, path: Path = TEMPLATES) -> Template:
 
 @functools.cache
 def _entries(path: Path) -> dict[str, dict]:
-    return json.loads(path.read_text(encoding="utf-8"))["prompt_types"]
+    """Of a file in our schema, or in the reference's, which is a list."""
+    if not path.is_file():
+        raise UsageProblem("no such file of prompt types", where=f"--prompt-type-path {path}")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return (
+            reference_templates.translated(content) if isinstance(content, list) else content["prompt_types"]
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Problem(
+            "a file of prompt types that cannot be read",
+            where=path,
+            found=f"{type(error).__name__}: {error}",
+            wanted='{"prompt_types": {NAME: ...}}, or MindSpeed-LLM\'s list of {"name": NAME, "format_user": ...}',
+        ) from None
