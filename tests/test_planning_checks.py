@@ -352,8 +352,28 @@ TABLE = [
         {"e/train/reuse_fp32_param": True, "e/params_dtype": "fp16"},
         {"e/train/reuse_fp32_param": True},
     ),
+    (
+        "mindspeed-value",
+        "error",
+        {"e/tokenize": {"engine": "mindspeed-llm", "overlong": "error", "n_subs": 2}},
+        {"e/tokenize": {"overlong": "error", "n_subs": 2}},
+    ),
+    ("mindspeed-value", "error", {"e/train/eval_interval": 0}, {"e/train/eval_iters": 0}),
     ("mindspeed-value", "error", {"e/train/lr_warmup_fraction": 1.0}, {"e/train/lr_warmup_fraction": 0.9}),
     ("mindspeed-value", "error", {"e/rope/rotary_base": 40000.5}, {"e/rope/rotary_base": 40001}),
+    (
+        "mindspeed-value",
+        "error",
+        {**MINDSPEED, "e/engine": "mindspore", "e/rope/rotary_base": 40000.5},
+        {"e/engine": "mindspore", "e/rope/rotary_base": 40000.5},
+    ),
+    # the derived line leaves variable lengths out where the sequence is cut over ranks
+    (
+        "context-parallel",
+        "error",
+        {"e/train/context_parallel_size": 2, "e/train/variable_seq_lengths": True},
+        {"e/train/context_parallel_size": 2},
+    ),
     (
         "stop-token",
         "error",

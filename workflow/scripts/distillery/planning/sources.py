@@ -17,7 +17,7 @@ from typing import Any
 from distillery import files
 from distillery.data import hub_template, rendering, tokenizer
 from distillery.experiment import Config
-from distillery.inference import prompts
+from distillery.inference import prompter, prompts
 from distillery.planning import checks, facts, overlap, sample
 from distillery.planning.finding import Finding
 from distillery.planning.subject import gather
@@ -112,9 +112,11 @@ def _late(model: Path, plan: Plan) -> list[Finding]:
 
 def _prompts(model: Path, problems: Path, plan: Plan) -> Iterator[Finding]:
     """Each problem, rendered, leaves the room that its answer may take."""
-    hub = hub_template.HubRenderer(tokenizer.load(model)) if plan.own_template else None
-    renderer = hub or rendering.load(model, plan.answer_prompt_type)
-    lengths = {one.id: len(renderer.prompt(one.messages)) for one in prompts.read(problems)}
+    if plan.own_template:
+        voice = prompter.by_chat_template(model, None)
+    else:
+        voice = prompter.by_prompt_type(model, plan.answer_prompt_type, None)
+    lengths = {one.id: len(voice.ids(one.messages)) for one in prompts.read(problems)}
     longest = max(lengths, key=lambda name: lengths[name])
     for path, room in plan.rooms.items():
         over = sum(length > room for length in lengths.values())

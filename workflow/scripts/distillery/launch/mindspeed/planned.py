@@ -53,8 +53,8 @@ def faults(one: Experiment, dataset: Dataset, model: Architecture | None) -> Ite
         yield from _tokenizing(one)
     if "train" in asked:
         yield from _training(one)
-        if model is not None:
-            yield from _shape(one, model)
+    if model is not None and {"train", "generate"} & {*asked}:
+        yield from _shape(one, model)
 
 
 def _key(one: Experiment, path: str) -> str:
@@ -70,12 +70,20 @@ def _tokenizing(one: Experiment) -> Iterator[Fault]:
             "both",
             "set neat_pack too, or leave tokenize.engine out: ours writes the same bytes",
         )
+    if rare := one.tokenization.rare:
+        yield Fault(
+            "mindspeed-value",
+            (*(_key(one, f"tokenize.{key}") for key in rare), _key(one, "tokenize.engine")),
+            ", ".join(rare),
+            "choices that its line has",
+            "leave them out, or leave tokenize.engine out: the built-in engine has them",
+        )
 
 
 def _training(one: Experiment) -> Iterator[Fault]:
     """Its validate functions (mindspeed_llm/training/arguments.py) and Megatron's, as far as our keys can hit them."""
     flags = training.of_experiment(one)
-    if flags["variable_seq_lengths"] and flags["reset_position_ids"] and not flags.get("pack"):
+    if flags["variable_seq_lengths"] and flags["reset_position_ids"] and not one.tokenization.pack:
         yield Fault(
             "mindspeed-value",
             (_key(one, "train.reset_position_ids"), _key(one, "train.variable_seq_lengths")),
@@ -98,6 +106,14 @@ def _training(one: Experiment) -> Iterator[Fault]:
             f"{flags['lr_warmup_fraction']:g}: the warm-up never ends",
             "below 1: Megatron's scheduler wants a step that decays",
             "lower it",
+        )
+    if flags["eval_interval"] == 0:
+        yield Fault(
+            "mindspeed-value",
+            (_key(one, "train.eval_interval"),),
+            "0",
+            "at least 1: Megatron divides the steps by it, evaluations or not",
+            "leave it out, or set eval_iters to 0 instead",
         )
 
 
