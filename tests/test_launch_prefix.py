@@ -8,8 +8,10 @@ import yaml
 
 from distillery import config
 from distillery.launch import prefix, request
+from distillery.planning import host_memory
 
-RAW = yaml.safe_load((Path(__file__).parent.parent / "config" / "config.yaml").read_text())
+ROOT = Path(__file__).parent.parent
+RAW = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
 
 
 def experiment(**hardware):
@@ -66,8 +68,25 @@ def test_two_ascend_nodes():
     assert {"HCCL_CONNECT_TIMEOUT=7200", "HCCL_DETERMINISTIC=true", "CUDA_DEVICE_MAX_CONNECTIONS=1"} <= set(
         words
     )
+    # all ranks of a node bind to CPUs of their own, and training's write gigabytes before they end
+    assert prefix.threads(one, "training") == 8 * one.hardware.threads
+    assert "--grace 600" in " ".join(words)
+    assert "--grace" not in prefix.line(one, "answering", "launch")
+    assert "--log-dir" not in words  # it lies beside the rule's own log
     # answers are made by one process on one device
     assert prefix.resources(one, "answering")["npu"] == 1
+
+
+def test_memory_is_asked_for_by_the_estimate():
+    raw = yaml.safe_load((ROOT / "config" / "qwen2.5-math-7b.yaml").read_text())
+    seven = config.load(raw)
+    # 8 ranks, 4 copies of 15 GB on their way in or 107 GB on their way out: never the profiles' 4 GB
+    asked = host_memory.megabytes(seven, "qwen2.5-math-7b", "train")
+    assert 107_000 < asked < 500_000
+    # a batch of our converter streams in little
+    assert host_memory.megabytes(seven, "qwen2.5-math-7b", "convert_hf_to_mcore") == host_memory.LEAST
+    raw["hardware"]["atlas-800t-a2"]["host_memory_gib"] = 100
+    assert host_memory.megabytes(config.load(raw), "qwen2.5-math-7b", "train") == 102_400
 
 
 def test_a_rules_line_is_launched_as_it_stands():

@@ -3,7 +3,10 @@
 import sys
 from pathlib import Path
 
-from standin import arguments, ours
+from standin import ROOT, arguments, ours
+
+sys.path.insert(0, str(ROOT / "workflow/scripts"))
+from distillery.checkpoint import ranks  # noqa: E402
 
 loader = sys.argv[sys.argv.index("--load-model-type") + 1]
 args = arguments(f"convert_ckpt.py {loader}")
@@ -23,6 +26,9 @@ if loader == "hf":
         *(("--num-layer-list", args.num_layer_list) if args.num_layer_list else ()),
     )
 else:
+    # the checkpoint names unequal stages too, but the reference does not ask it in time: keys are missing then
+    (first, *_) = sorted(ranks.iteration_directory(Path(args.load_dir)).glob("mp_rank_*/*.pt"))
+    assert args.num_layer_list == getattr(ranks.read_rank(first).args, "num_layer_list", None)
     original = Path(args.save_dir)  # the reference reads the model's settings where it writes
     target = original / "mg2hf"
     ours(

@@ -18,8 +18,8 @@ from distillery import artefacts, commandline
 from distillery import config as configuration
 from distillery.hub import sources
 from distillery.launch import prefix
-from distillery.launch.mindspeed import answering, tokenizing, training
-from distillery.planning import checks, early, finding, summary
+from distillery.launch.mindspeed import answering, shape, tokenizing, training
+from distillery.planning import checks, early, finding, host_memory, summary
 from distillery.planning.checks import granted
 from distillery.problems import Problem
 from distillery.provenance import SCRIPTS, canonical, code, rules
@@ -78,7 +78,8 @@ def devices(stage, experiment=lambda w: EXPERIMENTS[w.experiment], engine="minds
     """Resources for a job on devices: what a scheduler is asked for, and how its command is launched there.
 
     `stage` is `training` or `answering`. The launch is no param: another port or time-out changes no result.
-    MindSpeed-LLM's commands launch by themselves: they get the flags alone.
+    MindSpeed-LLM's commands launch by themselves: they get the flags alone. Both stages resume: a killed attempt has
+    saved what it had, and the next one gets more time to go on.
     """
 
     def asked(name):
@@ -89,7 +90,13 @@ def devices(stage, experiment=lambda w: EXPERIMENTS[w.experiment], engine="minds
         "mindspore": lambda w: prefix.line(experiment(w), stage, launch),
         "mindspeed-llm": lambda w: prefix.flags(experiment(w), stage, engine),
     }
-    return {name: asked(name) for name in prefix.RESOURCES} | {"launch": line[engine]}
+    # MindSpeed-LLM's ranks load to answer as they do to train
+    like = "train" if engine == "mindspeed-llm" or stage == "training" else "answer_tuned"
+    return {name: asked(name) for name in prefix.RESOURCES} | {
+        "launch": line[engine],
+        "runtime": lambda w, attempt: attempt * experiment(w).hardware.runtime,
+        "mem_mb": lambda w: host_memory.megabytes(CONFIG, experiment(w).name, like),
+    }
 
 
 def run_by(engine, stage, artefact=lambda e: e.name):

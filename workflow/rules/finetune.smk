@@ -22,11 +22,9 @@ rule train:
         experiment=run_by("mindspore", "train"),
     conda:
         "../../envs/cpu.yaml"
-    threads: lambda w: EXPERIMENTS[w.experiment].hardware.threads
+    threads: lambda w: prefix.threads(EXPERIMENTS[w.experiment], "training")
     resources:
         **devices("training"),
-        # a killed attempt has saved its state; the next one gets more time to go on
-        runtime=lambda w, attempt: attempt * EXPERIMENTS[w.experiment].hardware.runtime,
     params:
         **runs("posttrain_gpt", KERNELS),
         data=subpath(input.data, strip_suffix="_manifest.json"),

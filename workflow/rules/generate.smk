@@ -20,7 +20,7 @@ rule answer_base:
         generation=either(GENERATIONS),
     conda:
         "../../envs/cpu.yaml"
-    threads: lambda w: GENERATIONS[w.generation].threads
+    threads: lambda w: prefix.threads(ASKERS[w.generation], "answering")
     resources:
         **devices("answering", lambda w: ASKERS[w.generation]),
     params:
@@ -70,7 +70,7 @@ rule answer_tuned:
         "logs/{experiment}/generate_tuned.tsv"
     conda:
         "../../envs/cpu.yaml"
-    threads: lambda w: EXPERIMENTS[w.experiment].hardware.threads
+    threads: lambda w: prefix.threads(EXPERIMENTS[w.experiment], "answering")
     resources:
         **devices("answering"),
     params:

@@ -27,13 +27,12 @@ rule tokenize_shard_mindspeed:
         **runs("preprocess_mindspeed", TEMPLATES),
         tokenizer=subpath(input.model, parent=True),
         prefix=subpath(output[0], strip_suffix="_manifest.json"),
-        logs=lambda w: f"logs/datasets/{w.dataset}/{w.tokenization}/{w.batch}",
         flags=lambda w: commandline.flags(
             tokenizing.of_dataset(CONFIG.datasets[w.dataset], TOKENIZATIONS[w.tokenization])
         ),
     shell:
         "{params.command} --input {input.shards} --tokenizer-name-or-path {params.tokenizer}"
-        " --output-prefix {params.prefix} {resources.launch} --log-dir {params.logs} --log {log} -- {params.flags}"
+        " --output-prefix {params.prefix} {resources.launch} --log {log} -- {params.flags}"
 
 
 rule convert_hf_to_mcore_mindspeed:
@@ -51,15 +50,17 @@ rule convert_hf_to_mcore_mindspeed:
         "../../envs/ascend.yaml"
     resources:
         launch=lambda w: prefix.host(CONVERTED[w.converted].hardware),
+        mem_mb=lambda w: host_memory.megabytes(
+            CONFIG, CONVERTED[w.converted].name, "convert_hf_to_mcore_mindspeed"
+        ),
     params:
         **runs("convert_mindspeed"),
         load=subpath(input[0], parent=True),
         save=subpath(output[0], parent=True),
-        logs=lambda w: f"logs/checkpoints/{w.model}/{w.converted}",
         layout=lambda w: commandline.target(CONVERTED[w.converted].layout),
     shell:
         "{params.command} {params.layout} --load-dir {params.load} --save-dir {params.save}"
-        " {resources.launch} --log-dir {params.logs} --log {log}"
+        " {resources.launch} --log {log}"
 
 
 rule train_mindspeed:
@@ -78,10 +79,9 @@ rule train_mindspeed:
         experiment=run_by("mindspeed-llm", "train"),
     conda:
         "../../envs/ascend.yaml"
+    threads: lambda w: prefix.threads(EXPERIMENTS[w.experiment], "training")
     resources:
         **devices("training", engine="mindspeed-llm"),
-        # a killed attempt has saved its state; the next one gets more time to go on
-        runtime=lambda w, attempt: attempt * EXPERIMENTS[w.experiment].hardware.runtime,
     params:
         **runs("posttrain_mindspeed"),
         data=subpath(input.data, strip_suffix="_manifest.json"),
@@ -110,16 +110,20 @@ rule convert_mcore_to_hf_mindspeed:
         "../../envs/ascend.yaml"
     resources:
         launch=lambda w: prefix.host(EXPERIMENTS[w.experiment].hardware),
+        mem_mb=lambda w: host_memory.megabytes(CONFIG, w.experiment, "convert_mcore_to_hf_mindspeed"),
     params:
         **runs("convert_mindspeed"),
         load=subpath(input.done, parent=True),
         original=subpath(input.model, parent=True),
         save=subpath(output[0], parent=True),
         dtype=lambda w: EXPERIMENTS[w.experiment].layout.params_dtype,
+        # the checkpoint names them too, but its loader does not ask it in time
+        stages=lambda w: commandline.flags(
+            {"num_layer_list": shape.stages(EXPERIMENTS[w.experiment].training.layout)}
+        ),
     shell:
         "{params.command} --load-dir {params.load} --hf-cfg-dir {params.original} --save-dir {params.save}"
-        " --params-dtype {params.dtype} {resources.launch}"
-        " --log-dir logs/{wildcards.experiment}/mcore2hf --log {log}"
+        " --params-dtype {params.dtype} {params.stages} {resources.launch} --log {log}"
 
 
 # its one built-in question, beside the problem set's answers: for the report
@@ -137,6 +141,7 @@ rule ask_mindspeed:
         experiment=run_by("mindspeed-llm", "generate"),
     conda:
         "../../envs/ascend.yaml"
+    threads: lambda w: prefix.threads(EXPERIMENTS[w.experiment], "answering")
     resources:
         **devices("answering", engine="mindspeed-llm"),
     params:

@@ -34,7 +34,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--target-tensor-parallel-size", type=int, default=1, metavar="N", help="to MCore (default 1)")
     add("--target-pipeline-parallel-size", type=int, default=1, metavar="N", help="to MCore (default 1)")
-    add("--num-layer-list", metavar="N,N", help="to MCore: layers of each pipeline rank")
+    add("--num-layer-list", metavar="N,N", help="layers of each pipeline rank, where they differ")
     add("--params-dtype", choices=["bf16", "fp16", "fp32"], required=True, help="type to write")
     request.add_flags(found)
     return found
@@ -48,7 +48,12 @@ def main(args: argparse.Namespace) -> None:
     asked = request.from_args(args, ())
     if args.hf_cfg_dir:
         manifest = converting.to_hf(
-            asked, args.params_dtype, load=args.load_dir, original=args.hf_cfg_dir, save=args.save_dir
+            asked,
+            args.params_dtype,
+            load=args.load_dir,
+            original=args.hf_cfg_dir,
+            save=args.save_dir,
+            num_layer_list=args.num_layer_list,
         )
     else:
         layers = tuple(map(int, args.num_layer_list.split(","))) if args.num_layer_list else None

@@ -38,6 +38,11 @@ def resources(experiment: Experiment, stage: str) -> dict[str, Any]:
     }
 
 
+def threads(experiment: Experiment, stage: str) -> int:
+    """CPU threads of all the ranks that a job has on a node."""
+    return experiment.hardware.threads * _workers(experiment, stage)
+
+
 def line(experiment: Experiment, stage: str, launch: str) -> str:
     """The prefix of a command of ours, with its final `-- `, or '' where the command is simply started.
 
@@ -61,7 +66,8 @@ def flags(experiment: Experiment, stage: str, engine: str = "mindspore") -> str:
         "cluster_time_out": hardware.msrun["cluster_time_out"],
         "bind_core": hardware.msrun["bind_core"],
         "stall_timeout": hardware.msrun["stall_timeout"],
-        "log_dir": f"logs/{experiment.name}/msrun_{stage}",
+        # answers are kept one by one: they need no time to save
+        "grace": hardware.msrun["grace"] if stage == "training" else None,
     }
     if nodes > 1:
         settings |= {"nodes": nodes, "node_rank": hardware.node_rank, "master_addr": hardware.master_addr}

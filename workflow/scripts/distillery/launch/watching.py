@@ -88,7 +88,7 @@ def recent(logs: Path, minutes: float) -> Iterator[Path]:
 
 
 def _of_rank(path: Path) -> bool:
-    return path.parent.name == "previous" or path.parent.name.startswith("msrun_")
+    return any(folder.name == "previous" or folder.name.startswith("msrun_") for folder in path.parents[:2])
 
 
 def last_step(log: Path) -> tuple[str, str, str] | None:

@@ -18,7 +18,7 @@ from distillery.engine import architecture
 from distillery.experiment import Layout
 from distillery.launch import launcher
 from distillery.launch.mindspeed import facts, weights
-from distillery.launch.mindspeed.shape import Flags
+from distillery.launch.mindspeed.shape import Flags, stages
 from distillery.launch.request import Request
 from distillery.problems import Problem
 
@@ -34,7 +34,7 @@ def hf_to_mcore(layout: Layout, *, qkv_bias: bool, load: str, save: str) -> Flag
         "save_model_type": "mg",
         "target_tensor_parallel_size": layout.tensor_parallel_size,
         "target_pipeline_parallel_size": layout.pipeline_parallel_size,
-        "num_layer_list": ",".join(map(str, layout.num_layer_list)) if layout.num_layer_list else None,
+        "num_layer_list": stages(layout),
         "add_qkv_bias": qkv_bias,
         "load_dir": load,
         "save_dir": save,
@@ -44,8 +44,14 @@ def hf_to_mcore(layout: Layout, *, qkv_bias: bool, load: str, save: str) -> Flag
     }
 
 
-def mcore_to_hf(params_dtype: str, *, qkv_bias: bool, load: str, save: str) -> Flags:
-    """convert_ckpt.py back. `save` is the original Hugging Face directory; the weights go to `save`/mg2hf."""
+def mcore_to_hf(
+    params_dtype: str, *, qkv_bias: bool, load: str, save: str, num_layer_list: str | None = None
+) -> Flags:
+    """convert_ckpt.py back. `save` is the original Hugging Face directory; the weights go to `save`/mg2hf.
+
+    Args:
+        num_layer_list: `stages` of the checkpoint; it ends with missing keys if they are not said again.
+    """
     return {
         "use_mcore_models": True,
         "model_type": "GPT",
@@ -54,6 +60,7 @@ def mcore_to_hf(params_dtype: str, *, qkv_bias: bool, load: str, save: str) -> F
         "save_model_type": "hf",
         "target_tensor_parallel_size": 1,
         "target_pipeline_parallel_size": 1,
+        "num_layer_list": num_layer_list,
         "add_qkv_bias": qkv_bias,
         "load_dir": load,
         "save_dir": save,
@@ -79,11 +86,20 @@ def to_mcore(request: Request, layout: Layout, *, load: Path, save: Path) -> dic
         return weights.adopt_mcore(folder / "mcore", layout, load=load, save=save)
 
 
-def to_hf(request: Request, params_dtype: str, *, load: Path, original: Path, save: Path) -> dict[str, Any]:
+def to_hf(
+    request: Request,
+    params_dtype: str,
+    *,
+    load: Path,
+    original: Path,
+    save: Path,
+    num_layer_list: str | None = None,
+) -> dict[str, Any]:
     """Convert the MCore checkpoint `load` to the Hugging Face directory `save`; returns its manifest.
 
     Args:
         original: the Hugging Face directory that the model came from, for config.json and tokenizer.
+        num_layer_list: `stages` of the checkpoint's layout.
 
     Raises:
         Problem: as `to_mcore`.
@@ -99,6 +115,7 @@ def to_hf(request: Request, params_dtype: str, *, load: Path, original: Path, sa
             qkv_bias=architecture.read(original).qkv_bias,
             load=str(load.absolute()),
             save=str(beside),
+            num_layer_list=num_layer_list,
         )
         _launch(request, "convert_ckpt.py mg", flags, beside / "mg2hf")
         return weights.adopt_hf(beside / "mg2hf", params_dtype, load=load, original=original, save=save)

@@ -88,5 +88,10 @@ def layout_flags(layout: Layout) -> Flags:
     return {
         "tensor_model_parallel_size": layout.tensor_parallel_size,
         "pipeline_model_parallel_size": layout.pipeline_parallel_size,
-        "num_layer_list": ",".join(map(str, layout.num_layer_list)) if layout.num_layer_list else None,
+        "num_layer_list": stages(layout),
     }
+
+
+def stages(layout: Layout) -> str | None:
+    """Layers of each pipeline stage where they differ, as its flag says them: without spaces."""
+    return ",".join(map(str, layout.num_layer_list)) if layout.num_layer_list else None

@@ -68,9 +68,19 @@ def run(request: Request, recipe: Recipe, shards: Sequence[Path], prefix: Path) 
     folder.mkdir()  # it asks for a folder that is there
     try:
         # one at a time: of a folder it takes the files in the order in which the disk lists them
-        return merge.run([_shard(request, recipe, shard.absolute(), folder) for shard in shards], prefix)
+        parts = [
+            _shard(_apart(request, shard) if len(shards) > 1 else request, recipe, shard.absolute(), folder)
+            for shard in shards
+        ]
+        return merge.run(parts, prefix)
     finally:
         disk.remove(folder)
+
+
+def _apart(request: Request, shard: Path) -> Request:
+    """The launch of one of several shards, whose logs and samples stay beside the others'."""
+    logs = request.log_dir / shard.stem
+    return replace(request, log_dir=logs, samples=request.samples and logs / request.samples.name)
 
 
 def _shard(request: Request, recipe: Recipe, shard: Path, folder: Path) -> Path:
