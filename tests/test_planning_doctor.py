@@ -11,9 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
+from distillery import config
 from distillery.experiment import Hardware
-from distillery.planning import ascend, doctor
+from distillery.planning import ascend, doctor, matching, reach
 
 ROOT = Path(__file__).parent.parent
 NODE = Hardware("node", "Ascend", 2, 1, 2, 0, "localhost", 6000, chip="910B3")
@@ -49,12 +51,22 @@ def test_a_missing_or_other_version_is_red(tmp_path):
     assert "no-such-thing nothing, locked 1.0" in result.found and "locked 9.9.9" in result.found
 
 
-def test_a_module_that_does_not_import_is_red(tmp_path):
-    (tmp_path / "requirements.in").write_text("PyYAML\njinja2\n")
-    assert doctor.imports(tmp_path / "requirements.txt").found == "2 modules"
-    (tmp_path / "requirements.in").write_text("PyYAML\nno-such-thing==1\n")
-    result = doctor.imports(tmp_path / "requirements.txt")
-    assert result.state == "fail" and "no_such_thing: ModuleNotFoundError" in result.found
+def test_a_module_that_does_not_import_is_red(tmp_path, monkeypatch):
+    lock = tmp_path / "requirements.txt"
+    lock.write_text("jinja2==1\nMarkupSafe==1\n")  # the second is nobody's direct dependency
+    assert doctor.imports(lock).found == "2 modules"
+    site = tmp_path / "site"
+    (site / "broken_one-1.dist-info").mkdir(parents=True)
+    (site / "broken_one-1.dist-info" / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: broken-one\nVersion: 1\n"
+    )
+    (site / "broken_one-1.dist-info" / "top_level.txt").write_text("crooked\n")
+    (site / "crooked.py").write_text("import no_such_thing\n")
+    monkeypatch.setenv("PYTHONPATH", str(site))
+    monkeypatch.syspath_prepend(site)
+    lock.write_text("jinja2==1\nbroken.one==1\n")
+    result = doctor.imports(lock)
+    assert result.state == "fail" and "crooked: ModuleNotFoundError" in result.found
 
 
 def test_numpy_2_is_the_trap_that_it_is(monkeypatch):
@@ -72,14 +84,28 @@ def test_a_port_in_use_is_red():
     with socket.socket() as one:
         one.bind(("", 0))
         machine = replace(NODE, master_port=one.getsockname()[1])
-        assert doctor.port(machine).state == "fail"
-    assert doctor.port(machine).state == "ok"
+        assert reach.port(machine).state == "fail"
+    assert reach.port(machine).state == "ok"
+
+
+def test_a_port_of_hccl_in_use_is_red():
+    with socket.socket() as one:
+        one.bind(("", 0))
+        taken = one.getsockname()[1]
+        machine = replace(NODE, environment={"HCCL_IF_BASE_PORT": taken - 3})
+        result = ascend.hccl(machine)
+        assert result.state == "fail" and str(taken) in result.found
+    names = [one.name for one in ascend.examine([NODE, replace(NODE, name="one", npus_per_node=1)])]
+    assert "HCCL ports on node" in names and "HCCL ports on one" not in names
+    chosen = replace(NODE, environment={"HCCL_HOST_SOCKET_PORT_RANGE": "auto"})
+    assert ascend.hccl(chosen).state == "ok"
 
 
 def test_a_hub_out_of_reach_is_red_and_one_that_answers_anything_is_green():
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
-        assert doctor.hub("x", f"http://127.0.0.1:{one.getsockname()[1]}", seconds=1).state == "fail"
+        silent = f"http://127.0.0.1:{one.getsockname()[1]}"
+        assert reach.hub("x", [silent], seconds=1).state == "fail"
     server = subprocess.Popen(
         [sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1"],
         stdout=subprocess.PIPE,
@@ -89,11 +115,58 @@ def test_a_hub_out_of_reach_is_red_and_one_that_answers_anything_is_green():
     )
     try:
         address = server.stdout.readline().split("(")[1].split(")")[0]
-        assert doctor.hub("x", address).state == "ok"
-        assert doctor.hub("x", f"{address}nothing-here").found.endswith("404")
+        assert reach.hub("x", [address]).state == "ok"
+        assert reach.hub("x", [silent, address]).state == "ok"  # the second mirror is enough
+        assert reach.hub("x", [f"{address}nothing-here"]).found.endswith("404")
     finally:
         server.terminate()
         server.wait()
+
+
+def test_hubs_are_asked_where_fetching_would_ask(monkeypatch):
+    raw = yaml.safe_load((ROOT / "config/qwen2.5-math-7b.yaml").read_text())
+    monkeypatch.setenv("HF_ENDPOINT", "https://mirror.example")
+    monkeypatch.delenv("MODELSCOPE_ENDPOINT", raising=False)
+    monkeypatch.delenv("MODELSCOPE_DOMAIN", raising=False)
+    assert set(reach.hubs(config.load(raw)).values()) == {
+        ("https://www.modelscope.cn",),
+        ("https://mirror.example",),
+    }
+    raw["datasets"]["openr1-math-220k"]["source"]["hub"]["endpoints"] = [
+        "https://a.example",
+        "https://b.example",
+    ]
+    assert ("https://a.example", "https://b.example") in reach.hubs(config.load(raw)).values()
+    assert reach.hubs(config.load({**raw, "offline": True})) == {}
+
+
+@pytest.mark.parametrize(
+    ("mindspore", "cann", "driver", "state"),
+    [
+        ("2.7.1", "8.3.RC1", "25.3.RC1", "ok"),
+        ("2.7.0", "8.2.RC1", "25.3.RC1", "ok"),  # a newer driver serves older ones
+        ("2.7.1", "8.2.RC1", "25.3.RC1", "fail"),
+        ("2.7.1", "8.3.RC1", "25.2.0", "fail"),
+        ("2.7.1", None, "25.3.RC1", "fail"),
+        ("2.10.0", "8.5.0", "25.5.0", "absent"),
+    ],
+)
+def test_mindspore_cann_and_driver_go_together(mindspore, cann, driver, state):
+    assert matching.match("x", mindspore, cann, driver).state == state
+
+
+def test_the_versions_are_those_of_the_engine_that_trains(tmp_path):
+    driver, home, python = tmp_path / "version.info", tmp_path / "latest", tmp_path / "python"
+    driver.write_text("Version=25.2.0\n")
+    home.mkdir()
+    (home / "version.cfg").write_text("runtime_running_version=[8.3.RC1:8.3.RC1]\nversion=8.2.RC1\n")
+    python.write_text("#!/bin/sh\necho 2.7.0\n")
+    python.chmod(0o755)
+    machine = replace(NODE, mindspeed_llm={"directory": "x", "python": str(python)})
+    result = ascend.versions(machine, home, driver)
+    assert (result.state, result.found) == ("ok", "MindSpore 2.7.0, CANN 8.2.RC1, driver 25.2.0")
+    python.write_text("#!/bin/sh\nexit 1\n")
+    assert ascend.versions(machine, home, driver).state == "fail"
 
 
 def test_cann_and_driver_are_wanted_only_for_npus(tmp_path):

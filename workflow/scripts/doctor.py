@@ -3,7 +3,7 @@
     python workflow/scripts/doctor.py
     python workflow/scripts/doctor.py --configfile config/qwen2.5-math-7b.yaml --json
 
-One line each, green or red with the cure; grey is not there and not needed by the configuration. Exit code 1
+One line each, green or red with the cure; grey is not there and not needed by the configuration, or not known. Exit code 1
 if anything is red.
 """
 
@@ -30,20 +30,14 @@ def main(args: argparse.Namespace) -> None:
     import yaml
 
     from distillery import config
-    from distillery.planning import doctor
+    from distillery.planning import doctor, reach
 
     if not args.configfile.is_file():
         raise Problem("no such file", where=args.configfile, fix="name a file of config/")
     loaded = config.load(yaml.safe_load(args.configfile.read_text(encoding="utf-8")))
     machines = {one.hardware.name: one.hardware for one in loaded.experiments.values()}
-    sources = [
-        *loaded.models.values(),
-        *(one.source for one in loaded.datasets.values()),
-        *loaded.problem_sets.values(),
-    ]
-    hubs = sorted({one.settings["host"] for one in sources if one.settings.get("host") in doctor.HUBS})
     results = []
-    for result in doctor.examine(doctor.Scope(tuple(machines.values()), tuple(hubs), Path.cwd())):
+    for result in doctor.examine(doctor.Scope(tuple(machines.values()), reach.hubs(loaded), Path.cwd())):
         results.append(result)
         if not args.json:
             print(line(result), flush=True)

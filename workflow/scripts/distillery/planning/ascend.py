@@ -10,11 +10,13 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from distillery.experiment import Hardware
 from distillery.launch import npu_smi
+from distillery.planning import matching, reach
 from distillery.planning.result import Result, fail, good, nothing
 
 TOOLKIT = Path("/usr/local/Ascend/ascend-toolkit/latest")
@@ -26,6 +28,8 @@ REFERENCE_SCRIPTS = ("preprocess_data.py", "convert_ckpt.py", "posttrain_gpt.py"
 REFERENCE_LOCK = {"transformers": "4.57.1"}
 REFERENCE_NEEDS = ("mindspore", "transformers", "pyarrow")
 SECONDS = 30
+# of the host, where ranks meet: so many from the base on, unless HCCL_HOST_SOCKET_PORT_RANGE names others
+HCCL_BASE, HCCL_PORTS = 60000, 16
 
 
 def examine(hardware: Iterable[Hardware], toolkit: Path = TOOLKIT, driver: Path = DRIVER) -> Iterator[Result]:
@@ -39,8 +43,37 @@ def examine(hardware: Iterable[Hardware], toolkit: Path = TOOLKIT, driver: Path 
     )
     yield devices(max((one.npus_per_node for one in machines if one.device == "Ascend"), default=0))
     for machine in machines:
+        if machine.device == "Ascend" and machine.npus_per_node * machine.nodes > 1:
+            yield hccl(machine)
+        if machine.device == "Ascend":
+            yield versions(machine, home, driver)
         if machine.mindspeed_llm:
             yield mindspeed(machine)
+
+
+def hccl(machine: Hardware) -> Result:
+    """The ports at which HCCL's ranks meet can be opened here."""
+    name = f"HCCL ports on {machine.name}"
+    settings = {**os.environ, **{key: str(value) for key, value in machine.environment.items()}}
+    if "HCCL_HOST_SOCKET_PORT_RANGE" in settings:
+        return good(name, f"HCCL_HOST_SOCKET_PORT_RANGE {settings['HCCL_HOST_SOCKET_PORT_RANGE']}, not tried")
+    base = int(settings.get("HCCL_IF_BASE_PORT", HCCL_BASE))
+    taken = [str(port) for port in range(base, base + HCCL_PORTS) if not reach.free(port)]
+    if taken:
+        cure = f"set hardware.{machine.name}.environment.HCCL_IF_BASE_PORT to the first of {HCCL_PORTS} free ports"
+        return fail(name, f"{', '.join(taken)} in use", cure)
+    return good(name, f"{base} to {base + HCCL_PORTS - 1} free")
+
+
+def versions(machine: Hardware, home: Path, driver: Path) -> Result:
+    """CANN and driver against the MindSpore that trains there: the second engine's own where there is one."""
+    python = machine.mindspeed_llm["python"] if machine.mindspeed_llm else sys.executable
+    asked = "from importlib import metadata; print(metadata.version('mindspore'))"
+    found = _text([python, "-c", asked])
+    name = f"versions on {machine.name}"
+    if not found:
+        return fail(name, f"no MindSpore in {python}", "install the one that this machine's CANN goes with")
+    return matching.match(name, found, read_version(_info(home)), read_version(driver))
 
 
 def _info(home: Path) -> Path:
@@ -53,8 +86,13 @@ def version(name: str, path: Path, wanted: bool, cure: str) -> Result:
         return (
             fail(name, f"no {path}", cure) if wanted else nothing(name, "none, and none is needed on a CPU")
         )
-    match = VERSION.search(path.read_text(encoding="utf-8", errors="replace"))
-    return good(name, match[1] if match else f"{path}, of unknown version")
+    return good(name, read_version(path) or f"{path}, of unknown version")
+
+
+def read_version(path: Path) -> str | None:
+    """The version in a file of CANN or of the driver; None without a file or a version in it."""
+    match = VERSION.search(path.read_text(encoding="utf-8", errors="replace")) if path.is_file() else None
+    return match[1] if match else None
 
 
 def devices(wanted: int) -> Result:

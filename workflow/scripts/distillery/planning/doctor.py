@@ -11,37 +11,22 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
-import urllib.error
-import urllib.request
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 
 from distillery.experiment import Hardware
-from distillery.planning import ascend
+from distillery.planning import ascend, reach
 from distillery.planning.result import Result, fail, good
 from distillery.provenance import SCRIPTS
 
 LOCK = SCRIPTS.parents[1] / "envs" / "requirements.txt"
 PINNED = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;\\]+)(?:\s*;\s*([^\\]+))?")
-# modules that bear another name than their distribution
-MODULES = {
-    "PyYAML": "yaml",
-    "pyyaml": "yaml",
-    "math-verify": "math_verify",
-    "ml-dtypes": "ml_dtypes",
-    "huggingface-hub": "huggingface_hub",
-}
-HUBS = {
-    "modelscope": "https://www.modelscope.cn",
-    "huggingface": "https://huggingface.co",
-    "hf-mirror": "https://hf-mirror.com",
-}
+NAME = re.compile(r"[A-Za-z]\w*")
 OP = """
 import json, time, mindspore as ms
 ms.set_context(device_target={device!r})
@@ -57,10 +42,10 @@ SLOW = 180  # seconds that a broken installation may take to fail
 
 @dataclass(frozen=True)
 class Scope:
-    """What to look at: machines of the configuration, and whether hubs matter to it."""
+    """What to look at: machines of the configuration, and the hubs it asks, each by its addresses in their order."""
 
     hardware: tuple[Hardware, ...] = ()
-    hubs: tuple[str, ...] = ()
+    hubs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     directory: Path = Path()
 
 
@@ -75,11 +60,11 @@ def examine(scope: Scope) -> Iterator[Result]:
         yield operation(device)
     yield msrun()
     for machine in {one.master_port: one for one in scope.hardware if one.npus_per_node > 1}.values():
-        yield port(machine)
+        yield reach.port(machine)
     yield disk(scope.directory)
     yield scratch()
-    for name in scope.hubs:
-        yield hub(name, HUBS[name])
+    for name, addresses in scope.hubs.items():
+        yield reach.hub(name, addresses)
     yield from ascend.examine(scope.hardware)
 
 
@@ -134,10 +119,13 @@ def numpy_abi() -> Result:
 
 
 def imports(lock: Path = LOCK) -> Result:
-    """Each direct dependency imports, in a process of its own kind: what breaks there breaks no doctor."""
-    names = [line.strip() for line in (lock.parent / "requirements.in").read_text().splitlines()]
-    wanted = [re.split(r"[=\[<>;]", name)[0] for name in names if name and not name.startswith(("#", "-"))]
-    modules = [MODULES.get(name, name.replace("-", "_")) for name in wanted]
+    """Each locked distribution imports, in a process of its own kind: what breaks there breaks no doctor."""
+    pins = {_normal(name) for name in locked(lock)}
+    modules = [
+        module
+        for module, owners in sorted(metadata.packages_distributions().items())
+        if NAME.fullmatch(module) and any(_normal(owner) in pins for owner in owners)
+    ]
     text = (
         "import importlib, json, sys\n"
         "bad = {}\n"
@@ -154,6 +142,11 @@ def imports(lock: Path = LOCK) -> Result:
     if bad:
         return fail("imports", "; ".join(f"{name}: {error}" for name, error in bad.items()), "make setup")
     return good("imports", f"{len(modules)} modules")
+
+
+def _normal(name: str) -> str:
+    """A distribution's name as all its spellings have it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def operation(device: str) -> Result:
@@ -179,21 +172,6 @@ def msrun() -> Result:
     )
 
 
-def port(machine: Hardware) -> Result:
-    """The scheduler's port can be opened here."""
-    name = f"port {machine.master_port}"
-    with socket.socket() as one:
-        try:
-            one.bind(("", machine.master_port))
-        except OSError as error:
-            return fail(
-                name,
-                str(error),
-                f"set hardware.{machine.name}.master_port to a free one, or wait for its user",
-            )
-    return good(name, "free")
-
-
 def disk(directory: Path) -> Result:
     free = shutil.disk_usage(directory or ".").free / 2**30
     if free < DISK_GIB:
@@ -217,23 +195,6 @@ def scratch() -> Result:
             "TMPDIR", f"{place}: {free:.1f} GiB free", f"set TMPDIR to a place with {SCRATCH_GIB} GiB"
         )
     return good("TMPDIR", f"{place}: {free:.1f} GiB free")
-
-
-def hub(name: str, address: str, seconds: float = 5) -> Result:
-    """The hub answers anything at all."""
-    try:
-        with urllib.request.urlopen(
-            urllib.request.Request(address, method="HEAD"), timeout=seconds
-        ) as answer:
-            return good(f"hub {name}", f"{address} answers {answer.status}")
-    except urllib.error.HTTPError as error:
-        return good(f"hub {name}", f"{address} answers {error.code}")
-    except (OSError, ValueError) as error:
-        return fail(
-            f"hub {name}",
-            f"{address}: {error}",
-            "check the network or proxy, or fetch elsewhere and use --offline",
-        )
 
 
 def _essence(answer: str) -> str:
