@@ -5,9 +5,11 @@
 
 MindSpore 2.10 finds a kept graph by its number in the order of compilation, and compares nothing but the code: a
 graph for other shapes is taken without a word. So each identity has a directory of its own, and the caller's must
-hold all that shapes a graph or is a constant in it, besides the code. Graphs that name their Parameters by MCore's or another Cell's
-names may be kept. Not so those with a Python function in them, known by its address (`off` leaves them out), nor
-the native ones, whose weights are no named Parameters of a Cell: MindSpore gives them zeros.
+hold all that shapes a graph or is a constant in it, besides the code. Graphs that name their Parameters by MCore's
+or another Cell's names may be kept. Not so those with a Python function in them, known by its address (`off` leaves
+them out), nor the native ones, whose weights are no named Parameters of a Cell: MindSpore gives them zeros.
+
+The KEPT identities that were used last stay; older ones go, but not while a process may be reading them.
 """
 
 from __future__ import annotations
@@ -16,14 +18,17 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from distillery import files, provenance
 
 ENABLE, WHERE = "MS_COMPILER_CACHE_ENABLE", "MS_COMPILER_CACHE_PATH"
+KEPT = 32  # identities; a tiny model's take 0.2 MB each
+IN_USE = 3600.0  # seconds after a use in which a process may still be reading graphs
 
 
 @contextmanager
@@ -45,6 +50,7 @@ def kept(identity: Any) -> Iterator[None]:
         place = Path(partial) / "new"
         if target.is_dir():
             place = target
+            os.utime(place)
         with _environment({ENABLE: "1", WHERE: str(place)}):
             yield
         if place is not target and place.is_dir():
@@ -52,6 +58,16 @@ def kept(identity: Any) -> Iterator[None]:
                 os.rename(place, target)
             except OSError:  # another process was faster
                 shutil.rmtree(place)
+            _prune(home)
+
+
+def _prune(home: Path) -> None:
+    """Remove what was not used for longest; a directory goes whole, by its name, before its files do."""
+    used = sorted((path.stat().st_mtime, path) for path in home.iterdir() if not path.name.startswith("."))
+    for when, path in used[:-KEPT]:
+        if time.time() - when > IN_USE:
+            with tempfile.TemporaryDirectory(dir=home, prefix=".") as grave, suppress(OSError):
+                os.rename(path, Path(grave) / path.name)  # may fail: another process was faster
 
 
 @contextmanager

@@ -34,8 +34,8 @@ def compiled(built: Slots, found: Weights, longest: int, greedy: bool, device: s
     prompt = (
         min(built.slots + 1, longest) if built.links else 2
     )  # ranks have a shape for less tokens than slots
-    # the weights' values are not in the graphs
-    identity = [asdict(found.architecture), built.slots, longest, greedy, device]
+    # neither the weights' values are in the graphs, nor the length asked for: the cache's rows are
+    identity = [asdict(found.architecture), built.slots, built.capacity, greedy, device]
     reuse = built.reusable and built.links is None
     with graph_cache.kept(identity) if reuse else nullcontext():
         for tokens in ([0] * prompt, [0]):
