@@ -51,7 +51,7 @@ def test_sharegpt_rows_that_are_refused(row: dict, reason: str) -> None:
         ({"output": [None]}, "content is not a text"),
         ({"instruction": 5}, "content is not a text"),
         ({"history": [["a"]]}, "history is not a list of pairs"),
-        ({"history": ["ab"]}, "history is not a list of pairs"),
+        ({"history": ["abc"]}, "history is not a list of pairs"),
         ({"history": {"a": "b"}}, "history is not a list of pairs"),
         ({"history": [["a", None]]}, "content is not a text"),
     ],
@@ -61,6 +61,15 @@ def test_alpaca_rows_that_are_refused(changes: dict, reason: str) -> None:
     with pytest.raises(Rejected) as caught:
         handlers.mapped(ALPACA, {"history": "history"}).convert(row)
     assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize("history", [["qa"], [{"q": "question", "a": "answer"}], {"qa": "answer"}])
+def test_history_that_is_no_pairs_is_kept_as_the_reference_reads_it(history: Any) -> None:
+    """MindSpeed-LLM 2.2.0 unpacks whatever has two parts: letters of a text, names of a record's keys."""
+    row = {"instruction": "i", "input": "", "output": "o", "history": history}
+    made = handlers.mapped(ALPACA, {"history": "history"}).convert(row)
+    assert [message.content for message in made.messages] == ["q", "a", "i", "o"]
+    assert made.notes == (handlers.NO_PAIRS,)
 
 
 @pytest.mark.parametrize(

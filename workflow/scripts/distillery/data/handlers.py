@@ -27,6 +27,7 @@ Row = Mapping[str, Any]
 PLAIN_TEXT = "GeneralPretrainHandler"
 NULL_CONTENT = "messages without content were left out"
 NULL_ROLE = "a message without a role became a function call"
+NO_PAIRS = "history that is no pairs: the names of two keys, or two letters, became a turn"
 SEVERAL_OUTPUTS = "several outputs: became an empty question and answer"
 
 
@@ -127,19 +128,20 @@ class Alpaca:
             Rejected: no output, or a history that is not pairs.
         """
         messages: list[Message] = []
-        history = row[self.history] if self.history else None
-        if isinstance(history, Mapping):
-            raise Rejected("history is not a list of pairs", repr(history)[:200])
-        if isinstance(history, Sequence) and not isinstance(history, str):
-            for pair in history:
-                if not isinstance(pair, Sequence) or isinstance(pair, str) or len(pair) != 2:
-                    raise Rejected("history is not a list of pairs", repr(pair)[:200])
-                messages.append(Message(USER, text(pair[0], "history")))
-                messages.append(Message(ASSISTANT, text(pair[1], "history")))
-        asked = [row[column] for column in (self.prompt, self.query) if column and row[column]]
-        question = "\n".join(text(part, "instruction or input") for part in asked)
-        answer = row[self.response] if self.response else None
         notes: tuple[str, ...] = ()
+        history = row[self.history] if self.history else None
+        if isinstance(history, (Sequence, Mapping)) and not isinstance(history, str):
+            for pair in history:
+                if not isinstance(pair, (Sequence, Mapping)) or len(pair) != 2:
+                    raise Rejected("history is not a list of pairs", repr(pair)[:200])
+                if isinstance(pair, (str, Mapping)):
+                    notes = (NO_PAIRS,)
+                asked, answered = pair
+                messages.append(Message(USER, text(asked, "history")))
+                messages.append(Message(ASSISTANT, text(answered, "history")))
+        parts = [row[column] for column in (self.prompt, self.query) if column and row[column]]
+        question = "\n".join(text(part, "instruction or input") for part in parts)
+        answer = row[self.response] if self.response else None
         if isinstance(answer, Sequence) and not isinstance(answer, str):
             if not answer:
                 raise Rejected("no output")
