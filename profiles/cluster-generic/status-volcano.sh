@@ -1,5 +1,5 @@
 #!/bin/sh
-# Prints running, success or failed for a Volcano Job. Written from the documentation, never run here.
+# Prints running, success or failed for a Volcano Job. Written from the documentation; see submit-volcano.sh.
 phase=$(kubectl get "$1" -o jsonpath='{.status.state.phase}' 2>&1)
 case $phase in
   Completed) echo success ;;

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Submit one Snakemake job as a Volcano Job and print its name. Written from the documentation, never run here.
+# Submit one Snakemake job as a Volcano Job and print its name. Written from the documentation; only a kubectl that
+# imitates it has been run.
 #
 #     submit-volcano.sh RULE NPUS_PER_NODE CPUS MEM_MB MINUTES JOBSCRIPT
 #
@@ -12,7 +13,7 @@ limits="cpu: '$cpus', memory: ${mem}Mi"
 kubectl create -o name -f - << EOF
 apiVersion: batch.volcano.sh/v1alpha1
 kind: Job
-metadata: {generateName: $(echo "$rule" | tr _ -)-}
+metadata: {generateName: $(echo "$rule" | tr '[:upper:]_' '[:lower:]-')-} # groups are called GROUP
 spec:
   schedulerName: volcano
   minAvailable: 1
