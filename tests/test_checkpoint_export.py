@@ -95,6 +95,19 @@ def test_template_of_training_is_carried(hf, mcore, tmp_path):
     assert_same(tensors(out), tensors(hf))
 
 
+@pytest.mark.parametrize("template", [None, TEMPLATE], ids=["original", "tuned"])
+def test_sampling_defaults_are_those_asked_for(hf, mcore, tmp_path, template):
+    (mcore / "done.json").write_text(json.dumps({"template": template}))
+    (hf / "generation_config.json").unlink()
+    asked = ["--temperature", 0.6, "--top-k", 0, "--top-p", 0.95]
+    convert(*TO_HF, *asked, "--load-dir", mcore, "--hf-cfg-dir", hf, "--save-dir", tmp_path / "out")
+    found = GenerationConfig.from_pretrained(tmp_path / "out")
+    assert (found.do_sample, found.temperature, found.top_k, found.top_p) == (True, 0.6, 0, 0.95)
+    assert found.eos_token_id == ([3, 2] if template else 2) and found.bos_token_id == 2
+    said = convert(*RESHARD, *asked, "--load-dir", mcore, "--save-dir", tmp_path / "mg2", code=2)
+    assert "generation_config.json" in said and not (tmp_path / "mg2").exists()
+
+
 def test_template_survives_resharding_and_a_null_rendering_keeps_the_originals(hf, mcore, tmp_path):
     (mcore / "done.json").write_text(json.dumps({"template": {**TEMPLATE, "chat_template": None}}))
     convert(*RESHARD, "--load-dir", mcore, "--save-dir", tmp_path / "tp1")

@@ -2,14 +2,18 @@
 
 import argparse
 import json
+import shlex
 
+import inference
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from distillery import commandline
 from distillery.engine.stopping import Stopping
+from distillery.experiment import Generation
 from distillery.inference import prompts, tasks
 from distillery.inference.journal import Journal
 from distillery.inference.stream import DIM, FOLDED, RESET, Characters, Thoughts, Until
@@ -214,3 +218,27 @@ def test_seeds_depend_on_prompt_and_sample_alone():
     seeds = {seed_of(seed, prompt, sample) for seed in (0, 1) for prompt in "ab" for sample in (0, 1)}
     assert len(seeds) == 8 and all(0 <= seed < 2**53 for seed in seeds)
     assert seed_of(42, "a", 0) == seed_of(42, "a", 0)
+
+
+def planned(**settings):
+    return Generation("sums", "chatml", 64, "CPU", 2, 1, 1, settings)
+
+
+def test_settings_of_a_plan_reach_the_commands():
+    asked = planned(task="beam_search", num_beams=3, length_penalty=-0.5, stop_words=["-x", "a b"])
+    found = inference.parser().parse_args(["--load", "x", *shlex.split(commandline.generation(asked))])
+    assert (found.task, found.num_beams, found.length_penalty) == ("beam_search", 3, -0.5)
+    assert found.stop_word == ["-x", "a b"] and found.prompt_type == "chatml"
+
+
+@pytest.mark.parametrize(
+    "settings, words",
+    [
+        ({"task": "do_sample", "temperature": 0.6}, "--temperature 0.6 --top-k 50 --top-p 0.95"),
+        ({"task": "greedy", "num_samples": 1}, ""),
+        ({"task": "beam_search", "num_beams": 3}, ""),
+        ({"task": None}, ""),
+    ],
+)
+def test_an_export_is_drawn_with_as_its_answers_were(settings, words):
+    assert commandline.sampling(planned(**settings)) == words

@@ -96,10 +96,11 @@ rule convert_mcore_to_hf:
         load=subpath(input.done, parent=True),
         original=subpath(input.model, parent=True),
         save=subpath(output[0], parent=True),
+        sampling=lambda w: commandline.sampling(EXPERIMENTS[w.experiment].generation),
     shell:
         "{params.command} --use-mcore-models --model-type GPT --load-model-type mg"
         " --save-model-type hf --model-type-hf llama2 --load-dir {params.load} --hf-cfg-dir {params.original}"
-        " --save-dir {params.save} --log {log}"
+        " --save-dir {params.save} {params.sampling} --log {log}"
 
 
 # answers are scored with the trained weights themselves, what is handed over is their export: the same, proven

@@ -7,7 +7,8 @@ Hugging Face to MCore, the guide's command:
         --load-dir ./model_from_hf/qwen --save-dir ./model_weights/qwen_mcore \\
         --tokenizer-model ./model_from_hf/qwen/tokenizer.json --model-type-hf llama2 --params-dtype bf16
 
-MCore to Hugging Face; config, tokenizer and generation settings come from --hf-cfg-dir:
+MCore to Hugging Face; config, tokenizer and generation settings come from --hf-cfg-dir, stop ids and chat template
+from what the model was tuned on, sampling defaults from --temperature, --top-k and --top-p if they are given:
 
     python workflow/scripts/convert_ckpt.py --use-mcore-models --load-model-type mg --save-model-type hf \\
         --load-dir ./model_weights/tuned --hf-cfg-dir ./model_from_hf/qwen --save-dir ./tuned_hf
@@ -82,6 +83,8 @@ def parser() -> argparse.ArgumentParser:
         metavar="N",
         help="the vocabulary is padded to a multiple of N x tensor ranks (default 1; Megatron trains with 128)",
     )
+    for flag, kind in (("--temperature", float), ("--top-k", int), ("--top-p", float)):
+        p.add_argument(flag, type=kind, metavar="X", help="to hf: a default of generation_config.json")
     return p
 
 

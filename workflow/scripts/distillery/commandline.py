@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from distillery.experiment import Dataset, Experiment, Generation, Layout, Rope, Tokenization
+from distillery.inference import tasks
 from distillery.provenance import canonical
 
 
@@ -82,14 +83,30 @@ def target(layout: Layout) -> str:
 
 def generation(settings: Generation) -> str:
     """How prompts are rendered and continued."""
+    asked = {key: value for key, value in settings.settings.items() if key != "stop_words"}
     chosen = {
         # the tokenizer's own template is another way to render
-        "prompt_type": None if settings.settings.get("hf_chat_template") else settings.prompt_type,
+        "prompt_type": None if asked.get("hf_chat_template") else settings.prompt_type,
         "seq_length": settings.seq_length,
-        **settings.settings,
+        **asked,
         **ranks(settings),
+        "device": settings.device,
+        "threads": settings.threads,
     }
-    return flags({**chosen, "device": settings.device, "threads": settings.threads})
+    stops = [
+        f"--stop-word={word}" for word in settings.settings.get("stop_words", ())
+    ]  # a word may begin with "-"
+    return shlex.join([*words(chosen), *stops])
+
+
+def sampling(settings: Generation) -> str:
+    """What the exported model is drawn with by default: as its answers were, if they were drawn at all."""
+    asked = settings.settings
+    if asked["task"] is None:
+        return ""
+    keys = ("temperature", "top_k", "top_p")
+    task = tasks.Task(asked["task"], **{key: asked.get(key) for key in keys})
+    return flags({key: value for key, value in task.settings().items() if key in keys})
 
 
 def rope(settings: Rope) -> str:

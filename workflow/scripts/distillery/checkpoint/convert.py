@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +79,7 @@ def to_hf(
     save_dir: Path,
     *,
     template: dict[str, Any] | None = None,
+    sampling: Mapping[str, float] | None = None,
     facts: dict[str, Any],
     progress: Progress = lambda count: None,
     checks: Sequence[Callable[[], None]] = (),
@@ -87,7 +88,7 @@ def to_hf(
 
     Args:
         original: the Hugging Face directory whose config, tokenizer and generation settings are carried.
-        template: the record of the chat template the model was tuned with, see `export.side_files`.
+        template: the record of the chat template the model was tuned with, see `export.side_files`; so is `sampling`.
 
     Raises:
         Problem: the original is of another shape; `save_dir` holds files that no export wrote; as `to_mcore`.
@@ -96,7 +97,7 @@ def to_hf(
     same_model(source.architecture, a, original)
     shapes = architecture.shapes(a)
     plans = shards.plan(shapes, dtype)
-    side = export.side_files(original, dtype, template)
+    side = export.side_files(original, dtype, template, sampling)
     if len(plans) > 1:
         side[shards.INDEX] = export.as_json(shards.index(plans))
     export.check_target(save_dir)

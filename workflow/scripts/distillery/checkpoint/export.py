@@ -1,12 +1,13 @@
 """What a Hugging Face directory holds besides weights: config, tokenizer and generation settings, carried over.
 
 Nothing is invented: files are copied byte for byte from the original model, except the type in config.json
-where it changed, and what a chat template record replaces.
+where it changed, what a chat template record replaces, and sampling defaults that were asked for.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,29 +38,40 @@ def as_json(value: Any) -> bytes:
     return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
 
 
-def side_files(original: Path, dtype: DType, template: dict[str, Any] | None) -> dict[str, bytes]:
+def side_files(
+    original: Path,
+    dtype: DType,
+    template: dict[str, Any] | None,
+    sampling: Mapping[str, float] | None = None,
+) -> dict[str, bytes]:
     """{file name: content} of all files but weights and manifest.
 
     Args:
         template: {"prompt_type", "eos_token", "eos_token_id", "stop_token_ids", "chat_template"} of the data the
             model was tuned on: with it, generation stops where training taught it to, and chats render the same.
+        sampling: {"temperature", "top_k", "top_p"} that whoever serves the model draws with unless told otherwise;
+            without it the original's stay.
     """
     side = {name: (original / name).read_bytes() for name in CARRIED if (original / name).is_file()}
     config = json.loads(side["config.json"])
     key = "dtype" if "dtype" in config else "torch_dtype"
     if config.get(key) is None or of(config[key], original / "config.json") != dtype:
         side["config.json"] = as_json({**config, key: dtype.torch})
-    if template:
-        _apply(template, side, config)
+    if template or sampling:
+        generation = json.loads(side.get("generation_config.json", b"{}"))
+        if not generation:  # without the file, transformers takes these from config.json
+            ids = ("bos_token_id", "eos_token_id", "pad_token_id")
+            generation = {k: config[k] for k in ids if config.get(k) is not None}
+        if template:
+            generation["eos_token_id"] = template.get("stop_token_ids") or [template["eos_token_id"]]
+            _apply(template, side)
+        if sampling:
+            generation |= {"do_sample": True, **sampling}
+        side["generation_config.json"] = as_json(generation)
     return side
 
 
-def _apply(template: dict[str, Any], side: dict[str, bytes], config: dict[str, Any]) -> None:
-    generation = json.loads(side.get("generation_config.json", b"{}"))
-    if not generation:  # without the file, transformers takes these from config.json
-        generation = {k: config[k] for k in ("bos_token_id", "pad_token_id") if config.get(k) is not None}
-    stops = template.get("stop_token_ids") or [template["eos_token_id"]]
-    side["generation_config.json"] = as_json({**generation, "eos_token_id": list(stops)})
+def _apply(template: dict[str, Any], side: dict[str, bytes]) -> None:
     if "tokenizer_config.json" in side:
         tokenizer = json.loads(side["tokenizer_config.json"])
         tokenizer["eos_token"] = template["eos_token"]

@@ -8,6 +8,8 @@ from argparse import Namespace
 from distillery.checkpoint.layout import Layout
 from distillery.problems import UsageProblem
 
+SAMPLING = ("temperature", "top_k", "top_p")
+
 
 def check(args: Namespace) -> None:
     """Refuse what can be seen to fail without a look at the weights.
@@ -72,6 +74,14 @@ def _misleading(args: Namespace) -> list[UsageProblem]:
             "hf to mg, mg to hf or mg to mg",
             "copy the directory",
         )
+    if args.save_model_type == "mg" and sampling(args):
+        wrong(
+            "an MCore checkpoint has no sampling defaults",
+            " ".join(f"--{name.replace('_', '-')}" for name in sampling(args)),
+            "given",
+            "--save-model-type hf, whose generation_config.json holds them",
+            "give them when the model is exported",
+        )
     if args.model_type_hf != "llama2":
         wrong(
             "no such mapping",
@@ -94,6 +104,11 @@ def layout(args: Namespace) -> Layout:
         numbers(args.noop_layers, "--noop-layers") or (),
         args.make_vocab_size_divisible_by,
     )
+
+
+def sampling(args: Namespace) -> dict[str, float]:
+    """What is given of SAMPLING, which may be nothing."""
+    return {name: value for name in SAMPLING if (value := getattr(args, name)) is not None}
 
 
 def numbers(words: list[str] | None, flag: str) -> tuple[int, ...] | None:

@@ -64,7 +64,10 @@ def run(args: Namespace, progress: Callable[[int], Any] = lambda total: lambda c
     else:
         original, target = _hf_directories(args)
         _warn_of_changes(source, original)
-        convert_it = partial(convert.to_hf, source, original, dtype, target, template=template)
+        sampling = flags.sampling(args)
+        convert_it = partial(
+            convert.to_hf, source, original, dtype, target, template=template, sampling=sampling
+        )
     with copying.taught(target, total):
         manifest = convert_it(facts=facts, progress=progress(total), checks=checks.calls)
     say(checks.line)
