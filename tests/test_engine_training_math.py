@@ -17,7 +17,7 @@ from distillery import cutting
 from distillery.engine import architecture, batches, compiling, composed, native, passes, verification
 from distillery.engine.batches import IGNORED, Rows, assemble
 from distillery.engine.decoder import Decoder, load_state, state_dict
-from distillery.engine.kernels import choose
+from distillery.engine.kernels import choose, mark
 from distillery.engine.mesh import Mesh
 from distillery.engine.pipeline import PipelineStep
 from distillery.engine.schedule import Schedule
@@ -297,6 +297,16 @@ def test_without_a_compiler_composed_ops_run_and_say_so(monkeypatch, tmp_path, c
             choose("CPU", "native")
     finally:
         compiling.library.cache_clear()
+
+
+def test_another_mindspore_is_held_against_the_kernels_anew(monkeypatch, tmp_path):
+    library = tmp_path / "native.so"
+    former = mark(library)
+    assert former == mark(library)
+    (tmp_path / "mindspore-9.9.dist-info").mkdir()
+    (tmp_path / "mindspore-9.9.dist-info/METADATA").write_text("Name: mindspore\nVersion: 9.9\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert mark(library) != former
 
 
 def test_a_wrong_kernel_is_named():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib import metadata
+from pathlib import Path
 from types import ModuleType
 
 from distillery import provenance
@@ -45,9 +47,16 @@ def choose(device: str, wanted: str = "auto") -> ModuleType:
         return composed
     from distillery.engine import native, verification
 
-    names = [module.__name__ for module in (verification, native, composed)]
-    seen = compiling.library().with_suffix(f".{provenance.code(*names)}.checked")
-    if not seen.exists():  # once for each library and version of the oracle on this machine
+    seen = mark(compiling.library())
+    if not seen.exists():
         verification.check(native, composed)
         seen.touch()
     return native
+
+
+def mark(library: Path) -> Path:
+    """The file that says that this machine has checked a native library: once for each version of the library, of
+    its oracle and of MindSpore, which calls both."""
+    names = [f"distillery.engine.{name}" for name in ("verification", "native", "composed")]
+    versions = [provenance.code(*names), metadata.version("mindspore")]
+    return library.with_suffix(f".{provenance.digest(versions)[:16]}.checked")
