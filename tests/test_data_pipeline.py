@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -340,3 +341,29 @@ def test_progress_goes_to_standard_error(tmp_path: Path, capsys: pytest.CaptureF
     ]
     assert shown.err.startswith("encoder: exact (gigatoken was not verified")
     assert shown.out.startswith("330 rows: 328 kept, 2 rejected, 0 too long; 328 sequences, ")
+
+
+def test_a_terminal_is_shown_a_bar(tmp_path: Path) -> None:
+    source = shard(tmp_path / "rows.parquet", MANY)
+    command = [
+        sys.executable,
+        SCRIPTS / "preprocess_data.py",
+        "--input",
+        source,
+        "--output-prefix",
+        tmp_path / "d",
+    ]
+    command += ["--tokenizer-name-or-path", FULL, *FLAGS, "--workers", "2", "--log-interval", "100"]
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, stderr=theirs) as process:
+        os.close(theirs)
+        shown = b""
+        try:
+            while chunk := os.read(ours, 4096):
+                shown += chunk
+        except OSError:  # how Linux says that a terminal's other end is closed
+            pass
+        os.close(ours)
+    assert process.returncode == 0, shown.decode()
+    assert b"330 rows, " in shown and b"Mtok/s" in shown and "\u2501".encode() in shown
+    assert b"processed" not in shown

@@ -59,7 +59,11 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument(
         "--prompt-type-path", type=Path, help="another file of prompt types (default: templates.json)"
     )
-    flags.add_argument("--max-samples", type=int, help="only the first so many rows")
+    flags.add_argument(
+        "--max-samples",
+        type=int,
+        help="only the first so many rows, whatever the handler (MindSpeed-LLM reads all with these)",
+    )
     flags.add_argument(
         "--enable-thinking",
         type=str.lower,
@@ -144,6 +148,8 @@ def main(args: argparse.Namespace) -> None:
         f"{manifest['dropped']['overlong']['count']} too long; {manifest['documents']} sequences, "
         f"{manifest['tokens']} tokens, {manifest['supervised_tokens']} supervised"
     )
+    if manifest["rows"] == args.max_samples:
+        print("rows beyond --max-samples were not read; MindSpeed-LLM ignores this flag with these handlers")
     for note, entry in sorted(manifest["noted"].items()):
         print(f"{entry['count']} rows: {note}")
 

@@ -69,6 +69,7 @@ def run(
 
     Args:
         subsets: with packing, rows are packed in so many pieces of the input; else without effect.
+        max_samples: only so many of the first rows are read, whatever the handler.
 
     Raises:
         UsageProblem: two files of one name.
@@ -107,6 +108,7 @@ def run(
             for source, digest in zip(sources, digests, strict=True)
         ]
         manifest = _manifest(recipe, renderer, work.tokenizer, inputs, tally, outputs)
+        manifest["max_samples"] = max_samples
         outputs.commit(manifest)
     return manifest
 
