@@ -10,7 +10,9 @@ process of its own, one after the other, round by round:
     datasets.map         load_dataset, a map with a transformers tokenizer, lists written as int32
     encode_batch_fast    `tokenizers` alone on all texts at once on one thread: no rendering, no labels, no files
 
-With --big GB one more line shows us alone on a shard of that size, made by repetition: memory does not grow with it.
+With --big GB two more lines show us alone on a shard of that size, made by repetition, with one and two workers: memory
+does not grow with it, and where start-up (half of a small shard's time) does not count, two take nearly half as long.
+--big 0.8 is about eight such shards.
 
 `ratio` is datasets.map's CPU seconds over ours (above 1: ours needs less).
 """
@@ -42,6 +44,7 @@ TAGS = {
 SYSTEM = (
     "<|im_start|>system\nPlease reason step by step, and put your final answer within \\boxed{}.<|im_end|>\n"
 )
+OURS = ("distillery", "distillery, 2")  # workers
 FIELDS = ("input_ids", "attention_mask", "labels")
 
 
@@ -145,12 +148,14 @@ def digest(directory: Path) -> str:
     return made.hexdigest()
 
 
-def run(shard: Path, tokenizer: Path, rounds: int, home: Path) -> dict[str, dict[str, float]]:
-    """{side: medians of cpu, wall and peak}; all sides that write must have written the same bytes."""
+def run(
+    shard: Path, tokenizer: Path, rounds: int, home: Path, sides: tuple[str, ...]
+) -> dict[str, dict[str, float]]:
+    """{side: medians of cpu, wall and peak} of sides in turn; all that write must have written the same bytes."""
     found: dict[str, list[dict[str, float]]] = {}
     digests: dict[str, str] = {}
     for turn in range(rounds):
-        for side in ("distillery", "distillery, 2", *PEERS):
+        for side in sides:
             directory = home / f"{side}-{turn}"
             directory.mkdir()
             if side in PEERS:
@@ -209,17 +214,21 @@ def main() -> None:
             made += ["--repeat", args.big] if args.big else []
             written = subprocess.run(list(map(str, made)), check=True, capture_output=True, text=True).stdout
             shard, *big = map(Path, written.split())
-        medians = run(shard, tokenizer, args.rounds, home)
+        medians = run(shard, tokenizer, args.rounds, home, (*OURS, *PEERS))
         for path in big:
-            medians[f"distillery, {args.big:g} GB"] = measure(ours(path, tokenizer, home / "big", 1))
+            alone = run(path, tokenizer, args.rounds, home, OURS)
+            medians |= {f"{side}, {args.big:g} GB": values for side, values in alone.items()}
+            workers = alone[OURS[0]]["wall"] / alone[OURS[1]]["wall"]
     ratio = medians["datasets.map"]["cpu"] / medians["distillery"]["cpu"]
     if args.json:
         print(json.dumps({"ratio": ratio, "peer": "datasets.map", "rows": args.rows, "medians": medians}))
         return
-    print(f"{'':20}{'CPU s':>8}{'wall s':>8}{'peak GB':>9}")
+    print(f"{'':24}{'CPU s':>8}{'wall s':>8}{'peak GB':>9}")
     for side, values in medians.items():
-        print(f"{side:20}{values['cpu']:8.2f}{values['wall']:8.2f}{values['peak_gb']:9.2f}")
+        print(f"{side:24}{values['cpu']:8.2f}{values['wall']:8.2f}{values['peak_gb']:9.2f}")
     print(f"datasets.map / distillery: {ratio:.1f} x CPU seconds")
+    if args.big:
+        print(f"two workers on {args.big:g} GB: {workers:.2f} x as fast as one")
 
 
 if __name__ == "__main__":
