@@ -1,15 +1,22 @@
 """Sampling against transformers' warpers, and draws against their probabilities."""
 
+from collections import Counter
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
+from engine_oracle import model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
 from distillery.engine import sampling
+from distillery.engine.beam import Beams, BeamSearch
+from distillery.engine.generation import Request
 from distillery.engine.sampling import Sampling
+from distillery.engine.stopping import Stopping
 from distillery.problems import UsageProblem
 
 
@@ -73,6 +80,45 @@ def test_distinct_draws_are_multinomial_without_replacement():
     off = ~np.eye(4, dtype=bool)
     assert not pairs[~off].any()
     assert stats.chisquare(pairs[off], wanted[off]).pvalue > 1e-3
+
+
+def test_sampled_beams_are_distributed_as_those_of_transformers():
+    """Answers of at most two tokens on a vocabulary of six, one of them the stop id."""
+    made, prompt, stop, count = model("qwen2", vocab_size=6), (2, 4, 3), 1, 6000
+    chosen, beams = Sampling(1.3, 5), Beams(2, 1, 0.5)
+    torch.manual_seed(0)
+    rows = made.generate(
+        torch.tensor([prompt] * count),
+        attention_mask=torch.ones((count, len(prompt)), dtype=torch.long),
+        max_new_tokens=2,
+        do_sample=True,
+        temperature=chosen.temperature,
+        top_k=chosen.top_k,
+        top_p=1.0,
+        num_beams=beams.num_beams,
+        length_penalty=beams.length_penalty,
+        early_stopping=False,
+        eos_token_id=stop,
+        pad_token_id=stop,
+    )[:, len(prompt) :].tolist()
+    theirs = Counter(tuple(row[:1] if row[0] == stop else row) for row in rows)
+
+    @cache
+    def scores(tokens: tuple[int, ...]) -> np.ndarray:
+        with torch.no_grad():
+            return made(torch.tensor([prompt + tokens])).logits[0, -1].numpy()
+
+    ours: Counter[tuple[int, ...]] = Counter()
+    for seed in range(count):
+        search = BeamSearch(Request(0, prompt, seed), Stopping(2, frozenset([stop])), beams, chosen)
+        while search.advance(np.stack([scores(beam.tokens) for beam in search.live])):
+            pass
+        ours[search.answers()[-1].tokens] += 1
+    table = np.array([[one[answer] for answer in sorted({*ours, *theirs})] for one in (ours, theirs)])
+    rare = table.sum(0) < 20
+    table = np.column_stack([table[:, ~rare], table[:, rare].sum(1)])
+    assert table.shape[1] > 5
+    assert stats.chi2_contingency(table[:, table.sum(0) > 0]).pvalue > 1e-3
 
 
 def test_one_seed_is_one_stream():
