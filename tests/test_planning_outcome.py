@@ -39,6 +39,7 @@ def test_estimates_stand_beside_measurements(tmp_path):
     log = tmp_path / "logs/checkpoints/tiny-qwen2/fp32-tp1-pp1.tsv"
     log.parent.mkdir(parents=True)
     log.write_text("s\tmax_rss\tcpu_time\n1.5\t100.00\t0.1\n")
+    log.with_suffix(".proof.tsv").write_text("s\tmax_rss\tcpu_time\n0.4\t2.62\t0.0\n")
     logs = log.parent.parent.parent / "datasets/arithmetic" / loaded.experiments["embedded"].tokenization.name
     logs.mkdir(parents=True)
     for number, memory in enumerate(("NA", "10.00")):
@@ -50,27 +51,30 @@ def test_estimates_stand_beside_measurements(tmp_path):
         {"iteration": 2, "seconds": 1.0, "tokens": 900, "memory_megabytes": 600},
         {"iteration": 2, "evaluation_loss": 1.0},
     ]
-    (tmp_path / "t.jsonl").write_text('{"tokens": [1, 2]}\n{"tokens": [3]}\n')
-    assert outcome.answered(tmp_path / "t.jsonl") == {"tokens": 3}
-    files.write_json(tmp_path / "t.timings.json", {"resumed": 1, "generate_seconds": 0.5})
-    assert outcome.answered(tmp_path / "t.jsonl") == {"tokens": 3}
-    files.write_json(tmp_path / "t.timings.json", {"resumed": 0, "generate_seconds": 0.5})
-    answers = outcome.answered(tmp_path / "t.jsonl")
-    rows = outcome.compare(estimate, metrics, {"tokens": 1_600_000}, answers, tmp_path, tmp_path / "work")
+    tuned = tmp_path / "results/experiments/embedded/tuned.jsonl"
+    tuned.parent.mkdir(parents=True)
+    tuned.write_text('{"tokens": [1, 2]}\n{"tokens": [3]}\n')
+    assert outcome.answered(tuned) == {"tokens": 3}
+    files.write_json(tuned.with_name("tuned.timings.json"), {"resumed": 1, "generate_seconds": 0.5})
+    assert outcome.answered(tuned) == {"tokens": 3}
+    files.write_json(tuned.with_name("tuned.timings.json"), {"resumed": 0, "generate_seconds": 0.5})
+    rows = outcome.compare(estimate, metrics, {"tokens": 1_600_000}, tmp_path, tmp_path / "work")
     measured = {row["quantity"]: row["measured"] for row in rows if row["measured"]}
     assert measured == {
         "tokens of the dataset": 1_600_000,
         "tokens of training": 1900,
         "time of training": 3.0,
         "memory of training": 600,
-        "tokens of answers, at most": 3,
-        "time of answers, at most": 0.5,
+        "tokens of answer, at most": 3,
+        "time of answer, at most": 0.5,
         "time of tokenize": 4.0,
         "memory of tokenize": 170,  # sampled; Snakemake saw less
         "time of convert": 1.5,
         "memory of convert": pytest.approx(104.9, abs=0.1),  # Snakemake counts in 2^20 bytes
+        "time of prove conversion": 0.4,  # and no memory: 2.6 MB are the shell's
         "disk of convert": 2.0,
         "disk of train": 3.0,
+        "disk of answer": pytest.approx(tuned.stat().st_size / 1e6),
     }
     tokens = rows[0]
     assert tokens["estimate"] == 4 * 3200 * 128  # at most
@@ -92,7 +96,8 @@ def test_every_step_of_a_real_run_is_found_and_its_memory_was_foreseen(finished)
     assert all(
         rows[f"disk of {step}"]["measured"] > 0 for step in ("fetch data", "tokenize", "merge", "train")
     )
-    assert all(rows[f"time of {step}"]["measured"] > 0 for step in ("tokenize", "convert", "answer base"))
+    assert all(rows[f"time of {step}"]["measured"] > 0 for step in ("tokenize", "convert", "score base"))
+    assert rows["time of answer base, at most"]["measured"] > 0
 
 
 def test_megatrons_log_lines_are_measurements_too():
@@ -109,7 +114,7 @@ def test_megatrons_log_lines_are_measurements_too():
     records = [loglines.metrics(line) for line in log]
     measured = {
         row["quantity"]: row["measured"]
-        for row in outcome.compare(estimate, records, {}, {"tokens": 1}, Path("none"), Path("none"))
+        for row in outcome.compare(estimate, records, {}, Path("none"), Path("none"))
     }
     assert measured["memory of training"] == 51000
     assert measured["time of training"] == 12.3456

@@ -49,7 +49,9 @@ rule plan_outcome:
         model=lambda w: artefacts.model(EXPERIMENTS[w.experiment].model),
         done="results/experiments/{experiment}/train/done.json",
         hf="results/experiments/{experiment}/hf/manifest.json",
-        answers="results/experiments/{experiment}/tuned.jsonl",
+        # what they left is measured
+        base=lambda w: f"{artefacts.base_answers(EXPERIMENTS[w.experiment])}.jsonl",
+        tuned="results/experiments/{experiment}/tuned.jsonl",
     output:
         "results/experiments/{experiment}/plan.json",
     log:
@@ -64,5 +66,4 @@ rule plan_outcome:
         plan=lambda w: shlex.quote(canonical(summary.of(CONFIG, w.experiment, FINDINGS))),
     shell:
         "{params.command} --plan-json {params.plan} --checks {input.checks} --done {input.done}"
-        " --data-manifest {input.data} --answers {input.answers}"
-        " --output {output} --log {log}"
+        " --data-manifest {input.data} --output {output} --log {log}"

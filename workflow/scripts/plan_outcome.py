@@ -2,7 +2,7 @@
 
     python workflow/scripts/plan_outcome.py --plan-json '{"estimate": {...}, "findings": []}' --checks checks.json \\
         --done results/experiments/embedded/train/done.json --data-manifest arithmetic_manifest.json \\
-        --answers results/experiments/embedded/tuned.jsonl --output plan.json
+        --output plan.json
 
 Sizes, times and memory come from the files that each step left and from the benchmarks and samples beside its logs,
 all below the working directory; what is missing there was not measured.
@@ -23,7 +23,6 @@ def parser() -> argparse.ArgumentParser:
     it.add_argument("--checks", type=Path, required=True, metavar="FILE.json", help="of check_sources.py")
     it.add_argument("--done", type=Path, required=True, metavar="FILE.json", help="of the training")
     it.add_argument("--data-manifest", type=Path, required=True, metavar="FILE.json")
-    it.add_argument("--answers", type=Path, required=True, metavar="FILE.jsonl", help="of the tuned model")
     it.add_argument("--output", type=Path, required=True, metavar="FILE.json")
     return it
 
@@ -37,7 +36,6 @@ def main(args: argparse.Namespace) -> None:
         args.plan_json["estimate"],
         outcome.read_metrics(args.done),
         files.read_json(args.data_manifest),
-        outcome.answered(args.answers),
         Path(),
         outcome.work(args.done),
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from distillery.launch import sampling
 
 MEBIBYTE = 2**20
+SMALLEST = 20  # MiB: less is the shell before Python has started, as Snakemake sees of a job of a second
 
 
 def measured(directory: Path, pattern: str) -> tuple[float | None, float | None]:
@@ -25,7 +26,8 @@ def measured(directory: Path, pattern: str) -> tuple[float | None, float | None]
         with path.open(encoding="utf-8", newline="") as lines:
             for row in csv.DictReader(lines, delimiter="\t"):
                 seconds += float(row["s"])
-                megabytes = max(megabytes, _number(row["max_rss"]) * MEBIBYTE / 1e6)
+                if (seen := _number(row["max_rss"])) > SMALLEST:
+                    megabytes = max(megabytes, seen * MEBIBYTE / 1e6)
         samples = sampling.read(path.with_suffix(".samples.jsonl"))
         megabytes = max([megabytes, *(one["memory_megabytes"] for one in samples)])
     return (seconds if found else None), megabytes or None

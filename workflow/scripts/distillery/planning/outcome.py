@@ -33,7 +33,6 @@ def compare(
     estimate: Mapping[str, Any],
     metrics: list[dict[str, Any]],
     data: Mapping[str, Any],
-    answers: Mapping[str, Any],
     directory: Path,
     trained: Path,
 ) -> list[dict[str, Any]]:
@@ -43,13 +42,10 @@ def compare(
         estimate: an `Estimate` as a dictionary.
         metrics: of the training, a record for each step; Megatron's have no tokens, and memory in records of its own.
         data: the manifest of the tokenized dataset.
-        answers: tokens and, where one run gave them all, seconds of the tuned model's answers.
         directory: where the experiment ran, with its results and logs.
         trained: the training's own work directory.
     """
-    rows = _rows(
-        {step["name"]: step for step in estimate["steps"]}, metrics, data, answers, directory, trained
-    )
+    rows = _rows({step["name"]: step for step in estimate["steps"]}, metrics, data, directory, trained)
     return [{**asdict(row), "error": row.error} for row in rows]
 
 
@@ -57,7 +53,6 @@ def _rows(
     steps: Mapping[str, Mapping[str, Any]],
     metrics: list[dict[str, Any]],
     data: Mapping[str, Any],
-    answers: Mapping[str, Any],
     directory: Path,
     trained: Path,
 ) -> Iterator[Row]:
@@ -67,12 +62,14 @@ def _rows(
     yield Row("time of training", "s", train["seconds"], _sum(timed, "seconds"))
     highest = max((record.get("memory_megabytes", 0) for record in metrics), default=0)
     yield Row("memory of training", "MB", _in(train["peak_bytes"], MEGABYTE), highest or None)
-    yield Row("tokens of answers, at most", "tokens", steps["answer"]["tokens"], answers["tokens"])
-    yield Row("time of answers, at most", "s", steps["answer"]["seconds"], answers.get("seconds"))
+    for name in ("answer base", "answer"):
+        answers = answered(directory / steps[name]["leaves"])
+        yield Row(f"tokens of {name}, at most", "tokens", steps[name]["tokens"], answers.get("tokens"))
+        yield Row(f"time of {name}, at most", "s", steps[name]["seconds"], answers.get("seconds"))
     for name, step in steps.items():
         if step["timed"] and name != "train":
             seconds, megabytes = benchmarks.measured(directory, step["timed"])
-            if name != "answer":
+            if name not in ("answer base", "answer"):
                 yield Row(f"time of {name}", "s", step["seconds"], seconds)
             yield Row(f"memory of {name}", "MB", _in(step["host_bytes"], MEGABYTE), megabytes)
     for name, step in steps.items():
@@ -97,7 +94,12 @@ def work(done: Path) -> Path:
 
 
 def answered(path: Path) -> dict[str, Any]:
-    """Tokens of an answer file, and its seconds where its timings lie beside it and tell of one uninterrupted run."""
+    """Tokens of an answer file, and its seconds where its timings lie beside it and tell of one uninterrupted run.
+
+    Both are left out where there is no such file.
+    """
+    if not path.is_file():
+        return {}
     with path.open(encoding="utf-8") as lines:
         found: dict[str, Any] = {"tokens": sum(len(json.loads(line)["tokens"]) for line in lines)}
     sidecar = path.with_name(f"{path.stem}.timings.json")
