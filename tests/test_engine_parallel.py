@@ -20,8 +20,10 @@ WORKER = ROOT / "tests/engine_parallel_worker.py"
 # 61 tokens leave the second tensor rank a row of padding
 LAYOUTS = {
     ("tied", 2): ["2,1,0,0", "1,2,0,0", "1,1,1,0", "2,1,0,1", "1,2,0,1"],
-    ("untied", 2): ["1,2,0,0"],
-    ("tied", 4): ["2,1,0,0"],
+    # TP2 x DP2, the same with ZeRO-1, TP2 x PP2, PP2 x DP2 with ZeRO-1
+    ("tied", 4): ["2,1,0,0", "2,1,1,0", "2,2,0,0", "1,2,1,0"],
+    # not tied; four micro-batches in flight on the first stage
+    ("deep", 4): ["1,4,0,0"],
 }
 
 
@@ -30,7 +32,7 @@ def curves(tmp_path_factory) -> dict[tuple[str, int], dict]:
     """Curves by model and number of processes, then by layout; all runs at the same time."""
     base = tmp_path_factory.mktemp("parallel")
     model("qwen2", tie_word_embeddings=True).save_pretrained(base / "tied")
-    model("llama").save_pretrained(base / "untied")
+    model("llama", num_hidden_layers=4).save_pretrained(base / "deep")
     running = {}
     for (name, processes), layouts in LAYOUTS.items():
         directory = base / f"{name}-{processes}"
@@ -40,7 +42,7 @@ def curves(tmp_path_factory) -> dict[tuple[str, int], dict]:
             start_ranks(processes, directory, WORKER, base / name, output, *layouts),
             output,
         )
-    found = {(name, 1): {"serial": curve(base / name, Mesh(), False)} for name in ("tied", "untied")}
+    found = {(name, 1): {"serial": curve(base / name, Mesh(), False)} for name in ("tied", "deep")}
     for key, (process, output) in running.items():
         returncode, said = end_of_ranks(process, output.parent)
         assert returncode == 0 and output.exists(), said[-8000:]
