@@ -358,6 +358,8 @@ TABLE = [
         {"e/tokenize": {"engine": "mindspeed-llm", "overlong": "error", "n_subs": 2}},
         {"e/tokenize": {"overlong": "error", "n_subs": 2}},
     ),
+    ("mindspeed-value", "error", {"e/train/seed": 0}, {"e/train/seed": 0, "e/engine": "mindspore"}),
+    ("mindspeed-value", "error", {**MINDSPEED, "e/generate/seed": 0}, {"e/generate/seed": 0}),
     ("mindspeed-value", "error", {"e/train/eval_interval": 0}, {"e/train/eval_iters": 0}),
     ("mindspeed-value", "error", {"e/train/lr_warmup_fraction": 1.0}, {"e/train/lr_warmup_fraction": 0.9}),
     ("mindspeed-value", "error", {"e/rope/rotary_base": 40000.5}, {"e/rope/rotary_base": 40001}),

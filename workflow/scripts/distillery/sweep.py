@@ -41,7 +41,7 @@ def expand(
                 faults.append(f"experiments.{name}.sweep: gives {member!r} twice; list each value once")
             expanded[member] = one
             members[name].append(member)
-    return expanded, members, faults
+    return expanded, members, list(dict.fromkeys(faults))
 
 
 def _part(path: str, place: int, value: Any) -> str:

@@ -53,6 +53,15 @@ def faults(one: Experiment, dataset: Dataset, model: Architecture | None) -> Ite
         yield from _tokenizing(one)
     if "train" in asked:
         yield from _training(one)
+    for stage, seed in (("train", one.train["seed"]), ("generate", one.generation.settings["seed"])):
+        if stage in asked and seed == 0:
+            yield Fault(
+                "mindspeed-value",
+                (_key(one, f"{stage}.seed"),),
+                "0",
+                "at least 1: Megatron takes no other seed",
+                "choose another seed",
+            )
     if model is not None and {"train", "generate"} & {*asked}:
         yield from _shape(one, model)
 
