@@ -136,7 +136,7 @@ def _check_names(sources: list[Source]) -> None:
                 where="--input",
                 found=f"{other} and {source.path}",
                 wanted="names that tell rows apart",
-                fix="rename one, or tokenize them apart and merge the datasets",
+                fix="rename one",
             )
 
 
