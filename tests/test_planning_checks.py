@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from distillery import artefacts, config
+from distillery.launch.mindspeed import answering
 from distillery.planning import checks, facts, summary
 from distillery.planning.catalogue import SECTIONS
 from distillery.planning.checks import granted, model
@@ -299,13 +300,8 @@ TABLE = [
         {"e/generate/hf_chat_template": True, "e/generate/prompt_type": "qwen_math_r1"},
         {"e/generate/hf_chat_template": True},
     ),
-    (
-        "kv-cache",
-        "error",
-        {"e/train/sequence_parallel": True, "e/generate/use_kv_cache": True},
-        {"e/generate/use_kv_cache": True},
-    ),
-    ("no-kv-cache", "warning", {"e/generate/use_kv_cache": False}, {"e/generate/use_kv_cache": True}),
+    ("no-kv-cache", "warning", MINDSPEED, {**MINDSPEED, "e/generate/use_kv_cache": True}),
+    ("no-kv-cache", "warning", {**MINDSPEED, "e/generate/use_kv_cache": False}, {}),
     ("msrun-join", "error", {"h/msrun": {"join": False}}, {"h/msrun": {"join": True}}),
     ("msrun-tee", "warning", {"h/msrun": {"join": True, "tee": True}}, {"h/msrun": {"join": True}}),
     ("device-memory", "error", {"e/layout": layout(1, 2)}, TWO_STAGES),
@@ -456,6 +452,7 @@ GUIDE = {
     "template-markers",
     "stop-token",
     "no-task",
+    "no-kv-cache",
     "msrun-join",
     "msrun-tee",
     "device-memory",
@@ -471,7 +468,7 @@ GUIDE = {
 }
 
 
-def test_the_guide_contradicts_itself_in_nineteen_ways():
+def test_the_guide_contradicts_itself_in_twenty_ways():
     found = findings(VERBATIM)
     assert {one.id for one in found} == GUIDE
     text = "\n".join(map(str, found))
@@ -505,7 +502,11 @@ def test_the_guide_contradicts_itself_in_nineteen_ways():
         ({"e/generate/prompt_type": DROP}, ["prompt-type", "template-markers", "stop-token"]),
         ({"e/generate/npus_per_node": 2}, ["devices"]),
         ({"e/generate/task": "greedy"}, ["no-task"]),
-        ({"e/generate/max_new_tokens": 7000}, ["answer-budget"]),
+        ({"e/generate/use_kv_cache": True}, ["no-kv-cache"]),
+        (
+            {"e/generate/use_kv_cache": True, "e/generate/max_new_tokens": 7000},
+            ["answer-budget", "no-kv-cache"],
+        ),
         ({"h/msrun": {"join": True, "tee": True}}, ["msrun-join"]),
         ({"h/msrun": {"join": False}}, ["msrun-tee"]),
         ({"e/train/recompute_granularity": "full"}, ["device-memory"]),
@@ -566,6 +567,14 @@ def test_common_changes_are_one_key_each(before, change, layouts, new, base):
     where = "hardware.atlas-800t-a2.npus_per_node" if key.startswith("h/") else key[2:].replace("/", ".")
     assert moved == ([where] if resharded else [])
     assert (artefacts.weights(experiment).count("-to-") == 1) == (layouts[0] != describe(experiment.layout))
+
+
+def test_no_line_for_answers_has_sequence_parallelism():
+    """MindSpeed-LLM refuses it beside its cache, and training's has no part in answers."""
+    (one,) = config.load(
+        changed(SEVEN, {**MINDSPEED, "e/train/sequence_parallel": True})
+    ).experiments.values()
+    assert "sequence_parallel" in one.train and "sequence_parallel" not in answering.of_experiment(one)
 
 
 def test_a_change_of_the_length_makes_context_go_away():

@@ -80,7 +80,6 @@ SECTIONS = {
         "no-task": "no task for the answers",
         "chat-task": "a task that waits for someone to type",
         "two-templates": "two ways to render prompts",
-        "kv-cache": "a cache with sequence parallelism",
         "no-kv-cache": "no cache: the work grows with the square of the answer",
     },
     "machines and launches": {
