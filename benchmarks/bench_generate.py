@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -56,15 +57,24 @@ class Ours:
         )
         self.runner = None
 
-    def prepare(self, batch: list[list[int]], new: int) -> None:
-        """Native layers serve any batch up to the largest, which comes first, with one runner."""
+    def prepare(self, batch: list[list[int]], new: int) -> dict[str, float]:
+        """Native layers serve any batch up to the largest, which comes first, with one runner.
+
+        Returns seconds of packing the weights, and of the graphs: what the first steps take longer than the same again.
+        """
+        start = time.perf_counter()
         if (
             self.runner is None
             or self.runner.slots != len(batch)
             and type(self.runner).__name__ != "NativeDecoder"
         ):
             self.runner = self.build(len(batch), max(map(len, batch)) + new)
-        self.run(batch, 2)
+        times = [start, time.perf_counter()]
+        for _ in range(2):
+            self.run(batch, 2)
+            times.append(time.perf_counter())
+        pack, first, again = (after - before for before, after in pairwise(times))
+        return {"pack": pack, "compile": max(first - again, 0.0), "warm_up": again}
 
     def run(self, batch: list[list[int]], new: int) -> tuple[list[list[int]], float]:
         """(tokens of each prompt, seconds to the first ones)."""
@@ -93,8 +103,10 @@ class Transformers:
         self.torch = torch
         self.model = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
 
-    def prepare(self, batch: list[list[int]], new: int) -> None:
+    def prepare(self, batch: list[list[int]], new: int) -> dict[str, float]:
+        start = time.perf_counter()
         self.run(batch, 2)
+        return {"warm_up": time.perf_counter() - start}
 
     def run(self, batch: list[list[int]], new: int) -> tuple[list[list[int]], float]:
         torch, longest = self.torch, max(map(len, batch))
@@ -110,11 +122,8 @@ class Transformers:
 
         begin = time.perf_counter()
         options = {"max_new_tokens": new, "do_sample": False, "eos_token_id": None, "pad_token_id": 0}
-        out = self.model.generate(
-            ids, attention_mask=mask, streamer=Clock() if len(batch) == 1 else None, **options
-        )
-        first = arrivals[1] - begin if arrivals else None
-        return out[:, longest:].tolist(), first
+        out = self.model.generate(ids, attention_mask=mask, streamer=Clock(), **options)
+        return out[:, longest:].tolist(), arrivals[1] - begin
 
     def bandwidth(self) -> float:
         """Bytes a second at which torch reads memory: the sum of an array of 512 MB."""
@@ -138,10 +147,12 @@ def serve(side: str, model: Path, threads: int, kernels: str) -> None:
             say({"bandwidth": worker.bandwidth()})
             continue
         batch = prompts(model, ask["batch"])
+        if ask["do"] == "prepare":
+            say(worker.prepare(batch, ask["new"]))
+            continue
         start, cpu = time.perf_counter(), time.process_time()
-        done = getattr(worker, ask["do"])(batch, ask["new"])
+        tokens, first = worker.run(batch, ask["new"])
         wall, cpu = time.perf_counter() - start, time.process_time() - cpu
-        tokens, first = done or (None, None)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         say({"wall": wall, "cpu": cpu, "tokens": tokens, "first": first, "peak_mb": peak})
 
@@ -190,8 +201,8 @@ def measure(workers: dict[str, Worker], batch: int, new: int, repeats: int) -> d
             "cpu": [run["cpu"] for run in each],
             "median_wall": statistics.median(run["wall"] for run in each),
             "median_cpu": statistics.median(run["cpu"] for run in each),
-            "first_token": each[0]["first"] and statistics.median(run["first"] for run in each),
-            "prepare": prepared[side]["wall"],
+            "first_token": statistics.median(run["first"] for run in each),
+            "prepare": prepared[side],
             "peak_mb": each[-1]["peak_mb"],
         }
         result[side]["tokens_per_second"] = batch * new / result[side]["median_wall"]
@@ -234,15 +245,15 @@ def table(found: dict) -> None:
     for row in found["batches"]:
         for side in ("transformers", "ours"):
             one = row[side]
-            first = f"{one['first_token']:8.3f}" if one["first_token"] else " " * 8
             ratios = f"{row['wall_ratio']:6.2f} {row['cpu_ratio']:6.2f}" if side == "ours" else ""
             print(
                 f"{row['batch']:5} {side:>13} {one['tokens_per_second']:7.1f} {one['median_wall']:7.2f} "
-                f"{one['median_cpu']:6.2f} {first} {ratios}"
+                f"{one['median_cpu']:6.2f} {one['first_token']:8.3f} {ratios}"
             )
+    ready = found["prepare_seconds"]
     print(
-        f"load {found['load_seconds']['transformers']:.1f} s and {found['load_seconds']['ours']:.1f} s; packing, "
-        f"compiling and warming up ours {found['prepare_seconds']:.1f} s; peak {found['peak_mb']['transformers']:.0f} "
+        f"load {found['load_seconds']['transformers']:.1f} s and {found['load_seconds']['ours']:.1f} s; of ours packing "
+        f"{ready['pack']:.1f} s, graphs {ready['compile']:.1f} s, first steps {ready['warm_up']:.1f} s; peak {found['peak_mb']['transformers']:.0f} "
         f"and {found['peak_mb']['ours']:.0f} MB"
     )
     for kernels, runs in found["starts"].items():
