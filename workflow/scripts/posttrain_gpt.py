@@ -7,7 +7,7 @@
 
 Flags are Megatron's, as in the guide's tune script; the architecture comes from config.json. Training works in
 SAVE/work/<key>/, where <key> is the digest of all that the weights depend on: a killed or interrupted run (exit
-code 3 after SIGTERM or SIGUSR1, which save first) is continued by the same command and ends with the same bytes.
+code 3 after SIGTERM, SIGUSR1 or Ctrl-C, which save first) is continued by the same command and ends with the same bytes.
 At the end SAVE is an MCore checkpoint, and SAVE/done.json is written last. One line a step is in
 SAVE/work/<key>/metrics.jsonl.
 """

@@ -76,7 +76,7 @@ class Snapshots:
         return f"iter_{iteration:07d}"
 
     def claim(self) -> None:
-        """Keep other processes away and remove what a killed one left half-written; rank 0 calls it first of all.
+        """Keep other processes away and remove what a killed one left half-written; rank 0 calls it before any rank saves.
 
         Raises:
             Problem: another process trains here.

@@ -81,15 +81,12 @@ def train(
         data_parallel: ranks that share a global batch; a run may be continued with another number of them.
 
     Raises:
-        Problem: the loss became NaN or infinite, now or in an earlier run of the same key; or another process
-            works on the same run.
+        Problem: the loss became NaN or infinite, now or in an earlier run of the same key.
         Interrupted: SIGTERM, SIGUSR1 or Ctrl-C came; the state is saved.
     """
     work = snapshots.work
     if (work / MARKER).exists():
         raise _divergence(work, files.read_json(work / MARKER))
-    if leader:
-        snapshots.claim()
     done = snapshots.latest(lambda text: print(text, flush=True)) or 0
     documents, others, _ = split(len(rows), settings.split)
     best_loss = (snapshots.best() or {"loss": None})["loss"]

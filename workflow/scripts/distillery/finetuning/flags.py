@@ -99,7 +99,11 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     run.add_argument("--log-interval", type=whole(1), default=100, metavar="STEPS")
     run.add_argument("--log-throughput", action="store_true", help="also TFLOP/s of a rank, padding included")
     run.add_argument(
-        "--eval-interval", type=whole(0), default=1000, metavar="STEPS", help="0: never (default 1000)"
+        "--eval-interval",
+        type=whole(0),
+        default=1000,
+        metavar="STEPS",
+        help="0: never (default 1000); else also after the last step",
     )
     run.add_argument(
         "--eval-iters", type=whole(0), default=100, metavar="STEPS", help="global batches (default 100)"

@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
 
     Raises:
         UsageProblem: flags that contradict each other, config.json or the data.
-        Problem: unusable data or weights, or a diverged run.
+        Problem: unusable data or weights, a diverged run, or another process at the same run.
         Interrupted: stopped by a signal, resumable.
     """
     from distillery.engine import lean, threads
@@ -63,6 +63,7 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
     snapshots = saving.snapshots(work, part, place, args.keep_checkpoints, args.use_distributed_optimizer)
     leader = place.rank == 0
     if leader:
+        snapshots.claim()
         files.write_json(work / "key.json", content)
         _say_strangers(args.save / "work", key)
     agree = _agreement(place)
