@@ -39,6 +39,16 @@ def require_terminal() -> None:
         )
 
 
+def read_line() -> str:
+    """Raises:
+    KeyboardInterrupt: Ctrl-C was pressed.
+    EOFError: Ctrl-D was.
+    """
+    signals.wait_for(sys.stdin, signal.SIGINT)
+    with signals.delivered(signal.SIGINT):  # a line ended by Ctrl-D goes on
+        return input()
+
+
 class Chat:
     """A conversation with a model in slot 0 of `runner`.
 
@@ -64,15 +74,13 @@ class Chat:
         self.cached: list[int] = []  # ids whose keys are in the slot
         self.asked = 0
 
-    def run(self, read: Callable[[], str] = input, out: TextIO = sys.stdout) -> None:
+    def run(self, read: Callable[[], str] = read_line, out: TextIO = sys.stdout) -> None:
         """Read and answer until the user leaves. See `signals` for Ctrl-C."""
         print(GREETING, file=out)
         while True:
-            # a Ctrl-C between the prompt and the reading waits until it is let in, and is not lost
             print("\n> ", end="", file=out, flush=True)
             try:
-                with signals.delivered(signal.SIGINT):
-                    question = read().strip()
+                question = read().strip()
             except KeyboardInterrupt:
                 print("\n(q leaves)", file=out)
                 continue
