@@ -33,7 +33,11 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument(
         "--output-prefix", type=Path, required=True, help="path of the outputs without their endings"
     )
-    flags.add_argument("--handler-name", required=True, help="how rows become conversations")
+    flags.add_argument(
+        "--handler-name",
+        default="GeneralPretrainHandler",
+        help="how rows become conversations; without it they are plain text (GeneralPretrainHandler)",
+    )
     flags.add_argument("--prompt-type", help="how conversations become text")
     flags.add_argument("--map-keys", type=json_object, help="JSON: which columns and tags play which part")
     flags.add_argument("--tokenizer-type", choices=["PretrainedFromHF"], default="PretrainedFromHF")
