@@ -345,3 +345,17 @@ def test_the_plan_of_the_guides_experiment_prints_msruns_lines_and_lacking_disk(
     assert ["answer", "mindspore", "1", "of", "1", "2"] in [cells[:6] for cells in table]
     if shutil.disk_usage(tmp_path).free < 480e9:
         assert "warning[disk]" in answer.stdout and "to be written 486 GB" in answer.stdout
+
+
+def test_planning_loads_nothing_heavy(tmp_path):
+    """Snakemake reads the rules at every start and once more for each job: what only jobs need stays out."""
+    answer = run(
+        *("-X", "importtime", "-m", "snakemake", "-d", tmp_path, "-n", "-q"),
+        *("--configfile", ROOT / "config/config.yaml"),
+    )
+    assert answer.returncode == 0, answer.stderr
+    loaded = {line.rpartition("|")[2].strip() for line in answer.stderr.splitlines() if "| " in line}
+    assert "distillery.planning.estimate" in loaded
+    heavy = {"mindspore", "pandas", "pyarrow", "transformers", "matplotlib", "isal", "safetensors"}
+    assert not heavy & {name.partition(".")[0] for name in loaded}
+    assert not {name for name in loaded if name.startswith("distillery.checkpoint.")}

@@ -129,6 +129,7 @@ def _stored() -> int:
         return 0
 
 
+@functools.cache
 def _source(module: str) -> Path | None:
     """The file of a module below workflow/scripts, or None if it is not ours."""
     base = SCRIPTS.joinpath(*module.split("."))

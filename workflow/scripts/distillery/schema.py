@@ -20,7 +20,9 @@ SCHEMA_FILE = Path(__file__).resolve().parents[2] / "schemas" / "config.schema.y
 
 @functools.cache
 def schema() -> dict[str, Any]:
-    return yaml.safe_load(SCHEMA_FILE.read_text(encoding="utf-8"))
+    # read at every start of Snakemake: libyaml's loader, where PyYAML has it, takes a tenth of the time
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return yaml.load(SCHEMA_FILE.read_text(encoding="utf-8"), loader)
 
 
 def with_defaults(raw: Mapping[str, Any]) -> dict[str, Any]:

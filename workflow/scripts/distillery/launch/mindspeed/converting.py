@@ -17,7 +17,7 @@ from distillery import files as disk
 from distillery.engine import architecture
 from distillery.experiment import Layout
 from distillery.launch import launcher
-from distillery.launch.mindspeed import facts, weights
+from distillery.launch.mindspeed import facts
 from distillery.launch.mindspeed.shape import Flags, stages
 from distillery.launch.request import Request
 from distillery.problems import Problem
@@ -74,6 +74,8 @@ def to_mcore(request: Request, layout: Layout, *, load: Path, save: Path) -> dic
     Raises:
         Problem: flags that the reference rejects, a failed run, or a checkpoint that is not the one asked for.
     """
+    from distillery.launch.mindspeed import weights  # heavy, and no part of a plan
+
     with _folder(save) as folder:
         flags = hf_to_mcore(
             layout,
@@ -104,6 +106,8 @@ def to_hf(
     Raises:
         Problem: as `to_mcore`.
     """
+    from distillery.launch.mindspeed import weights
+
     with _folder(save) as folder:
         # it writes into the original's directory: into links to it here
         beside = folder / "original"

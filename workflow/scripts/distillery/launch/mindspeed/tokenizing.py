@@ -9,18 +9,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from distillery import commandline
 from distillery import files as disk
-from distillery.data import merge
-from distillery.data.tokenizing import Recipe
 from distillery.experiment import Dataset, Tokenization
 from distillery.launch import launcher
-from distillery.launch.mindspeed import dataset, facts
+from distillery.launch.mindspeed import facts
 from distillery.launch.mindspeed.shape import Flags
 from distillery.launch.request import Request
 from distillery.problems import Problem, UsageProblem
+
+if TYPE_CHECKING:
+    from distillery.data.tokenizing import Recipe
 
 SCRIPT = "preprocess_data.py"
 WORKERS = 4
@@ -60,6 +61,8 @@ def run(request: Request, recipe: Recipe, shards: Sequence[Path], prefix: Path) 
     Raises:
         Problem: flags that the reference rejects, a failed run, files that contradict themselves or the shards.
     """
+    from distillery.data import merge  # heavy, and no part of a plan
+
     if odd := [shard for shard in shards if shard.suffix != ".parquet"]:
         raise UsageProblem("not a parquet shard", where="--input", found=odd[0], fix="give parquet files")
     prefix.parent.mkdir(parents=True, exist_ok=True)
@@ -85,6 +88,8 @@ def _apart(request: Request, shard: Path) -> Request:
 
 def _shard(request: Request, recipe: Recipe, shard: Path, folder: Path) -> Path:
     """The prefix in `folder` of a shard's dataset."""
+    from distillery.launch.mindspeed import dataset
+
     part = folder / shard.stem
     paths = files(
         input=str(shard),
