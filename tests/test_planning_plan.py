@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import config_reference
@@ -19,7 +20,7 @@ from distillery.engine.architecture import from_config
 from distillery.experiment import Source
 from distillery.hub import model_directory, rope
 from distillery.launch.mindspeed import facts as reference
-from distillery.planning import dag, facts
+from distillery.planning import dag, facts, lines
 from distillery.planning.checks import host
 from distillery.planning.subject import gather
 from distillery.problems import Problem
@@ -228,7 +229,10 @@ def test_host_checks_compare_the_plan_with_this_machine(tmp_path):
     assert list(host.memory(subject, 256 * 2**30)) == []
     assert [one.found for one in host.npus(subject, {"ASCEND_RT_VISIBLE_DEVICES": "0,1"})] == [
         "8 for train, 2 visible",
-        "8 for generate, 2 visible",
+    ]
+    assert [one.found for one in host.npus(subject, {"ASCEND_RT_VISIBLE_DEVICES": "0"})] == [
+        "8 for train, 1 visible",
+        "2 for generate, 1 visible",
     ]
     assert list(host.npus(subject, {"ASCEND_RT_VISIBLE_DEVICES": "0,1,2,3,4,5,6,7"})) == []
 
@@ -345,6 +349,21 @@ def test_the_plan_of_the_guides_experiment_prints_msruns_lines_and_lacking_disk(
     assert ["answer", "mindspore", "1", "of", "1", "2"] in [cells[:6] for cells in table]
     if shutil.disk_usage(tmp_path).free < 480e9:
         assert "warning[disk]" in answer.stdout and "to be written 486 GB" in answer.stdout
+
+
+def test_msruns_line_is_read_from_a_jobs_command():
+    seven = yaml.safe_load((ROOT / "config/qwen2.5-math-7b.yaml").read_text())
+    subject = gather(config.load(seven), "qwen2.5-math-7b")
+    launch = "--npus 2 --log-dir logs/a --directory /opt/ML --python /opt/ms/bin/python --log logs/a.log"
+    asked = f"python workflow/scripts/inference_mindspeed.py --load W --tokenizer-name-or-path M --output A {launch}"
+    words = shlex.split(lines.msrun(f"{asked} --workers 2 -- --task greedy", subject))
+    assert words[0] == "/opt/ms/bin/msrun" and "/opt/ML/inference.py" in words
+    assert words[words.index("--load") + 1] == str(Path("W").absolute())
+    assert words[words.index("--rotary-base") + 1] == "40000"  # of the weights that training made
+    # one process needs no msrun, and a model that nobody knows has no flags yet
+    assert lines.msrun(f"{asked} --workers 1 -- --task greedy", subject) is None
+    assert lines.msrun(f"{asked} --workers 2 -- --task greedy", replace(subject, known=None)) is None
+    assert lines.msrun("python workflow/scripts/score.py --output s", subject) is None
 
 
 def test_planning_loads_nothing_heavy(tmp_path):

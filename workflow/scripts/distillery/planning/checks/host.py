@@ -71,12 +71,14 @@ def npus(s: Subject, environment: Mapping[str, str]) -> Iterator[Finding]:
     if machine.device != "Ascend":
         return
     for name, stage in s.stages():
-        seen = devices.visible(environment, stage.npus_per_node)
-        if len(seen) < stage.npus_per_node:
+        # training fills its devices with copies of the model, answers come from one copy
+        wanted = stage.npus_per_node if name == "train" else s.model_parallel(stage)
+        seen = devices.visible(environment, wanted)
+        if len(seen) < wanted:
             yield Finding(
                 "visible-npus",
                 (s.devices_key(name),),
-                f"{stage.npus_per_node} for {name}, {len(seen)} visible",
+                f"{wanted} for {name}, {len(seen)} visible",
                 f"at most {len(seen)}",
                 "lower it, or look at ASCEND_RT_VISIBLE_DEVICES and npu-smi",
             )
