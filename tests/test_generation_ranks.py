@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,10 +16,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import psutil
 import pytest
 import torch
 from generation_models import SCRIPTS, answers, inference, odd  # noqa: F401
+from safetensors.numpy import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from distillery.checkpoint import states
@@ -165,6 +168,20 @@ def test_a_killed_run_on_two_ranks_continues_and_leaves_the_same_file(odd, promp
     kept = int(text.split("continuing after ")[1].split(" of ")[0])
     assert 38 <= kept < 400
     assert broken.read_bytes() == straight.read_bytes()
+
+
+def test_a_score_that_is_no_number_stops_all_ranks_and_names_the_prompt(odd, prompts, tmp_path):  # noqa: F811
+    broken = tmp_path / "broken"
+    shutil.copytree(odd, broken)
+    tensors = load_file(odd / "model.safetensors")
+    tensors["lm_head.weight"][500, 0] = np.nan  # the second rank's
+    save_file(tensors, broken / "model.safetensors", metadata={"format": "pt"})
+    asked = flags(broken, odd, prompts, tmp_path / "o.jsonl", "--task", "greedy")
+    process = launched(2, 1, tmp_path / "logs", asked)
+    text, _ = process.communicate(timeout=200)
+    assert process.returncode == 1, text
+    assert "no numbers" in text and "prompt p90, token 1" in text
+    assert not (tmp_path / "o.jsonl").exists()
 
 
 def build(connection: Connection) -> None:

@@ -56,7 +56,9 @@ class Links(nn.Cell):
             part: as in `logits`; ids: int32 [rows], the last stage's highest columns.
         """
         if self.last:
-            pair = ops.stack((part.max(-1), ids.astype("float32") + self.before))
+            # MindSpore's max passes over NaN; NaN and infinity times 0 are NaN
+            highest = part.max(-1) + (part * 0).sum(-1)
+            pair = ops.stack((highest, ids.astype("float32") + self.before))
             return self.over_all(self.mine * pair)
         return self.over_all(self.nothing(part, (self.tensor, 2, rows)))
 
