@@ -108,7 +108,8 @@ def run(
             for source, digest in zip(sources, digests, strict=True)
         ]
         manifest = _manifest(recipe, renderer, work.tokenizer, inputs, tally, outputs)
-        manifest["max_samples"] = max_samples
+        if max_samples is not None:
+            manifest["max_samples"] = max_samples
         outputs.commit(manifest)
     return manifest
 
