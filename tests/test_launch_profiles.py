@@ -31,8 +31,6 @@ rule bad:
     shell: "exit 3"
 """
 
-pytestmark = pytest.mark.slurm
-
 
 def template(title):
     """The keys that the README's section gives for a copy of cluster-generic/config.yaml."""

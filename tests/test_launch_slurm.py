@@ -6,7 +6,9 @@ Needs root and Slurm's packages: apt-get install -y --no-install-recommends slur
 import json
 import os
 import re
+import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -15,6 +17,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from standin_training import command, prepare
 
 ROOT = Path(__file__).parent.parent
 SLURM = Path(__file__).parent / "slurm"
@@ -98,9 +101,9 @@ QUICK = ["--slurm-init-seconds-before-status-checks", "2", "--seconds-between-st
 
 @pytest.fixture(scope="module")
 def finished(cluster, tmp_path_factory):
-    """Eight jobs under profiles/slurm, one of which does not fit into its minute."""
+    """Eight jobs under profiles/slurm, one of two launches, one that does not fit into its minute."""
     folder = tmp_path_factory.mktemp("jobs")
-    jobs = ["four1", "four2", "four3", "eight1", "eight2", "both1", "limited1"]
+    jobs = ["four1", "four2", "four3", "eight1", "eight2", "pair1", "both1", "limited1"]
     code, output = snakemake(cluster, folder, "slurm", jobs, *QUICK)
     assert code == 0, output
     return folder
@@ -109,7 +112,8 @@ def finished(cluster, tmp_path_factory):
 def test_npu_jobs_queue_and_never_share_devices(finished):
     found = records(finished)
     counts = {name.partition("/")[0]: len(one["devices"]) for name, one in found.items()}
-    assert counts == {"four1": 4, "four2": 4, "four3": 4, "eight1": 8, "eight2": 8, "both1": 2, "limited1": 1}
+    four = {"four1": 4, "four2": 4, "four3": 4, "pair1a": 2, "pair1b": 2}
+    assert counts == {**four, "eight1": 8, "eight2": 8, "both1": 2, "limited1": 1}
     for one, other in combinations(found, 2):
         if one.partition("/")[0] != other.partition("/")[0] and overlapping(found[one], found[other]):
             assert not set(found[one]["devices"]) & set(found[other]["devices"]), (one, other)
@@ -131,6 +135,104 @@ def test_the_generic_profile_submits_and_asks(cluster, tmp_path):
     code, output = snakemake(cluster, tmp_path, "cluster-generic", ["four1", "both1"])
     assert code == 0, output
     assert {one["node"] for name, one in records(tmp_path).items() if name.startswith("both")} == {"n1", "n2"}
+
+
+def test_a_group_of_jobs_is_one_submission_for_one_node(cluster, tmp_path):
+    jobs = [f"short{number}" for number in range(4)]
+    code, output = snakemake(cluster, tmp_path, "cluster-generic", jobs, "--groups", "short=shards")
+    assert code == 0, output
+    shown = subprocess.run(
+        ["scontrol", "show", "job", "--oneline"], env=cluster, capture_output=True, text=True, check=True
+    ).stdout
+    (group,) = [line for line in shown.splitlines() if "JobName=GROUP " in line]
+    assert "NumNodes=1 " in group and "NumTasks=1 " in group
+
+
+# two ranks of the stand-in for MindSpeed-LLM's trainer, slow enough to be stopped amid its thirty steps
+SLOW = {"STEP_SECONDS": "0.4"}
+
+
+def reached(folder):
+    trackers = list(folder.glob("out/work/*/metrics.jsonl"))
+    return len(trackers[0].read_text().splitlines()) if trackers else 0
+
+
+def wait_for_steps(folder, count, alive):
+    while reached(folder) < count:
+        assert alive()
+        time.sleep(0.1)
+
+
+def test_mindspeeds_training_on_two_nodes_goes_on_with_fewer_replicas(cluster, tmp_path):
+    """Under Slurm: interrupted with DP2 over two nodes, finished with DP1 on one."""
+    prepare(tmp_path)
+    environment = {key: value for key, value in cluster.items() if key != "PYTHONPATH"}
+
+    def submitted(nodes, **variables):
+        launch = ["--npus", "2"] + (["--nodes", "2"] if nodes > 1 else [])
+        line = shlex.join(command(*launch, flags_first=True))
+        words = ["sbatch", "--wait", f"--nodes={nodes}", "--gres=npu:2", "--mem=1000", "--output=log.%j"]
+        return subprocess.Popen(
+            [*words, "--wrap", line],
+            cwd=tmp_path,
+            env={**environment, **variables},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    with submitted(2, **SLOW) as first:
+        number = first.stdout.readline().split()[-1]
+        wait_for_steps(tmp_path, 3, lambda: first.poll() is None)
+        subprocess.run(["scancel", "--signal=TERM", number], env=environment, check=True)
+        first.wait(timeout=60)
+    log = (tmp_path / f"log.{number}").read_text()
+    assert first.returncode == 3, log
+    assert not (tmp_path / "out/done.json").exists()
+    with submitted(1) as second:
+        number = second.stdout.readline().split()[-1]
+        second.wait(timeout=60)
+    log = (tmp_path / f"log.{number}").read_text()
+    assert second.returncode == 0, log
+    whole(tmp_path)
+
+
+def whole(folder):
+    """One run of thirty steps, whoever made them."""
+    done = json.loads((folder / "out/done.json").read_text())
+    records = [json.loads(line) for line in (folder / "out" / done["metrics"]).read_text().splitlines()]
+    assert [one["iteration"] for one in records] == list(range(1, 31))
+    assert done["loss"] == pytest.approx(1 / 30)
+
+
+def test_mindspeeds_training_on_two_nodes_started_by_hand(cluster, tmp_path):
+    """Node 0 prepares, judges and finishes; node 1 holds the loss."""
+    prepare(tmp_path)
+
+    def started(node, **variables):
+        launch = f"--nodes 2 --node-rank {node} --master-addr 10.213.7.1".split()
+        there = ["nsenter", "--net=/run/netns/distillery-n2"] if node else []
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("SLURM_")}
+        return subprocess.Popen(
+            [*there, *command(*launch, flags_first=True, workers=1)],
+            cwd=tmp_path,
+            env={**environment, **variables},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    nodes = [started(node, **SLOW) for node in (0, 1)]
+    wait_for_steps(tmp_path, 3, lambda: all(node.poll() is None for node in nodes))
+    for node in nodes:
+        node.send_signal(signal.SIGTERM)
+    told = [node.communicate(timeout=60) for node in nodes]
+    assert [node.returncode for node in nodes] == [3, 3], told
+    assert "a newer checkpoint was saved" in told[0][1]
+    nodes = [started(node) for node in (0, 1)]
+    told = [node.communicate(timeout=60) for node in nodes]
+    assert [node.returncode for node in nodes] == [0, 0], told
+    assert "step 30, loss 0.0333" in told[0][0]
+    whole(tmp_path)
 
 
 def test_an_impossible_request_is_refused_by_slurm_with_its_reason(cluster, tmp_path):
@@ -212,7 +314,7 @@ JUDGE = ["score_base", "score_tuned", "compare", "plan_outcome", "report"]
 def test_the_whole_experiment_runs_on_two_nodes(trained):
     folder, _ = trained
     assert (folder / "results/experiments/embedded/report.html").exists()
-    logs = sorted((folder / "logs/embedded/msrun_training").glob("msrun_*.log"))
+    logs = sorted((folder / "logs/embedded/msrun_finetune").glob("msrun_*.log"))
     assert [log.name for log in logs] == ["msrun_0.log", "msrun_1.log"]
 
 
@@ -220,7 +322,7 @@ def test_a_kill_amid_training_ends_with_the_weights_of_an_uninterrupted_run(trai
     there, here = (
         json.loads((one / "results/experiments/embedded/train/done.json").read_text()) for one in trained
     )
-    resumed = (trained[0] / "logs/embedded/msrun_training/worker_0.log").read_text()
+    resumed = (trained[0] / "logs/embedded/msrun_finetune/worker_0.log").read_text()
     assert KILLED_AFTER <= int(re.search(r"resuming after step (\d+)", resumed)[1]) < STEPS
     assert there["payload_digest"] == here["payload_digest"]
     assert there["loss"] == here["loss"]

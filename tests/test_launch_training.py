@@ -6,61 +6,15 @@ import shutil
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parent.parent
-STANDIN = Path(__file__).parent / "standin_mindspeed"
-CONFIG = {
-    "model_type": "qwen2",
-    "hidden_size": 96,
-    "intermediate_size": 256,
-    "num_attention_heads": 4,
-    "num_hidden_layers": 2,
-    "num_key_value_heads": 2,
-    "rope_theta": 500000.0,
-    "vocab_size": 512,
-}
-FLAGS = (
-    "--use-mcore-models --tensor-model-parallel-size 1 --pipeline-model-parallel-size 2 --seq-length 128 "
-    "--max-position-embeddings 128 --micro-batch-size 1 --global-batch-size 8 --train-iters 30 --lr 1e-3 "
-    "--save-interval 10 --prompt-type qwen_math_r1 --bf16"
-).split()
+from standin_training import ROOT, STANDIN, command, prepare
 
 
 @pytest.fixture
 def experiment(tmp_path):
-    """A model, tokenized data and weights for two pipeline stages, as far as the command looks at them."""
-    (tmp_path / "model").mkdir()
-    (tmp_path / "model/config.json").write_text(json.dumps(CONFIG))
-    (tmp_path / "data_manifest.json").write_text(json.dumps({"template": {"prompt_type": "qwen_math_r1"}}))
-    for stage in range(2):
-        folder = tmp_path / f"weights/iter_0000001/mp_rank_00_{stage:03d}"
-        folder.mkdir(parents=True)
-        (folder / "model_optim_rng.pt").write_bytes(b"stage %d" % stage)
-    (tmp_path / "weights/latest_checkpointed_iteration.txt").write_text("1")
-    (tmp_path / "weights/manifest.json").write_text('{"payload_digest": "a"}')
+    prepare(tmp_path)
     return tmp_path
-
-
-def command(*flags, directory=STANDIN, workers=2, flags_first=False):
-    """The line with `flags` for the reference, or with `flags_first` for the launch."""
-    script = str(ROOT / "workflow/scripts/posttrain_mindspeed.py")
-    paths = "--load weights --save out --data-path data --tokenizer-name-or-path model --log-dir logs".split()
-    return [
-        sys.executable,
-        script,
-        *paths,
-        "--workers",
-        str(workers),
-        "--directory",
-        str(directory),
-        *(flags if flags_first else ()),
-        "--",
-        *FLAGS,
-        *(() if flags_first else flags),
-    ]
 
 
 def run(experiment, *flags, **more):
@@ -98,7 +52,7 @@ def test_a_run_ends_as_an_mcore_checkpoint_with_its_metrics(experiment):
 def test_an_interrupted_run_goes_on_with_its_own_checkpoint(experiment):
     environment = {**os.environ, "STEP_SECONDS": "0.3"}
     with subprocess.Popen(
-        command(workers=1),
+        command(),
         cwd=experiment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -112,7 +66,7 @@ def test_an_interrupted_run_goes_on_with_its_own_checkpoint(experiment):
         error = process.communicate(timeout=60)[1]
     assert process.returncode == 3, error
     assert not (experiment / "out/done.json").exists()
-    finished = run(experiment, workers=1)  # the stand-in's ranks do not keep in step
+    finished = run(experiment)
     assert finished.returncode == 0, finished.stderr
     assert "iteration        1/" not in finished.stdout
     line = next(line for line in finished.stdout.splitlines() if "posttrain_gpt.py" in line)
@@ -159,7 +113,7 @@ def test_status_zero_without_the_last_checkpoint_is_a_failure(experiment, monkey
     script = experiment / "early/tests/standin/posttrain_gpt.py"
     text = script.read_text()
     script.write_text(
-        text.replace("    if stopped:\n", "    if step == 12:\n        sys.exit(0)\n    if stopped:\n")
+        text.replace("    if stop:\n", "    if step == 12:\n        sys.exit(0)\n    if stop:\n")
     )
     monkeypatch.setenv("DISTILLERY", str(ROOT))
     finished = run(experiment, directory=script.parent)

@@ -72,8 +72,12 @@ fi
 export SLURM_CONF="$S/slurm.conf"
 slurmctld -c -f "$SLURM_CONF"
 slurmd -N n1 -f "$SLURM_CONF"
-# not `ip netns exec`: it mounts another /sys, without the cgroups that slurmd looks for
-nsenter --net=/run/netns/distillery-n2 slurmd -N n2 -f "$SLURM_CONF"
+# not `ip netns exec`: it mounts another /sys, without the cgroups that slurmd looks for. Numbers of devices are a node's
+# own, and so is the folder of their locks
+LOCKS="${TMPDIR:-/tmp}/distillery-locks"
+mkdir -p "$S/locks.n2" "$LOCKS"; chmod 1777 "$S/locks.n2" "$LOCKS"
+nsenter --net=/run/netns/distillery-n2 unshare --mount sh -c \
+  "mount --bind '$S/locks.n2' '$LOCKS' && slurmd -N n2 -f '$SLURM_CONF'"
 n=0
 until [ "$(sinfo -h -N -t idle | wc -l)" -ge 2 ]; do
   n=$((n + 1)); [ $n -le 100 ] || { sinfo -N -l; cat "$S"/log/*.log; exit 1; }

@@ -35,6 +35,21 @@ def checkpoint(step):
     print(f"  successfully saved checkpoint from iteration {step:7d} to {save}", flush=True)
 
 
+meeting = save.with_name(f".{save.name}.meeting")
+meeting.mkdir(parents=True, exist_ok=True)
+
+
+def together(step):
+    """Wait for all ranks at this step, as collectives do; true if any of them was told to stop."""
+    own = meeting / f"{first}-{step}.{rank}"
+    own.with_suffix(".new" + own.suffix).write_text("stop" if stopped else "go")
+    own.with_suffix(".new" + own.suffix).rename(own)
+    others = [meeting / f"{first}-{step}.{other}" for other in range(world)]
+    while not all(other.exists() for other in others):
+        time.sleep(0.002)
+    return any(other.read_text() == "stop" for other in others)
+
+
 for step in range(first + 1, args.train_iters + 1):
     time.sleep(float(os.environ.get("STEP_SECONDS", "0.01")))
     if rank == world - 1:
@@ -45,7 +60,10 @@ for step in range(first + 1, args.train_iters + 1):
             "1.0 | grad norm: 1.234 | number of skipped iterations:   0 | number of nan iterations:   0 |",
             flush=True,
         )
-    if stopped or step == args.train_iters or step % args.save_interval == 0:
+    stop = together(step)
+    if stop or step == args.train_iters or step % args.save_interval == 0:
         checkpoint(step)
-    if stopped:
+    if stop:
+        # Slurm and the launcher both say it; real steps are longer than the time between
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         sys.exit(0)

@@ -35,8 +35,14 @@ def start(wanted: Request) -> None:
         Problem, Interrupted: with what happened; see `outcome.judge`.
         SystemExit: it was only to be printed, so that whoever asked has nothing to take over.
     """
-    if wanted.nodes == 1 or not slurm.job_id(os.environ) or slurm.in_step(os.environ):
+    if wanted.nodes == 1 or not slurm.job_id(os.environ):
         run(wanted)
+    elif slurm.in_step(os.environ):
+        try:
+            run(wanted)
+        except Interrupted:
+            # srun would answer another status than 0 by killing the nodes that still save
+            _interrupted(wanted).touch()
     else:
         _on_each_node(wanted)
     if wanted.print_only:
@@ -45,11 +51,17 @@ def start(wanted: Request) -> None:
 
 def _on_each_node(wanted: Request) -> None:
     again = [sys.executable, str(SCRIPTS / "launch.py"), *words(wanted)]
+    _interrupted(wanted).unlink(missing_ok=True)
     status = subprocess.run(slurm.srun_words(wanted.nodes, again), check=False).returncode
-    if status == Interrupted.exit_code:
-        raise Interrupted("stopped, and the workers saved their state", fix="run the same command again")
     if status:
         raise Problem(f"the job failed on a node (status {status})", where="the messages above")
+    if _interrupted(wanted).exists():
+        raise Interrupted("stopped, and the workers saved their state", fix="run the same command again")
+
+
+def _interrupted(wanted: Request) -> Path:
+    """The mark that a node leaves when its workers saved after a signal."""
+    return wanted.log_dir / "interrupted"
 
 
 def run(wanted: Request, show: Any = print) -> None:

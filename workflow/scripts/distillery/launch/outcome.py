@@ -27,6 +27,7 @@ def judge(
     returncode: int,
     stalled: float | None,
     signalled: str | None,
+    cut: bool,
 ) -> None:
     """Return if the job succeeded.
 
@@ -36,12 +37,14 @@ def judge(
         returncode: of msrun, or of the worker itself where there is but one.
         stalled: seconds of silence after which the job was killed, if it was.
         signalled: name of the signal that this launcher received, if it did.
+        cut: workers were left at the end, and had to be killed.
 
     Raises:
         Interrupted: the workers saved their state after a signal, and said so by status 3.
         Problem: anything else than success.
     """
-    ended_well = returncode == 0 and not statuses
+    # Slurm signals every process of a step: msrun then dies, and its workers' own ends count
+    ended_well = not statuses and not cut and (returncode == 0 or (signalled and returncode < 0))
     early = follower.reached is not None and follower.reached[0] < follower.reached[1]
     # our workers say "saved" by status 3, Megatron's by status 0 before the last step
     if signalled and (3 in statuses.values() or (ended_well and early)):

@@ -98,7 +98,7 @@ def run(
             time.sleep(FIRST_POLL_SECONDS if now - began < FIRST_SECONDS else POLL_SECONDS)
     finally:
         watched.look()
-        watched.end()
+        cut = watched.end()
         signals.restore()
         follower.look(final=True)
     outcome.judge(
@@ -108,6 +108,7 @@ def run(
         returncode=process.wait(),
         stalled=stalled,
         signalled=signals.name,
+        cut=cut,
     )
 
 
@@ -204,8 +205,9 @@ class _Watched:
             except ProcessLookupError:
                 continue
 
-    def end(self) -> None:
-        """Kill whatever is left of the job."""
+    def end(self) -> bool:
+        """Kill whatever is left of the job; True if a worker was."""
+        working = self._working()
         left = [child for child in self._seen.values() if child.is_running()]
         if self._process.poll() is None:
             self._process.kill()
@@ -215,6 +217,7 @@ class _Watched:
             except psutil.NoSuchProcess:
                 continue
         psutil.wait_procs(left, timeout=10)
+        return working
 
 
 class _Signals:
