@@ -15,6 +15,7 @@ STANDIN = ROOT / "tests" / "standin_mindspeed"
 SMALL = ROOT / "tests" / "data" / "workflow" / "small.yaml"
 TARGETS = ["tokenize", "hf2mcore", "finetune", "mcore2hf", "results/experiments/small/mindspeed_answer.txt"]
 NAME = "results/experiments/small"
+LAYERS = [1, 1]  # of its two; a list all the same
 
 
 def configuration() -> dict:
@@ -115,3 +116,29 @@ def test_a_run_of_its_converter_that_wrote_another_type_is_refused(house, tmp_pa
     assert "MindSpeed-LLM wrote weights of another type" in log
     assert "found:  fp16" in log
     assert not list(house.path.glob("results/checkpoints/tiny/*tp1-pp2-mindspeed-llm*"))
+
+
+def test_packed_rows_and_stages_named_one_by_one_equal_ours(house, tmp_path):
+    """The reference's files for neat_pack, and its converter told the layers of each stage on both ways."""
+    found = {}
+    for engine in ("mindspeed-llm", "mindspore"):
+        raw = configuration()
+        small = raw["experiments"]["small"]
+        small["tokenize"] = {"engine": engine, "pack": True, "neat_pack": True}
+        small["convert"]["engine"] = engine
+        small["layout"] = {"pipeline_parallel_size": 2, "num_layer_list": LAYERS}
+        small["train"].pop("layout", None)
+        file = tmp_path / f"{engine}.yaml"
+        file.write_text(yaml.safe_dump(raw))
+        done = house.snakemake("--cores", "2", "--", "tokenize", "mcore2hf", configfile=file)
+        assert done.returncode == 0, done.stdout + done.stderr
+        (packed,) = {
+            path.parent
+            for path in house.path.glob("results/datasets/sums/*/sums_manifest.json")
+            if json.loads(path.read_text())["options"]["neat_pack"]
+            and (json.loads(path.read_text()).get("engine") is not None) == (engine == "mindspeed-llm")
+        }
+        exported = json.loads((house.path / NAME / "hf/manifest.json").read_text())
+        tokens = {path.name: path.read_bytes() for kind in ("*.bin", "*.idx") for path in packed.glob(kind)}
+        found[engine] = tokens, exported["payload_digest"]
+    assert found["mindspeed-llm"] == found["mindspore"]
