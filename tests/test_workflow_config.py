@@ -130,7 +130,7 @@ def test_the_readme_draws_the_rules_as_they_are(tmp_path):
     command += ["--configfile", str(house.configfile), "--output", "graph.dot"]
     command += [
         "--target",
-        *(f"results/experiments/embedded/{name}.json" for name in ("comparison", "hf.proof")),
+        *(f"results/experiments/embedded/{name}.json" for name in ("checks", "comparison", "hf.proof")),
     ]
     subprocess.run(command, cwd=tmp_path, check=True)
     drawn = re.findall(r'"(\w+)" -> "(\w+)"', (tmp_path / "graph.dot").read_text())

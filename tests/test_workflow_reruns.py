@@ -94,9 +94,10 @@ def test_a_training_leaf_reruns_training_and_what_follows(finished):
 
 def test_a_generation_leaf_reruns_both_sides_of_generation(finished):
     with finished.replaced("experiment.yaml", "max_new_tokens: 8", "max_new_tokens: 9"):
-        # the estimate of the answers is part of the plan
+        # the early checks read it too; were they an input of training, Snakemake would look no further below them.
+        # The estimate of the answers is part of the plan
         sides = ["answer_base", "score_base", "answer_tuned", "score_tuned"]
-        expected = [*sides, "compare", "plan_outcome", "report"]
+        expected = ["check_sources", *sides, "compare", "plan_outcome", "report"]
         assert finished.planned() == Counter(expected)
 
 

@@ -10,8 +10,6 @@ rule train:
         data=lambda w: artefacts.tokenized(EXPERIMENTS[w.experiment]),
         weights=lambda w: artefacts.weights(EXPERIMENTS[w.experiment]),
         model=lambda w: artefacts.model(artefacts.rotated(EXPERIMENTS[w.experiment])),
-        # waited for, but no reason to train again
-        checks=ancient("results/experiments/{experiment}/checks.json"),
     output:
         "results/experiments/{experiment}/train/done.json",
     log:

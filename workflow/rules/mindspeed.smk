@@ -68,7 +68,6 @@ rule train_mindspeed:
         data=lambda w: artefacts.tokenized(EXPERIMENTS[w.experiment]),
         weights=lambda w: artefacts.weights(EXPERIMENTS[w.experiment]),
         model=lambda w: artefacts.model(artefacts.rotated(EXPERIMENTS[w.experiment])),
-        checks=ancient("results/experiments/{experiment}/checks.json"),
     output:
         "results/experiments/{experiment}/train/done.json",
     log:

@@ -1,6 +1,6 @@
 """Hold the plan against files early, and against the run afterwards.
 
-Outputs: results/experiments/{experiment}/checks.json, which training waits for, and
+Outputs: results/experiments/{experiment}/checks.json, made before anything that takes long, and
 results/experiments/{experiment}/plan.json with estimates beside measurements.
 """
 
@@ -28,7 +28,9 @@ rule check_sources:
         "logs/{experiment}/checks.log",
     benchmark:
         "logs/{experiment}/checks.tsv"
-    # its errors should come before hours of other work
+    # its errors should come before hours of other work. Training has no file of it as input: as `ancient` it would keep
+    # Snakemake from seeing changed params of what follows (jobs below one that is due are looked at no further), and
+    # else it would train again for a changed length of answers
     priority: 10
     conda:
         "../../envs/cpu.yaml"

@@ -22,7 +22,8 @@ rule rulegraph:
         rules=rules(),
     shell:
         "{params.command} --snakefile {params.snakefile} --configfile {params.configfiles}"
-        " --target results/experiments/{wildcards.experiment}/comparison.json"
+        " --target results/experiments/{wildcards.experiment}/checks.json"
+        " results/experiments/{wildcards.experiment}/comparison.json"
         " results/experiments/{wildcards.experiment}/hf.proof.json --output {output} --log {log}"
 
 

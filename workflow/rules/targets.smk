@@ -13,7 +13,11 @@ rule hf2mcore:
 
 rule finetune:
     input:
-        collect("results/experiments/{experiment}/train/done.json", experiment=EXPERIMENTS),
+        collect(
+            "results/experiments/{experiment}/{file}.json",
+            experiment=EXPERIMENTS,
+            file=["checks", "train/done"],
+        ),
 
 
 rule mcore2hf:
@@ -28,4 +32,8 @@ rule generate_base:
 
 rule generate_tuned:
     input:
-        collect("results/experiments/{experiment}/tuned.jsonl", experiment=EXPERIMENTS),
+        collect(
+            "results/experiments/{experiment}/{file}",
+            experiment=EXPERIMENTS,
+            file=["checks.json", "tuned.jsonl"],
+        ),
