@@ -120,9 +120,10 @@ rule convert_mcore_to_hf_mindspeed:
         stages=lambda w: commandline.flags(
             {"num_layer_list": shape.stages(EXPERIMENTS[w.experiment].training.layout)}
         ),
+        sampling=lambda w: commandline.sampling(EXPERIMENTS[w.experiment].generation),
     shell:
         "{params.command} --load-dir {params.load} --hf-cfg-dir {params.original} --save-dir {params.save}"
-        " --params-dtype {params.dtype} {params.stages} {resources.launch} --log {log}"
+        " --params-dtype {params.dtype} {params.stages} {params.sampling} {resources.launch} --log {log}"
 
 
 # its one built-in question, beside the problem set's answers: for the report

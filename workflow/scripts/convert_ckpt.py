@@ -27,6 +27,8 @@ from distillery import command
 
 
 def parser() -> argparse.ArgumentParser:
+    from distillery.checkpoint import flags
+
     p = argparse.ArgumentParser(
         prog="convert_ckpt.py",
         description=__doc__,
@@ -83,8 +85,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="N",
         help="the vocabulary is padded to a multiple of N x tensor ranks (default 1; Megatron trains with 128)",
     )
-    for flag, kind in (("--temperature", float), ("--top-k", int), ("--top-p", float)):
-        p.add_argument(flag, type=kind, metavar="X", help="to hf: a default of generation_config.json")
+    flags.add_sampling(p)
     return p
 
 

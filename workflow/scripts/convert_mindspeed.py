@@ -18,6 +18,7 @@ from distillery import command
 
 
 def parser() -> argparse.ArgumentParser:
+    from distillery.checkpoint import flags
     from distillery.launch import request
 
     found = argparse.ArgumentParser(
@@ -36,11 +37,13 @@ def parser() -> argparse.ArgumentParser:
     add("--target-pipeline-parallel-size", type=int, default=1, metavar="N", help="to MCore (default 1)")
     add("--num-layer-list", metavar="N,N", help="layers of each pipeline rank, where they differ")
     add("--params-dtype", choices=["bf16", "fp16", "fp32"], required=True, help="type to write")
+    flags.add_sampling(found)
     request.add_flags(found)
     return found
 
 
 def main(args: argparse.Namespace) -> None:
+    from distillery.checkpoint import flags
     from distillery.experiment import Layout
     from distillery.launch import request
     from distillery.launch.mindspeed import converting
@@ -54,6 +57,7 @@ def main(args: argparse.Namespace) -> None:
             original=args.hf_cfg_dir,
             save=args.save_dir,
             num_layer_list=args.num_layer_list,
+            sampling=flags.sampling(args),
         )
     else:
         layers = tuple(map(int, args.num_layer_list.split(","))) if args.num_layer_list else None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 
 from distillery.checkpoint.layout import Layout
 from distillery.problems import UsageProblem
 
-SAMPLING = ("temperature", "top_k", "top_p")
+SAMPLING = {"temperature": float, "top_k": int, "top_p": float}
 
 
 def check(args: Namespace) -> None:
@@ -104,6 +104,13 @@ def layout(args: Namespace) -> Layout:
         numbers(args.noop_layers, "--noop-layers") or (),
         args.make_vocab_size_divisible_by,
     )
+
+
+def add_sampling(parser: ArgumentParser) -> None:
+    """The flags of SAMPLING."""
+    for name, kind in SAMPLING.items():
+        flag = f"--{name.replace('_', '-')}"
+        parser.add_argument(flag, type=kind, metavar="X", help="to hf: a default of generation_config.json")
 
 
 def sampling(args: Namespace) -> dict[str, float]:

@@ -25,7 +25,7 @@ def flops_per_token(model: Architecture, seq_length: float, recompute: bool = Fa
 
     6 for each parameter but the input embedding's (its lookup multiplies nothing), and 6*L*a*S for
     attention: 12*L*a*S over all pairs, a = heads*head_dim, of which causality needs half. Full
-    recomputation adds a forward pass, a third. (Megatron's own count takes all pairs.)
+    recomputation adds a forward pass, a third.
     """
     matmuls = model.num_parameters - (0 if model.tied else model.vocab_size * model.hidden_size)
     attention = model.num_layers * model.num_heads * model.head_dim * seq_length

@@ -112,9 +112,10 @@ def process_bytes(used: Memory) -> float:
 
 
 def _checkpoints(s: Subject) -> int:
-    """That lie there at the end: of the built-in engine the last two; nothing removes those of Megatron."""
+    """That lie there at the end: of the built-in engine the last few; nothing removes those of Megatron."""
     written = -(-s.train["train_iters"] // s.train["save_interval"])
-    return written if s.experiment.training.engine == "mindspeed-llm" else min(written, 2)
+    kept = written if s.experiment.training.engine == "mindspeed-llm" else s.train.get("keep_checkpoints", 2)
+    return min(written, kept)
 
 
 def _node_bytes(s: Subject) -> float:

@@ -6,10 +6,11 @@ of ranks, every record's CRC-32), and moved into place with the manifest that ou
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from distillery import commandline
@@ -96,12 +97,14 @@ def to_hf(
     original: Path,
     save: Path,
     num_layer_list: str | None = None,
+    sampling: Mapping[str, float] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Convert the MCore checkpoint `load` to the Hugging Face directory `save`; returns its manifest.
 
     Args:
         original: the Hugging Face directory that the model came from, for config.json and tokenizer.
         num_layer_list: `stages` of the checkpoint's layout.
+        sampling: defaults for generation_config.json, see `export.side_files`.
 
     Raises:
         Problem: as `to_mcore`.
@@ -122,7 +125,9 @@ def to_hf(
             num_layer_list=num_layer_list,
         )
         _launch(request, "convert_ckpt.py mg", flags, beside / "mg2hf")
-        return weights.adopt_hf(beside / "mg2hf", params_dtype, load=load, original=original, save=save)
+        return weights.adopt_hf(
+            beside / "mg2hf", params_dtype, load=load, original=original, save=save, sampling=sampling
+        )
 
 
 @contextmanager

@@ -7,7 +7,7 @@ conversion of the same model, the two converters agree to the bit.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -70,17 +70,26 @@ def adopt_mcore(directory: Path, asked: Asked, *, load: Path, save: Path) -> dic
     return staging.manifest
 
 
-def adopt_hf(directory: Path, params_dtype: str, *, load: Path, original: Path, save: Path) -> dict[str, Any]:
+def adopt_hf(
+    directory: Path,
+    params_dtype: str,
+    *,
+    load: Path,
+    original: Path,
+    save: Path,
+    sampling: Mapping[str, float],
+) -> dict[str, Any]:
     """Move safetensors to `save`, with config and tokenizer of `original`, and return the manifest.
 
     Args:
         load: the MCore checkpoint that they were converted from; the template it was tuned with is handed on.
+        sampling: defaults for generation_config.json, see `export.side_files`.
 
     Raises:
         Problem: weights are missing, misshapen or of another type than asked for.
     """
     dtype, template = dtypes.of(params_dtype), export.template_of(load)
-    side = export.side_files(original, dtype, template)
+    side = export.side_files(original, dtype, template, sampling)
     if (directory / shards.INDEX).is_file():
         side[shards.INDEX] = (directory / shards.INDEX).read_bytes()
     export.check_target(save)
