@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -151,19 +151,7 @@ def _manifest(
 ) -> dict[str, Any]:
     """Counts, options and digests; no paths and no times."""
     return {
-        "format": "megatron-indexed",
-        "fields": outputs.stems(),
-        "handler": recipe.handler_name,
-        "map_keys": recipe.map_keys,
-        "template": renderer.record() if renderer else None,
-        "split_markers": renderer.split_markers() if renderer else [],
-        "tokenizer": {
-            "sha256": hub.sha256,
-            "size": hub.size(),
-            "pad_token_id": renderer.pad_id if renderer else hub.special_id("pad"),
-            "new_tokens": hub.new_tokens,
-        },
-        "options": asdict(recipe.rules),
+        **described(recipe, renderer, hub, outputs.stems()),
         "inputs": inputs,
         "rows": tally.read,
         "kept": tally.kept,
@@ -176,6 +164,25 @@ def _manifest(
         "tokens": outputs.tokens,
         "supervised_tokens": outputs.supervised,
         "crc32": {stem: [value] for stem, value in outputs.checksums.items()},
+    }
+
+
+def described(recipe: Recipe, renderer: Any, hub: HubTokenizer, stems: Sequence[str]) -> dict[str, Any]:
+    """What a manifest says of how rows became tokens, whoever wrote them; `renderer` None for plain text."""
+    return {
+        "format": "megatron-indexed",
+        "fields": list(stems),
+        "handler": recipe.handler_name,
+        "map_keys": recipe.map_keys,
+        "template": renderer.record() if renderer else None,
+        "split_markers": renderer.split_markers() if renderer else [],
+        "tokenizer": {
+            "sha256": hub.sha256,
+            "size": hub.size(),
+            "pad_token_id": renderer.pad_id if renderer else hub.special_id("pad"),
+            "new_tokens": hub.new_tokens,
+        },
+        "options": asdict(recipe.rules),
     }
 
 

@@ -7,7 +7,7 @@ It rejects no row: odd ones become documents as they can, and count as kept.
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,14 @@ import numpy as np
 from isal import isal_zlib
 
 from distillery import files
-from distillery.data import indexed
+from distillery.data import indexed, pipeline
 from distillery.data.documents import IGNORED
 from distillery.data.indexed import FIELDS, LABELS, MASK
 from distillery.data.layout import DatasetFiles
+from distillery.data.origins import Origins, Row
 from distillery.data.outputs import NAMED_ROWS
 from distillery.data.tokenizing import UUID, Recipe
+from distillery.launch.mindspeed import facts
 from distillery.problems import Problem
 
 BLOCK = 1 << 22  # tokens looked at at a time
@@ -65,10 +67,13 @@ def adopt(recipe: Recipe, shard: Path, prefix: Path) -> dict[str, Any]:
         pq.read_table(shard, columns=[UUID])[UUID].to_pylist() if UUID in table.schema_arrow.names else None
     )
     kept, dropped = _rows(recipe, made, first, total, shard)
-    _write_rows(made.rows, shard.name, kept, uuids or [None] * total, recipe.rules.pack, len(first.lengths))
+    rows = ((shard.name, row, uuids[row] if uuids else None) for row in kept)
+    _write_rows(made.rows, rows, recipe.rules.pack, len(first.lengths))
     count = len(kept) if not recipe.rules.pack else total - dropped
     named = sorted(set(range(total)) - set(kept)) if not recipe.rules.pack else []
-    manifest = _described(recipe) | {
+    renderer, hub = None if recipe.plain else recipe.renderer(), recipe.work().tokenizer
+    manifest = pipeline.described(recipe, renderer, hub, made.stems) | {
+        "engine": facts.DATA.stem,
         "inputs": [{"name": shard.name, "sha256": files.sha256(shard), "rows": total}],
         "rows": total,
         "kept": count,
@@ -94,28 +99,6 @@ def adopt(recipe: Recipe, shard: Path, prefix: Path) -> dict[str, Any]:
     return manifest
 
 
-def _described(recipe: Recipe) -> dict[str, Any]:
-    """What follows from the tokenizer and the template, in the words of our own manifest."""
-    hub = recipe.work().tokenizer
-    renderer = None if recipe.plain else recipe.renderer()
-    return {
-        "format": "megatron-indexed",
-        "engine": "mindspeed-llm-2.2.0",
-        "fields": list(stems(recipe)),
-        "handler": recipe.handler_name,
-        "map_keys": recipe.map_keys,
-        "template": renderer.record() if renderer else None,
-        "split_markers": renderer.split_markers() if renderer else [],
-        "tokenizer": {
-            "sha256": hub.sha256,
-            "size": hub.size(),
-            "pad_token_id": renderer.pad_id if renderer else hub.special_id("pad"),
-            "new_tokens": hub.new_tokens,
-        },
-        "options": asdict(recipe.rules),
-    }
-
-
 def _rows(
     recipe: Recipe, made: DatasetFiles, index: indexed.Index, total: int, shard: Path
 ) -> tuple[list[int], int]:
@@ -136,20 +119,13 @@ def _rows(
     return kept, total - len(kept)
 
 
-def _write_rows(
-    path: Path, shard: str, kept: list[int], uuids: list[str | None], packed: bool, sequences: int
-) -> None:
+def _write_rows(path: Path, rows: Iterable[Row], packed: bool, sequences: int) -> None:
     """The table that our own tokenizing writes; lists without entries where rows were packed."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    types = {"shard": pa.string(), "row": pa.int64(), "uuid": pa.string()}
+    table = Origins(path)
+    table.add(rows)
+    table.close()
     if packed:
-        columns = {name: pa.array([[]] * sequences, pa.list_(kind)) for name, kind in types.items()}
-    else:
-        values = {"shard": [shard] * len(kept), "row": kept, "uuid": [uuids[row] for row in kept]}
-        columns = {name: pa.array(values[name], kind) for name, kind in types.items()}
-    pq.write_table(pa.table(columns), path, compression="zstd")
+        table.pack([[] for _ in range(sequences)])
 
 
 def _supervised(labels: Path) -> int:
