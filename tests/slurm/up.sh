@@ -10,6 +10,12 @@ set -eu
 S=${1:?STATE_DIR}; NPUS=${2:-8}
 mkdir -p "$S/ctld" "$S/log"
 
+# a killed run never came to down.sh
+if ! pgrep -x -r D,R,S slurmctld > /dev/null; then
+  pkill -x slurmd || true
+  ip netns delete distillery-n2 2> /dev/null || true
+  ip link delete distillery-v1 2> /dev/null || true
+fi
 # pairs of 10.213.7.0/24: unlikely to be in use, and gone with the namespace
 ip netns add distillery-n2
 ip link add distillery-v1 type veth peer name distillery-v2 netns distillery-n2
