@@ -125,6 +125,15 @@ def test_a_report_without_any_samples_says_so(tmp_path):
     assert report(tmp_path, [*flags, "nonsense"]).returncode == 2
 
 
+def test_what_the_second_engine_said_is_shown_where_it_was_asked(made, tmp_path):
+    flags = report_files.write(tmp_path)
+    (tmp_path / "answer.txt").write_text("how are you?\n\n<b>fine</b>\n")
+    assert report(tmp_path, [*flags, "--mindspeed-answer", "answer.txt"]).returncode == 0
+    shown = "".join(Page((tmp_path / "report.html").read_text()).text)
+    assert "how are you?\n\n<b>fine</b>" in shown
+    assert "answer to its own question" not in (made / "report.html").read_text()
+
+
 def test_same_files_same_bytes(made, tmp_path):
     assert report(tmp_path, report_files.write(tmp_path)).returncode == 0
     for path in [
