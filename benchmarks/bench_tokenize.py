@@ -145,7 +145,8 @@ def digest(directory: Path) -> str:
     made = hashlib.sha256()
     for path in sorted(directory.glob("d_packed_*_document.*")):
         made.update(path.name.encode())
-        with path.open("rb") as stream:  # what this process held when it starts another counts as that one's peak
+        # in pieces: what this process has ever held counts as the peak of those that it starts
+        with path.open("rb") as stream:
             while block := stream.read(1 << 20):
                 made.update(block)
     return made.hexdigest()
