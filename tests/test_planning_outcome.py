@@ -96,7 +96,8 @@ def test_every_step_of_a_real_run_is_found_and_its_memory_was_foreseen(finished)
     assert all(
         rows[f"disk of {step}"]["measured"] > 0 for step in ("fetch data", "tokenize", "merge", "train")
     )
-    assert all(rows[f"time of {step}"]["measured"] > 0 for step in ("tokenize", "convert", "score base"))
+    # scores and proofs are no inputs of plan_outcome: they may come after it, and then are not measured
+    assert all(rows[f"time of {step}"]["measured"] > 0 for step in ("tokenize", "convert", "export"))
     assert rows["time of answer base, at most"]["measured"] > 0
 
 
