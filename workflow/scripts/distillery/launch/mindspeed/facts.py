@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from distillery.problems import Problem
+
 DATA = Path(__file__).with_name("mindspeed-llm-2.2.0.json")
 # inference.py builds the same parser as the trainer; the converter adds the options of its loader
 SAME_PARSER = {"inference.py": "posttrain_gpt.py"}
@@ -28,6 +30,14 @@ def options(parser: str) -> Mapping[str, Mapping[str, Any]]:
     Each option is `{"type": "int|float|str|json|switch", "choices", "nargs", "default", "required"}`.
     """
     return json.loads(DATA.read_text(encoding="utf-8"))["parsers"][SAME_PARSER.get(parser, parser)]
+
+
+def refuse(parser: str, words: Sequence[str]) -> None:
+    """Raises:
+    Problem: that parser would reject these words; names every reason.
+    """
+    if rejected := faults(parser, words):
+        raise Problem("MindSpeed-LLM 2.2.0 would reject this line", found="\n           ".join(rejected))
 
 
 def faults(parser: str, words: Sequence[str]) -> list[str]:

@@ -18,7 +18,7 @@ from distillery.launch import launcher
 from distillery.launch.mindspeed import facts
 from distillery.launch.mindspeed.shape import Flags
 from distillery.launch.request import Request
-from distillery.problems import Problem, UsageProblem
+from distillery.problems import UsageProblem
 
 if TYPE_CHECKING:
     from distillery.data.tokenizing import Recipe
@@ -98,8 +98,7 @@ def _shard(request: Request, recipe: Recipe, shard: Path, folder: Path) -> Path:
         cache=str(folder / "cache"),
     )
     words = [*request.worker, *commandline.words(paths)]
-    if rejected := facts.faults(SCRIPT, words):
-        raise Problem("MindSpeed-LLM 2.2.0 would reject this line", found="\n           ".join(rejected))
+    facts.refuse(SCRIPT, words)
     script = str((request.directory / SCRIPT).absolute())
     launcher.start(replace(request, worker=(script, *words), expect=dataset.written(recipe, part)))
     dataset.adopt(recipe, shard, part)
