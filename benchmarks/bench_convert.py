@@ -27,8 +27,8 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
-from distillery.checkpoint import architecture, shards  # noqa: E402
-from distillery.checkpoint.dtypes import BF16  # noqa: E402
+from distillery.convert import architecture, shards  # noqa: E402
+from distillery.convert.dtypes import BF16  # noqa: E402
 
 MODELS = {
     "1.26gb": {"hidden_size": 896, "intermediate_size": 4864, "num_hidden_layers": 24, "num_attention_heads": 14,

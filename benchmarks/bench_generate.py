@@ -34,7 +34,7 @@ QUESTIONS = (
 
 
 def prompts(model: Path, count: int) -> list[list[int]]:
-    from distillery.data import rendering
+    from distillery.tokenize import rendering
 
     renderer = rendering.load(model, "chatml")
     texts = [QUESTIONS[i % len(QUESTIONS)] + f" This is question {i}." for i in range(count)]
@@ -49,7 +49,7 @@ class Ours:
 
         engine_threads.limit(threads)
         os.environ["GLOG_v"] = "3"  # noqa: SIM112, MindSpore's name for it
-        from distillery.checkpoint import states
+        from distillery.convert import states
         from distillery.engine import architecture, runners
 
         self.build = lambda slots, length: runners.build(

@@ -72,8 +72,8 @@ def datasets_map(shard: Path, tokenizer: Path, prefix: Path) -> None:
     import numpy as np
     from transformers import AutoTokenizer
 
-    from distillery.data import indexed
-    from distillery.data.layout import DatasetFiles
+    from distillery.tokenize import indexed
+    from distillery.tokenize.layout import DatasetFiles
 
     hub = AutoTokenizer.from_pretrained(tokenizer)
     end = hub.convert_tokens_to_ids("<|im_end|>")

@@ -226,12 +226,12 @@ def packing(args: argparse.Namespace) -> dict:
     engine_threads.limit(args.threads)
     import numpy as np
 
-    from distillery.data.packing import best_fit
     from distillery.engine import kernels as kernel_sets
     from distillery.engine.architecture import Architecture
     from distillery.engine.batches import Rows, assemble
     from distillery.engine.decoder import Decoder, load_state
     from distillery.engine.step import Step
+    from distillery.tokenize.packing import best_fit
 
     hidden, layers, vocab, heads, groups, ffn, batch, seq = SHAPES["A"]
     rng = np.random.RandomState(0)

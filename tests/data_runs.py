@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from distillery import files
-from distillery.data import indexed
-from distillery.data.layout import DatasetFiles
+from distillery.tokenize import indexed
+from distillery.tokenize.layout import DatasetFiles
 
 DATA = Path(__file__).parent / "data" / "data"
 FULL = DATA / "tokenizers" / "full"

@@ -15,8 +15,8 @@ sys.path[:0] = [str(TESTS.parent / "workflow/scripts"), str(TESTS)]
 
 import numpy as np  # noqa: E402
 
-from distillery.checkpoint import states  # noqa: E402
-from distillery.checkpoint.layout import Layout  # noqa: E402
+from distillery.convert import states  # noqa: E402
+from distillery.convert.layout import Layout  # noqa: E402
 from distillery.engine import architecture, native  # noqa: E402
 from distillery.engine.batches import IGNORED, Batch, Rows, assemble  # noqa: E402
 from distillery.engine.decoder import Decoder, load_state  # noqa: E402

@@ -15,7 +15,7 @@ import ml_dtypes
 import numpy as np
 from house import ROOT
 
-from distillery.checkpoint import sources, states
+from distillery.convert import sources, states
 
 SCRIPTS = ROOT / "workflow/scripts"
 CONFIG = {

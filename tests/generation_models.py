@@ -17,7 +17,7 @@ from filelock import FileLock
 from house import ROOT
 
 from distillery import files, provenance
-from distillery.hub import model_directory, openr1, synthetic, tiny_model, tiny_tokenizer
+from distillery.fetch import model_directory, openr1, synthetic, tiny_model, tiny_tokenizer
 
 SCRIPTS = ROOT / "workflow/scripts"
 
@@ -97,7 +97,7 @@ def _tokenizer(directory: Path, size: int, *added: str):
 
 def tuned(directory: Path, original: Path, prompt_type: str) -> Path:
     """`original` as if it had been trained with a prompt type: a copy with the record in its manifest."""
-    from distillery.data import rendering
+    from distillery.tokenize import rendering
 
     directory.mkdir()
     for path in original.iterdir():

@@ -5,8 +5,8 @@ import math
 from pathlib import Path
 
 from distillery import files
-from distillery.evaluation import comparison, scoring
-from distillery.hub import openr1, synthetic
+from distillery.evaluate import comparison, scoring
+from distillery.fetch import openr1, synthetic
 from distillery.report import contents
 
 HOSTILE = "</pre><script>alert(1)</script><img src='http://example.com/x.png'>"

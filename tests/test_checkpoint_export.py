@@ -19,10 +19,10 @@ from transformers import (
 )
 
 from distillery import provenance
-from distillery.checkpoint import convert as conversion
-from distillery.checkpoint import shards
-from distillery.checkpoint.layout import Layout
-from distillery.checkpoint.sources import open_hf, open_mcore
+from distillery.convert import convert as conversion
+from distillery.convert import shards
+from distillery.convert.layout import Layout
+from distillery.convert.sources import open_hf, open_mcore
 
 TEMPLATE = {
     "prompt_type": "qwen_math_r1",

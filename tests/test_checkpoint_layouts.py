@@ -11,9 +11,9 @@ from checkpoint_house import assert_same, make_model, tensors
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from distillery.checkpoint import architecture, convert, states, verify
-from distillery.checkpoint.layout import Layout
-from distillery.checkpoint.sources import open_hf, open_mcore
+from distillery.convert import architecture, convert, states, verify
+from distillery.convert.layout import Layout
+from distillery.convert.sources import open_hf, open_mcore
 
 TYPES = {"bf16": ml_dtypes.bfloat16, "fp16": np.float16, "fp32": np.float32}
 

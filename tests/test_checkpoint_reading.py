@@ -15,11 +15,11 @@ from checkpoint_house import HF, RESHARD, TO_HF, assert_same, convert, tensors
 from megatron.core.enums import ModelType
 from megatron.core.transformer.enums import AttnBackend
 
-from distillery.checkpoint import convert as conversion
-from distillery.checkpoint import states
-from distillery.checkpoint.dtypes import BF16
-from distillery.checkpoint.layout import Layout
-from distillery.checkpoint.sources import open_hf
+from distillery.convert import convert as conversion
+from distillery.convert import states
+from distillery.convert.dtypes import BF16
+from distillery.convert.layout import Layout
+from distillery.convert.sources import open_hf
 
 TINY = HF / "tiny"
 

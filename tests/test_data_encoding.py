@@ -14,9 +14,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from distillery.data import encoding, tokenizer
-from distillery.data.encoding import Encoder
 from distillery.problems import Problem
+from distillery.tokenize import encoding, tokenizer
+from distillery.tokenize.encoding import Encoder
 
 DATA = Path(__file__).parent / "data" / "data"
 # combining marks whose order the normalizers see differently, and what else NFC or an old Unicode table touches
@@ -121,7 +121,7 @@ def test_tokens_that_only_the_configuration_lists_are_tokens(
 GROWTH = """
 import random, sys
 from pathlib import Path
-from distillery.data import encoding, tokenizer
+from distillery.tokenize import encoding, tokenizer
 
 made = encoding.Encoder(tokenizer.load(Path(sys.argv[1])))
 peak = lambda: int(next(l for l in open("/proc/self/status") if l.startswith("VmHWM")).split()[1]) >> 10

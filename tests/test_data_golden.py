@@ -8,9 +8,9 @@ from pathlib import Path
 import preprocess_data
 import pytest
 
-from distillery.data.layout import PACKED_STEMS, DatasetFiles
 from distillery.files import sha256
 from distillery.problems import Problem
+from distillery.tokenize.layout import PACKED_STEMS, DatasetFiles
 
 DATA = Path(__file__).parent / "data" / "data"
 GOLDEN = json.loads((DATA / "golden.json").read_text(encoding="utf-8"))

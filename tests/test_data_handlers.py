@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from distillery.data import handlers, tools
-from distillery.data.conversation import Rejected
 from distillery.problems import UsageProblem
+from distillery.tokenize import handlers, tools
+from distillery.tokenize.conversation import Rejected
 
 SHAREGPT, ALPACA = "SharegptStyleInstructionHandler", "AlpacaStyleInstructionHandler"
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distillery.data import indexed, packing
 from distillery.problems import Problem
+from distillery.tokenize import indexed, packing
 
 
 def by_lists(lengths: list[int], capacity: int) -> list[list[int]]:

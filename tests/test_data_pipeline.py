@@ -17,10 +17,10 @@ import pyarrow.parquet as pq
 import pytest
 from data_runs import FLAGS, FULL, MANY, SCRIPTS, contents, merge, run, sequences, shard
 
-from distillery.data import origins
-from distillery.data.layout import PACKED_STEMS, DatasetFiles
-from distillery.data.tokenizing import Recipe
 from distillery.problems import Problem
+from distillery.tokenize import origins
+from distillery.tokenize.layout import PACKED_STEMS, DatasetFiles
+from distillery.tokenize.tokenizing import Recipe
 
 
 @pytest.mark.parametrize("more", [[], ["--seq-length", "300", "--pack"]])
@@ -184,7 +184,7 @@ def _alive(group: int) -> bool:
 
 
 def test_a_killed_worker_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from distillery.data import tokenizing
+    from distillery.tokenize import tokenizing
 
     source = shard(tmp_path / "rows.parquet", MANY)
     (tmp_path / "out").mkdir()
@@ -217,7 +217,7 @@ def test_strays_and_stale_orders(tmp_path: Path) -> None:
 
 
 def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from distillery.data import outputs
+    from distillery.tokenize import outputs
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
@@ -230,7 +230,7 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_full_disk_while_merging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from distillery.data import merge as merging
+    from distillery.tokenize import merge as merging
 
     run(shard(tmp_path / "rows.parquet", MANY[:5]), tmp_path / "a")
     before = sorted(tmp_path.iterdir())

@@ -12,12 +12,12 @@ import pytest
 from data_runs import FLAGS, FULL, MANY, TAGS, asked, contents, run, sequences, shard
 
 from distillery import commandline
-from distillery.data import special_text
-from distillery.data.documents import DocumentMaker, Rules
-from distillery.data.layout import DatasetFiles
-from distillery.data.tokenizing import Block, Recipe
 from distillery.experiment import Dataset, Source, Tokenization
 from distillery.problems import Problem
+from distillery.tokenize import special_text
+from distillery.tokenize.documents import DocumentMaker, Rules
+from distillery.tokenize.layout import DatasetFiles
+from distillery.tokenize.tokenizing import Block, Recipe
 
 ODD = [
     asked("plain", "a"),

@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distillery import files
-from distillery.data import quality
-from distillery.data.similarity import NearDuplicates, Overlap, ngrams, words
 from distillery.problems import Problem
+from distillery.tokenize import quality
+from distillery.tokenize.similarity import NearDuplicates, Overlap, ngrams, words
 
 FULL = Path(__file__).parent / "data" / "data" / "tokenizers" / "full"
 LONG = (

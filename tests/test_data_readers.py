@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from distillery.data import readers, text_readers
 from distillery.problems import Problem, UsageProblem
+from distillery.tokenize import readers, text_readers
 
 ROWS = [
     {

@@ -14,7 +14,7 @@ from pathlib import Path
 import preprocess_data
 import pytest
 
-from distillery.data import templates
+from distillery.tokenize import templates
 
 DATA = Path(__file__).parent / "data" / "data"
 CASES = [json.loads(line) for line in (DATA / "reference.jsonl").read_text(encoding="utf-8").splitlines()]

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from distillery.data import hub_template, rendering, templates, tokenizer, tokenizing
-from distillery.data.documents import Rules
 from distillery.problems import Problem
+from distillery.tokenize import hub_template, rendering, templates, tokenizer, tokenizing
+from distillery.tokenize.documents import Rules
 
 DATA = Path(__file__).parent / "data" / "data"
 FULL = DATA / "tokenizers" / "full"

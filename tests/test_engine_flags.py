@@ -15,8 +15,8 @@ import posttrain_gpt  # noqa: E402
 from distillery import schema  # noqa: E402
 from distillery.config import OVERRIDES  # noqa: E402
 from distillery.engine import architecture  # noqa: E402
-from distillery.finetuning import refusals  # noqa: E402
 from distillery.problems import UsageProblem  # noqa: E402
+from distillery.train import refusals  # noqa: E402
 
 NEEDED = (
     "--load l --save s --data-path d --tokenizer-name-or-path t --seq-length 128 --train-iters 9 --lr 1e-3"

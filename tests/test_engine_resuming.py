@@ -13,7 +13,7 @@ from engine_parts import make, start, train, wait_for, work
 from distillery import files
 from distillery.engine.progress import Metrics, read
 from distillery.engine.snapshots import Snapshots
-from distillery.finetuning.saving import weights_identity
+from distillery.train.saving import weights_identity
 
 
 @pytest.fixture(scope="module")

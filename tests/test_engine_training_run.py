@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from engine_parts import SCRIPTS, forget_the_end, make, result, start, steps, train, wait_for, work
 
-from distillery.checkpoint import states
+from distillery.convert import states
 
 
 @pytest.fixture(scope="module")

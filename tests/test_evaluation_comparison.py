@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from distillery.evaluation import comparison, statistics
+from distillery.evaluate import comparison, statistics
 from distillery.problems import Problem
 
 SCRIPTS = Path(__file__).parent.parent / "workflow/scripts"

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distillery.evaluation import answers, scoring
-from distillery.evaluation.judge import Question, Verdict, judge, verify
-from distillery.hub import openr1
+from distillery.evaluate import answers, scoring
+from distillery.evaluate.judge import Question, Verdict, judge, verify
+from distillery.fetch import openr1
 from distillery.problems import Problem
 
 SCRIPTS = Path(__file__).parent.parent / "workflow/scripts"

@@ -18,10 +18,10 @@ from generation_models import SCRIPTS, parrot, tiny  # noqa: F401
 from distillery.engine import architecture, runners
 from distillery.engine.generation import Request, generate
 from distillery.engine.stopping import Stopping
-from distillery.inference.batch import Limits
-from distillery.inference.chat import Chat
-from distillery.inference.prompter import by_prompt_type
-from distillery.inference.tasks import Task, seed_of
+from distillery.generate.batch import Limits
+from distillery.generate.chat import Chat
+from distillery.generate.prompter import by_prompt_type
+from distillery.generate.tasks import Task, seed_of
 
 DIM, RESET = "\x1b[2m", "\x1b[0m"
 SPEECH = "<think>Gö你</think>ok 🙂!"
@@ -149,7 +149,7 @@ def test_ctrl_c_stops_the_answer_and_not_the_program(tmp_path):
 
 def test_history_is_what_the_model_is_asked_with(tiny):  # noqa: F811
     """Turn by turn with a reused cache, the answers are those to the whole conversation asked afresh."""
-    from distillery.checkpoint import states
+    from distillery.convert import states
 
     arch = architecture.read(tiny)
     prompter, task, limits = by_prompt_type(tiny, "qwen_math_r1", None), Task("chat"), Limits(512, 512, 20)

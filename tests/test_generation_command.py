@@ -17,13 +17,13 @@ import torch
 from generation_models import SCRIPTS, answers, inference, tiny, tuned  # noqa: F401
 from transformers import AutoModelForCausalLM
 
-from distillery.checkpoint import states
-from distillery.checkpoint.architecture import read
-from distillery.checkpoint.layout import Layout
-from distillery.data import rendering
-from distillery.hub import synthetic
-from distillery.inference import prompter
+from distillery.convert import states
+from distillery.convert.architecture import read
+from distillery.convert.layout import Layout
+from distillery.fetch import synthetic
+from distillery.generate import prompter
 from distillery.problems import Problem, UsageProblem
+from distillery.tokenize import rendering
 
 NEW = 32
 

@@ -13,11 +13,11 @@ from generation_models import SCRIPTS, answers, inference, smollm2, tiny  # noqa
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from distillery import files
-from distillery.checkpoint import states
-from distillery.data import rendering
+from distillery.convert import states
 from distillery.engine import architecture, runners
 from distillery.engine.generation import Request, Sampled, generate
 from distillery.engine.stopping import Stopping
+from distillery.tokenize import rendering
 
 CONVERSATIONS = [
     [{"role": "user", "content": "How many cards do 3 shelves hold?"}],

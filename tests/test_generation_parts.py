@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from distillery import commandline
 from distillery.engine.stopping import Stopping
 from distillery.experiment import Generation
-from distillery.inference import prompts, tasks
-from distillery.inference.journal import Journal
-from distillery.inference.stream import DIM, FOLDED, RESET, Characters, Thoughts, Until
-from distillery.inference.tasks import Task, seed_of
+from distillery.generate import prompts, tasks
+from distillery.generate.journal import Journal
+from distillery.generate.stream import DIM, FOLDED, RESET, Characters, Thoughts, Until
+from distillery.generate.tasks import Task, seed_of
 from distillery.problems import Problem, UsageProblem
 
 

@@ -24,13 +24,13 @@ from generation_models import SCRIPTS, answers, inference, odd  # noqa: F401
 from safetensors.numpy import load_file, save_file
 from transformers import AutoModelForCausalLM
 
-from distillery.checkpoint import states
-from distillery.checkpoint.architecture import read
-from distillery.checkpoint.layout import Layout
-from distillery.data import rendering
+from distillery.convert import states
+from distillery.convert.architecture import read
+from distillery.convert.layout import Layout
 from distillery.engine import driver
 from distillery.engine.mesh import Mesh
 from distillery.problems import Problem
+from distillery.tokenize import rendering
 
 NEW = 32
 LENGTHS = (3, 40, 1, 17, 90, 5, 64, 29, 12, 2)  # words of the prompts

@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save
 
 from distillery import files
-from distillery.hub import arrivals, integrity, listing, locking, names, openr1, problem_file, synthetic
-from distillery.hub.listing import Listing
-from distillery.hub.transfer import Policy
+from distillery.fetch import arrivals, integrity, listing, locking, names, openr1, problem_file, synthetic
+from distillery.fetch.listing import Listing
+from distillery.fetch.transfer import Policy
 from distillery.problems import Problem, UsageProblem
 
 SCRIPTS = Path(__file__).parent.parent / "workflow/scripts"

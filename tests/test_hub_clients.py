@@ -11,8 +11,8 @@ import hub_server
 import pytest
 from hub_server import DATE, SHA1, HubServer
 
-from distillery.hub import clients, listing, locking
-from distillery.hub.listing import Listing
+from distillery.fetch import clients, listing, locking
+from distillery.fetch.listing import Listing
 from distillery.problems import Problem
 
 SCRIPTS = Path(__file__).parent.parent / "workflow/scripts"

@@ -18,9 +18,9 @@ import pytest
 from hub_server import SHA1, HubServer
 
 from distillery import files
-from distillery.hub import arrivals, fetching, listing, part, transfer
-from distillery.hub.listing import Listing, RemoteFile
-from distillery.hub.transfer import Policy
+from distillery.fetch import arrivals, fetching, listing, part, transfer
+from distillery.fetch.listing import Listing, RemoteFile
+from distillery.fetch.transfer import Policy
 from distillery.problems import Problem
 
 SCRIPTS = Path(__file__).parent.parent / "workflow/scripts"

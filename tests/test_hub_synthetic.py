@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distillery.hub import openr1, synthetic
-from distillery.hub.arithmetic import FAMILIES, held_out, held_out_examples, training_examples
+from distillery.fetch import openr1, synthetic
+from distillery.fetch.arithmetic import FAMILIES, held_out, held_out_examples, training_examples
 from distillery.problems import UsageProblem
 
 SCRIPTS = Path(__file__).parent.parent / "workflow/scripts"

@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from distillery import files
-from distillery.hub import openr1, synthetic, tiny_model, tiny_tokenizer
+from distillery.fetch import openr1, synthetic, tiny_model, tiny_tokenizer
 from distillery.problems import Problem, UsageProblem
 
 SCRIPTS = Path(__file__).parent.parent / "workflow/scripts"

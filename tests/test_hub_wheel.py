@@ -12,8 +12,8 @@ import pytest
 from math_verify import parse, verify
 
 from distillery import files
-from distillery.hub import champ, wheel
-from distillery.hub.champ_answers import to_latex
+from distillery.fetch import champ, wheel
+from distillery.fetch.champ_answers import to_latex
 from distillery.problems import Problem
 
 SCRIPTS = Path(__file__).parent.parent / "workflow/scripts"

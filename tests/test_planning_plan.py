@@ -18,7 +18,7 @@ import yaml
 from distillery import config
 from distillery.engine.architecture import from_config
 from distillery.experiment import Source
-from distillery.hub import model_directory, rope
+from distillery.fetch import model_directory, rope
 from distillery.launch.mindspeed import facts as reference
 from distillery.planning import dag, facts, lines
 from distillery.planning.checks import host
@@ -377,4 +377,4 @@ def test_planning_loads_nothing_heavy(tmp_path):
     assert "distillery.planning.estimate" in loaded
     heavy = {"mindspore", "pandas", "pyarrow", "transformers", "matplotlib", "isal", "safetensors"}
     assert not heavy & {name.partition(".")[0] for name in loaded}
-    assert not {name for name in loaded if name.startswith("distillery.checkpoint.")}
+    assert not {name for name in loaded if name.startswith("distillery.convert.")}

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from distillery import config, files
-from distillery.hub import openr1, synthetic
+from distillery.fetch import openr1, synthetic
 from distillery.planning import early, facts, overlap, sources
 from distillery.planning.catalogue import SECTIONS
 

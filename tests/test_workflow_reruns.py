@@ -56,7 +56,7 @@ def test_reordering_the_configuration_reruns_nothing(finished):
 
 
 def test_editing_a_helper_module_reruns_the_commands_that_import_it(finished):
-    name = "workflow/scripts/distillery/evaluation/comparison.py"
+    name = "workflow/scripts/distillery/evaluate/comparison.py"
     text = (finished.path / name).read_text()
     with finished.edited(name, (text + "\nEXTRA = 1\n").encode()):
         assert finished.planned() == Counter({"compare": 1, "report": 1})
@@ -70,7 +70,7 @@ def test_editing_a_command_reruns_it_and_what_follows(finished):
 
 
 def test_editing_a_template_reruns_what_renders_it(finished):
-    name = "workflow/scripts/distillery/data/templates.json"
+    name = "workflow/scripts/distillery/tokenize/templates.json"
     text = (finished.path / name).read_bytes()
     with finished.edited(name, text + b" "):
         rerun = set(finished.planned())

@@ -6,7 +6,7 @@ from pathlib import Path
 from standin import ROOT, arguments, ours
 
 sys.path.insert(0, str(ROOT / "workflow/scripts"))
-from distillery.checkpoint import ranks  # noqa: E402
+from distillery.convert import ranks  # noqa: E402
 
 loader = sys.argv[sys.argv.index("--load-model-type") + 1]
 args = arguments(f"convert_ckpt.py {loader}")

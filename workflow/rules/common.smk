@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(workflow.current_basedir).parent / "scripts"))
 
 from distillery import artefacts, commandline
 from distillery import config as configuration
-from distillery.hub import sources
+from distillery.fetch import sources
 from distillery.launch import prefix
 from distillery.launch.mindspeed import answering, shape, tokenizing, training
 from distillery.planning import checks, early, finding, host_memory, summary
@@ -74,7 +74,7 @@ def runs(script, *data):
     }
 
 
-TEMPLATES = "data/templates.json"
+TEMPLATES = "tokenize/templates.json"
 KERNELS = "engine/*.[ch]*"
 
 

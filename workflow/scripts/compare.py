@@ -27,7 +27,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(args: argparse.Namespace) -> None:
     from distillery import files
-    from distillery.evaluation import comparison, scoring
+    from distillery.evaluate import comparison, scoring
 
     keys = (
         "id",

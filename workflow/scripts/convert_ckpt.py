@@ -27,7 +27,7 @@ from distillery import command
 
 
 def parser() -> argparse.ArgumentParser:
-    from distillery.checkpoint import flags
+    from distillery.convert import flags
 
     p = argparse.ArgumentParser(
         prog="convert_ckpt.py",
@@ -90,7 +90,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    from distillery.checkpoint import progress, request
+    from distillery.convert import progress, request
 
     with progress.bar() as begin:
         manifest = request.run(args, begin)

@@ -18,7 +18,7 @@ from distillery import command
 
 
 def parser() -> argparse.ArgumentParser:
-    from distillery.checkpoint import flags
+    from distillery.convert import flags
     from distillery.launch import request
 
     found = argparse.ArgumentParser(
@@ -43,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    from distillery.checkpoint import flags
+    from distillery.convert import flags
     from distillery.experiment import Layout
     from distillery.launch import request
     from distillery.launch.mindspeed import converting

@@ -20,7 +20,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(args: argparse.Namespace) -> None:
     from distillery import files
-    from distillery.hub import integrity
+    from distillery.fetch import integrity
 
     files.write_json(args.output, integrity.count(args.shards, args.rows))
     print(f"{args.output}: {len(args.shards)} shards, {args.rows} rows")

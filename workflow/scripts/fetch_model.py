@@ -11,7 +11,7 @@ import argparse
 from pathlib import Path
 
 from distillery import command
-from distillery.hub import flags
+from distillery.fetch import flags
 
 
 def parser() -> argparse.ArgumentParser:
@@ -23,7 +23,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    from distillery.hub import arrivals, listing
+    from distillery.fetch import arrivals, listing
 
     lock = listing.read(args.lock)
     count = arrivals.model(

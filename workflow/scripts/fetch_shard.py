@@ -12,7 +12,7 @@ import argparse
 from pathlib import Path
 
 from distillery import command
-from distillery.hub import flags
+from distillery.fetch import flags
 
 
 def parser() -> argparse.ArgumentParser:
@@ -27,7 +27,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    from distillery.hub import arrivals, listing
+    from distillery.fetch import arrivals, listing
 
     count, rows = arrivals.shard(
         listing.read(args.lock),

@@ -24,7 +24,7 @@ def parser() -> argparse.ArgumentParser:
 def main(args: argparse.Namespace) -> None:
     import re
 
-    from distillery.hub import wheel
+    from distillery.fetch import wheel
     from distillery.problems import UsageProblem
 
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9.+!_-]+", args.package):

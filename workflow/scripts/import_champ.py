@@ -26,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    from distillery.hub import champ, openr1
+    from distillery.fetch import champ, openr1
     from distillery.problems import UsageProblem
 
     if not 0 <= args.shard < args.shards:

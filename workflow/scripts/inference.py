@@ -23,11 +23,11 @@ import argparse
 from pathlib import Path
 
 from distillery import command
-from distillery.inference import signals
+from distillery.generate import signals
 
 
 def parser() -> argparse.ArgumentParser:
-    from distillery.inference import reference, tasks
+    from distillery.generate import reference, tasks
 
     it = argparse.ArgumentParser(
         prog="inference.py",
@@ -91,7 +91,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    from distillery.inference import run
+    from distillery.generate import run
 
     run.run(args)
 

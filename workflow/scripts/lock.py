@@ -15,7 +15,7 @@ import argparse
 from pathlib import Path
 
 from distillery import command
-from distillery.hub import flags
+from distillery.fetch import flags
 
 
 def parser() -> argparse.ArgumentParser:
@@ -39,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    from distillery.hub import listing, locking
+    from distillery.fetch import listing, locking
     from distillery.problems import UsageProblem
 
     if (args.host == "url") != bool(args.url) or (args.host == "url" and not args.files):

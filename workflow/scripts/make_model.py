@@ -31,7 +31,7 @@ def main(args: argparse.Namespace) -> None:
     import json
 
     from distillery import files
-    from distillery.hub import model_directory, tiny_model, tiny_tokenizer
+    from distillery.fetch import model_directory, tiny_model, tiny_tokenizer
     from distillery.problems import UsageProblem
 
     try:

@@ -21,7 +21,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    from distillery.hub import openr1, synthetic
+    from distillery.fetch import openr1, synthetic
 
     if args.rows < 1:
         raise UsageProblem(

@@ -25,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    from distillery.hub import openr1, synthetic
+    from distillery.fetch import openr1, synthetic
 
     if not 0 <= args.shard < args.shards:
         raise UsageProblem(

@@ -24,7 +24,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    from distillery.data import merge
+    from distillery.tokenize import merge
 
     manifest = merge.run(args.input_prefixes, args.output_prefix)
     print(

@@ -22,7 +22,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    from distillery.hub import rope
+    from distillery.fetch import rope
 
     rope.override(args.model_dir, args.output_dir, args.rotary_base, args.max_position_embeddings)
 

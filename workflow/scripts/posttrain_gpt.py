@@ -18,7 +18,7 @@ from distillery import command
 
 
 def parser() -> argparse.ArgumentParser:
-    from distillery.finetuning import flags
+    from distillery.train import flags
 
     it = argparse.ArgumentParser(
         prog="posttrain_gpt.py",
@@ -31,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    from distillery.finetuning.run import run
+    from distillery.train.run import run
 
     done = run(args)
     if done:

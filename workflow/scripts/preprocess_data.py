@@ -112,9 +112,9 @@ def json_object(text: str) -> dict:
 
 def main(args: argparse.Namespace) -> None:
     check(args)
-    from distillery.data import hub_template, pipeline, readers, templates
-    from distillery.data.documents import Rules
-    from distillery.data.tokenizing import Recipe
+    from distillery.tokenize import hub_template, pipeline, readers, templates
+    from distillery.tokenize.documents import Rules
+    from distillery.tokenize.tokenizing import Recipe
 
     recipe = Recipe(
         tokenizer=args.tokenizer_name_or_path,

@@ -44,10 +44,10 @@ def reader() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    from distillery.data.documents import Rules
-    from distillery.data.tokenizing import Recipe
     from distillery.launch import request
     from distillery.launch.mindspeed import tokenizing
+    from distillery.tokenize.documents import Rules
+    from distillery.tokenize.tokenizing import Recipe
 
     chosen, _ = reader().parse_known_args(args.worker)
     recipe = Recipe(

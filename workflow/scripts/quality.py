@@ -31,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(args: argparse.Namespace) -> None:
     from distillery import files
-    from distillery.data import quality
+    from distillery.tokenize import quality
 
     card = quality.card(args.data_prefix, args.input, args.problems, args.seq_length)
     files.write_json(args.output, card)

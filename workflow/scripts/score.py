@@ -31,7 +31,7 @@ def main(args: argparse.Namespace) -> None:
     import pyarrow.parquet as pq
 
     from distillery import files
-    from distillery.evaluation import scoring
+    from distillery.evaluate import scoring
 
     generations = scoring.read_jsonl(args.generations, ("id", "sample", "prompt", "text", "tokens", "stop"))
     problems = pq.read_table(args.problems).to_pylist()

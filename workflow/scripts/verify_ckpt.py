@@ -35,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(args: argparse.Namespace) -> None:
     from distillery import files
-    from distillery.checkpoint import inspection
+    from distillery.convert import inspection
 
     result = inspection.run(args.hf_dir, args.mcore_dir, args.check_logits)
     if args.output:

@@ -22,7 +22,7 @@ def main(args: argparse.Namespace) -> None:
     import yaml
 
     from distillery import config
-    from distillery.hub import listing, locking, sources
+    from distillery.fetch import listing, locking, sources
 
     loaded = config.load(yaml.safe_load(args.configfile.read_text(encoding="utf-8")))
     named = {name: source for name, source in sources.locked(loaded).items() if "lock" in source.settings}

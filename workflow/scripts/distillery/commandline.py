@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from distillery.experiment import Dataset, Experiment, Generation, Layout, Rope, Tokenization
-from distillery.inference import tasks
+from distillery.generate import tasks
 from distillery.provenance import canonical
 
 

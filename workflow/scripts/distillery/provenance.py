@@ -36,7 +36,7 @@ def digest(value: Any) -> str:
 def code(*modules: str, data: Iterable[str] = ()) -> str:
     """Short digest of these modules, of every local module they import, directly or not, and of data files.
 
-    Modules are dotted names below workflow/scripts (`preprocess_data`, `distillery.data.packing`).
+    Modules are dotted names below workflow/scripts (`preprocess_data`, `distillery.tokenize.packing`).
     Docstrings and comments do not count, so that only edits that can change a result do. Imports
     inside functions are followed; names built at run time are not. Files that the code reads as if they
     were part of it are named by `data`, patterns below workflow/scripts/distillery; Python files are left out.

@@ -17,7 +17,7 @@ from distillery import files
 from distillery.engine import architecture
 from distillery.engine.architecture import Architecture
 from distillery.experiment import Source
-from distillery.hub import tiny_model, tiny_tokenizer
+from distillery.fetch import tiny_model, tiny_tokenizer
 from distillery.problems import Problem
 
 KNOWN = Path(__file__).with_name("architectures.json")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from distillery import commandline
 from distillery.engine.architecture import from_config
-from distillery.hub import rope
+from distillery.fetch import rope
 from distillery.launch import launcher, request
 from distillery.launch.mindspeed import answering, finetuning, shape
 from distillery.launch.request import Request

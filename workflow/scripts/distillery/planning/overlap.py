@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from distillery.data import readers
 from distillery.planning.sample import read
+from distillery.tokenize import readers
 
 GRAM = 8  # words
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from distillery.experiment import Config, Hardware
-from distillery.hub import clients, sources
+from distillery.fetch import clients, sources
 from distillery.planning.result import Result, fail, good
 
 

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distillery.data import handlers, readers, rendering
-from distillery.data.conversation import Conversation, Rejected
-from distillery.data.documents import DocumentMaker, Rules
-from distillery.data.encoding import Encoder
 from distillery.planning.finding import Finding
+from distillery.tokenize import handlers, readers, rendering
+from distillery.tokenize.conversation import Conversation, Rejected
+from distillery.tokenize.documents import DocumentMaker, Rules
+from distillery.tokenize.encoding import Encoder
 
 if TYPE_CHECKING:
     from distillery.planning.sources import Plan

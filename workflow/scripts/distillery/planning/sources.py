@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from distillery import files
-from distillery.data import hub_template, rendering, tokenizer
 from distillery.experiment import Config
-from distillery.inference import prompter, prompts
+from distillery.generate import prompter, prompts
 from distillery.planning import checks, facts, overlap, sample
 from distillery.planning.finding import Finding
 from distillery.planning.subject import gather
 from distillery.problems import Problem
+from distillery.tokenize import hub_template, rendering, tokenizer
 
 PROBE = [{"role": "user", "content": "What is 2+2?"}]
 

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from distillery.data import templates
-from distillery.data.templates import Mark, Template
 from distillery.engine.architecture import Architecture
 from distillery.experiment import Config, Dataset, Experiment, Source, Stage
 from distillery.planning import facts
 from distillery.planning.facts import Known, Tokenizer
 from distillery.problems import Problem
+from distillery.tokenize import templates
+from distillery.tokenize.templates import Mark, Template
 
 # of champ-dataset 1.0.0's 270 problems: outside the held-out third, and held out with an answer in symbols
 CHAMP_ROWS, CHAMP_PROBLEMS = 190, 65

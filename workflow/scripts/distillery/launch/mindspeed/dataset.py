@@ -15,15 +15,15 @@ import numpy as np
 from isal import isal_zlib
 
 from distillery import files
-from distillery.data import indexed, pipeline
-from distillery.data.documents import IGNORED
-from distillery.data.indexed import FIELDS, LABELS, MASK
-from distillery.data.layout import DatasetFiles
-from distillery.data.origins import Origins, Row
-from distillery.data.outputs import NAMED_ROWS
-from distillery.data.tokenizing import UUID, Recipe
 from distillery.launch.mindspeed import facts
 from distillery.problems import Problem
+from distillery.tokenize import indexed, pipeline
+from distillery.tokenize.documents import IGNORED
+from distillery.tokenize.indexed import FIELDS, LABELS, MASK
+from distillery.tokenize.layout import DatasetFiles
+from distillery.tokenize.origins import Origins, Row
+from distillery.tokenize.outputs import NAMED_ROWS
+from distillery.tokenize.tokenizing import UUID, Recipe
 
 BLOCK = 1 << 22  # tokens looked at at a time
 

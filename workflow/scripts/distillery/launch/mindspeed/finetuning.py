@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from distillery import commandline, files
-from distillery.checkpoint.layout import rank_directory
+from distillery.convert.layout import rank_directory
 from distillery.engine import architecture
-from distillery.finetuning.saving import weights_identity
 from distillery.launch import launcher
 from distillery.launch.mindspeed import facts, shape, training
 from distillery.launch.request import Request
 from distillery.problems import Interrupted, Problem
 from distillery.provenance import digest
+from distillery.train.saving import weights_identity
 
 TRACKER = "latest_checkpointed_iteration.txt"
 RANK_FILE = "model_optim_rng.pt"

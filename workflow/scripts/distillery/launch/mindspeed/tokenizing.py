@@ -21,7 +21,7 @@ from distillery.launch.request import Request
 from distillery.problems import UsageProblem
 
 if TYPE_CHECKING:
-    from distillery.data.tokenizing import Recipe
+    from distillery.tokenize.tokenizing import Recipe
 
 SCRIPT = "preprocess_data.py"
 WORKERS = 4
@@ -61,7 +61,7 @@ def run(request: Request, recipe: Recipe, shards: Sequence[Path], prefix: Path) 
     Raises:
         Problem: flags that the reference rejects, a failed run, files that contradict themselves or the shards.
     """
-    from distillery.data import merge  # heavy, and no part of a plan
+    from distillery.tokenize import merge  # heavy, and no part of a plan
 
     if odd := [shard for shard in shards if shard.suffix != ".parquet"]:
         raise UsageProblem("not a parquet shard", where="--input", found=odd[0], fix="give parquet files")

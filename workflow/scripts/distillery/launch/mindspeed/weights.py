@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from distillery import files
-from distillery.checkpoint import (
+from distillery.convert import (
     architecture,
     checksums,
     convert,
@@ -25,8 +25,8 @@ from distillery.checkpoint import (
     shards,
     sources,
 )
-from distillery.checkpoint.layout import Layout
-from distillery.checkpoint.torchfile import Stored
+from distillery.convert.layout import Layout
+from distillery.convert.torchfile import Stored
 from distillery.experiment import Layout as Asked
 from distillery.problems import Problem
 

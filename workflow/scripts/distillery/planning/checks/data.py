@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from distillery.data import handlers, templates
-from distillery.data.templates import Mark, Template
 from distillery.planning.finding import Finding
 from distillery.planning.subject import Subject, stop_tokens, template, trained_end
 from distillery.problems import Problem
+from distillery.tokenize import handlers, templates
+from distillery.tokenize.templates import Mark, Template
 
 MARKER = re.compile(r"<[|｜][^<>]*?[|｜]>")
 OF = re.compile(r"-of-0*(\d+)$")

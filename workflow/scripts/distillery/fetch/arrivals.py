@@ -1,0 +1,162 @@
+"""What is made of fetched or local files: a model's directory, a shard with its manifest, a problem set."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from distillery import files, provenance
+from distillery.fetch import fetching, integrity, model_directory, names, part, transfer
+from distillery.fetch.listing import Listing
+from distillery.fetch.transfer import Policy
+from distillery.problems import Problem
+
+
+def model(
+    listing: Listing, directory: Path, *, endpoints: list[str], policy: Policy, workers: int, offline: bool
+) -> int:
+    """Make `directory` exactly the lock's files and a manifest; returns how many came over the network.
+
+    Files arrive in a folder beside it, which survives a killed run; what `directory` already has is used.
+    """
+    paths = {one.name: names.inside(directory, one.name) for one in listing.files}
+    if (directory / model_directory.MANIFEST).is_file() and _is_exactly(listing, directory):
+        return 0
+    staging = directory.with_name(f".{directory.name}.fetch")
+    staged = {name: names.inside(staging, name) for name in paths}
+    _clear_of_strangers(staging, set(staged.values()))
+    for one in listing.files:
+        here, there = staged[one.name], paths[one.name]
+        if one.is_verifiable and not here.exists() and transfer.is_there(one, there):
+            here.parent.mkdir(parents=True, exist_ok=True)
+            _link(there, here)
+    fetched = fetching.fetch(
+        listing, staged, endpoints=endpoints, policy=policy, workers=workers, offline=offline
+    )
+    integrity.check_model(staging)
+    with files.atomic_directory(directory) as made:
+        for name, path in staged.items():
+            target = names.inside(made, name)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _link(path, target)
+        model_directory.write_manifest(made, source(listing), listing.revision, listing.date)
+    files.remove(staging)
+    return fetched
+
+
+def _clear_of_strangers(staging: Path, wanted: set[Path]) -> None:
+    """Remove what an earlier lock left: the model is judged by the files of this one alone."""
+    kept = wanted | {path for one in wanted for path in part.beside(one)}
+    for path in staging.rglob("*"):
+        if path.is_file() and path not in kept:
+            path.unlink()
+
+
+def _is_exactly(listing: Listing, directory: Path) -> bool:
+    present = {path.relative_to(directory).as_posix() for path in directory.rglob("*") if path.is_file()}
+    wanted = {one.name for one in listing.files}
+    return present - {model_directory.MANIFEST} == wanted and all(
+        transfer.is_there(one, directory / one.name) for one in listing.files
+    )
+
+
+def _link(path: Path, target: Path) -> None:
+    try:
+        os.link(path, target)
+    except OSError:  # a file system without hard links
+        shutil.copy2(path, target)
+
+
+def source(listing: Listing) -> dict[str, Any]:
+    """What a manifest says about the origin."""
+    said = {"kind": "hub", "host": listing.host, "repo": listing.repo, "repo_type": listing.repo_type}
+    return said | ({"requested": listing.requested} if listing.requested else {})
+
+
+def shard(
+    listing: Listing,
+    name: str,
+    output: Path,
+    *,
+    endpoints: list[str],
+    policy: Policy,
+    offline: bool,
+    store: Path | None = None,
+) -> tuple[int, int | None]:
+    """Bring one file of a dataset to `output`, its manifest beside it; (files fetched, rows if parquet).
+
+    With a `store` the file lies there and `output` is a link to it: what Snakemake removes before a job is
+    the link, and it takes a read-only output for one that must not be made again.
+    """
+    place = output if store is None else names.inside(store, name)
+    fetched = fetching.fetch(
+        listing, {name: place}, endpoints=endpoints, policy=policy, workers=1, offline=offline
+    )
+    rows = integrity.check_shard(place, listing.file(name).rows) if name.endswith(".parquet") else None
+    if store is not None:
+        _link_to(place, output)
+    write_shard_manifest(output, source(listing) | {"name": name}, listing.revision, listing.date, rows)
+    return fetched, rows
+
+
+def _link_to(place: Path, output: Path) -> None:
+    """Make `output` a link to `place`, relative so that both can move together."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    files.remove(output)
+    output.symlink_to(os.path.relpath(place.resolve(), output.parent.resolve()))
+
+
+def write_shard_manifest(
+    output: Path, origin: dict[str, Any], revision: str | None, date: str | None, rows: int | None
+) -> None:
+    entry = provenance.file_entries(output.parent, [output.name])[0]
+    value = {
+        "source": origin,
+        "revision": revision,
+        "date": date,
+        "files": [entry | ({} if rows is None else {"rows": rows})],
+    }
+    files.write_json(output.with_name(f"{output.name}.manifest.json"), value)
+
+
+def local_model(path: Path, directory: Path, mode: str) -> None:
+    """A model's files from a directory of this machine, linked or copied, with a manifest."""
+    if not path.is_dir():
+        raise Problem("no such directory", where=path)
+    present = sorted(one.relative_to(path).as_posix() for one in path.rglob("*") if one.is_file())
+    with files.atomic_directory(directory) as made:
+        for name in names.of_model([name for name in present if name != model_directory.MANIFEST]):
+            target = names.inside(made, name)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _bring(path / name, target, mode)
+        integrity.check_model(made)
+        model_directory.write_manifest(made, {"kind": "path", "name": path.resolve().name}, revision=None)
+
+
+def local_shard(path: Path, output: Path, mode: str) -> int:
+    """A parquet shard of this machine, linked or copied, with its manifest; returns its rows."""
+    if not path.is_file():
+        raise Problem("no such file", where=path)
+    try:
+        rows = integrity.parquet_rows(path)
+    except ValueError as error:
+        raise Problem("not a whole parquet file", where=path, found=error, fix="bring it again") from None
+    output.parent.mkdir(parents=True, exist_ok=True)
+    if mode == "copy":
+        with files.atomic(output) as partial:
+            shutil.copyfile(path, partial)
+    else:
+        files.remove(output)
+        output.symlink_to(path.resolve())
+    write_shard_manifest(output, {"kind": "path", "name": path.name}, None, None, rows)
+    return rows
+
+
+def _bring(path: Path, target: Path, mode: str) -> None:
+    if mode == "copy":
+        shutil.copyfile(path, target)
+        target.chmod(0o444)
+    else:
+        target.symlink_to(path.resolve())

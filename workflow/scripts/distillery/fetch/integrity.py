@@ -1,0 +1,156 @@
+"""Whether a file that came is the one that was meant, and whole: digests, footers, headers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from distillery import files
+from distillery.fetch.listing import RemoteFile
+from distillery.problems import Problem
+
+LARGEST_HEADER = 100_000_000  # bytes, the limit of the safetensors library
+
+
+def mismatch(wanted: RemoteFile, path: Path) -> str | None:
+    """Why the file is not the wanted one, or None; size first, then the digest."""
+    size = path.stat().st_size
+    if wanted.bytes is not None and size != wanted.bytes:
+        return f"{size} bytes"
+    if wanted.sha256 is not None:
+        digest = files.sha256(path)
+        return None if digest == wanted.sha256 else f"sha256 {digest}"
+    if wanted.git_sha1 is not None:
+        digest = git_blob(path)
+        return None if digest == wanted.git_sha1 else f"git blob {digest}"
+    return None
+
+
+def git_blob(path: Path) -> str:
+    """git's object id of a file's content."""
+    made = hashlib.sha1(b"blob %d\0" % path.stat().st_size)
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            made.update(block)
+    return made.hexdigest()
+
+
+def malformed(name: str, path: Path) -> str | None:
+    """Why the bytes cannot be what the name says, or None; the digest alone says nothing when unknown."""
+    try:
+        if name.endswith(".parquet"):
+            parquet_rows(path)
+        elif name.endswith(".safetensors"):
+            tensors(path)
+        elif name.endswith(".json"):
+            json.loads(path.read_text(encoding="utf-8"))
+        elif name.endswith(".jsonl"):
+            with path.open(encoding="utf-8") as lines:
+                json.loads(next(lines, "null"))
+    except (ValueError, RecursionError) as error:
+        return f"no {name.rpartition('.')[2]} file ({str(error).splitlines()[0][:120]})"
+    return None
+
+
+def parquet_rows(path: Path) -> int:
+    """Rows according to the footer.
+
+    Raises:
+        ValueError: no parquet file, or a damaged footer.
+    """
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.read_metadata(path).num_rows
+    except OSError as error:  # pyarrow's word for a missing footer or an impossible length
+        raise ValueError(str(error)) from None
+
+
+def tensors(path: Path) -> dict[str, Any]:
+    """The header of a safetensors file without its metadata: name -> dtype, shape, offsets.
+
+    Raises:
+        ValueError: the header does not parse, or its tensors do not fill the file exactly.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        if size < 8 or not 2 <= length <= min(LARGEST_HEADER, size - 8):
+            raise ValueError(f"a header of {length} bytes in a file of {size}")
+        header = json.loads(stream.read(length))
+    try:
+        header.pop("__metadata__", None)
+        offsets = sorted((*tensor["data_offsets"], name) for name, tensor in header.items())
+    except (AttributeError, KeyError, TypeError):
+        raise ValueError("a header that describes no tensors") from None
+    end = 0
+    for first, last, name in offsets:
+        if first != end or last < first:
+            raise ValueError(f"tensor {name} lies at {first}..{last}, the one before ends at {end}")
+        end = last
+    if 8 + length + end != size:
+        raise ValueError(f"{size} bytes where the header describes {8 + length + end}")
+    return header
+
+
+def check_model(directory: Path) -> None:
+    """Config, tokenizer and weights are there, and the index names exactly the tensors that the shards hold.
+
+    Raises:
+        Problem: a file is missing or the index and the shards disagree.
+    """
+    for wanted in ("config.json", "tokenizer_config.json"):
+        if not (directory / wanted).is_file():
+            raise Problem(
+                "the model lacks a file", where=directory, wanted=wanted, fix="fetch it too (--files)"
+            )
+    shards = {path.name: tensors(path) for path in sorted(directory.glob("*.safetensors"))}
+    if not shards:
+        raise Problem("the model has no weights", where=directory, wanted="*.safetensors")
+    index = directory / "model.safetensors.index.json"
+    if not index.is_file():
+        return
+    promised = files.read_json(index)["weight_map"]
+    held = {name: shard for shard, header in shards.items() for name in header}
+    wrong = sorted(name for name in promised.keys() | held.keys() if promised.get(name) != held.get(name))
+    if wrong:
+        name = wrong[0]
+        raise Problem(
+            "the weights are not those of their index",
+            where=f"{index}, {name} ({len(wrong)} tensors differ)",
+            found=held.get(name, "in no shard that is here"),
+            wanted=promised.get(name, "not in the index"),
+            fix="fetch the missing shards, or another revision",
+        )
+
+
+def check_shard(path: Path, rows: int | None) -> int:
+    """Rows of a parquet shard that has OpenR1's conversations.
+
+    Raises:
+        Problem: another number of rows than known.
+    """
+    found = parquet_rows(path)
+    if rows is not None and found != rows:
+        raise Problem("a shard has another number of rows than known", where=path, found=found, wanted=rows)
+    return found
+
+
+def count(shards: list[Path], rows: int) -> dict[str, Any]:
+    """{"rows", "shards": {name: rows}} of all shards together.
+
+    Raises:
+        Problem: their sum is not `rows`.
+    """
+    found = {shard.name: parquet_rows(shard) for shard in shards}
+    if sum(found.values()) != rows:
+        raise Problem(
+            "the dataset has another number of rows than known",
+            where=f"{len(shards)} shards, {shards[0]} ...",
+            found=sum(found.values()),
+            wanted=rows,
+            fix="a shard is missing or of another revision: compare the files and the revision of the source",
+        )
+    return {"rows": rows, "shards": found}

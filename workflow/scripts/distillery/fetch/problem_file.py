@@ -1,0 +1,69 @@
+"""A file of problems from a hub, JSON-lines, JSON or parquet, as a problem set of ours."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from distillery.fetch import openr1
+from distillery.problems import Problem
+
+COLUMNS = ("uuid", "problem", "answer", "problem_type")
+REQUIRED = ("problem", "answer")
+
+
+def read(path: Path, columns: dict[str, str], name: str, limit: int | None) -> list[dict[str, str]]:
+    """Rows of `openr1.PROBLEM_SCHEMA`, at most `limit`, in the file's order.
+
+    Args:
+        columns: the file's names for ours, where they differ.
+        name: of the problem set; identities of rows without a uuid derive from it and the problem's text.
+
+    Raises:
+        Problem: names the row that lacks a problem or an answer, or repeats a uuid.
+    """
+    rows: list[dict[str, str]] = []
+    seen: dict[str, int] = {}
+    for number, row in enumerate(_rows(path)[:limit]):
+        where = f"{path.name}, row {number}"
+        if not isinstance(row, dict):
+            raise Problem("not an object", where=where, found=repr(row)[:80])
+        found = {ours: row.get(columns.get(ours, ours)) for ours in COLUMNS}
+        for key in REQUIRED:
+            if found[key] in (None, ""):
+                raise Problem(
+                    f"a problem set needs the column {key}",
+                    where=where,
+                    found=", ".join(map(str, row)),
+                    wanted=columns.get(key, key),
+                    fix=f"name it in the configuration: columns: {{{key}: NAME}}",
+                )
+        made = {key: str(value) for key, value in found.items() if value is not None}
+        made.setdefault("uuid", openr1.identifier(name, made["problem"]))
+        made.setdefault("problem_type", name)
+        first = seen.setdefault(made["uuid"], number)
+        if first != number:
+            raise Problem(
+                "a problem occurs twice", where=f"{path.name}, rows {first} and {number}", found=made["uuid"]
+            )
+        rows.append({key: made[key] for key in COLUMNS})
+    if not rows:
+        raise Problem("no problems in the file", where=path)
+    return rows
+
+
+def _rows(path: Path) -> list[Any]:
+    with path.open("rb") as stream:
+        is_parquet = stream.read(4) == b"PAR1"
+    if is_parquet:
+        import pyarrow.parquet as pq
+
+        return pq.read_table(path).to_pylist()
+    text = path.read_text(encoding="utf-8")
+    try:
+        if text.lstrip().startswith("["):
+            return json.loads(text)
+        return [json.loads(line) for line in text.splitlines() if line.strip()]
+    except json.JSONDecodeError as error:
+        raise Problem("neither JSON, JSON-lines nor parquet", where=path.name, found=error) from None

@@ -1,0 +1,88 @@
+"""Flags of the fetching commands, from the sources of a configuration."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from distillery.experiment import Config, Dataset, Source
+from distillery.fetch.listing import Listing
+
+LOCKED = ("hub", "url")
+
+
+def locked(config: Config) -> dict[str, Source]:
+    """Every source that needs a lock, by the lock's place below resources/locks."""
+    parts: dict[str, Mapping[str, Any]] = {
+        "models": config.models,
+        "datasets": {name: dataset.source for name, dataset in config.datasets.items()},
+        "problems": config.problem_sets,
+    }
+    return {
+        f"{part}/{name}": source
+        for part, sources in parts.items()
+        for name, source in sources.items()
+        if source.kind in LOCKED
+    }
+
+
+def asked(name: str, source: Source) -> Listing:
+    """What a lock is asked of a hub, no files yet; `name` is the lock's place, such as datasets/openr1."""
+    settings, (part, _, own) = source.settings, name.partition("/")
+    return Listing(
+        host=settings.get("host", "url"),
+        repo=settings.get("repo", own),
+        repo_type="model" if part == "models" else "dataset",
+        requested=settings.get("revision"),
+        revision=None,
+        date=None,
+        files=(),
+        urls=tuple(settings.get("urls", ())),
+        rows=settings.get("rows") if part == "datasets" else None,
+    )
+
+
+def patterns(source: Source) -> list[str] | None:
+    """Names of the wanted files, None for those that a model needs."""
+    files = source.settings.get("files") or source.settings.get("file")
+    return [files] if isinstance(files, str) else files
+
+
+def lock(name: str, source: Source) -> str:
+    """Flags of lock.py for the same."""
+    it = asked(name, source)
+    words = ["--host", it.host, "--repo", it.repo, "--repo-type", it.repo_type]
+    words += ["--revision", it.requested] if it.requested else []
+    words += [word for url in it.urls for word in ("--url", url)]
+    words += ["--files", *(patterns(source) or [])] if patterns(source) else []
+    words += ["--rows", str(it.rows)] if it.rows else []
+    words += ["--known", source.settings["lock"]] if "lock" in source.settings else []
+    return shlex.join(words)
+
+
+def hubs(source: Source, offline: bool) -> str:
+    """Which addresses to ask, if any: what changes no result."""
+    words = [word for one in source.settings.get("endpoints", []) for word in ("--endpoint", one)]
+    return shlex.join(words + (["--offline"] if offline else []))
+
+
+def workers(source: Source) -> str:
+    """How many files of a model come at a time, which changes no result either."""
+    return f"--workers {source.settings.get('workers', 4)}"
+
+
+def known_lock(source: Source) -> list[str]:
+    """The committed lock that a source names, as a list of files."""
+    return [source.settings["lock"]] if "lock" in source.settings else []
+
+
+def path_in_repository(dataset: Dataset, shard: str) -> str:
+    """The file of a hub, mirror or folder that becomes this shard."""
+    return next(path for path in dataset.files if path.endswith(f"{shard}.parquet"))
+
+
+def counted(dataset: Dataset) -> list[str]:
+    """The file that proves the number of rows, where the configuration says how many there must be."""
+    knows = dataset.source.kind in (*LOCKED, "path") and "rows" in dataset.source.settings
+    return [f"resources/datasets/{dataset.name}/rows.json"] if knows else []

@@ -1,0 +1,228 @@
+"""Rows of files in blocks of bounded memory: .parquet, .arrow, .csv, .json, .jsonl, .txt, or a directory of one kind.
+
+Only the columns that are asked for are read. Row values are what `datasets.load_dataset` gives for the same
+file. Files of a directory are taken in the order of their names.
+
+A file is divided into spans, so that several processes can read it. Tables are divided without reading a row.
+Text cannot be: where a row of .csv or .json begins is known only to who has read all before it (a quote may enclose
+any number of lines). There a span brings its rows along, read by whoever divides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from distillery.problems import Problem, UsageProblem
+from distillery.tokenize import text_readers
+from distillery.tokenize.tables import BATCH_ROWS, Arrow, Parquet, Piece, damaged
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Rows = list[dict[str, Any]]
+# bytes of text in a span: a process that is ahead of its turn holds the tokens of one, about 2.5 times as many bytes
+LARGEST, SMALLEST = 24 << 20, 1 << 20
+SPANS = 8  # for each process, so that the last ones end at about the same time
+
+
+class Span(NamedTuple):
+    """Rows of a file that one process takes.
+
+    Attributes:
+        first, count: number of the first row in the file, and how many there are.
+        piece, skip: the row group or record batch, and how many of its rows come before.
+        rows: the rows themselves if they had to be read to be found.
+    """
+
+    path: Path
+    columns: list[str]
+    first: int
+    count: int
+    piece: int = 0
+    skip: int = 0
+    rows: Rows | None = None
+
+    def shortened(self, count: int) -> Span:
+        return self._replace(count=count, rows=self.rows and self.rows[:count])
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file of a known kind."""
+
+    path: Path
+
+    def columns(self) -> list[str]:
+        """Raises:
+        Problem: the file is not readable.
+        """
+        if self.path.suffix in TEXTS:
+            return TEXTS[self.path.suffix][0](self.path)
+        with closing(TABLES[self.path.suffix](self.path)) as table:
+            return table.names
+
+    def check(self, wanted: list[str], optional: tuple[str, ...] = ()) -> list[str]:
+        """`wanted` and those of `optional` that this file has.
+
+        Raises:
+            Problem: the file is not readable, or a wanted column is not in it.
+        """
+        found = self.columns()
+        for column in wanted:
+            if column not in found:
+                raise Problem(
+                    "a column is not there",
+                    where=f"{self.path}, column {column}",
+                    found=", ".join(found) or "no columns",
+                    wanted=", ".join(wanted),
+                    fix='say which columns to use with --map-keys, e.g. {"messages": "conversations"}; '
+                    'an optional part of Alpaca rows is switched off with null: {"query": null}',
+                )
+        return [
+            *dict.fromkeys(wanted),
+            *(column for column in optional if column in found and column not in wanted),
+        ]
+
+    def spans(self, columns: list[str], processes: int = 1) -> Iterator[Span]:
+        """The file in order, divided for so many processes."""
+        if self.path.suffix in TEXTS:
+            first = 0
+            for rows in TEXTS[self.path.suffix][1](self.path, columns, BATCH_ROWS):
+                yield Span(self.path, columns, first, len(rows), rows=rows)
+                first += len(rows)
+            return
+        with closing(TABLES[self.path.suffix](self.path)) as table:
+            pieces = list(table.pieces(columns))
+        total = sum(piece.size for piece in pieces)
+        yield from self._divided(columns, pieces, min(max(total // (SPANS * processes), SMALLEST), LARGEST))
+
+    def blocks(self, columns: list[str]) -> Iterator[Rows]:
+        """The rows of the whole file."""
+        with Reader() as reader:
+            for span in self.spans(columns):
+                yield from (rows for _, rows in reader.blocks(span))
+
+    def _divided(self, columns: list[str], pieces: list[Piece], size: int) -> Iterator[Span]:
+        """Whole pieces where they are small enough, else parts of whole batches."""
+        first = 0
+        for number, piece in enumerate(pieces):
+            parts = min(-(-piece.size // size), -(-piece.rows // BATCH_ROWS))
+            rows = BATCH_ROWS * max(-(-piece.rows // (BATCH_ROWS * max(parts, 1))), 1)
+            for skip in range(0, piece.rows, rows):
+                yield Span(self.path, columns, first + skip, min(rows, piece.rows - skip), number, skip)
+            first += piece.rows
+
+
+class Reader:
+    """Reads spans. The last file stays open where it was left, so spans in the order of a file read it once.
+
+    To begin in the middle of a row group it is decoded from its start, which costs a twentieth of tokenizing it.
+    """
+
+    def __init__(self) -> None:
+        self.table: Parquet | Arrow | None = None
+        self.at: tuple[Path, list[str], int] | None = None
+        self.row = 0  # of the piece, where `rest` and then `batches` begin
+        self.rest: pa.RecordBatch | None = None
+        self.batches: Iterator[pa.RecordBatch] = iter(())
+
+    def __enter__(self) -> Reader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.batches, self.rest = iter(()), None
+        if self.table:
+            self.table.close()
+
+    def blocks(self, span: Span) -> Iterator[tuple[int, Rows]]:
+        """(number of the first row in the file, rows) of each block of a span.
+
+        Raises:
+            Problem: the file is damaged there.
+        """
+        if span.rows is not None:
+            yield span.first, span.rows
+            return
+        self._go_to(span)
+        end = span.skip + span.count
+        while self.row < end:
+            batch = self.rest if self.rest is not None else next(self.batches, None)
+            if batch is None:
+                raise damaged(
+                    span.path, f"row {span.first + self.row - span.skip}", "fewer rows than announced"
+                )
+            before, taken = max(span.skip - self.row, 0), min(end - self.row, batch.num_rows)
+            self.rest = batch.slice(taken) if taken < batch.num_rows else None
+            self.row += taken
+            if before < taken:
+                yield self._rows(span, batch.slice(before, taken - before))
+
+    def _rows(self, span: Span, batch: pa.RecordBatch) -> tuple[int, Rows]:
+        first = span.first + self.row - span.skip - batch.num_rows
+        try:
+            return first, batch.to_pylist()
+        except ValueError as error:  # pyarrow reads any bytes as text, and only Python decodes them
+            assert self.table
+            where = f"{self.table.place(span.piece)}, rows {first} to {first + batch.num_rows - 1}"
+            raise damaged(span.path, where, error) from None
+
+    def _go_to(self, span: Span) -> None:
+        at = (span.path, span.columns, span.piece)
+        if self.at == at and self.row <= span.skip:
+            return
+        if self.table is None or self.table.path != span.path:
+            self.__exit__()
+            self.table = TABLES[span.path.suffix](span.path)
+        self.at, self.row, self.rest = at, 0, None
+        self.batches = self.table.batches(span.piece, span.columns)
+
+
+def sources(path: Path) -> list[Source]:
+    """The file, or the data files of the directory in the order of their names.
+
+    Raises:
+        UsageProblem: nothing to read, an unknown kind, or a directory of two kinds.
+    """
+    if path.is_file():
+        if path.suffix not in KINDS:
+            raise UsageProblem(
+                "a file of unknown kind",
+                where=path,
+                found=path.suffix or "no suffix",
+                wanted=", ".join(KINDS),
+            )
+        return [Source(path)]
+    if not path.is_dir():
+        raise UsageProblem("no such input", where=path, fix="give a file or a directory of files to --input")
+    files = [
+        each
+        for each in sorted(path.iterdir())
+        if each.is_file() and each.name[0] != "." and each.suffix in KINDS
+    ]
+    if not files:
+        raise UsageProblem("no data files in the directory", where=path, wanted=", ".join(KINDS))
+    formats = {KIND_NAMES[each.suffix]: each.name for each in reversed(files)}
+    if len(formats) > 1:
+        raise UsageProblem(
+            "a directory of several formats",
+            where=path,
+            found=", ".join(f"{name} ({example})" for name, example in sorted(formats.items())),
+            wanted="files of one format",
+            fix="give the files one by one, or move one format away",
+        )
+    return [Source(each) for each in files]
+
+
+TABLES: dict[str, type[Parquet] | type[Arrow]] = {".parquet": Parquet, ".arrow": Arrow}
+TEXTS: dict[str, tuple[Callable[[Path], list[str]], Callable[[Path, list[str], int], Iterator[Rows]]]] = {
+    ".csv": (text_readers.csv_columns, text_readers.read_csv),
+    ".json": (text_readers.json_columns, text_readers.read_json),
+    ".jsonl": (text_readers.json_columns, text_readers.read_json),
+    ".txt": (text_readers.text_columns, text_readers.read_text),
+}
+KINDS = (*TABLES, *TEXTS)
+KIND_NAMES = {suffix: "json" if suffix == ".jsonl" else suffix[1:] for suffix in KINDS}

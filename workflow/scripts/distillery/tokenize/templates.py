@@ -1,0 +1,187 @@
+"""Prompt types: how a conversation becomes pieces of text and tokens, and which tokens end an answer.
+
+The 28 prompt types of the reference live in templates.json, one entry each; adding one is adding an entry.
+A slot is a string with `{{content}}` (and `{{idx}}`, the turn number, in user slots), `{"token": t}` for one
+vocabulary entry, or `{"special": "bos"|"eos"}` for the tokenizer's own, which is nothing where it has none.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from distillery.problems import Problem, UsageProblem
+from distillery.tokenize import reference_templates, tools
+from distillery.tokenize.conversation import ASSISTANT, FUNCTION, OBSERVATION, USER, Conversation
+
+TEMPLATES = Path(__file__).with_name("templates.json")
+THINK, END_THINK = "<think>", "</think>"
+EMPTY_THOUGHT = f"{THINK}\n\n{END_THINK}\n\n"
+_THOUGHT = re.compile(re.escape(THINK) + "(.*?)" + re.escape(END_THINK), re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A slot that is a token and not text: the token `token`, or the tokenizer's bos or eos."""
+
+    token: str | None = None
+    special: str | None = None
+
+
+Piece = str | Mark
+EOS = Mark(special="eos")
+
+
+@dataclass(frozen=True)
+class Template:
+    """One prompt type. Each of `prefix` ... `separator` is a tuple of slots.
+
+    Attributes:
+        stop_words: with `replace_eos` the first becomes the tokenizer's eos; all of them stop generation.
+        efficient_eos: no eos after each answer, a single one after the last.
+        system_in_user: the system text is put into the first user slot (Llama 2).
+        reasoning: answers without thoughts get an empty one (Qwen3), and over-long rows are cut, not dropped.
+        tool_style, function_style: see `distillery.tokenize.tools`.
+    """
+
+    name: str
+    prefix: tuple[Piece, ...] = ()
+    system: tuple[Piece, ...] = ("{{content}}",)
+    user: tuple[Piece, ...] = ("{{content}}",)
+    assistant: tuple[Piece, ...] = ("{{content}}", EOS)
+    function: tuple[Piece, ...] = ("Action: {{name}}\nAction Input: {{arguments}}", EOS)
+    observation: tuple[Piece, ...] = ("{{content}}",)
+    separator: tuple[Piece, ...] = ()
+    default_system: str = ""
+    stop_words: tuple[str, ...] = ()
+    efficient_eos: bool = False
+    replace_eos: bool = False
+    system_in_user: bool = False
+    reasoning: bool = False
+    tool_style: str = "default"
+    function_style: str = "action"
+
+    def render(self, conversation: Conversation) -> list[list[Piece]]:
+        """One list of pieces for each message; every piece is tokenized on its own.
+
+        Raises:
+            Rejected: tools or a function call that this prompt type cannot render.
+        """
+        system = conversation.system or self.default_system
+        opening: list[Piece] = list(self.prefix)
+        inlay = ""
+        if system or conversation.tools:
+            text = system + tools.describe(conversation.tools, self.tool_style)
+            if self.system_in_user:
+                inlay = str(fill(self.system, text)[0])
+            else:
+                opening += fill(self.system, text)
+        rendered = []
+        for position, message in enumerate(conversation.messages):
+            pieces = opening if position == 0 else list(self.separator) if position % 2 == 0 else []
+            if message.role == USER:
+                index = None if self.system_in_user else position // 2
+                pieces = pieces + fill(self.user, inlay + message.content, index)
+            elif message.role == ASSISTANT:
+                pieces = pieces + fill(self.assistant, message.content)
+            elif message.role == OBSERVATION:
+                pieces = pieces + fill(self.observation, message.content)
+            else:
+                assert message.role == FUNCTION, message.role
+                pieces = pieces + tools.call(self.function, message.content, self.function_style)
+            inlay = ""  # the system text belongs to the first message only, whatever its role
+            rendered.append(pieces)
+        return rendered
+
+
+def fill(slots: tuple[Piece, ...], content: str, index: int | None = None) -> list[Piece]:
+    """Slots with `{{content}}` and then `{{idx}}` replaced, once each per slot.
+
+    In that order, as the reference: an `{{idx}}` inside the user's own text becomes the turn number.
+    """
+    pieces: list[Piece] = []
+    for slot in slots:
+        if isinstance(slot, str):
+            slot = slot.replace("{{content}}", content, 1)
+            if index is not None:
+                slot = slot.replace("{{idx}}", str(index), 1)
+        pieces.append(slot)
+    return pieces
+
+
+def without_thought(text: str) -> str:
+    """The answer with every closed <think> block cut out, and the line ends before it."""
+    return _THOUGHT.sub("", text).lstrip("\n")
+
+
+@functools.cache
+def names(path: Path = TEMPLATES) -> tuple[str, ...]:
+    """All prompt types of the data file."""
+    return tuple(_entries(path))
+
+
+@functools.cache
+def load(name: str, path: Path = TEMPLATES) -> Template:
+    """The prompt type `name`.
+
+    Raises:
+        UsageProblem: no such prompt type.
+    """
+    entries = _entries(path)
+    if name not in entries:
+        raise UsageProblem(
+            "unknown prompt type",
+            where="--prompt-type",
+            found=name,
+            wanted=", ".join(sorted(entries)),
+            fix=f"choose one, or add an entry to {path.name}",
+        )
+    entry: dict = {}
+    chain = [name]
+    while "like" in entries[chain[-1]]:
+        chain.append(entries[chain[-1]]["like"])
+    for ancestor in reversed(chain):
+        entry |= entries[ancestor]
+    entry.pop("like", None)
+    efficient = entry.get("efficient_eos", False)
+    slots: dict[str, tuple[Piece, ...]] = {}
+    for key in ("prefix", "system", "user", "assistant", "function", "observation", "separator"):
+        if key in entry:
+            slots[key] = tuple(slot if isinstance(slot, str) else Mark(**slot) for slot in entry.pop(key))
+        elif efficient and key in ("assistant", "function"):
+            slots[key] = getattr(Template, key)[:-1]
+    slots.setdefault("observation", slots.get("user", Template.observation))
+    renamed = {"tools": "tool_style", "function_calls": "function_style"}
+    try:
+        fields = {renamed.get(key, key): value for key, value in entry.items()}
+        fields["stop_words"] = tuple(fields.get("stop_words", ()))
+        return Template(name=name, **slots, **fields)
+    except TypeError as error:
+        raise Problem(
+            f"prompt type {name} has a key that is not known",
+            where=path,
+            found=error,
+            fix="correct the entry",
+        ) from None
+
+
+@functools.cache
+def _entries(path: Path) -> dict[str, dict]:
+    """Of a file in our schema, or in the reference's, which is a list."""
+    if not path.is_file():
+        raise UsageProblem("no such file of prompt types", where=f"--prompt-type-path {path}")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return (
+            reference_templates.translated(content) if isinstance(content, list) else content["prompt_types"]
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Problem(
+            "a file of prompt types that cannot be read",
+            where=path,
+            found=f"{type(error).__name__}: {error}",
+            wanted='{"prompt_types": {NAME: ...}}, or MindSpeed-LLM\'s list of {"name": NAME, "format_user": ...}',
+        ) from None

@@ -1,0 +1,171 @@
+"""Megatron's flags as the guide's tune script gives them: honoured, checked against config.json, or without effect."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from distillery.problems import UsageProblem
+from distillery.train.ranges import number, stages, whole
+from distillery.train.refusals import ARCHITECTURE, ONLY, REFUSED
+
+# said by every script, implied by the families this engine has, or without meaning on it
+SILENT_SWITCHES = """use-mcore-models group-query-attention swiglu disable-bias-linear use-rotary-position-embeddings
+    use-fused-rmsnorm use-fused-swiglu use-fused-rotary-pos-emb use-flash-attn no-masked-softmax-fusion
+    attention-softmax-in-fp32 no-gradient-accumulation-fusion no-bias-gelu-fusion no-bias-swiglu-fusion
+    overlap-grad-reduce overlap-param-gather reuse-fp32-param variable-seq-lengths finetune no-load-optim no-load-rng
+    no-save-optim no-save-rng is-instruction-dataset exit-on-missing-checkpoint trust-remote-code npu-deterministic
+    no-shared-storage tokenizer-not-use-fast""".split()
+SILENT_VALUES = """tokenizer-type max-position-embeddings padded-vocab-size make-vocab-size-divisible-by init-method-std
+    initial-loss-scale distributed-backend distributed-timeout-minutes ai-framework transformer-impl eval-language
+    pad-to-multiple-of ckpt-format tokenizer-model num-workers load-format vocab-size""".split()
+
+
+def add_to(parser: argparse.ArgumentParser) -> None:
+    """Add all flags, in groups."""
+    paths = parser.add_argument_group("files")
+    paths.add_argument(
+        "--load", type=Path, required=True, metavar="DIR", help="MCore checkpoint to start from"
+    )
+    paths.add_argument(
+        "--save",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="gets done.json, a standard MCore checkpoint and work/",
+    )
+    paths.add_argument(
+        "--data-path", type=Path, required=True, metavar="PREFIX", help="tokenized data, without _packed_..."
+    )
+    paths.add_argument(
+        "--tokenizer-name-or-path", type=Path, required=True, metavar="DIR", help="has config.json"
+    )
+
+    batch = parser.add_argument_group("batches")
+    batch.add_argument("--seq-length", type=whole(1), required=True, metavar="TOKENS")
+    batch.add_argument("--micro-batch-size", type=whole(1), default=1, metavar="ROWS")
+    batch.add_argument(
+        "--global-batch-size", type=whole(1), metavar="ROWS", help="default: micro batch x data parallel"
+    )
+    batch.add_argument("--train-iters", type=whole(1), required=True, metavar="STEPS")
+    batch.add_argument(
+        "--seed", type=whole(0, 2**32 - 1), default=1234, help="of the data order (default 1234)"
+    )
+    batch.add_argument(
+        "--split", default="100,0,0", help="shares of training, evaluation, test (default 100,0,0)"
+    )
+    batch.add_argument("--no-shuffle", action="store_true", help="take rows in the order of the files")
+    batch.add_argument(
+        "--cut-max-seqlen", action="store_true", help="cut long rows at the end, not turn by turn"
+    )
+    batch.add_argument("--tokenizer-padding-side", choices=["left", "right"], default="right")
+    batch.add_argument("--pack", action="store_true", help="data is packed; known from its manifest")
+    batch.add_argument(
+        "--neat-pack", action="store_true", help="packed with numbered samples; known likewise"
+    )
+    batch.add_argument("--reset-position-ids", action="store_true", help="always done for packed data")
+    batch.add_argument("--prompt-type", metavar="NAME", help="must be the data's, if given")
+    batch.add_argument(
+        "--calculate-per-token-loss",
+        action="store_true",
+        help="every token of a global batch weighs the same, not every micro-batch",
+    )
+
+    optimizer = parser.add_argument_group("AdamW and its schedule")
+    optimizer.add_argument("--lr", type=number(), required=True)
+    optimizer.add_argument("--min-lr", type=number(), default=0.0)
+    optimizer.add_argument("--lr-decay-style", choices=["constant", "linear", "cosine"], default="linear")
+    optimizer.add_argument("--lr-decay-iters", type=whole(1), metavar="STEPS", help="default: --train-iters")
+    warmup = optimizer.add_mutually_exclusive_group()
+    warmup.add_argument("--lr-warmup-iters", type=whole(0), default=0, metavar="STEPS")
+    warmup.add_argument(
+        "--lr-warmup-fraction", type=number(below=1.0), metavar="SHARE", help="of the decay steps"
+    )
+    optimizer.add_argument(
+        "--weight-decay", type=number(), default=0.01, help="on matrices only (default 0.01)"
+    )
+    optimizer.add_argument(
+        "--clip-grad", type=number(), default=1.0, metavar="NORM", help="0: no clipping (default 1)"
+    )
+    optimizer.add_argument("--adam-beta1", type=number(below=1.0), default=0.9)
+    optimizer.add_argument("--adam-beta2", type=number(below=1.0), default=0.999)
+    optimizer.add_argument("--adam-eps", type=number(), default=1e-8)
+
+    run = parser.add_argument_group("run")
+    run.add_argument("--save-interval", type=whole(0), default=0, metavar="STEPS", help="0: only at the end")
+    run.add_argument(
+        "--keep-checkpoints", type=whole(1), default=2, metavar="N", help="latest ones kept (default 2)"
+    )
+    run.add_argument("--log-interval", type=whole(1), default=100, metavar="STEPS")
+    run.add_argument("--log-throughput", action="store_true", help="also TFLOP/s of a rank, padding included")
+    run.add_argument(
+        "--eval-interval",
+        type=whole(0),
+        default=1000,
+        metavar="STEPS",
+        help="0: never (default 1000); else also after the last step",
+    )
+    run.add_argument(
+        "--eval-iters", type=whole(0), default=100, metavar="STEPS", help="global batches (default 100)"
+    )
+    run.add_argument(
+        "--recompute-granularity",
+        choices=["full", "selective"],
+        help="full: keep only each layer's input, less memory for more time; selective (attention): no effect, its "
+        "native kernel keeps no scores",
+    )
+    run.add_argument("--recompute-method", choices=["uniform", "block"], help="both: every layer")
+    run.add_argument("--recompute-num-layers", type=whole(1), metavar="N", help="no effect: every layer")
+    run.add_argument("--device-target", choices=["CPU", "Ascend"], default="CPU")
+    run.add_argument(
+        "--threads", type=whole(1), default=2, metavar="N", help="CPU threads of the engine (default 2)"
+    )
+    run.add_argument("--kernels", choices=["auto", "native", "composed"], default="auto", help="on a CPU")
+    run.add_argument(
+        "--bf16", action="store_true", help="no effect on a CPU: fp32 there, stored as it was loaded"
+    )
+    run.add_argument("--fp16", action="store_true", help="likewise")
+
+    parallel = parser.add_argument_group("layout, under msrun (world = TP x PP x DP)")
+    parallel.add_argument("--tensor-model-parallel-size", type=whole(1), default=1, metavar="TP")
+    parallel.add_argument("--pipeline-model-parallel-size", type=whole(1), default=1, metavar="PP")
+    parallel.add_argument(
+        "--num-layer-list", type=stages, metavar="N,N,...", help="layers of each pipeline stage"
+    )
+    parallel.add_argument("--use-distributed-optimizer", action="store_true", help="ZeRO-1")
+    parallel.add_argument("--sequence-parallel", action="store_true", help="no effect")
+
+    model = parser.add_argument_group(
+        "architecture: config.json says it; a flag that contradicts it is an error"
+    )
+    for flag, kind, _ in ARCHITECTURE:
+        model.add_argument(flag, type=kind)
+    model.add_argument("--untie-embeddings-and-output-weights", action="store_true")
+    model.add_argument("--add-qkv-bias", action="store_true")
+    for name in SILENT_SWITCHES:
+        parser.add_argument(f"--{name}", action="store_true", help=argparse.SUPPRESS)
+    for name in REFUSED:
+        parser.add_argument(f"--{name}", nargs="+", help=argparse.SUPPRESS)
+    for name, (kind, _, _) in ONLY.items():
+        parser.add_argument(f"--{name}", type=kind, help=argparse.SUPPRESS)
+    for name in SILENT_VALUES:
+        parser.add_argument(f"--{name}", help=argparse.SUPPRESS)
+
+
+def global_batch(args: argparse.Namespace, data_parallel: int) -> int:
+    """--global-batch-size, by default one micro-batch a data-parallel rank.
+
+    Raises:
+        UsageProblem: it is not a multiple of micro batch x data parallel.
+    """
+    unit = args.micro_batch_size * data_parallel
+    size = args.global_batch_size or unit
+    if size % unit:
+        raise UsageProblem(
+            "the global batch cannot be cut into micro-batches",
+            where="--global-batch-size, --micro-batch-size",
+            found=f"{size} rows, {args.micro_batch_size} a micro-batch, {data_parallel} data-parallel ranks",
+            wanted=f"a multiple of {unit}",
+            fix=f"use --global-batch-size {-(-size // unit) * unit}",
+        )
+    return size
