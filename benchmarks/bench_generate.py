@@ -50,9 +50,9 @@ class Ours:
         engine_threads.limit(threads)
         os.environ["GLOG_v"] = "3"  # noqa: SIM112, MindSpore's name for it
         from distillery.convert import states
-        from distillery.engine import architecture, runners
+        from distillery.engine import architecture, runner_choice
 
-        self.build = lambda slots, length: runners.build(
+        self.build = lambda slots, length: runner_choice.build(
             architecture.read(model), states.load_state(model), slots, length, kernels=kernels
         )
         self.runner = None

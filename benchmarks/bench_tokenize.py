@@ -73,7 +73,7 @@ def datasets_map(shard: Path, tokenizer: Path, prefix: Path) -> None:
     from transformers import AutoTokenizer
 
     from distillery.tokenize import indexed
-    from distillery.tokenize.layout import DatasetFiles
+    from distillery.tokenize.dataset_files import DatasetFiles
 
     hub = AutoTokenizer.from_pretrained(tokenizer)
     end = hub.convert_tokens_to_ids("<|im_end|>")

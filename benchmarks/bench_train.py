@@ -34,11 +34,11 @@ SHAPES = {  # hidden, layers, vocabulary, heads, groups, ffn, batch, sequence
 
 def our_step(shape: str, kernels: str, threads: int, batch: int = 0, recompute: bool = False):
     """A function that runs step i and returns its loss; `batch` rows instead of the shape's."""
-    from distillery.engine import lean
+    from distillery.engine import mindspore_import
     from distillery.engine import threads as engine_threads
 
     engine_threads.limit(threads)
-    lean.load("CPU")
+    mindspore_import.load("CPU")
     import numpy as np
 
     from distillery.engine import kernels as kernel_sets
@@ -46,8 +46,8 @@ def our_step(shape: str, kernels: str, threads: int, batch: int = 0, recompute: 
     from distillery.engine.batches import Rows, assemble
     from distillery.engine.decoder import Decoder, load_state
     from distillery.engine.mesh import Mesh
-    from distillery.engine.pipeline import PipelineStep
-    from distillery.engine.step import Step
+    from distillery.engine.pipeline_step import PipelineStep
+    from distillery.engine.train_step import Step
 
     hidden, layers, vocab, heads, groups, ffn, rows, seq = SHAPES[shape]
     batch = batch or rows
@@ -77,8 +77,8 @@ def start(name: str, shape, rng):
 
 
 def make_settings(seq: int, batch: int, packing: str = "none", recompute: bool = False):
-    from distillery.engine.schedule import Schedule
-    from distillery.engine.settings import Settings
+    from distillery.engine.learning_rate import Schedule
+    from distillery.engine.train_settings import Settings
 
     return Settings(
         seq_length=seq,
@@ -230,7 +230,7 @@ def packing(args: argparse.Namespace) -> dict:
     from distillery.engine.architecture import Architecture
     from distillery.engine.batches import Rows, assemble
     from distillery.engine.decoder import Decoder, load_state
-    from distillery.engine.step import Step
+    from distillery.engine.train_step import Step
     from distillery.tokenize.packing import best_fit
 
     hidden, layers, vocab, heads, groups, ffn, batch, seq = SHAPES["A"]

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from distillery import files
 from distillery.tokenize import indexed
-from distillery.tokenize.layout import DatasetFiles
+from distillery.tokenize.dataset_files import DatasetFiles
 
 DATA = Path(__file__).parent / "data" / "data"
 FULL = DATA / "tokenizers" / "full"

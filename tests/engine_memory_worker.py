@@ -15,8 +15,8 @@ from distillery.engine.architecture import Architecture  # noqa: E402
 from distillery.engine.batches import Rows, assemble  # noqa: E402
 from distillery.engine.decoder import Decoder  # noqa: E402
 from distillery.engine.mesh import Mesh  # noqa: E402
-from distillery.engine.pipeline import PipelineStep  # noqa: E402
-from distillery.engine.step import Step  # noqa: E402
+from distillery.engine.pipeline_step import PipelineStep  # noqa: E402
+from distillery.engine.train_step import Step  # noqa: E402
 
 ROWS, LENGTH, LAYERS = 8, 256, 8
 

@@ -16,13 +16,13 @@ sys.path[:0] = [str(TESTS.parent / "workflow/scripts"), str(TESTS)]
 import numpy as np  # noqa: E402
 
 from distillery.convert import states  # noqa: E402
-from distillery.convert.layout import Layout  # noqa: E402
+from distillery.convert.mcore_layout import Layout  # noqa: E402
 from distillery.engine import architecture, native  # noqa: E402
 from distillery.engine.batches import IGNORED, Batch, Rows, assemble  # noqa: E402
 from distillery.engine.decoder import Decoder, load_state  # noqa: E402
+from distillery.engine.learning_rate import Schedule  # noqa: E402
 from distillery.engine.mesh import Mesh, mesh  # noqa: E402
-from distillery.engine.schedule import Schedule  # noqa: E402
-from distillery.engine.settings import Settings  # noqa: E402
+from distillery.engine.train_settings import Settings  # noqa: E402
 
 STEPS, MICRO_BATCHES = 6, 4
 SETTINGS = Settings(
@@ -61,8 +61,8 @@ def step_batches(vocab: int) -> list[list[Batch]]:
 
 def curve(hf: Path, place: Mesh, zero: bool, recompute: bool = False) -> list[tuple[float, float]]:
     """[(loss, gradient norm)] of each step, the evaluation loss last."""
-    from distillery.engine.pipeline import PipelineStep
-    from distillery.engine.step import Step
+    from distillery.engine.pipeline_step import PipelineStep
+    from distillery.engine.train_step import Step
 
     arch = architecture.read(hf)
     layout = Layout(place.tensor, place.pipeline)

@@ -15,7 +15,7 @@ import ml_dtypes
 import numpy as np
 from house import ROOT
 
-from distillery.convert import sources, states
+from distillery.convert import states, weight_sources
 
 SCRIPTS = ROOT / "workflow/scripts"
 CONFIG = {
@@ -53,7 +53,7 @@ def make(directory: Path, **config: object) -> Path:
         done = command(*step)
         assert done.returncode == 0, done.stderr
     state = states.load_state(directory / "hf")
-    arch = sources.open_source(directory / "hf").architecture
+    arch = weight_sources.open_source(directory / "hf").architecture
     for name, kind, dtype in [("mcore", "fp32", np.float32), ("mcore-bf16", "bf16", ml_dtypes.bfloat16)]:
         typed = {tensor: array.astype(dtype) for tensor, array in state.items()}
         states.save(directory / name, {(0, 0): typed}, states.make_args(arch, kind), 1)

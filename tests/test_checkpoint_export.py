@@ -21,8 +21,8 @@ from transformers import (
 from distillery import provenance
 from distillery.convert import convert as conversion
 from distillery.convert import shards
-from distillery.convert.layout import Layout
-from distillery.convert.sources import open_hf, open_mcore
+from distillery.convert.mcore_layout import Layout
+from distillery.convert.weight_sources import open_hf, open_mcore
 
 TEMPLATE = {
     "prompt_type": "qwen_math_r1",

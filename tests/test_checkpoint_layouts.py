@@ -11,9 +11,9 @@ from checkpoint_house import assert_same, make_model, tensors
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from distillery.convert import architecture, convert, states, verify
-from distillery.convert.layout import Layout
-from distillery.convert.sources import open_hf, open_mcore
+from distillery.convert import architecture, convert, proof, states
+from distillery.convert.mcore_layout import Layout
+from distillery.convert.weight_sources import open_hf, open_mcore
 
 TYPES = {"bf16": ml_dtypes.bfloat16, "fp16": np.float16, "fp32": np.float32}
 
@@ -104,7 +104,7 @@ def test_round_trip_and_shapes(data):
         assert heads == layout.tensor_parallel_size * carries_head
 
         there = open_mcore(folder / "mg")
-        assert verify.round_trip(source, there)["tensors"] == len(tensors(hf))
+        assert proof.round_trip(source, there)["tensors"] == len(tensors(hf))
         convert.to_mcore(there, other, there.dtype, folder / "mg2", facts={})
         back = open_mcore(folder / "mg2")
         convert.to_hf(back, hf, back.dtype, folder / "back", facts={})
@@ -119,9 +119,9 @@ def test_wider_type_and_back_is_exact_and_narrower_is_refused_where_it_overflows
     assert wide.dtype.name == "fp32"
     convert.to_hf(wide, hf, states.of("bf16"), tmp_path / "back", facts={})
     assert_same(tensors(tmp_path / "back"), tensors(hf))
-    proof = verify.round_trip(source, wide)["payload"]
-    assert not proof["within_5_percent"]
-    assert "fp32" in proof["causes"][0]
+    found = proof.round_trip(source, wide)["payload"]
+    assert not found["within_5_percent"]
+    assert "fp32" in found["causes"][0]
 
 
 def test_payload_is_what_the_layout_implies(tmp_path):
@@ -130,7 +130,7 @@ def test_payload_is_what_the_layout_implies(tmp_path):
     source = open_hf(hf)
     a = architecture.read(hf)
     convert.to_mcore(source, Layout(2, 2), source.dtype, tmp_path / "mg", facts={})
-    found = verify.payload(source, open_mcore(tmp_path / "mg"))
+    found = proof.payload(source, open_mcore(tmp_path / "mg"))
     norms, padding, copy = (2 * 2 + 1) * 16, 1 * 16, 42 * 16
     assert found["hf_bytes"] == 2 * architecture.elements(a)
     assert found["mcore_bytes"] == 2 * (architecture.elements(a) + norms + padding + copy)

@@ -12,8 +12,8 @@ from transformers import AutoModelForCausalLM
 
 from distillery.convert import convert, logits
 from distillery.convert.dtypes import BF16
-from distillery.convert.layout import Layout
-from distillery.convert.sources import open_hf
+from distillery.convert.mcore_layout import Layout
+from distillery.convert.weight_sources import open_hf
 
 PROGRAM = Path(__file__).with_name("checkpoint_megatron_rank.py")
 IDS = (torch.arange(24) * 7919 + 13).reshape(2, 12)

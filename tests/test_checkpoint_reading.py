@@ -18,8 +18,8 @@ from megatron.core.transformer.enums import AttnBackend
 from distillery.convert import convert as conversion
 from distillery.convert import states
 from distillery.convert.dtypes import BF16
-from distillery.convert.layout import Layout
-from distillery.convert.sources import open_hf
+from distillery.convert.mcore_layout import Layout
+from distillery.convert.weight_sources import open_hf
 
 TINY = HF / "tiny"
 

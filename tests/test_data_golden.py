@@ -10,7 +10,7 @@ import pytest
 
 from distillery.files import sha256
 from distillery.problems import Problem
-from distillery.tokenize.layout import PACKED_STEMS, DatasetFiles
+from distillery.tokenize.dataset_files import PACKED_STEMS, DatasetFiles
 
 DATA = Path(__file__).parent / "data" / "data"
 GOLDEN = json.loads((DATA / "golden.json").read_text(encoding="utf-8"))

@@ -19,8 +19,8 @@ from data_runs import FLAGS, FULL, MANY, SCRIPTS, contents, merge, run, sequence
 
 from distillery.problems import Problem
 from distillery.tokenize import origins
-from distillery.tokenize.layout import PACKED_STEMS, DatasetFiles
-from distillery.tokenize.tokenizing import Recipe
+from distillery.tokenize.dataset_files import PACKED_STEMS, DatasetFiles
+from distillery.tokenize.row_spans import Recipe
 
 
 @pytest.mark.parametrize("more", [[], ["--seq-length", "300", "--pack"]])
@@ -184,12 +184,12 @@ def _alive(group: int) -> bool:
 
 
 def test_a_killed_worker_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from distillery.tokenize import tokenizing
+    from distillery.tokenize import row_spans
 
     source = shard(tmp_path / "rows.parquet", MANY)
     (tmp_path / "out").mkdir()
     monkeypatch.setattr(
-        tokenizing.ConversationWork, "__call__", lambda self, block: os.kill(os.getpid(), signal.SIGKILL)
+        row_spans.ConversationWork, "__call__", lambda self, block: os.kill(os.getpid(), signal.SIGKILL)
     )
     with pytest.raises(Problem, match="fewer --workers"):
         run(source, tmp_path / "out" / "d", "--workers", "2")

@@ -15,9 +15,9 @@ from distillery import commandline
 from distillery.experiment import Dataset, Source, Tokenization
 from distillery.problems import Problem
 from distillery.tokenize import special_text
+from distillery.tokenize.dataset_files import DatasetFiles
 from distillery.tokenize.documents import DocumentMaker, Rules
-from distillery.tokenize.layout import DatasetFiles
-from distillery.tokenize.tokenizing import Block, Recipe
+from distillery.tokenize.row_spans import Block, Recipe
 
 ODD = [
     asked("plain", "a"),

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from distillery import files
 from distillery.problems import Problem
-from distillery.tokenize import quality
+from distillery.tokenize import quality_card
 from distillery.tokenize.similarity import NearDuplicates, Overlap, ngrams, words
 
 FULL = Path(__file__).parent / "data" / "data" / "tokenizers" / "full"
@@ -88,7 +88,7 @@ def test_shards_that_were_cut_are_read_as_far_as_they_were(tmp_path: Path) -> No
         parts.append(tmp_path / name)
         run(source, parts[-1], "--max-samples", "3")
     merge(parts, tmp_path / "m")
-    card = quality.card(tmp_path / "m", [tmp_path / "a.parquet", tmp_path / "b.parquet"], [], None)
+    card = quality_card.card(tmp_path / "m", [tmp_path / "a.parquet", tmp_path / "b.parquet"], [], None)
     assert card["rows"] == 6 == card["missing_boxed"]["rows"]
     assert card["missing_boxed"]["examples"] == ["u0", "u1", "u2"] * 2
 
@@ -96,13 +96,13 @@ def test_shards_that_were_cut_are_read_as_far_as_they_were(tmp_path: Path) -> No
 def test_other_shards_are_refused(tmp_path: Path) -> None:
     prefix, _, problems = dataset(tmp_path)
     with pytest.raises(Problem, match=r"(?s)found:  held\.parquet.*wanted: a\.parquet"):
-        quality.card(prefix, [problems], [], None)
+        quality_card.card(prefix, [problems], [], None)
     with pytest.raises(Problem, match="manifest"):
-        quality.card(tmp_path / "none", [problems], [], None)
+        quality_card.card(tmp_path / "none", [problems], [], None)
 
 
 def test_lengths() -> None:
-    measured = quality.measure_lengths(np.array([1, 63, 64, 128, 1000]), 100)
+    measured = quality_card.measure_lengths(np.array([1, 63, 64, 128, 1000]), 100)
     assert [(b["from"], b["below"], b["rows"]) for b in measured["histogram"]] == [
         (0, 64, 2),
         (64, 128, 1),

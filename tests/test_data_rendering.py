@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from distillery.problems import Problem
-from distillery.tokenize import hub_template, rendering, templates, tokenizer, tokenizing
+from distillery.tokenize import hub_template, rendering, row_spans, templates, tokenizer
 from distillery.tokenize.documents import Rules
 
 DATA = Path(__file__).parent / "data" / "data"
@@ -89,7 +89,7 @@ def test_no_chat_template_where_merges_could_cross_a_joint(prompt_type: str, qwe
 @pytest.mark.parametrize("prompt_type", list(templates.names()))
 def test_prompt_is_what_training_masks(prompt_type: str) -> None:
     """The prompt of a conversation is a prefix of its document, and labels begin right after it."""
-    recipe = tokenizing.Recipe(
+    recipe = row_spans.Recipe(
         FULL, "SharegptStyleInstructionHandler", prompt_type, rules=Rules(enable_thinking=True)
     )
     work = recipe.work()
@@ -99,7 +99,7 @@ def test_prompt_is_what_training_masks(prompt_type: str) -> None:
             {"from": "gpt", "value": "<think>a</think>4"},
         ]
     }
-    part = work(tokenizing.Block("rows", 0, [row]))
+    part = work(row_spans.Block("rows", 0, [row]))
     prompt = work.renderer.prompt([{"role": "user", "content": "2 {x}\n"}])
     ids, labels = part.tokens["input_ids"].tolist(), part.tokens["labels"].tolist()
     assert ids[: len(prompt)] == prompt
@@ -170,11 +170,11 @@ def test_the_tokenizers_own_chat_template(tmp_path: Path, eos: str) -> None:
     config = json.loads((directory / "tokenizer_config.json").read_text())
     config |= {"chat_template": SHIPPED, "eos_token": eos}
     (directory / "tokenizer_config.json").write_text(json.dumps(config))
-    recipe = tokenizing.Recipe(directory, "SharegptStyleInstructionHandler", hub_template.NAME)
+    recipe = row_spans.Recipe(directory, "SharegptStyleInstructionHandler", hub_template.NAME)
     values = ["q1", "a1 <|im_end|> x", "q2", "a2"]
     row = {"conversations": [{"from": ["human", "gpt"][i % 2], "value": v} for i, v in enumerate(values)]}
     work = recipe.work()
-    part = work(tokenizing.Block("rows", 0, [row]))
+    part = work(row_spans.Block("rows", 0, [row]))
     decode = work.tokenizer.backend.decode
     ids, labels = part.tokens["input_ids"], part.tokens["labels"]
     assert (

@@ -17,7 +17,7 @@ from engine_parts import SCRIPTS
 PROGRAM = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from distillery.engine.progress import Display
+from distillery.engine.train_progress import Display
 record = {"loss": 11.93214, "lr": 1.25e-6, "grad_norm": 12.3456, "tokens_per_second": 123456.7}
 if sys.argv[2] == "throughput":
     record["tflops"] = 123.4567

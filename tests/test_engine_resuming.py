@@ -11,9 +11,9 @@ import pytest
 from engine_parts import make, start, train, wait_for, work
 
 from distillery import files
-from distillery.engine.progress import Metrics, read
 from distillery.engine.snapshots import Snapshots
-from distillery.train.saving import weights_identity
+from distillery.engine.train_progress import Metrics, read
+from distillery.train.train_files import weights_identity
 
 
 @pytest.fixture(scope="module")

@@ -18,11 +18,11 @@ from distillery.engine import architecture, batches, compiling, composed, native
 from distillery.engine.batches import IGNORED, Rows, assemble
 from distillery.engine.decoder import Decoder, load_state, state_dict
 from distillery.engine.kernels import choose, mark
+from distillery.engine.learning_rate import Schedule
 from distillery.engine.mesh import Mesh
-from distillery.engine.pipeline import PipelineStep
-from distillery.engine.schedule import Schedule
-from distillery.engine.settings import Settings
-from distillery.engine.step import Objective, Step, weights
+from distillery.engine.pipeline_step import PipelineStep
+from distillery.engine.train_settings import Settings
+from distillery.engine.train_step import Objective, Step, weights
 
 TESTS = Path(__file__).resolve().parent
 KERNELS = {"composed": composed, "native": native}

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distillery.evaluate import answers, scoring
+from distillery.evaluate import extraction, scoring
 from distillery.evaluate.judge import Question, Verdict, judge, verify
 from distillery.fetch import openr1
 from distillery.problems import Problem
@@ -39,20 +39,20 @@ THINK = "<think>\nso it is 5\n</think>\n\n"
     ],
 )
 def test_the_strict_answer_is_the_last_box_after_the_thinking(text, stop, boxed):
-    assert answers.read("<|im_start|>assistant\n", text, stop).boxed == boxed
+    assert extraction.read("<|im_start|>assistant\n", text, stop).boxed == boxed
 
 
 def test_thinking_may_begin_in_the_prompt():
-    assert answers.read("assistant\n<think>\n", r"so \boxed{5}", "eos").unfinished_think
-    reading = answers.read("assistant\n<think>\n", "so 5 </think> \\boxed{5}", "eos")
+    assert extraction.read("assistant\n<think>\n", r"so \boxed{5}", "eos").unfinished_think
+    reading = extraction.read("assistant\n<think>\n", "so 5 </think> \\boxed{5}", "eos")
     assert not reading.unfinished_think and reading.boxed == "5"
 
 
 @given(st.text(alphabet="\\boxed{}<think>/ 1,", max_size=60))
 def test_any_text_can_be_read(text):
-    reading = answers.read("", text, "eos")
+    reading = extraction.read("", text, "eos")
     assert reading.boxed is None or reading.boxed.replace(", ", "") != ""
-    answers.read("", text + r"</think>\boxed{1}", "eos")
+    extraction.read("", text + r"</think>\boxed{1}", "eos")
 
 
 # gold, box, equal: the table of traps, each seen with math-verify 0.9

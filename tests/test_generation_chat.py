@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from generation_models import SCRIPTS, parrot, tiny  # noqa: F401
 
-from distillery.engine import architecture, runners
+from distillery.engine import architecture, runner_choice
 from distillery.engine.generation import Request, generate
 from distillery.engine.stopping import Stopping
 from distillery.generate.batch import Limits
@@ -154,7 +154,7 @@ def test_history_is_what_the_model_is_asked_with(tiny):  # noqa: F811
     arch = architecture.read(tiny)
     prompter, task, limits = by_prompt_type(tiny, "qwen_math_r1", None), Task("chat"), Limits(512, 512, 20)
     talk = Chat(
-        runners.build(arch, states.load_state(tiny), 1, 512),
+        runner_choice.build(arch, states.load_state(tiny), 1, 512),
         prompter,
         task,
         limits,
@@ -166,7 +166,7 @@ def test_history_is_what_the_model_is_asked_with(tiny):  # noqa: F811
     screen = io.StringIO()
     talk.run(lambda: next(questions), screen)
 
-    fresh = runners.build(arch, states.load_state(tiny), 1, 512)
+    fresh = runner_choice.build(arch, states.load_state(tiny), 1, 512)
     asked: list[list[dict[str, str]]] = []
     history: list[dict[str, str]] = []
     answers = []

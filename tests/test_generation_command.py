@@ -19,7 +19,7 @@ from transformers import AutoModelForCausalLM
 
 from distillery.convert import states
 from distillery.convert.architecture import read
-from distillery.convert.layout import Layout
+from distillery.convert.mcore_layout import Layout
 from distillery.fetch import synthetic
 from distillery.generate import prompter
 from distillery.problems import Problem, UsageProblem

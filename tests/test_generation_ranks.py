@@ -26,7 +26,7 @@ from transformers import AutoModelForCausalLM
 
 from distillery.convert import states
 from distillery.convert.architecture import read
-from distillery.convert.layout import Layout
+from distillery.convert.mcore_layout import Layout
 from distillery.engine import driver
 from distillery.engine.mesh import Mesh
 from distillery.problems import Problem

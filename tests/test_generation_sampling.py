@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from scipy import stats
 from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
-from distillery.engine import sampling
+from distillery.engine import token_sampling
 from distillery.engine.beam import Beams, BeamSearch
 from distillery.engine.generation import Request
-from distillery.engine.sampling import Sampling
 from distillery.engine.stopping import Stopping
+from distillery.engine.token_sampling import Sampling
 from distillery.problems import UsageProblem
 
 
@@ -51,7 +51,7 @@ def test_the_filters_keep_what_transformers_keeps(seed, size, temperature, top_k
         logits += np.arange(size, dtype=np.float32) * 1e-3  # which of equals top-p cuts is undefined in torch
     chosen = Sampling(temperature, top_k, top_p)
     wanted = warped(logits, chosen, least)
-    ids, scores = sampling.kept(logits, chosen, least)
+    ids, scores = token_sampling.kept(logits, chosen, least)
     assert ids.tolist() == np.flatnonzero(np.isfinite(wanted)).tolist()
     np.testing.assert_array_equal(scores, wanted[ids])
 
@@ -61,7 +61,7 @@ def test_draws_follow_the_filtered_probabilities(chosen):
     logits = np.random.RandomState(3).randn(12).astype(np.float32) * 1.5
     wanted = torch.softmax(torch.tensor(warped(logits, chosen, 1)).double(), -1).numpy()
     count = 20000
-    drawn = [sampling.draw(logits, chosen, sampling.generator(seed)) for seed in range(count)]
+    drawn = [token_sampling.draw(logits, chosen, token_sampling.generator(seed)) for seed in range(count)]
     seen = np.bincount(drawn, minlength=12)
     possible = wanted > 0
     assert not seen[~possible].any()
@@ -70,11 +70,11 @@ def test_draws_follow_the_filtered_probabilities(chosen):
 
 def test_distinct_draws_are_multinomial_without_replacement():
     scores = np.log([0.5, 0.3, 0.15, 0.05])
-    random = sampling.generator(0)
+    random = token_sampling.generator(0)
     count = 20000
     pairs = np.zeros((4, 4))
     for _ in range(count):
-        pairs[tuple(sampling.draw_distinct(scores, 2, random))] += 1
+        pairs[tuple(token_sampling.draw_distinct(scores, 2, random))] += 1
     p = np.exp(scores)
     wanted = p[:, None] * p[None] / (1 - p[:, None]) * count
     off = ~np.eye(4, dtype=bool)
@@ -124,8 +124,8 @@ def test_sampled_beams_are_distributed_as_those_of_transformers():
 def test_one_seed_is_one_stream():
     logits = np.random.RandomState(0).randn(50).astype(np.float32)
     first, again, other = (
-        [sampling.draw(logits, Sampling(), random) for _ in range(20)]
-        for random in (sampling.generator(7), sampling.generator(7), sampling.generator(8))
+        [token_sampling.draw(logits, Sampling(), random) for _ in range(20)]
+        for random in (token_sampling.generator(7), token_sampling.generator(7), token_sampling.generator(8))
     )
     assert first == again != other
 

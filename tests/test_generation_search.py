@@ -6,12 +6,12 @@ import pytest
 import torch
 from engine_oracle import SMALL, mcore, model
 
-from distillery.engine import architecture, compiling, runners
+from distillery.engine import architecture, compiling, runner_choice
 from distillery.engine.beam import Beams, BeamSearch
 from distillery.engine.cache import CHUNK
 from distillery.engine.generation import Request, Sampled, generate
-from distillery.engine.sampling import Sampling
 from distillery.engine.stopping import Stopping
+from distillery.engine.token_sampling import Sampling
 from distillery.problems import Problem, UsageProblem
 
 EOS, NEW, FEW = 15, 32, 12  # an id that both models utter now and then
@@ -26,7 +26,7 @@ def pair(request):
     for weight in made.parameters() if rounded else ():
         weight.data = weight.data.bfloat16().float()
     arch = architecture.from_config(made.config.to_dict())
-    cached = runners.build(arch, mcore(made), 4, max(LENGTHS) + NEW, kernels=kernels)
+    cached = runner_choice.build(arch, mcore(made), 4, max(LENGTHS) + NEW, kernels=kernels)
     if kernels == "native":
         assert cached.table.dtype == (ms.uint16 if rounded else ms.float32), "bf16 weights are kept as such"
     return made, cached
@@ -144,7 +144,7 @@ def test_kernels_of_narrower_vectors_score_as_transformers_does(wide, monkeypatc
     arch, ids = architecture.from_config(made.config.to_dict()), requests()[6].prompt
     try:
         for _ in ("float32", "bf16"):
-            narrow = runners.build(arch, mcore(made), 2, len(ids), kernels="native")
+            narrow = runner_choice.build(arch, mcore(made), 2, len(ids), kernels="native")
             narrow.extend({1: ids[:70]}, greedy=False)
             narrow.extend({1: ids[70:-1]}, greedy=False)
             found = narrow.extend({1: ids[-1:]}, greedy=False)[1]
@@ -163,7 +163,9 @@ def test_scores_that_are_no_numbers_stop_the_run_and_name_the_prompt(kernels):
     made = model("qwen2", max_position_embeddings=256)
     state = mcore(made)
     state["decoder.layers.1.mlp.linear_fc2.weight"][3, 5] = np.nan
-    broken = runners.build(architecture.from_config(made.config.to_dict()), state, 4, 40, kernels=kernels)
+    broken = runner_choice.build(
+        architecture.from_config(made.config.to_dict()), state, 4, 40, kernels=kernels
+    )
     stopping = Stopping(4)
     searches = [
         lambda r: Sampled(r, stopping, None),

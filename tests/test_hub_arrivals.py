@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save
 
 from distillery import files
-from distillery.fetch import arrivals, integrity, listing, locking, names, openr1, problem_file, synthetic
+from distillery.fetch import arrivals, arrived_files, listing, locking, names, openr1, problem_file, synthetic
 from distillery.fetch.listing import Listing
 from distillery.fetch.transfer import Policy
 from distillery.problems import Problem, UsageProblem
@@ -270,7 +270,7 @@ def test_no_bytes_pass_for_safetensors_unless_the_library_takes_them(tmp_path_fa
 
     path = tmp_path_factory.mktemp("x") / "m.safetensors"
     path.write_bytes(data)
-    if integrity.malformed("m.safetensors", path) is None:
+    if arrived_files.malformed("m.safetensors", path) is None:
         load(data)
     else:
         with pytest.raises((SafetensorError, ValueError)):
@@ -284,7 +284,7 @@ def test_no_bytes_pass_for_safetensors_unless_the_library_takes_them(tmp_path_fa
 def test_a_header_of_another_shape_is_malformed(tmp_path, header):
     path = tmp_path / "m.safetensors"
     path.write_bytes(len(header).to_bytes(8, "little") + header.encode() + bytes(8))
-    assert "no safetensors file" in integrity.malformed(path.name, path)
+    assert "no safetensors file" in arrived_files.malformed(path.name, path)
 
 
 @pytest.mark.parametrize("cut", [1, 100, 4000])
@@ -293,6 +293,6 @@ def test_a_cut_or_grown_safetensors_file_is_malformed(tmp_path, cut):
     path = tmp_path / "m.safetensors"
     for wrong in (body[:-cut], body + b"\0" * cut):
         path.write_bytes(wrong)
-        assert "no safetensors file" in integrity.malformed(path.name, path)
+        assert "no safetensors file" in arrived_files.malformed(path.name, path)
     path.write_bytes(body)
-    assert integrity.malformed(path.name, path) is None
+    assert arrived_files.malformed(path.name, path) is None

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from distillery import commandline
 from distillery.engine.architecture import from_config
 from distillery.experiment import Dataset, Layout, Source, Tokenization
-from distillery.launch.mindspeed import answering, converting, facts, shape, tokenizing, training
+from distillery.launch.mindspeed import (
+    accepted_flags,
+    convert_stage,
+    generate_stage,
+    shape,
+    tokenize_stage,
+    train_lines,
+)
 from distillery.problems import Problem
 
 # Qwen2.5-Math-7B's config.json, the keys that matter
@@ -109,7 +116,7 @@ MAP_KEYS = {"messages": "messages", "tags": {"role_tag": "role", "content_tag": 
 
 def pairs(words):
     """Option -> value, numbers compared as numbers."""
-    grouped = dict(facts._grouped(words))
+    grouped = dict(accepted_flags._grouped(words))
     return {option: [_number(value) for value in values] for option, values in grouped.items()}
 
 
@@ -122,9 +129,9 @@ def _number(text):
 
 def train_line(config=MATH_7B, layout=TP1_PP2, settings=SETTINGS, resume=False):
     flags = {
-        **training.training(layout, settings, prompt_type="deepseek3", seq_length=8192),
+        **train_lines.training(layout, settings, prompt_type="deepseek3", seq_length=8192),
         **shape.architecture(from_config(config)),
-        **training.files(tokenizer="T", data="D", load="L", save="S", resume=resume),
+        **train_lines.files(tokenizer="T", data="D", load="L", save="S", resume=resume),
     }
     return commandline.words(flags)
 
@@ -138,29 +145,31 @@ def test_the_tune_scripts_flags_follow_from_config_json_but_for_its_wrong_rope_b
 def test_the_generate_scripts_flags_follow():
     settings = {"max_new_tokens": 256, "seed": 42, "task": "greedy"}
     flags = {
-        **answering.flags(TP1_PP2, settings, prompt_type="deepseek3", seq_length=8192),
+        **generate_stage.flags(TP1_PP2, settings, prompt_type="deepseek3", seq_length=8192),
         **shape.architecture(from_config({**MATH_7B, "rope_theta": 1e6})),
-        **answering.files(tokenizer="T", load="L"),
+        **generate_stage.files(tokenizer="T", load="L"),
     }
     assert pairs(commandline.words(flags)) == pairs(GENERATE.split())
-    assert facts.faults("inference.py", commandline.words(flags)) == []
+    assert accepted_flags.faults("inference.py", commandline.words(flags)) == []
 
 
 def test_the_convert_scripts_flags_follow():
-    there = commandline.words(converting.hf_to_mcore(Layout("bf16", 2, 1), qkv_bias=True, load="L", save="S"))
-    back = commandline.words(converting.mcore_to_hf("bf16", qkv_bias=True, load="L", save="S"))
+    there = commandline.words(
+        convert_stage.hf_to_mcore(Layout("bf16", 2, 1), qkv_bias=True, load="L", save="S")
+    )
+    back = commandline.words(convert_stage.mcore_to_hf("bf16", qkv_bias=True, load="L", save="S"))
     assert pairs(there) == pairs(CONVERT.split())
-    assert facts.faults("convert_ckpt.py hf", there) == []
-    assert facts.faults("convert_ckpt.py mg", back) == []
-    stages = converting.hf_to_mcore(Layout("bf16", 1, 2, (12, 16)), qkv_bias=True, load="L", save="S")
+    assert accepted_flags.faults("convert_ckpt.py hf", there) == []
+    assert accepted_flags.faults("convert_ckpt.py mg", back) == []
+    stages = convert_stage.hf_to_mcore(Layout("bf16", 1, 2, (12, 16)), qkv_bias=True, load="L", save="S")
     assert stages["num_layer_list"] == "12,16"
 
 
 def test_the_guides_data_command_follows():
     rows = Dataset("math", Source("path", {}), "SharegptStyleInstructionHandler", MAP_KEYS)
     made = Tokenization("math", "qwen", "qwen_math_r1", 0.01, None, engine="mindspeed-llm")
-    paths = tokenizing.files(input="a.parquet", tokenizer="T", output_prefix="o/p", cache="C")
-    line = commandline.words({**tokenizing.of_dataset(rows, made), **paths})
+    paths = tokenize_stage.files(input="a.parquet", tokenizer="T", output_prefix="o/p", cache="C")
+    line = commandline.words({**tokenize_stage.of_dataset(rows, made), **paths})
     guide = (
         "--input a.parquet --tokenizer-name-or-path T --output-prefix o/p --workers 4 --log-interval 1000 "
         "--tokenizer-type PretrainedFromHF --handler-name SharegptStyleInstructionHandler --prompt-type qwen_math_r1"
@@ -168,7 +177,7 @@ def test_the_guides_data_command_follows():
     ours = pairs(line)
     del ours["--cache-dir"]  # else it fills ~/tmp
     assert ours == pairs([*guide, "--map-keys", line[line.index("--map-keys") + 1]])
-    assert facts.faults("preprocess_data.py", line) == []
+    assert accepted_flags.faults("preprocess_data.py", line) == []
     assert json.loads(line[line.index("--map-keys") + 1]) == MAP_KEYS
     assert shlex.split(shlex.join(line)) == line
 
@@ -185,13 +194,13 @@ def test_the_guides_data_command_follows():
     ],
 )
 def test_every_training_line_is_accepted(changes):
-    assert facts.faults("posttrain_gpt.py", train_line(**changes)) == []
+    assert accepted_flags.faults("posttrain_gpt.py", train_line(**changes)) == []
 
 
 def test_evaluations_are_its_own_too_and_checkpoints_all_kept():
     chosen = {"eval_interval": 500, "eval_iters": 10, "calculate_per_token_loss": True}
     line = train_line(settings={**SETTINGS, **chosen, "keep_checkpoints": 3})
-    assert facts.faults("posttrain_gpt.py", line) == []
+    assert accepted_flags.faults("posttrain_gpt.py", line) == []
     found = pairs(line)
     assert found["--eval-interval"] == [500] and found["--eval-iters"] == [10]
     assert "--calculate-per-token-loss" in found and "--keep-checkpoints" not in found
@@ -232,22 +241,24 @@ def test_a_fractional_rope_base_is_refused():
     ],
 )
 def test_what_the_reference_would_reject_is_named(words, fault):
-    assert any(fault in one for one in facts.faults("posttrain_gpt.py", words.split()))
+    assert any(fault in one for one in accepted_flags.faults("posttrain_gpt.py", words.split()))
 
 
 def test_the_guides_wrong_hints_are_rejected():
     line = CONVERT.replace("--load-model-type hf", "--load-model-type megatron").split()
-    assert "--load-model-type: found 'megatron', wanted one of hf, mg" in facts.faults(
+    assert "--load-model-type: found 'megatron', wanted one of hf, mg" in accepted_flags.faults(
         "convert_ckpt.py hf", line
     )
-    assert facts.faults("convert_ckpt.py hf", ["--use-mcore-models"]) != []  # required ones are missing
+    assert (
+        accepted_flags.faults("convert_ckpt.py hf", ["--use-mcore-models"]) != []
+    )  # required ones are missing
 
 
 def argparse_of(parser):
     """An argparse parser as the facts describe it: Python's own word on what is accepted."""
     made = argparse.ArgumentParser(allow_abbrev=False, exit_on_error=False, add_help=False)
     types = {"int": int, "float": float, "str": str, "json": json.loads}
-    for option, fact in facts.options(parser).items():
+    for option, fact in accepted_flags.options(parser).items():
         if fact["type"] == "switch":
             made.add_argument(option, action="store_true")
         else:
@@ -264,7 +275,9 @@ VALUES = st.sampled_from(["1", "1.5", "x", "qwen", "mmap", "true", "{}", "Pretra
 def test_accepts_what_argparse_accepts(data):
     options = data.draw(
         st.lists(
-            st.sampled_from([*facts.options("preprocess_data.py"), "--unknown"]), unique=True, max_size=3
+            st.sampled_from([*accepted_flags.options("preprocess_data.py"), "--unknown"]),
+            unique=True,
+            max_size=3,
         )
     )
     words = ["--input", "i", "--output-prefix", "o"]
@@ -275,4 +288,4 @@ def test_accepts_what_argparse_accepts(data):
         accepted = not PREPROCESS.parse_known_args(words)[1]
     except (argparse.ArgumentError, SystemExit):
         accepted = False
-    assert (facts.faults("preprocess_data.py", words) == []) == accepted
+    assert (accepted_flags.faults("preprocess_data.py", words) == []) == accepted

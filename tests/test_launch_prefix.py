@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 from distillery import config
-from distillery.launch import prefix, request
+from distillery.launch import launch_request, prefix
 from distillery.planning import host_memory
 
 ROOT = Path(__file__).parent.parent
@@ -92,18 +92,18 @@ def test_memory_is_asked_for_by_the_estimate():
 def test_a_rules_line_is_launched_as_it_stands():
     line = "--workers 2 -- .venv/bin/python scripts/posttrain_gpt.py --lr 1 --log a.log".split()
     assert (
-        request.arguments(line)
+        launch_request.arguments(line)
         == ("--workers 2 --log a.log --python .venv/bin/python -- scripts/posttrain_gpt.py --lr 1").split()
     )
-    assert request.arguments(["--help"]) == ["--help"]
+    assert launch_request.arguments(["--help"]) == ["--help"]
 
 
 def test_a_request_survives_the_way_through_flags():
     parser = argparse.ArgumentParser()
-    request.add_flags(parser)
+    launch_request.add_flags(parser)
     parser.add_argument("--log", type=Path)
     parser.add_argument("worker", nargs="+")
-    asked = request.Request(
+    asked = launch_request.Request(
         worker=("w.py", "--lr", "1"),
         log_dir=Path("logs"),
         workers=8,
@@ -114,5 +114,5 @@ def test_a_request_survives_the_way_through_flags():
         expect=(Path("e"),),
         metrics=Path("m"),
     )
-    args = parser.parse_args(request.words(asked))
-    assert request.from_args(args, args.worker) == asked
+    args = parser.parse_args(launch_request.words(asked))
+    assert launch_request.from_args(args, args.worker) == asked

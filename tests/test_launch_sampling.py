@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from distillery.launch import npu_smi, sampling
+from distillery.launch import npu_smi, resource_samples
 
 ROOT = Path(__file__).parent.parent
 DATA = Path(__file__).parent / "data" / "launch"
@@ -43,13 +43,15 @@ def test_other_text_has_no_chips():
 
 def sampled(path, seconds=0.5, least=0):
     """What is sampled within `seconds`, or within a minute until there are `least` records."""
-    with sampling.Sampler(path, interval=0.1):
+    with resource_samples.Sampler(path, interval=0.1):
         start = time.monotonic()
         while (
-            (passed := time.monotonic() - start) < seconds or passed < 60 and len(sampling.read(path)) < least
+            (passed := time.monotonic() - start) < seconds
+            or passed < 60
+            and len(resource_samples.read(path)) < least
         ):
             sum(range(1000))
-    return sampling.read(path)
+    return resource_samples.read(path)
 
 
 def test_processes_are_sampled_without_npus(tmp_path):
@@ -61,12 +63,15 @@ def test_processes_are_sampled_without_npus(tmp_path):
 
 
 def test_a_job_of_a_moment_has_a_first_and_a_last_sample(tmp_path):
-    with sampling.Sampler(tmp_path / "samples.jsonl"):
+    with resource_samples.Sampler(tmp_path / "samples.jsonl"):
         pass
-    assert 1 <= len(sampling.read(tmp_path / "samples.jsonl")) <= 2
-    with sampling.Sampler(tmp_path / "samples.jsonl"):
+    assert 1 <= len(resource_samples.read(tmp_path / "samples.jsonl")) <= 2
+    with resource_samples.Sampler(tmp_path / "samples.jsonl"):
         time.sleep(0.2)
-    assert [one["seconds"] >= 0.2 for one in sampling.read(tmp_path / "samples.jsonl")] == [False, True]
+    assert [one["seconds"] >= 0.2 for one in resource_samples.read(tmp_path / "samples.jsonl")] == [
+        False,
+        True,
+    ]
 
 
 def fake_npu_smi(folder, text):
@@ -80,10 +85,12 @@ def test_npus_are_sampled_through_npu_smi(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     (first, second) = sampled(tmp_path / "samples.jsonl", least=2)[0]["chips"]
     assert (first["hbm_used"], first["power"], first["temperature"]) == (3197, 91.3, 33.0)
-    with sampling.Sampler(tmp_path / "one.jsonl", sampling.visible({"ASCEND_RT_VISIBLE_DEVICES": "1"})):
+    with resource_samples.Sampler(
+        tmp_path / "one.jsonl", resource_samples.visible({"ASCEND_RT_VISIBLE_DEVICES": "1"})
+    ):
         time.sleep(0.2)
-    assert all(one["chips"] == [second] for one in sampling.read(tmp_path / "one.jsonl"))
-    assert sampling.visible({}) is None
+    assert all(one["chips"] == [second] for one in resource_samples.read(tmp_path / "one.jsonl"))
+    assert resource_samples.visible({}) is None
 
 
 def test_a_broken_npu_smi_ends_the_samples_not_the_job(tmp_path, monkeypatch):

@@ -14,11 +14,11 @@ import pytest
 import yaml
 
 from distillery import artefacts, config
-from distillery.launch.mindspeed import answering
-from distillery.planning import checks, facts, summary
+from distillery.launch.mindspeed import generate_stage
+from distillery.planning import checks, known_models, summary
 from distillery.planning.catalogue import SECTIONS
-from distillery.planning.checks import granted, model
-from distillery.planning.checks.layout import describe
+from distillery.planning.checks import granted, model_checks
+from distillery.planning.checks.layout_checks import describe
 from distillery.planning.finding import Finding
 from distillery.planning.subject import gather
 
@@ -400,10 +400,10 @@ def test_sizes_of_a_random_model_that_do_not_divide():
 
 def test_a_vocabulary_smaller_than_its_tokenizer():
     subject = gather(config.load(SEVEN), "qwen2.5-math-7b")
-    assert list(model.vocabulary(subject)) == []
+    assert list(model_checks.vocabulary(subject)) == []
     small = replace(subject.architecture, vocab_size=151664)
     subject = replace(subject, known=replace(subject.known, architecture=small))
-    assert [one.id for one in model.vocabulary(subject)] == ["vocabulary"]
+    assert [one.id for one in model_checks.vocabulary(subject)] == ["vocabulary"]
 
 
 def test_every_check_has_a_row():
@@ -574,7 +574,7 @@ def test_no_line_for_answers_has_sequence_parallelism():
     (one,) = config.load(
         changed(SEVEN, {**MINDSPEED, "e/train/sequence_parallel": True})
     ).experiments.values()
-    assert "sequence_parallel" in one.train and "sequence_parallel" not in answering.of_experiment(one)
+    assert "sequence_parallel" in one.train and "sequence_parallel" not in generate_stage.of_experiment(one)
 
 
 def test_a_change_of_the_length_makes_context_go_away():
@@ -586,7 +586,7 @@ def test_a_change_of_the_length_makes_context_go_away():
 def test_a_model_of_this_machine_is_checked_by_its_own_config(tmp_path):
     folder = {"c/models/qwen2.5-math-7b": {"path": {"path": str(tmp_path)}}}
     assert "unknown-model" in {one.id for one in findings(SEVEN, folder)}
-    known = dict(facts.known("Qwen/Qwen2.5-Math-7B").config)
+    known = dict(known_models.known("Qwen/Qwen2.5-Math-7B").config)
     (tmp_path / "config.json").write_text(json.dumps(known))
     assert findings(SEVEN, folder) == []
     found = findings(SEVEN, {**folder, "e/rope": DROP, "e/layout": layout(8)})

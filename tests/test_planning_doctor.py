@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 from distillery import config
+from distillery.doctor import examination, matching, npu_machine, reach
 from distillery.experiment import Hardware
-from distillery.planning import ascend, doctor, matching, reach
 
 ROOT = Path(__file__).parent.parent
 NODE = Hardware("node", "Ascend", 2, 1, 2, 0, "localhost", 6000, chip="910B3")
@@ -36,7 +36,13 @@ CHIPS = """\
 
 
 def test_this_environment_is_as_locked():
-    for result in (doctor.python(), doctor.versions(), doctor.numpy_abi(), doctor.msrun(), doctor.scratch()):
+    for result in (
+        examination.python(),
+        examination.versions(),
+        examination.numpy_abi(),
+        examination.msrun(),
+        examination.scratch(),
+    ):
         assert result.state == "ok", result
 
 
@@ -45,8 +51,8 @@ def test_a_missing_or_other_version_is_red(tmp_path):
     lock.write_text(
         "numpy==9.9.9 \\\n    --hash=sha256:00\nno-such-thing==1.0\nwinonly==1 ; sys_platform == 'win32'\n"
     )
-    assert doctor.locked(lock) == {"numpy": "9.9.9", "no-such-thing": "1.0"}
-    result = doctor.versions(lock)
+    assert examination.locked(lock) == {"numpy": "9.9.9", "no-such-thing": "1.0"}
+    result = examination.versions(lock)
     assert result.state == "fail" and result.fix == "make setup"
     assert "no-such-thing nothing, locked 1.0" in result.found and "locked 9.9.9" in result.found
 
@@ -54,7 +60,7 @@ def test_a_missing_or_other_version_is_red(tmp_path):
 def test_a_module_that_does_not_import_is_red(tmp_path, monkeypatch):
     lock = tmp_path / "requirements.txt"
     lock.write_text("jinja2==1\nMarkupSafe==1\n")  # the second is nobody's direct dependency
-    assert doctor.imports(lock).found == "2 modules"
+    assert examination.imports(lock).found == "2 modules"
     site = tmp_path / "site"
     (site / "broken_one-1.dist-info").mkdir(parents=True)
     (site / "broken_one-1.dist-info" / "METADATA").write_text(
@@ -65,18 +71,18 @@ def test_a_module_that_does_not_import_is_red(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(site))
     monkeypatch.syspath_prepend(site)
     lock.write_text("jinja2==1\nbroken.one==1\n")
-    result = doctor.imports(lock)
+    result = examination.imports(lock)
     assert result.state == "fail" and "crooked: ModuleNotFoundError" in result.found
 
 
 def test_numpy_2_is_the_trap_that_it_is(monkeypatch):
-    monkeypatch.setattr(doctor.metadata, "version", lambda name: "2.1.0")
-    result = doctor.numpy_abi()
+    monkeypatch.setattr(examination.metadata, "version", lambda name: "2.1.0")
+    result = examination.numpy_abi()
     assert result.state == "fail" and "numpy<2" in result.fix
 
 
 def test_a_device_that_is_not_there_is_red():
-    result = doctor.operation("Ascend")
+    result = examination.operation("Ascend")
     assert result.state == "fail" and "\n" not in result.found and "CANN" in result.fix
 
 
@@ -93,12 +99,12 @@ def test_a_port_of_hccl_in_use_is_red():
         one.bind(("", 0))
         taken = one.getsockname()[1]
         machine = replace(NODE, environment={"HCCL_IF_BASE_PORT": taken - 3})
-        result = ascend.hccl(machine)
+        result = npu_machine.hccl(machine)
         assert result.state == "fail" and str(taken) in result.found
-    names = [one.name for one in ascend.examine([NODE, replace(NODE, name="one", npus_per_node=1)])]
+    names = [one.name for one in npu_machine.examine([NODE, replace(NODE, name="one", npus_per_node=1)])]
     assert "HCCL ports on node" in names and "HCCL ports on one" not in names
     chosen = replace(NODE, environment={"HCCL_HOST_SOCKET_PORT_RANGE": "auto"})
-    assert ascend.hccl(chosen).state == "ok"
+    assert npu_machine.hccl(chosen).state == "ok"
 
 
 def test_a_hub_out_of_reach_is_red_and_one_that_answers_anything_is_green():
@@ -163,20 +169,20 @@ def test_the_versions_are_those_of_the_engine_that_trains(tmp_path):
     python.write_text("#!/bin/sh\necho 2.7.0\n")
     python.chmod(0o755)
     machine = replace(NODE, mindspeed_llm={"directory": "x", "python": str(python)})
-    result = ascend.versions(machine, home, driver)
+    result = npu_machine.versions(machine, home, driver)
     assert (result.state, result.found) == ("ok", "MindSpore 2.7.0, CANN 8.2.RC1, driver 25.2.0")
     python.write_text("#!/bin/sh\nexit 1\n")
-    assert ascend.versions(machine, home, driver).state == "fail"
+    assert npu_machine.versions(machine, home, driver).state == "fail"
 
 
 def test_cann_and_driver_are_wanted_only_for_npus(tmp_path):
     absent = tmp_path / "version.info"
-    assert ascend.version("driver", absent, False, "cure").state == "absent"
-    assert ascend.version("driver", absent, True, "cure").state == "fail"
+    assert npu_machine.version("driver", absent, False, "cure").state == "absent"
+    assert npu_machine.version("driver", absent, True, "cure").state == "fail"
     absent.write_text("Version=25.2.0\ninnerversion=x\n")
-    assert ascend.version("driver", absent, True, "cure").found == "25.2.0"
+    assert npu_machine.version("driver", absent, True, "cure").found == "25.2.0"
     absent.write_text("# version: 1.0\nruntime_running_version=[8.3.RC1:8.3.RC1]\nversion=8.3.RC1\n")
-    assert ascend.version("CANN", absent, True, "cure").found == "8.3.RC1"
+    assert npu_machine.version("CANN", absent, True, "cure").found == "8.3.RC1"
 
 
 @pytest.mark.parametrize(
@@ -188,18 +194,18 @@ def test_chips_are_counted_and_asked_for_their_health(tmp_path, monkeypatch, hea
     tool.write_text(f"#!{sys.executable}\nprint({table!r})\n")
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    result = ascend.devices(wanted)
+    result = npu_machine.devices(wanted)
     assert result.state == state, result
 
 
 def test_the_second_engine_needs_its_scripts_its_tag_and_its_packages(tmp_path):
     checkout, python = tmp_path / "MindSpeed-LLM", tmp_path / "bin" / "python"
     machine = replace(NODE, mindspeed_llm={"directory": str(checkout), "python": str(python)})
-    assert "no preprocess_data.py" in ascend.mindspeed(machine).found
+    assert "no preprocess_data.py" in npu_machine.mindspeed(machine).found
     checkout.mkdir()
-    for script in ascend.REFERENCE_SCRIPTS:
+    for script in npu_machine.REFERENCE_SCRIPTS:
         (checkout / script).write_text("")
-    assert "no interpreter" in ascend.mindspeed(machine).found
+    assert "no interpreter" in npu_machine.mindspeed(machine).found
     python.parent.mkdir()
 
     def answers(transformers: str) -> None:
@@ -209,11 +215,11 @@ def test_the_second_engine_needs_its_scripts_its_tag_and_its_packages(tmp_path):
         python.chmod(0o755)
 
     answers("4.57.1")
-    assert ascend.mindspeed(machine).state == "ok"
+    assert npu_machine.mindspeed(machine).state == "ok"
     answers("5.0.0")
-    assert "transformers 5.0.0, locked 4.57.1" in ascend.mindspeed(machine).found
+    assert "transformers 5.0.0, locked 4.57.1" in npu_machine.mindspeed(machine).found
     python.write_text("#!/bin/sh\necho mindspore 2.7.0\n")
-    assert "lacks transformers" in ascend.mindspeed(machine).found
+    assert "lacks transformers" in npu_machine.mindspeed(machine).found
 
 
 def test_the_command_prints_a_line_each_and_json():

@@ -13,13 +13,13 @@ from distillery import config
 from distillery.engine import passes
 from distillery.engine.architecture import Architecture
 from distillery.experiment import Layout, Source
-from distillery.planning import estimate, facts, memory, throughput, training
-from distillery.planning.checks import resources
+from distillery.planning import estimate, known_models, memory, throughput, train_cost
+from distillery.planning.checks import memory_checks
 from distillery.planning.subject import gather
 
 ROOT = Path(__file__).parent.parent
 SEVEN = yaml.safe_load((ROOT / "config/qwen2.5-math-7b.yaml").read_text())
-MODEL = facts.known("Qwen/Qwen2.5-Math-7B").architecture
+MODEL = known_models.known("Qwen/Qwen2.5-Math-7B").architecture
 SETTINGS = [(4096, False), (8192, False), (8192, True), (16384, True), (32768, True)]
 
 # GiB on the fullest of 8 NPUs for (TP, PP, DP) at SETTINGS, in whole GiB
@@ -68,7 +68,7 @@ def test_a_pipeline_with_few_micro_batches_keeps_fewer():
 
 
 def test_a_tied_table_is_held_once_by_a_stage_that_is_first_and_last():
-    tied = facts.known("Qwen/Qwen2.5-0.5B").architecture
+    tied = known_models.known("Qwen/Qwen2.5-0.5B").architecture
     run = memory.Run(128)
     assert memory.fullest(tied, Layout("bf16", 1, 1), run).parameters == 2 * tied.num_parameters
     table = 2 * tied.vocab_size * tied.hidden_size
@@ -220,22 +220,22 @@ def test_memory_of_the_built_in_engine_on_a_cpu(case, gigabytes):
     model = Architecture(
         "qwen2", vocabulary, hidden, ffn, layers, heads, groups, head, 1e-6, True, True, length, 1e4, ()
     )
-    at_once = training.LOGITS_AT_ONCE if recompute else None
+    at_once = train_cost.LOGITS_AT_ONCE if recompute else None
     run = memory.Run(length, rows, recompute=recompute, logits_at_once=at_once, distributed_optimizer=False)
-    found = training.process_bytes(memory.fullest(model, Layout("fp32", 1, 1), run))
+    found = train_cost.process_bytes(memory.fullest(model, Layout("fp32", 1, 1), run))
     assert found / 1e9 == pytest.approx(gigabytes, rel=0.05)
 
 
 def test_logits_come_in_the_engines_own_pieces():
-    assert training.LOGITS_AT_ONCE == passes.LOGITS
+    assert train_cost.LOGITS_AT_ONCE == passes.LOGITS
 
 
 def test_layouts_that_fit_are_proposed_nearest_first():
     raw = yaml.safe_load((ROOT / "config/guide-verbatim.yaml").read_text())
     subject = gather(config.load(raw), "guide-verbatim")
-    assert resources.fitting(subject, 58.0) == [
+    assert memory_checks.fitting(subject, 58.0) == [
         "TP1 PP2 with recompute_granularity: full (41.9 GiB)",
         "TP2 PP1 (54.2 GiB)",
         "TP1 PP4 (54.2 GiB)",
     ]
-    assert resources.fitting(subject, 5.0) == []
+    assert memory_checks.fitting(subject, 5.0) == []

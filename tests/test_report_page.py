@@ -14,7 +14,7 @@ import report_files
 
 from distillery import files
 from distillery.problems import Problem
-from distillery.report import contents, figures, rulegraph
+from distillery.report import contents, figures, graph_drawing
 
 SCRIPTS = Path(__file__).parent.parent / "workflow/scripts"
 
@@ -159,19 +159,19 @@ def test_running_mean_is_the_mean_of_the_last_steps():
 
 
 def test_rules_are_layered_below_their_inputs():
-    graph = rulegraph.parse(report_files.DOT)
-    rows = rulegraph.layers(graph)
+    graph = graph_drawing.parse(report_files.DOT)
+    rows = graph_drawing.layers(graph)
     depth = {node: number for number, row in enumerate(rows) for node in row}
     assert all(depth[a] < depth[b] for a, b in graph.edges)
     # make_shard -> finetune and make_model -> compare jump over a layer: a waypoint each
     assert [len(row) for row in rows] == [1, 2, 2, 1]
     assert {node for row in rows for node in row if isinstance(node, str)} == set(graph.rules)
-    drawing = rulegraph.draw(report_files.DOT)
+    drawing = graph_drawing.draw(report_files.DOT)
     assert drawing.count("<rect") == 4 and drawing.count("<path") == 5
     with pytest.raises(Problem, match="circle"):
-        rulegraph.draw('"a" -> "b";\n"b" -> "a";')
+        graph_drawing.draw('"a" -> "b";\n"b" -> "a";')
     with pytest.raises(Problem, match="no rules"):
-        rulegraph.draw("digraph {}")
+        graph_drawing.draw("digraph {}")
 
 
 def test_flat_tables_keep_every_scalar_but_no_walls_of_text():

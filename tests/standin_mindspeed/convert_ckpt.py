@@ -6,7 +6,7 @@ from pathlib import Path
 from standin import ROOT, arguments, ours
 
 sys.path.insert(0, str(ROOT / "workflow/scripts"))
-from distillery.convert import ranks  # noqa: E402
+from distillery.convert import rank_files  # noqa: E402
 
 loader = sys.argv[sys.argv.index("--load-model-type") + 1]
 args = arguments(f"convert_ckpt.py {loader}")
@@ -27,8 +27,8 @@ if loader == "hf":
     )
 else:
     # the checkpoint names unequal stages too, but the reference does not ask it in time: keys are missing then
-    (first, *_) = sorted(ranks.iteration_directory(Path(args.load_dir)).glob("mp_rank_*/*.pt"))
-    assert args.num_layer_list == getattr(ranks.read_rank(first).args, "num_layer_list", None)
+    (first, *_) = sorted(rank_files.iteration_directory(Path(args.load_dir)).glob("mp_rank_*/*.pt"))
+    assert args.num_layer_list == getattr(rank_files.read_rank(first).args, "num_layer_list", None)
     original = Path(args.save_dir)  # the reference reads the model's settings where it writes
     target = original / "mg2hf"
     ours(

@@ -20,9 +20,9 @@ sys.path.insert(0, str(Path(workflow.current_basedir).parent / "scripts"))
 
 from distillery import artefacts, commandline
 from distillery import config as configuration
-from distillery.fetch import sources
+from distillery.fetch import source_flags
 from distillery.launch import prefix
-from distillery.launch.mindspeed import answering, shape, tokenizing, training
+from distillery.launch.mindspeed import generate_stage, shape, tokenize_stage, train_lines
 from distillery.planning import checks, early, finding, host_memory, summary
 from distillery.planning.checks import granted
 from distillery.problems import Problem
@@ -54,7 +54,7 @@ TOKENIZERS = {e.tokenization.name: e for e in EXPERIMENTS.values()}
 CONVERTED = {artefacts.converted(e): e for e in EXPERIMENTS.values()}
 ASKERS = {one.name: e for e in EXPERIMENTS.values() for one in (e.generation, e.base_generation)}
 WHEELS = artefacts.wheels(CONFIG)
-LOCKED = sources.locked(CONFIG)
+LOCKED = source_flags.locked(CONFIG)
 
 
 def shortest(path):

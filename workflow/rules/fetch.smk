@@ -7,7 +7,7 @@ Outputs: resources/locks/{name}.json, resources/wheels/{wheel}.whl.
 # a moving revision is resolved once, here; the lock stays, and with it what later runs fetch
 rule lock:
     input:
-        lambda w: sources.known_lock(LOCKED[w.name]),
+        lambda w: source_flags.known_lock(LOCKED[w.name]),
     output:
         "resources/locks/{name}.json",
     log:
@@ -22,10 +22,10 @@ rule lock:
         "../../envs/cpu.yaml"
     # no param: another mirror changes no result
     resources:
-        hubs=lambda w: sources.hubs(LOCKED[w.name], CONFIG.offline),
+        hubs=lambda w: source_flags.hubs(LOCKED[w.name], CONFIG.offline),
     params:
         **runs("lock"),
-        flags=lambda w: sources.lock(w.name, LOCKED[w.name]),
+        flags=lambda w: source_flags.lock(w.name, LOCKED[w.name]),
     shell:
         "{params.command} {params.flags} {resources.hubs} --output {output} --log {log}"
 

@@ -62,10 +62,10 @@ rule fetch_shard:
     conda:
         "../../envs/cpu.yaml"
     resources:
-        hubs=lambda w: sources.hubs(CONFIG.datasets[w.dataset].source, CONFIG.offline),
+        hubs=lambda w: source_flags.hubs(CONFIG.datasets[w.dataset].source, CONFIG.offline),
     params:
         **runs("fetch_shard"),
-        file=lambda w: sources.path_in_repository(CONFIG.datasets[w.dataset], w.shard),
+        file=lambda w: source_flags.path_in_repository(CONFIG.datasets[w.dataset], w.shard),
     shell:
         "{params.command} --lock {input} --file {params.file} {resources.hubs}"
         " --store resources/store/{wildcards.dataset} --output {output.shard} --log {log}"
@@ -75,7 +75,7 @@ rule import_shard:
     input:
         lambda w: "{}/{}".format(
             CONFIG.datasets[w.dataset].source.settings["path"],
-            sources.path_in_repository(CONFIG.datasets[w.dataset], w.shard),
+            source_flags.path_in_repository(CONFIG.datasets[w.dataset], w.shard),
         ),
     output:
         shard="resources/datasets/{dataset}/{shard}.parquet",

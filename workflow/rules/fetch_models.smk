@@ -69,8 +69,8 @@ rule fetch_model:
     conda:
         "../../envs/cpu.yaml"
     resources:
-        hubs=lambda w: sources.hubs(CONFIG.models[w.model], CONFIG.offline),
-        workers=lambda w: sources.workers(CONFIG.models[w.model]),
+        hubs=lambda w: source_flags.hubs(CONFIG.models[w.model], CONFIG.offline),
+        workers=lambda w: source_flags.workers(CONFIG.models[w.model]),
     params:
         **runs("fetch_model"),
         directory=subpath(output[0], parent=True),

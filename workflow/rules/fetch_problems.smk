@@ -62,7 +62,7 @@ rule fetch_problems:
     conda:
         "../../envs/cpu.yaml"
     resources:
-        hubs=lambda w: sources.hubs(CONFIG.problem_sets[w.problems], CONFIG.offline),
+        hubs=lambda w: source_flags.hubs(CONFIG.problem_sets[w.problems], CONFIG.offline),
     params:
         **runs("fetch_shard"),
         file=lambda w: CONFIG.problem_sets[w.problems].settings["file"],

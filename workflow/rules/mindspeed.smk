@@ -20,7 +20,7 @@ rule tokenize_shard_mindspeed:
         tokenization=run_by("mindspeed-llm", "tokenize", lambda e: e.tokenization.name),
     conda:
         "../../envs/ascend.yaml"
-    threads: tokenizing.WORKERS
+    threads: tokenize_stage.WORKERS
     resources:
         launch=lambda w: prefix.host(TOKENIZERS[w.tokenization].hardware),
     params:
@@ -28,7 +28,7 @@ rule tokenize_shard_mindspeed:
         tokenizer=subpath(input.model, parent=True),
         prefix=subpath(output[0], strip_suffix="_manifest.json"),
         flags=lambda w: commandline.flags(
-            tokenizing.of_dataset(CONFIG.datasets[w.dataset], TOKENIZATIONS[w.tokenization])
+            tokenize_stage.of_dataset(CONFIG.datasets[w.dataset], TOKENIZATIONS[w.tokenization])
         ),
     shell:
         "{params.command} --input {input.shards} --tokenizer-name-or-path {params.tokenizer}"
@@ -87,7 +87,7 @@ rule train_mindspeed:
         load=subpath(input.weights, parent=True),
         save=subpath(output[0], parent=True),
         tokenizer=subpath(input.model, parent=True),
-        flags=lambda w: commandline.flags(training.of_experiment(EXPERIMENTS[w.experiment])),
+        flags=lambda w: commandline.flags(train_lines.of_experiment(EXPERIMENTS[w.experiment])),
     shell:
         "{params.command} --load {params.load} --save {params.save} --data-path {params.data}"
         " --tokenizer-name-or-path {params.tokenizer} {resources.launch} --log {log} -- {params.flags}"
@@ -148,7 +148,7 @@ rule ask_mindspeed:
         **runs("inference_mindspeed"),
         load=subpath(input.weights, parent=True),
         model=subpath(input.model, parent=True),
-        flags=lambda w: commandline.flags(answering.of_experiment(EXPERIMENTS[w.experiment])),
+        flags=lambda w: commandline.flags(generate_stage.of_experiment(EXPERIMENTS[w.experiment])),
     shell:
         "{params.command} --load {params.load} --tokenizer-name-or-path {params.model}"
         " {resources.launch} --output {output} --log {log} -- {params.flags}"

@@ -4,12 +4,12 @@ Outputs: results/experiments/{experiment}/checks.json, made before anything that
 results/experiments/{experiment}/plan.json with estimates beside measurements.
 """
 
-from distillery.planning.checks import host
+from distillery.planning.checks import host_checks
 
 
 # what depends on this machine matters only where jobs are about to start
 onstart:
-    found = host.run(CONFIG, Path.cwd(), local=workflow.local_exec)
+    found = host_checks.run(CONFIG, Path.cwd(), local=workflow.local_exec)
     sys.stderr.writelines(f"{finding}\n" for finding in found if finding.severity != "accepted")
     if any(finding.severity == "error" for finding in found):
         raise WorkflowError("this machine cannot hold the plan, as listed above; no job was started")

@@ -38,7 +38,7 @@ rule merge_shards:
             "results/datasets/{{dataset}}/{{tokenization}}/shards/{batch}_manifest.json",
             batch=CONFIG.datasets[w.dataset].batches(TOKENIZATIONS[w.tokenization].shards),
         ),
-        rows=lambda w: sources.counted(CONFIG.datasets[w.dataset]),
+        rows=lambda w: source_flags.counted(CONFIG.datasets[w.dataset]),
     output:
         "results/datasets/{dataset}/{tokenization}/{dataset}_manifest.json",
     log:

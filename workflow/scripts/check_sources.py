@@ -61,10 +61,10 @@ def parser() -> argparse.ArgumentParser:
 
 def main(args: argparse.Namespace) -> None:
     from distillery import config, files
-    from distillery.planning import finding, sources
+    from distillery.planning import fetched, finding
 
     rooms = {"generate": args.prompt_room, "generate.base": args.base_prompt_room}
-    plan = sources.Plan(
+    plan = fetched.Plan(
         experiment=args.name,
         dataset=args.dataset,
         prompt_type=args.prompt_type,
@@ -80,7 +80,7 @@ def main(args: argparse.Namespace) -> None:
         config=config.load(args.config_json) if args.config_json else None,
         rows=args.rows,
     )
-    found = sources.inspect(args.model_dir, args.shard, args.problems, plan)
+    found = fetched.inspect(args.model_dir, args.shard, args.problems, plan)
     lines = finding.sort(finding.accept(found["findings"], args.accept))
     print(*lines, sep="\n")
     errors = sum(line.severity == "error" for line in lines)

@@ -27,7 +27,7 @@ from distillery import command
 
 
 def parser() -> argparse.ArgumentParser:
-    from distillery.convert import flags
+    from distillery.convert import convert_flags
 
     p = argparse.ArgumentParser(
         prog="convert_ckpt.py",
@@ -85,15 +85,15 @@ def parser() -> argparse.ArgumentParser:
         metavar="N",
         help="the vocabulary is padded to a multiple of N x tensor ranks (default 1; Megatron trains with 128)",
     )
-    flags.add_sampling(p)
+    convert_flags.add_sampling(p)
     return p
 
 
 def main(args: argparse.Namespace) -> None:
-    from distillery.convert import progress, request
+    from distillery.convert import byte_progress, conversion
 
-    with progress.bar() as begin:
-        manifest = request.run(args, begin)
+    with byte_progress.bar() as begin:
+        manifest = conversion.run(args, begin)
     total = sum(entry["bytes"] for entry in manifest["files"])
     print(f"{args.save_dir}: {len(manifest['files'])} files, {total:,} bytes, {manifest['dtype']}")
     print(f"payload {manifest['payload_digest']}")

@@ -18,8 +18,8 @@ from distillery import command
 
 
 def parser() -> argparse.ArgumentParser:
-    from distillery.convert import flags
-    from distillery.launch import request
+    from distillery.convert import convert_flags
+    from distillery.launch import launch_request
 
     found = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
@@ -37,33 +37,33 @@ def parser() -> argparse.ArgumentParser:
     add("--target-pipeline-parallel-size", type=int, default=1, metavar="N", help="to MCore (default 1)")
     add("--num-layer-list", metavar="N,N", help="layers of each pipeline rank, where they differ")
     add("--params-dtype", choices=["bf16", "fp16", "fp32"], required=True, help="type to write")
-    flags.add_sampling(found)
-    request.add_flags(found)
+    convert_flags.add_sampling(found)
+    launch_request.add_flags(found)
     return found
 
 
 def main(args: argparse.Namespace) -> None:
-    from distillery.convert import flags
+    from distillery.convert import convert_flags
     from distillery.experiment import Layout
-    from distillery.launch import request
-    from distillery.launch.mindspeed import converting
+    from distillery.launch import launch_request
+    from distillery.launch.mindspeed import convert_stage
 
-    asked = request.from_args(args, ())
+    asked = launch_request.from_args(args, ())
     if args.hf_cfg_dir:
-        manifest = converting.to_hf(
+        manifest = convert_stage.to_hf(
             asked,
             args.params_dtype,
             load=args.load_dir,
             original=args.hf_cfg_dir,
             save=args.save_dir,
             num_layer_list=args.num_layer_list,
-            sampling=flags.sampling(args),
+            sampling=convert_flags.sampling(args),
         )
     else:
         layers = tuple(map(int, args.num_layer_list.split(","))) if args.num_layer_list else None
         sizes = (args.target_tensor_parallel_size, args.target_pipeline_parallel_size)
         layout = Layout(args.params_dtype, *sizes, layers)
-        manifest = converting.to_mcore(asked, layout, load=args.load_dir, save=args.save_dir)
+        manifest = convert_stage.to_mcore(asked, layout, load=args.load_dir, save=args.save_dir)
     total = sum(entry["bytes"] for entry in manifest["files"])
     print(f"{args.save_dir}: {len(manifest['files'])} files, {total:,} bytes, {manifest['dtype']}")
     print(f"payload {manifest['payload_digest']}")

@@ -20,9 +20,9 @@ def parser() -> argparse.ArgumentParser:
 
 def main(args: argparse.Namespace) -> None:
     from distillery import files
-    from distillery.fetch import integrity
+    from distillery.fetch import arrived_files
 
-    files.write_json(args.output, integrity.count(args.shards, args.rows))
+    files.write_json(args.output, arrived_files.count(args.shards, args.rows))
     print(f"{args.output}: {len(args.shards)} shards, {args.rows} rows")
 
 

@@ -30,14 +30,16 @@ def main(args: argparse.Namespace) -> None:
     import yaml
 
     from distillery import config
-    from distillery.planning import doctor, reach
+    from distillery.doctor import examination, reach
 
     if not args.configfile.is_file():
         raise Problem("no such file", where=args.configfile, fix="name a file of config/")
     loaded = config.load(yaml.safe_load(args.configfile.read_text(encoding="utf-8")))
     machines = {one.hardware.name: one.hardware for one in loaded.experiments.values()}
     results = []
-    for result in doctor.examine(doctor.Scope(tuple(machines.values()), reach.hubs(loaded), Path.cwd())):
+    for result in examination.examine(
+        examination.Scope(tuple(machines.values()), reach.hubs(loaded), Path.cwd())
+    ):
         results.append(result)
         if not args.json:
             print(line(result), flush=True)

@@ -11,12 +11,12 @@ import argparse
 from pathlib import Path
 
 from distillery import command
-from distillery.fetch import flags
+from distillery.fetch import fetch_flags
 
 
 def parser() -> argparse.ArgumentParser:
     it = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
-    flags.add_fetching(it)
+    fetch_flags.add_fetching(it)
     it.add_argument("--workers", type=int, default=4, help="files at a time")
     it.add_argument("--output-dir", type=Path, required=True, metavar="DIR")
     return it
@@ -30,7 +30,7 @@ def main(args: argparse.Namespace) -> None:
         lock,
         args.output_dir,
         endpoints=args.endpoint,
-        policy=flags.policy(args),
+        policy=fetch_flags.policy(args),
         workers=args.workers,
         offline=args.offline,
     )

@@ -12,12 +12,12 @@ import argparse
 from pathlib import Path
 
 from distillery import command
-from distillery.fetch import flags
+from distillery.fetch import fetch_flags
 
 
 def parser() -> argparse.ArgumentParser:
     it = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
-    flags.add_fetching(it)
+    fetch_flags.add_fetching(it)
     it.add_argument("--file", required=True, metavar="NAME", help="its path in the repository")
     it.add_argument(
         "--store", type=Path, metavar="DIR", help="keep the file here and make OUTPUT a link to it"
@@ -34,7 +34,7 @@ def main(args: argparse.Namespace) -> None:
         args.file,
         args.output,
         endpoints=args.endpoint,
-        policy=flags.policy(args),
+        policy=fetch_flags.policy(args),
         offline=args.offline,
         store=args.store,
     )

@@ -27,7 +27,7 @@ from distillery.generate import signals
 
 
 def parser() -> argparse.ArgumentParser:
-    from distillery.generate import reference, tasks
+    from distillery.generate import repeated_flags, tasks
 
     it = argparse.ArgumentParser(
         prog="inference.py",
@@ -86,14 +86,14 @@ def parser() -> argparse.ArgumentParser:
         help="C++ layers, or MindSpore's ops",
     )
     add("--log-interval", type=int, default=50, metavar="N", help="answers between lines of progress")
-    reference.add(it)
+    repeated_flags.add(it)
     return it
 
 
 def main(args: argparse.Namespace) -> None:
-    from distillery.generate import run
+    from distillery.generate import answer_run
 
-    run.run(args)
+    answer_run.run(args)
 
 
 if __name__ == "__main__":

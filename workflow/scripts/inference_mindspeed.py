@@ -18,7 +18,7 @@ from distillery import command
 
 
 def parser() -> argparse.ArgumentParser:
-    from distillery.launch import request
+    from distillery.launch import launch_request
 
     found = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
@@ -27,17 +27,17 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--load", help="MCore checkpoint", **folder)
     found.add_argument("--tokenizer-name-or-path", help="Hugging Face directory of the model", **folder)
     found.add_argument("--output", type=Path, required=True, metavar="TEXT", help="question and answer")
-    request.add_flags(found)
+    launch_request.add_flags(found)
     found.add_argument("worker", nargs="+", metavar="FLAG", help="after --: flags of inference.py")
     return found
 
 
 def main(args: argparse.Namespace) -> None:
-    from distillery.launch import request
-    from distillery.launch.mindspeed import answering
+    from distillery.launch import launch_request
+    from distillery.launch.mindspeed import generate_stage
 
-    answer = answering.run(
-        request.from_args(args, args.worker),
+    answer = generate_stage.run(
+        launch_request.from_args(args, args.worker),
         load=args.load,
         tokenizer=args.tokenizer_name_or_path,
         output=args.output,

@@ -15,12 +15,12 @@ from distillery import command
 
 
 def parser() -> argparse.ArgumentParser:
-    from distillery.launch import request
+    from distillery.launch import launch_request
 
     found = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
-    request.add_flags(found)
+    launch_request.add_flags(found)
     found.add_argument(
         "worker", nargs="+", help="after --: [python] script arguments; its --log is this command's"
     )
@@ -28,13 +28,13 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    from distillery.launch import launcher, request
+    from distillery.launch import launch_request, launcher
 
-    launcher.start(request.from_args(args, args.worker))
+    launcher.start(launch_request.from_args(args, args.worker))
 
 
 if __name__ == "__main__":
-    from distillery.launch.request import arguments
+    from distillery.launch.launch_request import arguments
 
     sys.argv[1:] = arguments(sys.argv[1:])
     command.run(parser(), main)

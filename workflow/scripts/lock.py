@@ -15,7 +15,7 @@ import argparse
 from pathlib import Path
 
 from distillery import command
-from distillery.fetch import flags
+from distillery.fetch import fetch_flags
 
 
 def parser() -> argparse.ArgumentParser:
@@ -33,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
     )
     it.add_argument("--known", type=Path, metavar="LOCK", help="a lock that must be confirmed")
     it.add_argument("--rows", type=int, help="of all parquet files together, to be recorded")
-    flags.add_offline(it, "ask nobody: --known must be complete")
+    fetch_flags.add_offline(it, "ask nobody: --known must be complete")
     it.add_argument("--output", type=Path, required=True, metavar="LOCK")
     return it
 

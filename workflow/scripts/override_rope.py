@@ -22,9 +22,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    from distillery.fetch import rope
+    from distillery.fetch import rope_override
 
-    rope.override(args.model_dir, args.output_dir, args.rotary_base, args.max_position_embeddings)
+    rope_override.override(args.model_dir, args.output_dir, args.rotary_base, args.max_position_embeddings)
 
 
 if __name__ == "__main__":

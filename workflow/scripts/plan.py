@@ -29,7 +29,7 @@ def main(args: argparse.Namespace) -> None:
     import yaml
 
     from distillery import config
-    from distillery.planning import checks, dag, report
+    from distillery.planning import checks, dag, plan_tables
 
     if not args.configfile.is_file():
         raise Problem("no such file", where=args.configfile, fix="name a file of config/")
@@ -46,8 +46,8 @@ def main(args: argparse.Namespace) -> None:
         )
     every = dag.dry_run(args.snakefile, [args.configfile], everything=True)
     due = dag.dry_run(args.snakefile, [args.configfile], everything=False)
-    plan = report.build(loaded, findings, every, due, Path.cwd())
-    print(json.dumps(plan, indent=2, ensure_ascii=False) if args.json else report.text(plan))
+    plan = plan_tables.build(loaded, findings, every, due, Path.cwd())
+    print(json.dumps(plan, indent=2, ensure_ascii=False) if args.json else plan_tables.text(plan))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from distillery import command
 
 
 def parser() -> argparse.ArgumentParser:
-    from distillery.train import flags
+    from distillery.train import train_flags
 
     it = argparse.ArgumentParser(
         prog="posttrain_gpt.py",
@@ -26,12 +26,12 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    flags.add_to(it)
+    train_flags.add_to(it)
     return it
 
 
 def main(args: argparse.Namespace) -> None:
-    from distillery.train.run import run
+    from distillery.train.train_run import run
 
     done = run(args)
     if done:

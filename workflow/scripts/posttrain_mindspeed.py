@@ -18,7 +18,7 @@ from distillery import command
 
 
 def parser() -> argparse.ArgumentParser:
-    from distillery.launch import request
+    from distillery.launch import launch_request
 
     found = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
@@ -30,17 +30,17 @@ def parser() -> argparse.ArgumentParser:
         "--data-path", help="prefix of the tokenized data", type=Path, required=True, metavar="PREFIX"
     )
     found.add_argument("--tokenizer-name-or-path", help="Hugging Face directory of the model", **folder)
-    request.add_flags(found)
+    launch_request.add_flags(found)
     found.add_argument("worker", nargs="+", metavar="FLAG", help="after --: flags of posttrain_gpt.py")
     return found
 
 
 def main(args: argparse.Namespace) -> None:
-    from distillery.launch import request
-    from distillery.launch.mindspeed import finetuning
+    from distillery.launch import launch_request
+    from distillery.launch.mindspeed import train_stage
 
-    done = finetuning.run(
-        request.from_args(args, args.worker),
+    done = train_stage.run(
+        launch_request.from_args(args, args.worker),
         load=args.load,
         save=args.save,
         data=args.data_path,

@@ -112,9 +112,9 @@ def json_object(text: str) -> dict:
 
 def main(args: argparse.Namespace) -> None:
     check(args)
-    from distillery.tokenize import hub_template, pipeline, readers, templates
+    from distillery.tokenize import hub_template, preprocessing, readers, templates
     from distillery.tokenize.documents import Rules
-    from distillery.tokenize.tokenizing import Recipe
+    from distillery.tokenize.row_spans import Recipe
 
     recipe = Recipe(
         tokenizer=args.tokenizer_name_or_path,
@@ -137,7 +137,7 @@ def main(args: argparse.Namespace) -> None:
         exact_only=args.encoder == "exact",
         templates=args.prompt_type_path or templates.TEMPLATES,
     )
-    manifest = pipeline.run(
+    manifest = preprocessing.run(
         recipe,
         [source for path in args.input for source in readers.sources(path)],
         args.output_prefix,

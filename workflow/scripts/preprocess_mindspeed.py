@@ -17,7 +17,7 @@ from distillery import command
 
 
 def parser() -> argparse.ArgumentParser:
-    from distillery.launch import request
+    from distillery.launch import launch_request
 
     found = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
@@ -26,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
     add("--input", type=Path, nargs="+", required=True, metavar="SHARD", help="parquet files")
     add("--tokenizer-name-or-path", type=Path, required=True, metavar="FOLDER", help="Hugging Face directory")
     add("--output-prefix", type=Path, required=True, metavar="PREFIX", help="of the dataset")
-    request.add_flags(found)
+    launch_request.add_flags(found)
     add("worker", nargs="+", metavar="FLAG", help="after --: flags of preprocess_data.py")
     return found
 
@@ -44,10 +44,10 @@ def reader() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    from distillery.launch import request
-    from distillery.launch.mindspeed import tokenizing
+    from distillery.launch import launch_request
+    from distillery.launch.mindspeed import tokenize_stage
     from distillery.tokenize.documents import Rules
-    from distillery.tokenize.tokenizing import Recipe
+    from distillery.tokenize.row_spans import Recipe
 
     chosen, _ = reader().parse_known_args(args.worker)
     recipe = Recipe(
@@ -62,7 +62,9 @@ def main(args: argparse.Namespace) -> None:
             append_eod=chosen.append_eod,
         ),
     )
-    manifest = tokenizing.run(request.from_args(args, args.worker), recipe, args.input, args.output_prefix)
+    manifest = tokenize_stage.run(
+        launch_request.from_args(args, args.worker), recipe, args.input, args.output_prefix
+    )
     print(
         f"{manifest['rows']} rows: {manifest['kept']} kept, {manifest['dropped']['overlong']['count']} dropped; "
         f"{manifest['documents']} sequences, {manifest['tokens']} tokens, {manifest['supervised_tokens']} supervised"

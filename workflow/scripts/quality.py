@@ -31,9 +31,9 @@ def parser() -> argparse.ArgumentParser:
 
 def main(args: argparse.Namespace) -> None:
     from distillery import files
-    from distillery.tokenize import quality
+    from distillery.tokenize import quality_card
 
-    card = quality.card(args.data_prefix, args.input, args.problems, args.seq_length)
+    card = quality_card.card(args.data_prefix, args.input, args.problems, args.seq_length)
     files.write_json(args.output, card)
     kinds = ("unclosed_think", "missing_boxed", "exact_duplicate", "near_duplicate")
     print(

@@ -22,18 +22,20 @@ def main(args: argparse.Namespace) -> None:
     import yaml
 
     from distillery import config
-    from distillery.fetch import listing, locking, sources
+    from distillery.fetch import listing, locking, source_flags
 
     loaded = config.load(yaml.safe_load(args.configfile.read_text(encoding="utf-8")))
-    named = {name: source for name, source in sources.locked(loaded).items() if "lock" in source.settings}
+    named = {
+        name: source for name, source in source_flags.locked(loaded).items() if "lock" in source.settings
+    }
     if not named:
         print(f"{args.configfile}: no source names a lock")
     for name, source in named.items():
         path = Path(source.settings["lock"])
         known = listing.read(path) if path.is_file() and not args.anew else None
         made = locking.lock(
-            sources.asked(name, source),
-            patterns=sources.patterns(source),
+            source_flags.asked(name, source),
+            patterns=source_flags.patterns(source),
             endpoints=source.settings.get("endpoints", []),
             known=known,
             offline=loaded.offline,

@@ -6,7 +6,7 @@ from argparse import Namespace
 
 from distillery.convert.architecture import Architecture
 from distillery.convert.dtypes import DType
-from distillery.convert.layout import Layout
+from distillery.convert.mcore_layout import Layout
 
 
 def build(a: Architecture, layout: Layout, dtype: DType, padded_vocab_size: int, iteration: int) -> Namespace:

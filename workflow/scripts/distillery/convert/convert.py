@@ -12,10 +12,10 @@ from distillery.convert import architecture, arguments, copying, export, mcore, 
 from distillery.convert.architecture import Architecture
 from distillery.convert.copying import Output
 from distillery.convert.dtypes import DType
-from distillery.convert.layout import Layout, rank_directory
+from distillery.convert.mcore_layout import Layout, rank_directory
 from distillery.convert.slices import Segment, Slice, rank_slices
-from distillery.convert.sources import Source
 from distillery.convert.torchfile import write_at
+from distillery.convert.weight_sources import Source
 from distillery.problems import Problem
 
 Progress = Callable[[int], None]

@@ -20,8 +20,8 @@ from distillery.convert.checksums import crc32
 from distillery.convert.dtypes import DType
 from distillery.convert.gather import Reader, chunks
 from distillery.convert.slices import Slice
-from distillery.convert.sources import Source
 from distillery.convert.torchfile import write_at
+from distillery.convert.weight_sources import Source
 from distillery.problems import Problem
 
 FULL_DISK = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)

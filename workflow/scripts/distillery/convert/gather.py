@@ -17,8 +17,8 @@ import numpy as np
 
 from distillery.convert.dtypes import DType
 from distillery.convert.slices import Slice
-from distillery.convert.sources import Block, Source
 from distillery.convert.torchfile import Stored
+from distillery.convert.weight_sources import Block, Source
 from distillery.problems import Problem
 
 SCRATCH = 1 << 20

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from distillery.convert import architecture, integrity, logits, verify
-from distillery.convert.sources import Source, open_hf, open_mcore
+from distillery.convert import architecture, logits, proof, stored_bytes
+from distillery.convert.weight_sources import Source, open_hf, open_mcore
 from distillery.problems import UsageProblem
 
 
@@ -27,12 +27,12 @@ def run(hf_dir: Path | None, mcore_dir: Path | None, check_logits: bool) -> dict
     hf = mcore = None
     if hf_dir is not None:
         hf = open_hf(hf_dir)
-        result["hf"] = _facts(hf, integrity.of_manifest(hf_dir).run())
+        result["hf"] = _facts(hf, stored_bytes.of_manifest(hf_dir).run())
     if mcore_dir is not None:
         mcore = open_mcore(mcore_dir)
-        result["mcore"] = _facts(mcore, integrity.of_storages(mcore).run())
+        result["mcore"] = _facts(mcore, stored_bytes.of_storages(mcore).run())
     if hf and mcore:
-        result |= verify.round_trip(hf, mcore)
+        result |= proof.round_trip(hf, mcore)
         _say(f"round trip: {result['tensors']} tensors equal by sha256")
         _say_payload(result["payload"])
     if check_logits and hf_dir and mcore_dir:

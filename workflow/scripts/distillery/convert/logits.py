@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from distillery.convert import architecture
-from distillery.convert.ranks import iteration_directory, read_ranks
-from distillery.convert.sources import open_mcore
+from distillery.convert.rank_files import iteration_directory, read_ranks
 from distillery.convert.states import mapped
 from distillery.convert.torchfile import Stored
+from distillery.convert.weight_sources import open_mcore
 from distillery.problems import Problem
 
 LARGEST = 1_000_000_000  # parameters: 4 GB in float32 for transformers, the mapped shards beside it

@@ -17,8 +17,8 @@ from typing import Any
 
 from distillery import files, provenance
 from distillery.convert.dtypes import DType
-from distillery.convert.layout import Layout
-from distillery.convert.ranks import TRACKER
+from distillery.convert.mcore_layout import Layout
+from distillery.convert.rank_files import TRACKER
 from distillery.convert.torchfile import Blank, Container
 from distillery.problems import Problem
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from distillery.convert.architecture import EMBEDDING, HEAD, NORM, Architecture, Rule, layer_rules
-from distillery.convert.layout import Grid
+from distillery.convert.mcore_layout import Grid
 
 
 @dataclass(frozen=True)

@@ -23,11 +23,11 @@ import numpy as np
 from distillery.convert import arguments, checksums, copying, gather, mcore, torchfile
 from distillery.convert.architecture import Architecture
 from distillery.convert.dtypes import DType, of
-from distillery.convert.layout import Layout, rank_directory
-from distillery.convert.ranks import iteration_directory, read_rank
+from distillery.convert.mcore_layout import Layout, rank_directory
+from distillery.convert.rank_files import iteration_directory, read_rank
 from distillery.convert.slices import Slice, rank_slices
-from distillery.convert.sources import Source, open_source
 from distillery.convert.torchfile import Stored
+from distillery.convert.weight_sources import Source, open_source
 from distillery.problems import Problem
 
 State = Mapping[str, np.ndarray]

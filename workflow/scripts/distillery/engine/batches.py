@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from distillery import cutting
-from distillery.engine.settings import Settings
+from distillery.engine.train_settings import Settings
 from distillery.problems import Problem
 
 IGNORED = -100

@@ -20,7 +20,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor
 
-from distillery.engine.arrival import Arrival
+from distillery.engine.awaited_array import Arrival
 from distillery.engine.collectives import Sum
 from distillery.engine.mesh import Mesh
 from distillery.engine.slots import Slots

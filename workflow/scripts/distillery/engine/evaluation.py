@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 from distillery.engine.batches import Batch, Rows, micro_batches, order
-from distillery.engine.settings import Settings
+from distillery.engine.train_settings import Settings
 
 
 class HeldOut:

@@ -17,8 +17,8 @@ from typing import Protocol
 
 import numpy as np
 
-from distillery.engine.sampling import Sampling, draw, generator
 from distillery.engine.stopping import Stopping
+from distillery.engine.token_sampling import Sampling, draw, generator
 from distillery.problems import Problem
 
 

@@ -23,9 +23,9 @@ def choose(device: str, wanted: str = "auto") -> ModuleType:
         Problem: native kernels are asked for and cannot be built, or are wrong on this machine.
     """
     if device == "Ascend":
-        from distillery.engine import ascend
+        from distillery.engine import fused
 
-        return ascend
+        return fused
     from distillery.engine import composed
 
     if wanted == "composed":

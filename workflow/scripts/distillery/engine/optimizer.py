@@ -12,7 +12,7 @@ import numpy as np
 from mindspore import Parameter, ParameterTuple, Tensor, nn
 
 from distillery.engine import moments
-from distillery.engine.settings import Settings
+from distillery.engine.train_settings import Settings
 
 
 class Optimizer(nn.Cell):

@@ -16,7 +16,7 @@ from mindspore import ParameterTuple, Tensor, nn, ops
 
 from distillery.engine.decoder import Decoder
 from distillery.engine.mesh import Mesh
-from distillery.engine.step import Objective
+from distillery.engine.train_step import Objective
 
 LOGITS = 2**24  # 64 MB in float32, several times that with gradients
 Feed = tuple[Tensor, ...]  # ids, labels, positions, segments, weight: a micro-batch

@@ -14,7 +14,7 @@ from distillery.engine import moments
 from distillery.engine.collectives import Sum
 from distillery.engine.mesh import Mesh
 from distillery.engine.optimizer import hyper
-from distillery.engine.settings import Settings
+from distillery.engine.train_settings import Settings
 
 REPLICATED = ("layernorm.weight",)  # endings of the names that every tensor rank holds whole
 TABLES = ("embedding.word_embeddings.weight", "output_layer.weight")

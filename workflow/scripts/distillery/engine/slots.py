@@ -14,8 +14,8 @@ from mindspore import Tensor, nn
 
 from distillery.engine import graph_cache
 from distillery.engine.architecture import Architecture
-from distillery.engine.arrival import Arrival
-from distillery.engine.links import Links
+from distillery.engine.awaited_array import Arrival
+from distillery.engine.generation_links import Links
 from distillery.engine.mesh import Mesh
 
 

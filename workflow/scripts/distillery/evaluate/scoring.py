@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from distillery.evaluate import answers
+from distillery.evaluate import extraction
 from distillery.evaluate.judge import Question, judge
 from distillery.problems import Problem
 
@@ -22,7 +22,7 @@ def score(
     order = {problem["uuid"]: number for number, problem in enumerate(problems)}
     _check_pairs([row["id"] for row in generations], list(order))
     generations = sorted(generations, key=lambda row: (order[row["id"]], row["sample"]))
-    readings = [answers.read(row["prompt"], row["text"], row["stop"]) for row in generations]
+    readings = [extraction.read(row["prompt"], row["text"], row["stop"]) for row in generations]
     gold = {problem["uuid"]: problem for problem in problems}
     questions = [
         Question(gold[row["id"]]["answer"], reading.boxed, reading.text)

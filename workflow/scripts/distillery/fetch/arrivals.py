@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from distillery import files, provenance
-from distillery.fetch import fetching, integrity, model_directory, names, part, transfer
+from distillery.fetch import arrived_files, fetching, model_directory, names, part, transfer
 from distillery.fetch.listing import Listing
 from distillery.fetch.transfer import Policy
 from distillery.problems import Problem
@@ -35,7 +35,7 @@ def model(
     fetched = fetching.fetch(
         listing, staged, endpoints=endpoints, policy=policy, workers=workers, offline=offline
     )
-    integrity.check_model(staging)
+    arrived_files.check_model(staging)
     with files.atomic_directory(directory) as made:
         for name, path in staged.items():
             target = names.inside(made, name)
@@ -94,7 +94,7 @@ def shard(
     fetched = fetching.fetch(
         listing, {name: place}, endpoints=endpoints, policy=policy, workers=1, offline=offline
     )
-    rows = integrity.check_shard(place, listing.file(name).rows) if name.endswith(".parquet") else None
+    rows = arrived_files.check_shard(place, listing.file(name).rows) if name.endswith(".parquet") else None
     if store is not None:
         _link_to(place, output)
     write_shard_manifest(output, source(listing) | {"name": name}, listing.revision, listing.date, rows)
@@ -131,7 +131,7 @@ def local_model(path: Path, directory: Path, mode: str) -> None:
             target = names.inside(made, name)
             target.parent.mkdir(parents=True, exist_ok=True)
             _bring(path / name, target, mode)
-        integrity.check_model(made)
+        arrived_files.check_model(made)
         model_directory.write_manifest(made, {"kind": "path", "name": path.resolve().name}, revision=None)
 
 
@@ -140,7 +140,7 @@ def local_shard(path: Path, output: Path, mode: str) -> int:
     if not path.is_file():
         raise Problem("no such file", where=path)
     try:
-        rows = integrity.parquet_rows(path)
+        rows = arrived_files.parquet_rows(path)
     except ValueError as error:
         raise Problem("not a whole parquet file", where=path, found=error, fix="bring it again") from None
     output.parent.mkdir(parents=True, exist_ok=True)

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from distillery.fetch import integrity, part
-from distillery.fetch.answers import Answer, Later, Refused, Unsatisfiable, request
+from distillery.fetch import arrived_files, part
+from distillery.fetch.http_answers import Answer, Later, Refused, Unsatisfiable, request
 from distillery.fetch.listing import RemoteFile
 from distillery.fetch.part import Part
 from distillery.problems import Problem
@@ -74,7 +74,7 @@ def fetch(
 
 def is_there(wanted: RemoteFile, output: Path) -> bool:
     """Whether `output` already is the wanted file: size and digest, where they are known."""
-    return output.is_file() and integrity.mismatch(wanted, output) is None
+    return output.is_file() and arrived_files.mismatch(wanted, output) is None
 
 
 def missing_bytes(wanted: RemoteFile, output: Path) -> int:
@@ -99,7 +99,7 @@ class _Attempts:
         complete = wanted.bytes is not None and self.part.size() == wanted.bytes
         while True:
             if complete:
-                wrong = integrity.mismatch(wanted, self.part.path) or integrity.malformed(
+                wrong = arrived_files.mismatch(wanted, self.part.path) or arrived_files.malformed(
                     wanted.name, self.part.path
                 )
                 if wrong is None:

@@ -6,11 +6,11 @@ from contextlib import nullcontext
 from dataclasses import asdict
 
 from distillery.convert import states
-from distillery.convert.layout import Layout
-from distillery.engine import graph_cache, runners
+from distillery.convert.mcore_layout import Layout
+from distillery.engine import graph_cache, runner_choice
 from distillery.engine.mesh import Mesh
 from distillery.engine.slots import Slots
-from distillery.generate.weights import Weights
+from distillery.generate.weight_kinds import Weights
 
 
 def part(
@@ -25,7 +25,7 @@ def part(
         device: what MindSpore was told to run on.
     """
     state = states.load_state(found.directory, layout, mesh.tensor_rank, mesh.pipeline_rank)
-    return runners.build(found.architecture, state, slots, longest, device, kernels, mesh)
+    return runner_choice.build(found.architecture, state, slots, longest, device, kernels, mesh)
 
 
 def compiled(built: Slots, found: Weights, longest: int, greedy: bool, device: str) -> Slots:

@@ -125,7 +125,7 @@ class Task:
         """The searches of this task."""
         from distillery.engine.beam import Beams, BeamSearch
         from distillery.engine.generation import Sampled
-        from distillery.engine.sampling import Sampling
+        from distillery.engine.token_sampling import Sampling
 
         chosen = self.settings()
         sampling = None

@@ -18,8 +18,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from distillery.launch import devices, environment, msrun, running, sampling, slurm
-from distillery.launch.request import Request, words
+from distillery.launch import devices, environment, msrun, resource_samples, running, slurm
+from distillery.launch.launch_request import Request, words
 from distillery.problems import Interrupted, Problem, UsageProblem
 from distillery.provenance import SCRIPTS
 
@@ -137,7 +137,7 @@ def _run(wanted: Request, variables: dict[str, str], descriptors: tuple[int, ...
         if wanted.samples:
             node = f".node{job.node_rank}" if job.node_rank else ""
             path = wanted.samples.with_name(f"{wanted.samples.stem}{node}{wanted.samples.suffix}")
-            stack.enter_context(sampling.Sampler(path, sampling.visible(variables)))
+            stack.enter_context(resource_samples.Sampler(path, resource_samples.visible(variables)))
         running.run(
             job,
             line,

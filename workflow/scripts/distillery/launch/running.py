@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 
 from distillery import files
-from distillery.launch import outcome
+from distillery.launch import job_end
 from distillery.launch.following import Follower
 from distillery.launch.msrun import Job
 
@@ -101,7 +101,7 @@ def run(
         cut = watched.end()
         signals.restore()
         follower.look(final=True)
-    outcome.judge(
+    job_end.judge(
         follower,
         watched.statuses(),
         own_log=own_log,
@@ -195,7 +195,7 @@ class _Watched:
             status = self._process.poll()
             return {0: status} if status else {}
         text = self._own_log.read_text(encoding="utf-8", errors="replace")
-        return {**outcome.exits(text, self._ranks), **self._reaped}
+        return {**job_end.exits(text, self._ranks), **self._reaped}
 
     def send(self, number: int) -> None:
         """Pass a signal to the workers; msrun itself waits for them."""

@@ -12,7 +12,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 
-from distillery.launch import sampling
+from distillery.launch import resource_samples
 
 TAIL_BYTES = 65536
 # Megatron's line, and the built-in engine's
@@ -44,7 +44,7 @@ def _devices() -> Table:
     for column in ("NPU", "chip", "health", "AI core %", "HBM MB", "W", "°C"):
         table.add_column(column, justify="right")
     try:
-        found = sampling.chips()
+        found = resource_samples.chips()
     except subprocess.SubprocessError as error:
         table.caption = f"npu-smi does not answer: {error}"
         return table
@@ -71,7 +71,7 @@ def _jobs(logs: Path, minutes: float) -> Table:
     for column in ("log", "step", "of", "loss", "seconds", "memory MB", "CPU %"):
         table.add_column(column, justify="left" if column == "log" else "right")
     for log in recent(logs, minutes):
-        found, use = last_step(log), sampling.last(log.with_suffix(".samples.jsonl"))
+        found, use = last_step(log), resource_samples.last(log.with_suffix(".samples.jsonl"))
         if found is not None or use:
             cells = (use.get(key, "-") for key in ("seconds", "memory_megabytes", "cpu_percent"))
             table.add_row(str(log), *(found or "---"), *map(str, cells))

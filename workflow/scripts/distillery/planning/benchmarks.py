@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from distillery.launch import sampling
+from distillery.launch import resource_samples
 
 MEBIBYTE = 2**20
 SMALLEST = 20  # MiB: less is the shell before Python has started, as Snakemake sees of a job of a second
@@ -28,7 +28,7 @@ def measured(directory: Path, pattern: str) -> tuple[float | None, float | None]
                 seconds += float(row["s"])
                 if (seen := _number(row["max_rss"])) > SMALLEST:
                     megabytes = max(megabytes, seen * MEBIBYTE / 1e6)
-        samples = sampling.read(path.with_suffix(".samples.jsonl"))
+        samples = resource_samples.read(path.with_suffix(".samples.jsonl"))
         megabytes = max([megabytes, *(one["memory_megabytes"] for one in samples)])
     return (seconds if found else None), megabytes or None
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from distillery.planning.step import Step
+from distillery.planning.plan_step import Step
 
 
 @dataclass(frozen=True)

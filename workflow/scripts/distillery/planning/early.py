@@ -8,7 +8,7 @@ from typing import Any
 
 from distillery.commandline import words
 from distillery.experiment import Config
-from distillery.planning import facts
+from distillery.planning import known_models
 
 
 def flags(config: Config, name: str) -> str:
@@ -28,8 +28,8 @@ def flags(config: Config, name: str) -> str:
         "train_seq_length": e.training.seq_length,
         "prompt_room": asked.seq_length - asked.settings["max_new_tokens"],
         "base_prompt_room": base.seq_length - base.settings["max_new_tokens"] if base != asked else None,
-        "origin": facts.origin(model) or None,
-        "config_json": alone(config, name) if facts.of(model) is None else None,
+        "origin": known_models.origin(model) or None,
+        "config_json": alone(config, name) if known_models.of(model) is None else None,
     }
     accepted = ["--accept", *e.accept] if e.accept else []
     return shlex.join([*words(settings), *accepted])

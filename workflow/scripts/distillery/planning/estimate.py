@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 
 from distillery import artefacts
-from distillery.planning import answering, chips, memory, training
+from distillery.planning import chips, generate_cost, memory, train_cost
 from distillery.planning.memory import GIB
-from distillery.planning.step import START_SECONDS, Step
+from distillery.planning.plan_step import START_SECONDS, Step
 from distillery.planning.subject import Subject
 
 # bytes of a row of OpenR1-Math-220k on disk: ten shards of 213 to 217 MB hold 93,733 rows
@@ -44,10 +44,10 @@ class Estimate:
 def of(s: Subject) -> Estimate:
     """The estimate of one experiment."""
     e = s.experiment
-    steps = (*_data(s), *_weights(s), training.step(s), *_export(s), *answering.steps(s))
+    steps = (*_data(s), *_weights(s), train_cost.step(s), *_export(s), *generate_cost.steps(s))
     reckoned = {
         "peak_tflops": chips.peak_tflops(e.hardware),
-        "utilisation": training.utilisation(e.training),
+        "utilisation": train_cost.utilisation(e.training),
         "rows": s.rows,
         "epochs": s.epochs,
         "tokens_per_row": s.dataset.source.settings.get("tokens_per_row", f"at most {e.training.seq_length}"),

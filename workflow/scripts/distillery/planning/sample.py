@@ -15,7 +15,7 @@ from distillery.tokenize.documents import DocumentMaker, Rules
 from distillery.tokenize.encoding import Encoder
 
 if TYPE_CHECKING:
-    from distillery.planning.sources import Plan
+    from distillery.planning.fetched import Plan
 
 OVERLONG, OPEN, UNBOXED = 0.1, 0.02, 0.1  # shares above which a warning is due
 MOST = 0.5  # rejected rows beyond this share stop the plan: the first rows may be worse than the rest, but not so

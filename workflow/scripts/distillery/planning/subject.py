@@ -8,8 +8,8 @@ from typing import Any
 
 from distillery.engine.architecture import Architecture
 from distillery.experiment import Config, Dataset, Experiment, Source, Stage
-from distillery.planning import facts
-from distillery.planning.facts import Known, Tokenizer
+from distillery.planning import known_models
+from distillery.planning.known_models import Known, Tokenizer
 from distillery.problems import Problem
 from distillery.tokenize import templates
 from distillery.tokenize.templates import Mark, Template
@@ -134,7 +134,7 @@ def gather(config: Config, name: str) -> Subject:
         config.datasets[experiment.dataset],
         model,
         config.problem_sets[experiment.problems],
-        facts.of(model),
+        known_models.of(model),
     )
 
 

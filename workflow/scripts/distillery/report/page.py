@@ -11,7 +11,7 @@ from typing import Any
 from distillery import files
 from distillery.problems import Problem
 from distillery.provenance import SCRIPTS
-from distillery.report import contents, figures, resources, rulegraph
+from distillery.report import contents, figures, graph_drawing, resource_curves
 
 TEMPLATE = "page.html.j2"
 
@@ -58,11 +58,11 @@ def collect(
     metrics = read_lines(inputs["done"].parent / done["metrics"])
     proofs = {role: inputs[role] for role in ("conversion_proof", "export_proof") if role in inputs}
     families = contents.families(comparison)
-    used = resources.collect(samples)
+    used = resource_curves.collect(samples)
     sampled = {
         f"samples of {job}": place
         for job, path in samples.items()
-        for job, place in resources.files(job, path).items()
+        for job, place in resource_curves.files(job, path).items()
     }
     tokens = {side: [row["tokens"] for row in scores[side]] for side in ("base", "tuned")}
     return {
@@ -97,7 +97,7 @@ def collect(
             "accuracy": figures.accuracy(families),
             "lengths": figures.lengths(tokens["base"], tokens["tuned"]),
             "rows": figures.rows(read["quality"]["lengths"]),
-            "rulegraph": rulegraph.draw(inputs["rulegraph"].read_text(encoding="utf-8")),
+            "rulegraph": graph_drawing.draw(inputs["rulegraph"].read_text(encoding="utf-8")),
             **({"resources": figures.resources(used["courses"])} if used["courses"] else {}),
         },
     }

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from distillery import cutting
-from distillery.tokenize import oddities
+from distillery.tokenize import silent_losses
 from distillery.tokenize.conversation import Conversation, Message, Rejected
 from distillery.tokenize.encoding import Encoder
 from distillery.tokenize.rendering import Renderer
@@ -75,7 +75,7 @@ class DocumentMaker:
             raise Rejected("renders to no token at all")
         whole = sum(map(len, encoded)) + self.renderer.template.efficient_eos + self.rules.append_eod
         cut = len(ids) < whole
-        notes = oddities.of(conversation, self.renderer.template)
+        notes = silent_losses.of(conversation, self.renderer.template)
         if cut and not self.rules.seq_length:
             notes += (CUT,)
         if self.rules.strict and (odd := [note for note in notes if note != ESCAPED]):

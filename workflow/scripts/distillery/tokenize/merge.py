@@ -15,7 +15,7 @@ from typing import Any
 from distillery import files
 from distillery.problems import Problem, UsageProblem
 from distillery.tokenize import indexed
-from distillery.tokenize.layout import DatasetFiles, hidden, is_full
+from distillery.tokenize.dataset_files import DatasetFiles, hidden, is_full
 from distillery.tokenize.outputs import NAMED_ROWS
 
 # what must agree between parts for their tokens to mean the same

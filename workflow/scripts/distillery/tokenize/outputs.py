@@ -17,13 +17,13 @@ from isal import isal_zlib
 
 from distillery import files
 from distillery.tokenize import indexed, packing
+from distillery.tokenize.dataset_files import DatasetFiles, hidden, is_full
 from distillery.tokenize.documents import IGNORED, Rules
 from distillery.tokenize.indexed import IDS, LABELS, MASK
-from distillery.tokenize.layout import DatasetFiles, hidden, is_full
 from distillery.tokenize.origins import Origins
 
 if TYPE_CHECKING:
-    from distillery.tokenize.tokenizing import Part, Tokens
+    from distillery.tokenize.row_spans import Part, Tokens
 
 NAMED_ROWS = 1000  # of each kind of oddity, the rows that a manifest lists
 ONES = np.ones(1 << 18, "<i4")

@@ -12,7 +12,14 @@ from typing import NamedTuple
 from distillery import commandline
 from distillery.engine.architecture import Architecture
 from distillery.experiment import Dataset, Experiment
-from distillery.launch.mindspeed import answering, converting, facts, shape, tokenizing, training
+from distillery.launch.mindspeed import (
+    accepted_flags,
+    convert_stage,
+    generate_stage,
+    shape,
+    tokenize_stage,
+    train_lines,
+)
 from distillery.problems import Problem
 
 ENGINE = "mindspeed-llm"
@@ -45,7 +52,7 @@ def faults(one: Experiment, dataset: Dataset, model: Architecture | None) -> Ite
         )
     for stage in asked:
         for parser, flags in _lines(one, dataset, stage):
-            for fault in facts.faults(parser, commandline.words(flags)):
+            for fault in accepted_flags.faults(parser, commandline.words(flags)):
                 yield Fault(
                     "mindspeed-flag", (_key(one, stage),), fault, f"a line that {parser} takes", "change that value"
                 )  # fmt: skip
@@ -91,7 +98,7 @@ def _tokenizing(one: Experiment) -> Iterator[Fault]:
 
 def _training(one: Experiment) -> Iterator[Fault]:
     """Its validate functions (mindspeed_llm/training/arguments.py) and Megatron's, as far as our keys can hit them."""
-    flags = training.of_experiment(one)
+    flags = train_lines.of_experiment(one)
     if flags["variable_seq_lengths"] and flags["reset_position_ids"] and not one.tokenization.pack:
         yield Fault(
             "mindspeed-value",
@@ -143,19 +150,22 @@ def _shape(one: Experiment, model: Architecture) -> Iterator[Fault]:
         )
 
 
-def _lines(one: Experiment, dataset: Dataset, stage: str) -> Iterator[tuple[str, training.Flags]]:
+def _lines(one: Experiment, dataset: Dataset, stage: str) -> Iterator[tuple[str, train_lines.Flags]]:
     """(parser, flags) of a stage, with names for the paths and without what only the model's files tell."""
     if stage == "tokenize":
-        settings = tokenizing.of_dataset(dataset, one.tokenization)
-        paths = tokenizing.files(input="I", tokenizer="T", output_prefix="P", cache="C")
-        yield tokenizing.SCRIPT, {**settings, **paths}
+        settings = tokenize_stage.of_dataset(dataset, one.tokenization)
+        paths = tokenize_stage.files(input="I", tokenizer="T", output_prefix="P", cache="C")
+        yield tokenize_stage.SCRIPT, {**settings, **paths}
     elif stage == "convert":
-        yield "convert_ckpt.py hf", converting.hf_to_mcore(one.layout, qkv_bias=True, load="L", save="S")
+        yield "convert_ckpt.py hf", convert_stage.hf_to_mcore(one.layout, qkv_bias=True, load="L", save="S")
         yield (
             "convert_ckpt.py mg",
-            converting.mcore_to_hf(one.layout.params_dtype, qkv_bias=True, load="L", save="S"),
+            convert_stage.mcore_to_hf(one.layout.params_dtype, qkv_bias=True, load="L", save="S"),
         )
     elif stage == "train":
-        yield "posttrain_gpt.py", training.of_experiment(one)
+        yield "posttrain_gpt.py", train_lines.of_experiment(one)
     else:
-        yield answering.SCRIPT, {**answering.of_experiment(one), **answering.files(tokenizer="T", load="L")}
+        yield (
+            generate_stage.SCRIPT,
+            {**generate_stage.of_experiment(one), **generate_stage.files(tokenizer="T", load="L")},
+        )

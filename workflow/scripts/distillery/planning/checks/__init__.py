@@ -15,19 +15,27 @@ from dataclasses import replace
 from distillery.experiment import Config, Experiment
 from distillery.planning import finding
 from distillery.planning.catalogue import MEANINGS
-from distillery.planning.checks import data, generation, layout, mindspeed, model, resources, schedule
+from distillery.planning.checks import (
+    dataset_checks,
+    generate_checks,
+    layout_checks,
+    memory_checks,
+    mindspeed_checks,
+    model_checks,
+    train_checks,
+)
 from distillery.planning.finding import Finding
 from distillery.planning.subject import Subject, gather
 from distillery.problems import Problem
 
 ALL = (
-    *layout.CHECKS,
-    *schedule.CHECKS,
-    *model.CHECKS,
-    *data.CHECKS,
-    *generation.CHECKS,
-    *resources.CHECKS,
-    *mindspeed.CHECKS,
+    *layout_checks.CHECKS,
+    *train_checks.CHECKS,
+    *model_checks.CHECKS,
+    *dataset_checks.CHECKS,
+    *generate_checks.CHECKS,
+    *memory_checks.CHECKS,
+    *mindspeed_checks.CHECKS,
 )
 
 

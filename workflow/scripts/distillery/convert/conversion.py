@@ -1,0 +1,153 @@
+"""What convert_ckpt.py does: open the source, check it against the flags, convert in the direction asked for."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from distillery.convert import (
+    architecture,
+    convert,
+    convert_flags,
+    copying,
+    dtypes,
+    export,
+    mcore,
+    rank_files,
+    stored_bytes,
+    vocabulary_rows,
+    weight_sources,
+)
+from distillery.convert.weight_sources import Source
+from distillery.problems import UsageProblem
+
+
+def run(args: Namespace, progress: Callable[[int], Any] = lambda total: lambda count: None) -> dict[str, Any]:
+    """Do what convert_ckpt.py's flags ask; returns the manifest of the output.
+
+    Args:
+        progress: called with the bytes to come, returns what is called with bytes done.
+
+    Raises:
+        UsageProblem, Problem: as `flags.check` and `convert` say; nothing is left behind.
+    """
+    convert_flags.check(args)
+    if args.load_model_type == "hf":
+        source = weight_sources.open_hf(args.load_dir)
+    else:
+        source = weight_sources.open_mcore(args.load_dir)
+    _check_bias(args, source)
+    wanted = convert_flags.layout(args)
+    if args.save_model_type == "mg":
+        wanted.grid(source.architecture)
+    else:
+        _check_layout(args, source)
+    if args.tokenizer_model:
+        say(vocabulary_rows.check(args.tokenizer_model, source.architecture.vocab_size))
+    checks = (
+        stored_bytes.of_manifest(args.load_dir) if source.grid is None else stored_bytes.of_storages(source)
+    )
+    dtype = dtypes.of(args.params_dtype) if args.params_dtype else source.dtype
+    if dtype != source.dtype:
+        say(f"weights change from {source.dtype.name} to {dtype.name}, as --params-dtype says")
+    facts: dict[str, Any] = {"source_digest": convert.source_digest(args.load_dir)}
+    template = export.template_of(args.load_dir) if args.load_model_type == "mg" else None
+    total = copying.payload(source, dtype)
+    target = args.save_dir
+    if args.save_model_type == "mg":
+        mcore.check_target(target)
+        iteration = 1 if args.load_model_type == "hf" else _iteration(args.load_dir)
+        facts |= {"template": template} if template else {}
+        convert_it = partial(convert.to_mcore, source, wanted, dtype, target, iteration=iteration)
+    else:
+        original, target = _hf_directories(args)
+        _warn_of_changes(source, original)
+        sampling = convert_flags.sampling(args)
+        convert_it = partial(
+            convert.to_hf, source, original, dtype, target, template=template, sampling=sampling
+        )
+    with copying.taught(target, total):
+        manifest = convert_it(facts=facts, progress=progress(total), checks=checks.calls)
+    say(checks.line)
+    return manifest
+
+
+def say(line: str | None) -> None:
+    if line:
+        print(line, file=sys.stderr, flush=True)
+
+
+def _check_bias(args: Namespace, source: Source) -> None:
+    """The bias is derived from config.json or the checkpoint; the flag may only agree."""
+    if args.add_qkv_bias and not source.architecture.qkv_bias:
+        raise UsageProblem(
+            "the model has no bias on q, k and v",
+            where="--add-qkv-bias",
+            found="the flag, and a model_type (or saved args) without such biases",
+            fix="drop --add-qkv-bias; Qwen2 has these biases, Llama does not",
+        )
+    if source.architecture.qkv_bias and not args.add_qkv_bias and args.save_model_type == "mg":
+        say("q, k and v have biases: converted as with --add-qkv-bias, which the trainer needs too")
+
+
+def _check_layout(args: Namespace, source: Source) -> None:
+    """A Hugging Face directory has no layout; flags about the source's may only agree with what it is."""
+    sizes = (args.target_tensor_parallel_size, args.target_pipeline_parallel_size)
+    if sizes != (1, 1) or args.num_layers_per_virtual_pipeline_stage:
+        raise UsageProblem(
+            "a Hugging Face directory has no parallel layout",
+            where="--target-tensor-parallel-size, --target-pipeline-parallel-size",
+            found=f"{sizes[0]}, {sizes[1]}",
+            wanted="1, 1 (or neither flag): the checkpoint's own layout is read from its files",
+        )
+    listed = convert_flags.numbers(args.num_layer_list, "--num-layer-list")
+    held = tuple(sum(len(chunk) for chunk in stage) for stage in source.grid.stages) if source.grid else ()
+    if listed and listed != held:
+        raise UsageProblem(
+            "the checkpoint's stages hold other numbers of layers",
+            where="--num-layer-list",
+            found=",".join(map(str, listed)),
+            wanted=",".join(map(str, held)),
+            fix="drop the flag: the list is read from the files",
+        )
+
+
+def _hf_directories(args: Namespace) -> tuple[Path, Path]:
+    """(where config and tokenizer come from, where the model goes).
+
+    With --hf-cfg-dir the output is --save-dir itself. Without it the reference's way: --save-dir is the
+    original model, the output its subdirectory mg2hf.
+    """
+    if args.hf_cfg_dir:
+        return args.hf_cfg_dir, args.save_dir
+    if not (args.save_dir / "config.json").is_file():
+        raise UsageProblem(
+            "it is not said where config.json and the tokenizer come from",
+            where="--hf-cfg-dir",
+            found=f"not given, and no config.json in {args.save_dir}",
+            wanted="the original Hugging Face model",
+            fix="add --hf-cfg-dir DIR; or, as the guide does, let --save-dir be the original model:"
+            " the output is then its subdirectory mg2hf",
+        )
+    return args.save_dir, args.save_dir / "mg2hf"
+
+
+def _warn_of_changes(source: Source, original: Path) -> None:
+    """Settings that no tensor shows, and that some trainers change: config.json's are kept, which may be wrong."""
+    config = architecture.read(original)
+    for key in ("rotary_base", "max_position_embeddings", "norm_epsilon"):
+        saved, kept = getattr(source.architecture, key), getattr(config, key)
+        if saved != kept:
+            say(
+                f"warning: the checkpoint was saved with {key} {saved:g}, {original / 'config.json'} says {kept:g},"
+                " which the export keeps: edit it if the model was trained with the former"
+            )
+
+
+def _iteration(directory: Path) -> int:
+    name = rank_files.iteration_directory(directory).name
+    return int(name.removeprefix("iter_")) if name != "release" else 1

@@ -1,0 +1,110 @@
+"""Whether the bytes are still those that were written: sha256 of a manifest, CRC-32 of records and tensors.
+
+Each question is a `Check`, so that a conversion can ask them beside its copying, before anything is renamed.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from distillery import files
+from distillery.convert import checksums, shards
+from distillery.convert.mcore import MANIFEST
+from distillery.convert.weight_sources import Source
+from distillery.problems import Problem
+
+
+@dataclass(frozen=True)
+class Checks:
+    """Calls that return nothing or raise Problem, in any order and thread, and the line to say when all did."""
+
+    calls: list[Callable[[], None]]
+    line: str
+
+    def run(self) -> str:
+        """Make all calls in parallel; returns the line."""
+        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+            for _ in pool.map(lambda call: call(), self.calls):
+                pass
+        return self.line
+
+
+def of_manifest(directory: Path) -> Checks:
+    """Compare a Hugging Face directory with its manifest.json.
+
+    Raises (the calls, too):
+        Problem: a file has another size, sha256 or tensor CRC-32 than the manifest lists, or is missing.
+    """
+    path = directory / MANIFEST
+    if not path.is_file():
+        line = f"no {MANIFEST} to compare with: sizes and names were checked, the bytes could not be"
+        return Checks([], line)
+    content = files.read_json(path)
+    listed: list[dict[str, Any]] = content.get("files", [])
+    for entry in listed:
+        file = directory / entry["name"]
+        size = file.stat().st_size if file.is_file() else None
+        if size != entry.get("bytes", size) or size is None:
+            raise Problem(
+                "a file has another size than the manifest lists",
+                where=file,
+                found="no such file" if size is None else f"{size} bytes",
+                wanted=f"{entry.get('bytes')} bytes",
+                fix=shards.REFETCH,
+            )
+    hashed = [e for e in listed if e.get("sha256")]
+    calls = [functools.partial(_check_sha256, directory / e["name"], e["sha256"]) for e in hashed]
+    tensors = content.get("tensors", {})
+    stored = shards.read(directory) if tensors else {}
+    calls += [
+        functools.partial(_check_crc, stored[n].path, stored[n].offset, stored[n].bytes, int(crc, 16), n)
+        for n, crc in tensors.items()
+        if n in stored
+    ]
+    return Checks(
+        calls, f"{len(hashed)} files agree with {MANIFEST} by sha256, {len(tensors)} tensors by CRC-32"
+    )
+
+
+def of_storages(source: Source) -> Checks:
+    """Compare every record of an MCore checkpoint's weights with the CRC-32 that its container holds.
+
+    The calls raise:
+        Problem: names the file and record that changed since it was written.
+    """
+    calls = [
+        functools.partial(_check_crc, path, offset, size, crc, f"bytes {offset} to {offset + size}")
+        for path, storages in (source.storages or {}).items()
+        for offset, size, crc in storages
+    ]
+    return Checks(calls, f"{len(calls)} records agree with their CRC-32")
+
+
+def _check_sha256(path: Path, wanted: str) -> None:
+    found = files.sha256(path)
+    if found != wanted:
+        raise Problem(
+            "a file's bytes are not those that the manifest lists",
+            where=path,
+            found=f"sha256 {found}",
+            wanted=f"sha256 {wanted}",
+            fix=shards.REFETCH,
+        )
+
+
+def _check_crc(path: Path, offset: int, size: int, wanted: int, name: str) -> None:
+    found = checksums.of_file(path, offset, size)
+    if found != wanted:
+        raise Problem(
+            "bytes changed since the file was written",
+            where=f"{path}, {name}",
+            found=f"CRC-32 {found:08x}",
+            wanted=f"CRC-32 {wanted:08x}",
+            fix="copy or convert the file again",
+        )

@@ -1,0 +1,226 @@
+"""The training run: resume, step, record, evaluate, save, stop.
+
+A run belongs to its work directory, whose name is the digest of all that its result depends on. It starts from
+the last whole checkpoint there, so any number of kills leads to the same bytes as none. The digest leaves out how
+many data-parallel ranks share the work: a run may go on with more or fewer of them, and then gradients are summed
+in another order, which changes the last bits of a float32 (loss curves agree within 1e-5). The same bytes are
+promised for the same ranks.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from distillery import files
+from distillery.engine.batches import Batch, Rows, micro_batches, order, split
+from distillery.engine.evaluation import HeldOut
+from distillery.engine.snapshots import Snapshots, State
+from distillery.engine.train_progress import Display, Metrics, Silent, memory_megabytes
+from distillery.engine.train_settings import Settings
+from distillery.problems import Interrupted, Problem
+
+MARKER = "diverged.json"
+
+
+@dataclass(frozen=True)
+class Cadence:
+    """How often, in steps, things happen that do not change the weights; 0 for never."""
+
+    save: int
+    log: int
+    evaluate: int
+    evaluate_steps: int  # global batches per evaluation
+
+
+class Trainer(Protocol):
+    """One rank's model, optimizer and compiled graphs: see `step.Step`."""
+
+    def run(self, number: int, batches: list[Batch]) -> tuple[float, float]: ...
+    def evaluate(self, batches: list[Batch]) -> float: ...
+    def state(self) -> tuple[State, State]: ...
+    def load(self, model: State, optimizer: State) -> None: ...
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`checkpoint` is the final iteration's directory, `state` its state.json, `loss` the last step's."""
+
+    iteration: int
+    checkpoint: Path
+    state: dict[str, Any]
+    loss: float
+    best: dict[str, Any] | None
+
+
+def train(
+    build: Callable[[], Trainer],
+    rows: Rows,
+    settings: Settings,
+    cadence: Cadence,
+    snapshots: Snapshots,
+    describe: Callable[[int], object],
+    flops: float | None,
+    leader: bool = True,
+    agree: Callable[[bool], bool] = bool,
+    data_parallel: int = 1,
+) -> Outcome | None:
+    """Train to the last step and return where the result lies (None on all ranks but the leader).
+
+    Args:
+        build: makes the trainer with its initial weights; called only if a step is left to do.
+        describe: document number -> what to call it in an error (shard and uuid).
+        flops: operations of a step on one rank, to record how fast they are; None: not to.
+        leader: whether this rank records and shows what all ranks know.
+        agree: whether any rank's argument is true; every rank calls it after every step.
+        data_parallel: ranks that share a global batch; a run may be continued with another number of them.
+
+    Raises:
+        Problem: the loss became NaN or infinite, now or in an earlier run of the same key.
+        Interrupted: SIGTERM, SIGUSR1 or Ctrl-C came; the state is saved.
+    """
+    work = snapshots.work
+    if (work / MARKER).exists():
+        raise _divergence(work, files.read_json(work / MARKER))
+    done = snapshots.latest(lambda text: print(text, flush=True)) or 0
+    documents, others, _ = split(len(rows), settings.split)
+    best_loss = (snapshots.best() or {"loss": None})["loss"]
+    held_out = HeldOut(rows, others, settings, cadence.evaluate, cadence.evaluate_steps, best_loss)
+    batch = settings.global_batch_size
+    sequence = order(documents, settings.train_iters * batch, settings.seed, settings.shuffle)
+    metrics = Metrics(work / "metrics.jsonl", done) if leader else Silent()
+    display = Display(settings.train_iters, done, cadence.log) if leader else Silent()
+    display.say(_plan(rows, documents, settings, done))
+    if done and (before := snapshots.facts(done)["data_parallel"]) != data_parallel:
+        display.say(
+            f"data-parallel size {data_parallel} now, {before} until step {done}: sums differ in their last bits"
+        )
+    stopped = _Signals()
+    try:
+        if done < settings.train_iters:
+            trainer = build()
+            if done:
+                trainer.load(*snapshots.load(done))
+        for step in range(done + 1, settings.train_iters + 1):
+            began = time.perf_counter()
+            chosen = sequence[(step - 1) * batch : step * batch]
+            batches = micro_batches(rows, chosen, settings)
+            loss, norm = trainer.run(step, batches)
+            record = _record(step, loss, norm, batches, settings, time.perf_counter() - began, flops)
+            metrics.add(record)
+            if not math.isfinite(loss) or not math.isfinite(norm):
+                raise _diverged(work, step, loss, norm, [describe(int(one)) for one in chosen], leader)
+            display.step(step, record)
+            best = False
+            if held_out.due(step):
+                held_loss = held_out.loss(trainer.evaluate)
+                metrics.add({"iteration": step, "evaluation_loss": held_loss})
+                display.say(f"step {step}  evaluation loss {held_loss:.4f}")
+                best = held_out.is_best(held_loss)
+                if best and leader:
+                    snapshots.mark_best(step, held_loss)
+            last = step == settings.train_iters
+            stop = agree(stopped.name is not None)
+            if last or best or stop or (cadence.save and step % cadence.save == 0):
+                facts = {"consumed_samples": step * batch, "key": work.name, "data_parallel": data_parallel}
+                facts["loss"] = loss
+                metrics.sync()
+                snapshots.save(step, *trainer.state(), facts)
+            if stop and not last:
+                snapshots.wait()
+                raise Interrupted(
+                    f"stopped by {stopped.name or 'a signal to another rank'} after step {step} of {settings.train_iters}, state saved",
+                    where=work / snapshots.name(step),
+                    fix="run the same command again: it continues there",
+                )
+        snapshots.wait()
+    finally:
+        stopped.restore()
+        metrics.close()
+        display.close()
+    if not leader:
+        return None
+    checkpoint = work / snapshots.name(settings.train_iters)
+    state = snapshots.facts(settings.train_iters)
+    return Outcome(settings.train_iters, checkpoint, state, state["loss"], snapshots.best())
+
+
+def _record(
+    step: int,
+    loss: float,
+    norm: float,
+    batches: list[Batch],
+    settings: Settings,
+    seconds: float,
+    flops: float | None,
+) -> dict[str, Any]:
+    tokens, supervised = sum(b.tokens for b in batches), sum(b.supervised for b in batches)
+    record = {
+        "iteration": step,
+        "loss": loss,
+        "lr": settings.schedule.at(step),
+        "grad_norm": norm,
+        "consumed_samples": step * settings.global_batch_size,
+        "tokens": tokens,
+        "supervised_tokens": supervised,
+        "seconds": round(seconds, 4),
+        "tokens_per_second": round(tokens / seconds, 1),
+        "supervised_tokens_per_second": round(supervised / seconds, 1),
+        "memory_megabytes": memory_megabytes(),
+    }
+    return record if flops is None else {**record, "tflops": flops / seconds / 1e12}
+
+
+def _plan(rows: Rows, documents: range, settings: Settings, done: int) -> str:
+    samples = settings.train_iters * settings.global_batch_size
+    longer = sum(len(rows.input_ids[i]) > settings.seq_length for i in documents)
+    text = f"{samples} samples from {len(documents)} rows: {samples / len(documents):.2f} epochs"
+    if longer:
+        text += f"; {longer} rows exceed --seq-length {settings.seq_length} and are cut, their ends are not learnt"
+    return text + (f"; resuming after step {done}" if done else "")
+
+
+def _diverged(work: Path, step: int, loss: float, norm: float, rows: list[object], leader: bool) -> Problem:
+    facts = {"iteration": step, "loss": repr(loss), "grad_norm": repr(norm), "rows": rows}
+    if leader:
+        files.write_json(work / MARKER, facts)
+    return _divergence(work, facts)
+
+
+def _divergence(work: Path, facts: dict[str, Any]) -> Problem:
+    return Problem(
+        f"training diverged at step {facts['iteration']}",
+        where=f"rows {facts['rows']}",
+        found=f"loss {facts['loss']}, gradient norm {facts['grad_norm']}",
+        wanted="finite numbers",
+        fix=f"lower --lr, lengthen the warm-up or mend these rows; remove {work / MARKER} to try the same again",
+    )
+
+
+class _Signals:
+    """Remembers that a signal came, so that the step in flight can end.
+
+    MindSpore has its own handler of SIGINT while it runs a graph, which sends the process SIGTERM instead.
+    """
+
+    NAMES = {
+        signal.SIGTERM: "SIGTERM or Ctrl-C",
+        signal.SIGINT: "Ctrl-C",
+        signal.SIGUSR1: "SIGUSR1",
+    }
+
+    def __init__(self) -> None:
+        self.name: str | None = None
+        self._former = {number: signal.signal(number, self._note) for number in self.NAMES}
+
+    def _note(self, number: int, frame: object) -> None:
+        self.name = self.NAMES[signal.Signals(number)]
+
+    def restore(self) -> None:
+        for number, former in self._former.items():
+            signal.signal(number, former)

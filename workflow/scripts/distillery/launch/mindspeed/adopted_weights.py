@@ -1,0 +1,132 @@
+"""Weights as convert_ckpt.py left them, taken over: opened, checked, moved into place with our manifest.
+
+The manifest's payload digest is over names, types, shapes and CRC-32s of tensors: where it equals that of our own
+conversion of the same model, the two converters agree to the bit.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from distillery import files
+from distillery.convert import (
+    architecture,
+    checksums,
+    convert,
+    dtypes,
+    export,
+    mcore,
+    rank_files,
+    shards,
+    stored_bytes,
+    weight_sources,
+)
+from distillery.convert.mcore_layout import Layout
+from distillery.convert.torchfile import Stored
+from distillery.experiment import Layout as Asked
+from distillery.problems import Problem
+
+TRACKER = rank_files.TRACKER
+
+
+def adopt_mcore(directory: Path, asked: Asked, *, load: Path, save: Path) -> dict[str, Any]:
+    """Move an MCore checkpoint to `save` and return its manifest.
+
+    Args:
+        load: the Hugging Face directory that it was converted from.
+
+    Raises:
+        Problem: ranks or tensors are missing, misshapen or damaged; another model, layout or type than asked for.
+    """
+    source = weight_sources.open_mcore(directory)
+    model = architecture.read(load)
+    convert.same_model(source.architecture, model, load)
+    layout = Layout(asked.tensor_parallel_size, asked.pipeline_parallel_size, asked.num_layer_list)
+    grid, dtype = layout.grid(model), dtypes.of(asked.params_dtype)
+    _same(directory, "layout", source.grid, grid)
+    _same(directory, "type", source.dtype.name, dtype.name)
+    stored_bytes.of_storages(source).run()
+    place = rank_files.iteration_directory(directory)
+    held = [
+        (str(rank.path.relative_to(place)), name, value)
+        for rank in rank_files.read_ranks(place).values()
+        for chunk in rank.chunks
+        for name, value in chunk.items()
+        if isinstance(value, Stored)
+    ]
+    entries = _entries(held)
+    iteration = 1 if place.name == "release" else int(place.name.removeprefix("iter_"))
+    with mcore.publication(save, iteration) as staging:
+        for path in list(place.iterdir()):
+            os.replace(path, staging.directory / path.name)
+        digest = convert.source_digest(load)
+        staging.manifest = mcore.manifest(
+            staging.directory, iteration, layout, dtype, entries, source_digest=digest
+        )
+    return staging.manifest
+
+
+def adopt_hf(
+    directory: Path,
+    params_dtype: str,
+    *,
+    load: Path,
+    original: Path,
+    save: Path,
+    sampling: Mapping[str, float],
+) -> dict[str, Any]:
+    """Move safetensors to `save`, with config and tokenizer of `original`, and return the manifest.
+
+    Args:
+        load: the MCore checkpoint that they were converted from; the template it was tuned with is handed on.
+        sampling: defaults for generation_config.json, see `export.side_files`.
+
+    Raises:
+        Problem: weights are missing, misshapen or of another type than asked for.
+    """
+    dtype, template = dtypes.of(params_dtype), export.template_of(load)
+    side = export.side_files(original, dtype, template, sampling)
+    if (directory / shards.INDEX).is_file():
+        side[shards.INDEX] = (directory / shards.INDEX).read_bytes()
+    export.check_target(save)
+    with files.atomic_directory(save) as staging:
+        for path in sorted(directory.glob("*.safetensors")):
+            os.replace(path, staging / path.name)
+        for name, data in side.items():
+            (staging / name).write_bytes(data)
+        _same(directory, "type", weight_sources.open_hf(staging).dtype.name, dtype.name)
+        stored = shards.read(staging)
+        entries = _entries((place.path.name, name, place) for name, place in stored.items())
+        plans = [
+            shards.Shard(path.name, b"", {}, path.stat().st_size)
+            for path in sorted(staging.glob("*.safetensors"))
+        ]
+        facts = {"source_digest": convert.source_digest(load)}
+        content = export.manifest(staging, plans, list(side), dtype, entries, template, facts)
+        files.write_json(staging / mcore.MANIFEST, content)
+    return content
+
+
+def _entries(held: Iterable[tuple[str, str, Stored]]) -> list[mcore.Entry]:
+    held = list(held)
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        crcs = pool.map(lambda one: checksums.of_file(one[2].path, one[2].offset, one[2].bytes), held)
+        return [
+            (file, name, stored.dtype.name, stored.shape, crc)
+            for (file, name, stored), crc in zip(held, crcs, strict=True)
+        ]
+
+
+def _same(directory: Path, what: str, found: Any, wanted: Any) -> None:
+    if found != wanted:
+        raise Problem(
+            f"MindSpeed-LLM wrote weights of another {what}",
+            where=directory,
+            found=found,
+            wanted=wanted,
+            fix="check that its version is 2.2.0, or leave convert.engine out: ours writes the same",
+        )

@@ -1,0 +1,171 @@
+"""Training by MindSpeed-LLM with the built-in engine's manners: a work directory per digest, resumed, done.json last.
+
+SAVE/work/<key>/ is the reference's own --save; <key> is the digest of its flags, the data and the initial weights.
+A start that finds a checkpoint of the same key there loads it with optimizer and step count; otherwise the weights
+of --load begin at step 0. At the end SAVE is an MCore checkpoint that points into the work directory.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from distillery import commandline, files
+from distillery.convert.mcore_layout import rank_directory
+from distillery.engine import architecture
+from distillery.launch import launcher
+from distillery.launch.launch_request import Request
+from distillery.launch.mindspeed import accepted_flags, shape, train_lines
+from distillery.problems import Interrupted, Problem
+from distillery.provenance import digest
+from distillery.train.train_files import weights_identity
+
+TRACKER = "latest_checkpointed_iteration.txt"
+RANK_FILE = "model_optim_rng.pt"
+SCRIPT = "posttrain_gpt.py"
+
+
+def run(request: Request, *, load: Path, save: Path, data: Path, tokenizer: Path) -> dict[str, Any] | None:
+    """Train and return done.json's content. `request.worker` holds the flags that the configuration decides.
+
+    Of nodes started by hand, node 0 prepares and finishes; the others train, and return None.
+
+    Raises:
+        Problem: flags that the reference rejects, a failed run, or a checkpoint with ranks missing.
+        Interrupted: stopped by a signal or a time limit, with a checkpoint to go on from.
+    """
+    chosen = list(request.worker)
+    model = commandline.words(shape.architecture(architecture.read(tokenizer)))
+    manifest = files.read_json(data.with_name(f"{data.name}_manifest.json"))
+    content = {
+        "engine": accepted_flags.DATA.stem,
+        "flags": [*chosen, *model],
+        "data": manifest,
+        "weights": weights_identity(load),
+    }
+    work = (save / "work" / digest(content)[:16]).absolute()
+    goal = int(_value(chosen, "--train-iters"))
+    reached = _tracked(work)
+    # without its optimizer a checkpoint cannot be gone on from
+    resume = 0 < reached < goal and "--no-save-optim" not in chosen
+    first = request.node_rank == 0
+    if reached < goal:
+        start = work if resume else load
+        script, *words = worker(
+            request, model, load=start, save=work, data=data, tokenizer=tokenizer, resume=resume
+        )
+        accepted_flags.refuse(SCRIPT, words)
+        if first and not request.print_only:
+            files.write_json(work / "key.json", content)
+            _cut(work / "metrics.jsonl", reached if resume else 0)
+        request = replace(request, worker=(script, *words), metrics=work / "metrics.jsonl")
+        if not first:
+            launcher.start(request)
+            return None
+        _launch(request, work, goal)
+    return _finish(save.absolute(), work, goal, chosen, manifest.get("template")) if first else None
+
+
+def worker(
+    request: Request, model: list[str], *, load: Path, save: Path, data: Path, tokenizer: Path, resume: bool
+) -> list[str]:
+    """The reference's script and all its flags; `model` are those of its shape."""
+    paths = train_lines.files(
+        tokenizer=str(tokenizer.absolute()),
+        data=str(data.absolute()),
+        load=str(load.absolute()),
+        save=str(save.absolute()),
+        resume=resume,
+    )
+    script = str((request.directory / SCRIPT).absolute())
+    # Megatron saves on SIGTERM and ends with status 0
+    return [script, *request.worker, *model, *commandline.words({**paths, "exit_signal_handler": True})]
+
+
+def _launch(request: Request, work: Path, goal: int) -> None:
+    before = _tracked(work)
+    try:
+        launcher.start(request)
+    except Interrupted as interrupted:
+        # status 0 after a signal is Megatron's word for "saved": the tracker is the proof
+        if _tracked(work) <= before:
+            raise Problem(
+                "stopped by a signal, and no newer checkpoint was saved",
+                where=work / TRACKER,
+                found=before or "none",
+                fix="run the same command again: it continues from the last checkpoint, if there is one",
+            ) from interrupted
+        raise
+    reached = _tracked(work)
+    if before < reached < goal:
+        # the signal came to another node, or the loss is printed there: no line here said that the end was early
+        raise Interrupted(
+            "every rank ended with status 0 before the last step, and a newer checkpoint was saved",
+            where=work / TRACKER,
+            found=reached,
+            wanted=goal,
+            fix="run the same command again: it continues there",
+        )
+    if reached != goal:
+        raise Problem(
+            "every rank ended with status 0, but the last step's checkpoint is not there",
+            where=work / TRACKER,
+            found=reached or "none",
+            wanted=goal,
+            fix=f"read the ranks' logs in {request.log_dir}",
+        )
+
+
+def _finish(save: Path, work: Path, goal: int, chosen: list[str], template: Any) -> dict[str, Any]:
+    checkpoint = work / f"iter_{goal:07d}"
+    tensor, stages = (int(_value(chosen, f"--{kind}-model-parallel-size")) for kind in ("tensor", "pipeline"))
+    ranks = [
+        checkpoint / rank_directory(t, p, stages) / RANK_FILE for p in range(stages) for t in range(tensor)
+    ]
+    if missing := [path for path in ranks if not path.is_file()]:
+        raise Problem(
+            "the trained checkpoint lacks ranks",
+            where=missing[0],
+            found=f"{len(missing)} of {len(ranks)} missing",
+        )
+    losses = [record["loss"] for record in _records(work / "metrics.jsonl") if "loss" in record]
+    files.remove(save / "done.json")
+    for old in save.glob("iter_*"):
+        files.remove(old)
+    os.symlink(checkpoint.relative_to(save), save / checkpoint.name, target_is_directory=True)
+    files.write_text(save / TRACKER, str(goal))
+    done = {
+        "iteration": goal,
+        "key": work.name,
+        "checkpoint": str(checkpoint.relative_to(save)),
+        "payload_digest": digest([(str(path.relative_to(checkpoint)), files.sha256(path)) for path in ranks]),
+        "loss": losses[-1] if losses else None,
+        "best": None,
+        "template": template,
+        "metrics": str((work / "metrics.jsonl").relative_to(save)),
+    }
+    files.write_json(save / "done.json", done)
+    return done
+
+
+def _value(words: list[str], option: str) -> str:
+    return words[words.index(option) + 1]
+
+
+def _tracked(directory: Path) -> int:
+    """The iteration that a checkpoint directory's tracker names; 0 without one."""
+    path = directory / TRACKER
+    return int(path.read_text()) if path.is_file() else 0
+
+
+def _records(metrics: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in metrics.read_text().splitlines()] if metrics.is_file() else []
+
+
+def _cut(metrics: Path, reached: int) -> None:
+    """Forget the metrics of steps that will be made again."""
+    kept = [record for record in _records(metrics) if record["iteration"] <= reached]
+    files.write_text(metrics, "".join(json.dumps(record) + "\n" for record in kept))

@@ -1,0 +1,132 @@
+"""Memory of the devices against what training needs, and layouts that fit where it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from distillery import config
+from distillery.engine.architecture import Architecture
+from distillery.experiment import Layout
+from distillery.planning import chips, memory, train_cost
+from distillery.planning.checks import layout_checks as layouts
+from distillery.planning.checks import train_checks
+from distillery.planning.checks.layout_checks import describe
+from distillery.planning.finding import Finding
+from distillery.planning.subject import Subject
+
+NEAREST = 3
+MOST_NODES = 64
+# what a layout decides, and what a proposal must not break
+DECIDED = (
+    layouts.devices,
+    layouts.tensor_split,
+    layouts.layer_split,
+    layouts.sequence_parallel,
+    layouts.context_parallel,
+    layouts.tensor_across_nodes,
+    train_checks.batch_split,
+)
+
+
+def device_unknown(s: Subject) -> Iterator[Finding]:
+    """A plan knows a device's memory, or it cannot say whether training fits."""
+    machine = s.experiment.hardware
+    if machine.device == "Ascend" and chips.memory_gib(machine) is None:
+        yield Finding(
+            "device-unknown",
+            (f"hardware.{machine.name}.chip", f"hardware.{machine.name}.memory_gib"),
+            "neither: nothing says whether training fits",
+            "one of them",
+            "set chip as npu-smi prints it, or memory_gib",
+            "warning",
+        )
+
+
+def device_memory(s: Subject) -> Iterator[Finding]:
+    """Training fits the fullest device."""
+    budget = chips.memory_gib(s.experiment.hardware)
+    needed = train_cost.device_memory(s)
+    if budget is None or needed is None or needed.gib <= budget:
+        return
+    yield Finding(
+        "device-memory",
+        (
+            s.stage_key("train", "layout"),
+            s.stage_key("train", "seq_length"),
+            f"hardware.{s.experiment.hardware.name}",
+        ),
+        f"{needed.gib:.1f} GiB on the fullest device ({describe(s.experiment.training.layout)}: weights"
+        f" {needed.parameters / memory.GIB:.1f}, gradients {needed.gradients / memory.GIB:.1f}, optimizer"
+        f" {needed.optimizer / memory.GIB:.1f}, activations {needed.activations / memory.GIB:.1f}, logits"
+        f" {needed.logits / memory.GIB:.1f})",
+        f"at most {budget:.1f} GiB",
+        _cure(s, budget),
+    )
+
+
+def _cure(s: Subject, budget: float) -> str:
+    if options := fitting(s, budget):
+        return "these fit: " + ", ".join(options)
+    machine = s.experiment.hardware
+    each = machine.npus_per_node
+    # first the rest of this node, then more nodes
+    sizes = [(per, machine.nodes) for per in range(1, each + 1) if per > s.experiment.training.npus_per_node]
+    sizes += [(each, nodes) for nodes in range(machine.nodes + 1, MOST_NODES + 1)]
+    for per, nodes in sizes:
+        larger = replace(
+            s.experiment,
+            hardware=replace(machine, nodes=nodes),
+            training=replace(s.experiment.training, npus_per_node=per),
+        )
+        if options := fitting(replace(s, experiment=larger), budget):
+            return f"use at least {per * nodes} devices ({nodes} {'node' if nodes == 1 else 'nodes'} of {per}): {options[0]}"
+    return f"use a shorter seq_length: with these batches no layout of up to {MOST_NODES} nodes of {each} holds it"
+
+
+def fitting(s: Subject, budget: float) -> list[str]:
+    """The nearest settings that fit and break nothing: few changes first, then small model-parallel groups.
+
+    Args:
+        budget: GiB of a device.
+    """
+    stage = s.experiment.training
+    as_it_is = train_cost.run(s).recompute
+    found = []
+    for layout in candidates(s.architecture, s.world(stage), stage.layout.params_dtype):
+        one = _with(s, layout)
+        if any(True for check in DECIDED for _ in check(one)):
+            continue
+        for recompute in sorted({as_it_is, True}):
+            gib = memory.fullest(s.architecture, layout, train_cost.run(one, recompute=recompute)).gib
+            if gib <= budget:
+                changes = (layout != stage.layout) + (recompute != as_it_is)
+                size = layout.tensor_parallel_size * layout.pipeline_parallel_size
+                named = " with recompute_granularity: full" if recompute else ""
+                found.append((changes, size, f"{describe(layout)}{named} ({gib:.1f} GiB)"))
+    return [text for _, _, text in sorted(found)[:NEAREST]]
+
+
+def _with(s: Subject, layout: Layout) -> Subject:
+    """The experiment with one layout throughout, answers cut down to their node."""
+    e = s.experiment
+    answering = replace(e.answering, layout=config.fitting(layout, e.answering.npus_per_node))
+    one = replace(
+        e,
+        layout=layout,
+        export_layout=layout,
+        training=replace(e.training, layout=layout),
+        answering=answering,
+    )
+    return replace(s, experiment=one)
+
+
+def candidates(model: Architecture, devices: int, dtype: str) -> Iterator[Layout]:
+    """Every even cut of the model over the devices."""
+    for tensor in (size for size in range(1, devices + 1) if model.num_groups % size == 0):
+        for stages in range(1, devices // tensor + 1):
+            if devices % (tensor * stages) == 0 and model.num_layers % stages == 0:
+                yield Layout(dtype, tensor, stages)
+
+
+CHECKS = (device_unknown, device_memory)

@@ -1,0 +1,92 @@
+"""What answers and their scores take. Upper bounds: no answer ends early."""
+
+from __future__ import annotations
+
+from distillery import artefacts
+from distillery.experiment import Generation
+from distillery.planning import chips, memory
+from distillery.planning.plan_step import START_SECONDS, Step
+from distillery.planning.subject import Subject
+from distillery.planning.train_cost import RUNTIME_BYTES
+
+CACHED_BYTES = 4  # of a key or value: the engine keeps them in fp32, whatever the weights are
+STEP_SECONDS = 1e-3  # measured: Python and a graph's start, per step of generation
+ANSWER_BYTES_PER_TOKEN = 10  # measured: text and ids as JSON
+SCORE_BYTES, SCORE_HOST_BYTES = 250, 0.26e9  # measured: of a line; of the process with sympy
+SCORED_PER_SECOND = 250  # measured: 400 answers in 2 CPU s, start-up included
+
+
+def steps(s: Subject) -> tuple[Step, ...]:
+    """Answers of the original and of the tuned weights by the built-in engine, and their scores.
+
+    MindSpeed-LLM's answer to its own question, where it is asked, takes the same devices; how long is not known.
+    """
+    e = s.experiment
+    base, tuned = artefacts.base_answers(e), f"results/experiments/{e.name}/tuned"
+    base_log, log = base.replace("results/", "logs/", 1), f"logs/{e.name}"
+    found = [
+        _answers(s, "answer base", "answer_base", e.base_generation, (f"{base}.jsonl", f"{base_log}.tsv")),
+        _scores(s, "score base", "score_base", (f"{base}.scores.jsonl", f"{base_log}.scores.tsv")),
+        _answers(s, "answer", "answer_tuned", e.generation, (f"{tuned}.jsonl", f"{log}/generate_tuned.tsv")),
+        _scores(s, "score", "score_tuned", (f"{tuned}.scores.jsonl", f"{log}/score_tuned.tsv")),
+    ]
+    if artefacts.mindspeed_answer(e):
+        rules = ("ask_mindspeed",)
+        found.append(Step("ask", rules, "mindspeed-llm", devices=s.model_parallel(e.answering)))
+    return tuple(found)
+
+
+def _answers(s: Subject, name: str, rule: str, generation: Generation, files: tuple[str, str]) -> Step:
+    """Of one model; `files` are what the step leaves and its benchmark.
+
+    A step of generation reads each tensor rank's share of all weights, stage after stage, and multiplies them with a
+    token of every sequence: it takes the longer of the two, and its start. Prompts come on top, in large pieces.
+    """
+    layout, settings, model = s.experiment.answering.layout, generation.settings, s.architecture
+    devices, problems = s.model_parallel(s.experiment.answering), s.problem_rows
+    if problems is None or model is None:
+        return Step(name, (rule,), "mindspore", *files, devices)
+    tensor = layout.tensor_parallel_size
+    asked = problems * settings["num_samples"]
+    sequences = min(settings["micro_batch_size"], asked)
+    new = asked * settings["max_new_tokens"]
+    hardware = s.experiment.hardware
+    bandwidth, peak = chips.bandwidth_tbs(hardware), chips.peak_tflops(hardware)
+    seconds = None
+    if bandwidth and peak:
+        reading = model.num_parameters * memory.WIDTH[layout.params_dtype] / tensor / (bandwidth * 1e12)
+        multiplying = sequences * 2 * model.num_parameters / tensor / (peak * 1e12)
+        seconds = new / sequences * (max(reading, multiplying) + STEP_SECONDS)
+    used = memory.answering(model, layout, sequences, generation.seq_length, CACHED_BYTES)
+    process = RUNTIME_BYTES + used.total
+    on_cpu = hardware.device == "CPU"
+    return Step(
+        name,
+        (rule,),
+        "mindspore",
+        *files,
+        devices,
+        device_memory=used,
+        # on a device the weights pass through, a tensor at a time
+        host_bytes=devices * (process if on_cpu else RUNTIME_BYTES),
+        peak_bytes=process if on_cpu else used.total,
+        tokens=new,
+        flops=new * 2 * model.num_parameters,
+        disk_bytes=new * ANSWER_BYTES_PER_TOKEN,
+        seconds=seconds,
+    )
+
+
+def _scores(s: Subject, name: str, rule: str, files: tuple[str, str]) -> Step:
+    if s.problem_rows is None:
+        return Step(name, (rule,), "-", *files)
+    asked = s.problem_rows * s.generate["num_samples"]
+    return Step(
+        name,
+        (rule,),
+        "-",
+        *files,
+        host_bytes=SCORE_HOST_BYTES,
+        disk_bytes=asked * SCORE_BYTES,
+        seconds=START_SECONDS + asked / SCORED_PER_SECOND,
+    )

@@ -1,0 +1,131 @@
+"""What training takes: tokens, operations, memory of devices and nodes, checkpoints and time."""
+
+from __future__ import annotations
+
+from distillery.experiment import Stage
+from distillery.planning import chips, memory, throughput
+from distillery.planning.memory import Memory, Run
+from distillery.planning.plan_step import Step
+from distillery.planning.subject import Subject
+
+# of a parameter: two fp32 moments, and fp32 weights where they are of another type
+MOMENT_BYTES, MASTER_BYTES = 8, 4
+# the built-in engine on a CPU, of fp32 matmul's peak: the embedded experiment's 2.7e12 operations took 30 s on two
+# idle threads (0.57) and 40 s on two busy ones (0.43)
+BUILT_IN_UTILISATION = 0.5
+# Peak of its process on a CPU = RUNTIME + weights, gradients and moments + GRAPH * (activations + logits). Fitted on
+# bench_train.py's shapes A (0.63 GB), C (0.44) and B with 16 rows (2.78). Left out: B 1.15 GB, estimated 1.11; with
+# recomputation B 0.82, estimated 0.81, and B with 16 rows 1.06, estimated 1.01.
+RUNTIME_BYTES = 0.42e9  # Python with MindSpore, before any tensor
+GRAPH_FACTOR = 1.38  # the compiled graph holds gradients of activations beside them
+LOGITS_AT_ONCE = 2**24  # where it recomputes, logits come in pieces: engine/passes.py
+# a rank of Megatron beside its device: Python, CANN and buffers. An assumption, no NPU was here to measure it
+RANK_HOST_BYTES = 4e9
+
+
+def utilisation(stage: Stage) -> float:
+    """Share of the peak at which a stage trains."""
+    return throughput.utilisation("tuning") if stage.engine == "mindspeed-llm" else BUILT_IN_UTILISATION
+
+
+def run(s: Subject, stage: Stage | None = None, recompute: bool | None = None) -> Run:
+    """What training memory depends on, of this experiment or of another layout for it."""
+    stage = stage or s.experiment.training
+    train = s.train
+    replicas = max(1, s.world(stage) // s.model_parallel(stage))
+    reference = stage.engine == "mindspeed-llm"
+    distributed = train.get("use_distributed_optimizer", reference)
+    low = stage.layout.params_dtype != "fp32"
+    again = train.get("recompute_granularity") == "full" if recompute is None else recompute
+    return Run(
+        seq_length=stage.seq_length,
+        micro_batch_size=train["micro_batch_size"],
+        microbatches=max(1, train["global_batch_size"] // (train["micro_batch_size"] * replicas)),
+        data_parallel=replicas,
+        context_parallel=train.get("context_parallel_size", 1),
+        sequence_parallel=train.get("sequence_parallel", False),
+        recompute=again,
+        logits_at_once=LOGITS_AT_ONCE if again and not reference else None,
+        distributed_optimizer=distributed,
+        master_weights=low and not train.get("reuse_fp32_param", distributed),
+    )
+
+
+def device_memory(s: Subject) -> Memory | None:
+    """Of the fullest device; None where the model is not known."""
+    if s.architecture is None:
+        return None
+    return memory.fullest(s.architecture, s.experiment.training.layout, run(s))
+
+
+def step(s: Subject) -> Step:
+    """Training as a step."""
+    stage, train, model = s.experiment.training, s.train, s.architecture
+    devices, rules = s.world(stage), ("train", "train_mindspeed")
+    leaves = f"results/experiments/{s.experiment.name}/train"
+    timed = f"logs/{s.experiment.name}/finetune.tsv"
+    if model is None:
+        return Step("train", rules, stage.engine, leaves, timed, devices)
+    length = mean_length(s)
+    tokens = train["train_iters"] * train["global_batch_size"] * length
+    flops = tokens * throughput.flops_per_token(model, length, train.get("recompute_granularity") == "full")
+    peak = chips.peak_tflops(s.experiment.hardware)
+    used = device_memory(s)
+    on_cpu = s.experiment.hardware.device == "CPU"
+    process = process_bytes(used)
+    return Step(
+        "train",
+        rules,
+        stage.engine,
+        leaves,
+        timed,
+        devices,
+        device_memory=used,
+        host_bytes=process * stage.npus_per_node if on_cpu else _node_bytes(s),
+        peak_bytes=process if on_cpu else used.total,
+        disk_bytes=model.num_parameters * checkpoint_width(s) * _checkpoints(s),
+        tokens=tokens,
+        flops=flops,
+        seconds=flops / (devices * peak * 1e12 * utilisation(stage)) if peak else None,
+    )
+
+
+def mean_length(s: Subject) -> float:
+    """Tokens of a sequence as it is trained: padded or packed to its full length, or the rows' own where it varies."""
+    stage, packed = s.experiment.training, s.experiment.tokenization.pack
+    varies = s.train.get("variable_seq_lengths", stage.engine == "mindspeed-llm" and not packed)
+    mean = s.dataset.source.settings.get("tokens_per_row")
+    return min(mean, stage.seq_length) if varies and mean else stage.seq_length
+
+
+def checkpoint_width(s: Subject) -> int:
+    """Bytes of a parameter in a checkpoint, with its optimizer's state."""
+    width = memory.WIDTH[s.experiment.training.layout.params_dtype]
+    state = 0 if s.train.get("no_save_optim") else MOMENT_BYTES + (MASTER_BYTES if width == 2 else 0)
+    return width + state
+
+
+def process_bytes(used: Memory) -> float:
+    """Resident bytes of a rank of the built-in engine on a CPU, at their peak."""
+    state = used.parameters + used.gradients + used.optimizer
+    return RUNTIME_BYTES + state + GRAPH_FACTOR * (used.activations + used.logits)
+
+
+def _checkpoints(s: Subject) -> int:
+    """That lie there at the end: of the built-in engine the last few; nothing removes those of Megatron."""
+    written = -(-s.train["train_iters"] // s.train["save_interval"])
+    kept = written if s.experiment.training.engine == "mindspeed-llm" else s.train.get("keep_checkpoints", 2)
+    return min(written, kept)
+
+
+def _node_bytes(s: Subject) -> float:
+    """Memory of a node beside its devices: its ranks, and weights on their way in or a checkpoint on its way out.
+
+    Each rank loads its share of the weights into the node's memory; a distributed optimizer gathers the state of
+    all replicas on the ranks of the first one, to save it.
+    """
+    stage, weights = s.experiment.training, s.architecture.num_parameters
+    copies = stage.npus_per_node / s.model_parallel(stage)
+    loading = weights * memory.WIDTH[stage.layout.params_dtype] * copies
+    saving = weights * checkpoint_width(s) * min(1, copies)
+    return stage.npus_per_node * RANK_HOST_BYTES + max(loading, saving)

@@ -1,0 +1,225 @@
+"""Files in, an indexed dataset out: spans of the files are tokenized (in processes if asked) and put in order."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from distillery import files
+from distillery.problems import Problem, UsageProblem
+from distillery.tokenize import row_spans, workers
+from distillery.tokenize.documents import Rules
+from distillery.tokenize.outputs import NAMED_ROWS, Outputs
+from distillery.tokenize.readers import Source, Span
+from distillery.tokenize.row_progress import Progress
+from distillery.tokenize.row_spans import UUID, Part, Recipe
+from distillery.tokenize.tokenizer import HubTokenizer
+
+
+@dataclass
+class Tally:
+    """What the manifest counts. Rows that are odd or dropped are named up to NAMED_ROWS of a kind."""
+
+    read: int = 0
+    kept: int = 0
+    truncated: int = 0
+    reasons: Counter = field(default_factory=Counter)
+    roles: Counter = field(default_factory=Counter)
+    noted: dict[str, dict[str, Any]] = field(default_factory=dict)
+    overlong: dict[str, Any] = field(default_factory=lambda: {"count": 0, "rows": []})
+    by_file: Counter = field(default_factory=Counter)
+
+    def add(self, file: str, part: Part) -> None:
+        self.read += part.seen
+        self.by_file[file] += part.seen
+        self.kept += part.seen - len(part.rejected) - len(part.overlong)
+        self.truncated += part.truncated
+        self.roles += part.roles
+        self.reasons.update(entry["reason"] for entry in part.rejected)
+        for note, row, uuid in part.noted:
+            _name(self.noted.setdefault(note, {"count": 0, "rows": []}), file, row, uuid)
+        for row, uuid, _ in part.overlong:
+            _name(self.overlong, file, row, uuid)
+
+
+def _name(entry: dict[str, Any], file: str, row: int, uuid: str | None) -> None:
+    entry["count"] += 1
+    if len(entry["rows"]) < NAMED_ROWS:
+        entry["rows"].append({"file": file, "row": row, "uuid": uuid})
+
+
+def run(
+    recipe: Recipe,
+    sources: list[Source],
+    prefix: Path,
+    *,
+    processes: int = 1,
+    subsets: int = 1,
+    max_samples: int | None = None,
+    max_rejected_share: float | None = None,
+    log_interval: int = 1000,
+) -> dict[str, Any]:
+    """Write the dataset `prefix` and return its manifest.
+
+    Args:
+        subsets: with packing, rows are packed in so many pieces of the input; else without effect.
+        max_samples: only so many of the first rows are read, whatever the handler.
+
+    Raises:
+        UsageProblem: two files of one name.
+        Problem: an unreadable file, an over-long row with overlong="error", too many rejected rows, or nothing left.
+    """
+    import pyarrow as pa
+
+    _check_names(sources)
+    # pyarrow's own allocator keeps what row groups needed: 80 MB more for nothing
+    pa.set_memory_pool(pa.system_memory_pool())
+    for source in sources:
+        source.check(recipe.columns(), (UUID,))
+    work = recipe.work()
+    renderer = None if recipe.plain else work.renderer
+    print("encoder:", "fast" if work.encoder.fast else f"exact ({work.encoder.why})", file=sys.stderr)
+    tally = Tally()
+    outputs = Outputs(prefix, recipe.fields, packed=not recipe.plain, rules=recipe.rules)
+    with _beside() as beside, Progress(log_interval) as progress, outputs:
+        digests: list[Future[str]] = []
+
+        def take(span: Span, part: Part) -> dict[str, int]:
+            if not digests:  # not before the processes are forked: it is a thread
+                digests.extend(beside.submit(files.sha256, source.path) for source in sources)
+            if part.overlong and recipe.rules.overlong == "error":
+                raise _overlong(span.path.name, part.overlong[0], recipe.rules)
+            tally.add(span.path.name, part)
+            progress.add(part.seen, part.size(recipe.fields[0]))
+            return outputs.append(span.path.name, part)
+
+        spans = row_spans.spans(sources, recipe.columns(), max_samples, processes)
+        workers.ordered(row_spans.SpanWork(work), spans, take, outputs.write, processes)
+        _check(tally, sources, max_rejected_share)
+        outputs.finish(renderer.pad_id if renderer else 0, subsets)
+        inputs = [
+            {"name": source.path.name, "sha256": digest.result(), "rows": tally.by_file[source.path.name]}
+            for source, digest in zip(sources, digests, strict=True)
+        ]
+        manifest = _manifest(recipe, renderer, work.tokenizer, inputs, tally, outputs)
+        if max_samples is not None:
+            manifest["max_samples"] = max_samples
+        outputs.commit(manifest)
+    return manifest
+
+
+@contextmanager
+def _beside() -> Iterator[ThreadPoolExecutor]:
+    """A thread for digests; after an error none that has not begun is waited for."""
+    pool = ThreadPoolExecutor(1)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _check_names(sources: list[Source]) -> None:
+    """Raises:
+    UsageProblem: two files of one name, which the manifest, rows.parquet and the rejected rows could not tell apart.
+    """
+    paths: dict[str, Path] = {}
+    for source in sources:
+        other = paths.setdefault(source.path.name, source.path)
+        if other is not source.path:
+            raise UsageProblem(
+                "two input files of one name",
+                where="--input",
+                found=f"{other} and {source.path}",
+                wanted="names that tell rows apart",
+                fix="rename one",
+            )
+
+
+def _manifest(
+    recipe: Recipe,
+    renderer: Any,
+    hub: HubTokenizer,
+    inputs: list[dict[str, Any]],
+    tally: Tally,
+    outputs: Outputs,
+) -> dict[str, Any]:
+    """Counts, options and digests; no paths and no times."""
+    return {
+        **described(recipe, renderer, hub, outputs.stems()),
+        "inputs": inputs,
+        "rows": tally.read,
+        "kept": tally.kept,
+        "truncated": tally.truncated,
+        "rejected": {"count": sum(tally.reasons.values()), "reasons": dict(tally.reasons)},
+        "dropped": {"overlong": tally.overlong},
+        "noted": tally.noted,
+        "roles": dict(tally.roles),
+        "documents": outputs.sequences,
+        "tokens": outputs.tokens,
+        "supervised_tokens": outputs.supervised,
+        "crc32": {stem: [value] for stem, value in outputs.checksums.items()},
+    }
+
+
+def described(recipe: Recipe, renderer: Any, hub: HubTokenizer, stems: Sequence[str]) -> dict[str, Any]:
+    """What a manifest says of how rows became tokens, whoever wrote them; `renderer` None for plain text."""
+    return {
+        "format": "megatron-indexed",
+        "fields": list(stems),
+        "handler": recipe.handler_name,
+        "map_keys": recipe.map_keys,
+        "template": renderer.record() if renderer else None,
+        "split_markers": renderer.split_markers() if renderer else [],
+        "tokenizer": {
+            "sha256": hub.sha256,
+            "size": hub.size(),
+            "pad_token_id": renderer.pad_id if renderer else hub.special_id("pad"),
+            "new_tokens": hub.new_tokens,
+        },
+        "options": asdict(recipe.rules),
+    }
+
+
+def _check(tally: Tally, sources: list[Source], max_rejected_share: float | None) -> None:
+    rejected = sum(tally.reasons.values())
+    frequent = "; ".join(f"{reason} ({count})" for reason, count in tally.reasons.most_common(3))
+    where = sources[0].path if len(sources) == 1 else sources[0].path.parent
+    if tally.read == 0:
+        raise Problem("no rows", where=where, found="an empty table", wanted="at least one row")
+    if max_rejected_share is not None and rejected > max_rejected_share * tally.read:
+        raise Problem(
+            "too many rows were rejected",
+            where=where,
+            found=f"{rejected} of {tally.read} rows ({rejected / tally.read:.2%}): {frequent}",
+            wanted=f"at most {max_rejected_share:.2%}",
+            fix="run without --max-rejected-share to see each of them in the _rejected.jsonl file; check --map-keys, "
+            "mend the rows, or raise the share",
+        )
+    if tally.kept == 0:
+        raise Problem(
+            "no row is left to train on",
+            where=where,
+            found=f"{tally.read} rows read, {rejected} rejected, {tally.overlong['count']} too long"
+            + (f": {frequent}" if frequent else ""),
+            wanted="at least one usable row",
+            fix="check --map-keys"
+            if rejected > tally.overlong["count"]
+            else "raise --seq-length or give --overlong truncate-keep-eos",
+        )
+
+
+def _overlong(file: str, entry: tuple[int, str | None, int], rules: Rules) -> Problem:
+    row, uuid, tokens = entry
+    return Problem(
+        "a row is too long",
+        where=f"{file}, row {row}" + (f" (uuid {uuid})" if uuid else ""),
+        found=f"{tokens} tokens",
+        wanted=f"fewer than --seq-length {rules.seq_length}",
+        fix="raise --seq-length, or give --overlong drop or truncate-keep-eos",
+    )

@@ -1,0 +1,171 @@
+"""The quality card of a tokenized dataset: what is in it, what will be cut, what repeats, what leaks.
+
+Lengths come from the index, counts from the manifest, and texts from the shards once more, through the same handler.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from distillery import files
+from distillery.problems import Problem
+from distillery.tokenize import handlers, indexed
+from distillery.tokenize.conversation import ASSISTANT, USER, Conversation, Rejected
+from distillery.tokenize.dataset_files import DatasetFiles
+from distillery.tokenize.readers import sources
+from distillery.tokenize.row_spans import UUID, blocks
+from distillery.tokenize.similarity import NearDuplicates, Overlap, fingerprint, words
+from distillery.tokenize.templates import END_THINK, THINK
+
+EXAMPLES = 20
+FIRST_EDGE = 64
+PERCENTILES = (50, 90, 99)
+
+
+def card(
+    prefix: Path, shards: Sequence[Path], problem_sets: Sequence[Path], seq_length: int | None
+) -> dict[str, Any]:
+    """Measure a dataset.
+
+    Args:
+        prefix: of the tokenized dataset, merged or not.
+        shards: the files (or directories) that it was made of.
+        problem_sets: parquet files with columns uuid and problem, whose texts should not occur in training.
+        seq_length: tokens that training will see of a row; None if it sees all.
+
+    Raises:
+        Problem: the dataset is not whole, or the shards are not those it was made of.
+    """
+    made = DatasetFiles(prefix)
+    if not made.manifest.is_file():
+        raise Problem(
+            "a dataset without a manifest", where=made.manifest, fix="make it with preprocess_data.py"
+        )
+    manifest = files.read_json(made.manifest)
+    first = manifest["fields"][0]
+    lengths = indexed.read(made.bin(first), made.idx(first)).lengths
+    inputs = [source for shard in shards for source in sources(shard)]
+    _same_shards(manifest, [source.path for source in inputs], made.manifest)
+    return {
+        "rows": manifest["rows"],
+        "kept": manifest["kept"],
+        "rejected": manifest["rejected"],
+        "dropped": {reason: entry["count"] for reason, entry in manifest["dropped"].items()},
+        "noted": {note: entry["count"] for note, entry in manifest["noted"].items()},
+        "documents": manifest["documents"],
+        "tokens": manifest["tokens"],
+        "supervised_tokens": manifest["supervised_tokens"],
+        "roles": manifest["roles"],
+        "lengths": measure_lengths(lengths, seq_length),
+        **_measure_texts(_conversations(manifest, inputs), problem_sets),
+    }
+
+
+def measure_lengths(lengths: np.ndarray, seq_length: int | None) -> dict[str, Any]:
+    """Histogram over doubling bins, percentiles, and the share of rows longer than seq_length [tokens]."""
+    edges = [0, FIRST_EDGE]
+    while edges[-1] <= lengths.max(initial=0):
+        edges.append(2 * edges[-1])
+    counts, _ = np.histogram(lengths, edges)
+    cut = int((lengths > seq_length).sum()) if seq_length else 0
+    lost = int(np.maximum(lengths.astype(np.int64) - seq_length, 0).sum()) if seq_length else 0
+    return {
+        "histogram": [
+            {"from": low, "below": high, "rows": int(count)}
+            for low, high, count in zip(edges, edges[1:], counts, strict=False)
+        ],
+        "mean": float(lengths.mean()),
+        **{f"p{share}": int(np.percentile(lengths, share, method="lower")) for share in PERCENTILES},
+        "max": int(lengths.max()),
+        "seq_length": seq_length,
+        "cut_rows": cut,
+        "cut_share": cut / len(lengths),
+        "cut_tokens": lost,
+    }
+
+
+def _conversations(manifest: dict[str, Any], inputs: list) -> Iterator[tuple[str, str, str]]:
+    """(label of the row, question, last answer) of each row that can be used; a text has no answer."""
+    plain = manifest["handler"] == handlers.PLAIN_TEXT
+    handler = None if plain else handlers.mapped(manifest["handler"], manifest["map_keys"])
+    columns = manifest["fields"] if handler is None else handler.columns()
+    # of each file only the rows that were read: --max-samples may have cut any of them
+    rows = {entry["name"]: entry["rows"] for entry in manifest["inputs"]}
+    taken = (blocks([source], columns, rows[source.path.name]) for source in inputs)
+    for block in itertools.chain.from_iterable(taken):
+        for number, row in enumerate(block.rows, block.first):
+            label = row.get(UUID) or f"{block.file}:{number}"
+            try:
+                if handler is None:
+                    yield label, handlers.text(row[columns[0]], columns[0]), ""
+                else:
+                    yield label, *_ends(handler.convert(row))
+            except Rejected:
+                continue
+
+
+def _ends(conversation: Conversation) -> tuple[str, str]:
+    question = next((message.content for message in conversation.messages if message.role == USER), "")
+    answers = [message.content for message in conversation.messages if message.role == ASSISTANT]
+    return question, answers[-1] if answers else ""
+
+
+def _measure_texts(rows: Iterator[tuple[str, str, str]], problem_sets: Sequence[Path]) -> dict[str, Any]:
+    overlaps = {path.stem: Overlap(_problems(path)) for path in problem_sets}
+    leaks: dict[str, dict[str, Any]] = {name: {"rows": 0, "examples": [], "hit": set()} for name in overlaps}
+    kinds = ("unclosed_think", "missing_boxed", "empty_answer", "exact_duplicate", "near_duplicate")
+    counted: dict[str, dict[str, Any]] = {kind: {"rows": 0, "examples": []} for kind in kinds}
+    seen: dict[int, str] = {}
+    near, labels = NearDuplicates(), []
+    for number, (label, question, answer) in enumerate(rows):
+        labels.append(label)
+        if answer.count(THINK) > answer.count(END_THINK):
+            _count(counted["unclosed_think"], label)
+        if r"\boxed" not in answer:
+            _count(counted["missing_boxed"], label)
+        if not answer.strip():
+            _count(counted["empty_answer"], label)
+        found = words(question)
+        key = fingerprint(found)
+        if key in seen:
+            _count(counted["exact_duplicate"], [label, seen[key]])
+        else:
+            seen[key] = label
+            if (other := near.add(number, found)) is not None:
+                _count(counted["near_duplicate"], [label, labels[other]])
+        for name, overlap in overlaps.items():
+            if hits := overlap.find(found):
+                _count(leaks[name], [label, hits[0]])
+                leaks[name]["hit"].update(hits)
+    for name, leak in leaks.items():
+        leak |= {"problems": overlaps[name].problems, "problems_hit": len(leak.pop("hit"))}
+    return {**counted, "overlap": leaks}
+
+
+def _count(entry: dict[str, Any], example: Any) -> None:
+    entry["rows"] += 1
+    if len(entry["examples"]) < EXAMPLES:
+        entry["examples"].append(example)
+
+
+def _problems(path: Path) -> Iterator[tuple[str, str]]:
+    (source,) = sources(path)
+    for rows in source.blocks(source.check([UUID, "problem"])):
+        yield from ((str(row[UUID]), row["problem"] or "") for row in rows)
+
+
+def _same_shards(manifest: dict[str, Any], shards: list[Path], where: Path) -> None:
+    found, wanted = [path.name for path in shards], [entry["name"] for entry in manifest["inputs"]]
+    if sorted(found) != sorted(wanted):
+        raise Problem(
+            "these are not the files that the dataset was made of",
+            where=where,
+            found=" ".join(found),
+            wanted=" ".join(wanted),
+            fix="give all its shards to --input",
+        )

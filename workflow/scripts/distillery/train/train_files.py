@@ -1,0 +1,130 @@
+"""What a run reads and writes in the checkpoint room's formats: initial weights, snapshots, the finished directory."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from distillery import files, provenance
+from distillery.convert import mcore, rank_files, states
+from distillery.convert.mcore_layout import rank_directory
+from distillery.convert.weight_sources import TRACKER
+from distillery.engine.architecture import Architecture
+from distillery.engine.mesh import Mesh
+from distillery.engine.sharded import TABLES
+from distillery.engine.snapshots import Snapshots
+from distillery.engine.train_loop import Outcome
+from distillery.problems import UsageProblem
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a rank loads: its slice by MCore name, the args saved with it, layers here and embedding rows in all."""
+
+    state: dict[str, np.ndarray]
+    args: Namespace
+    num_layers: int
+    padded_vocab: int | None
+
+
+def load_part(directory: Path, place: Mesh, arch: Architecture, layer_list: list[int] | None) -> Part:
+    """This rank's file of the MCore checkpoint in `directory`.
+
+    Raises:
+        UsageProblem: the checkpoint has another layout than the flags say, or these contradict each other.
+        Problem: no such rank, or an unreadable file.
+    """
+    state, args = states.load_rank(directory, place.tensor_rank, place.pipeline_rank)
+    found = [getattr(args, f"{kind}_model_parallel_size", 1) for kind in ("tensor", "pipeline")]
+    if found != [place.tensor, place.pipeline]:
+        raise UsageProblem(
+            "the checkpoint has another layout",
+            where=f"--tensor-model-parallel-size, --pipeline-model-parallel-size; {directory}",
+            found=f"TP {found[0]}, PP {found[1]} in the checkpoint",
+            wanted=f"TP {place.tensor}, PP {place.pipeline}, as the flags say",
+            fix="reshard it with convert_ckpt.py, or change the flags",
+        )
+    layers = {int(name.split(".")[2]) for name in state if name.startswith("decoder.layers.")}
+    if layer_list and (len(layer_list), sum(layer_list)) != (place.pipeline, arch.num_layers):
+        raise UsageProblem(
+            "the list of layers does not fit the stages",
+            where="--num-layer-list, --pipeline-model-parallel-size",
+            found=f"{len(layer_list)} stages with {sum(layer_list)} layers in all",
+            wanted=f"{place.pipeline} stages with {arch.num_layers} layers in all",
+        )
+    here = layer_list[place.pipeline_rank] if layer_list else len(layers)
+    if layers != set(range(here)):
+        raise UsageProblem(
+            "the stage's layers are not those of the checkpoint",
+            where=f"--num-layer-list; {directory}",
+            found=f"layers {sorted(layers)} on pipeline rank {place.pipeline_rank}",
+            wanted=f"0 to {here - 1}; empty layers are not supported",
+            fix="give --num-layer-list as the weights were converted with, or convert them again without empty layers",
+        )
+    tables = [state[name] for name in TABLES if name in state]
+    return Part(state, args, len(layers), len(tables[0]) * place.tensor if tables else None)
+
+
+def weights_identity(directory: Path) -> str:
+    """Digest of the initial weights: their manifest's payload_digest, else the sha256 of the rank files of the
+    iteration (or release) that the tracker names."""
+    for name in ("manifest.json", "done.json"):
+        if (directory / name).is_file() and "payload_digest" in (record := files.read_json(directory / name)):
+            return record["payload_digest"]
+    paths = sorted(rank_files.iteration_directory(directory).glob(f"*/{mcore.RANK_FILE}"))
+    return provenance.digest([(str(path.relative_to(directory)), files.sha256(path)) for path in paths])
+
+
+def snapshots(work: Path, part: Part, place: Mesh, keep: int, zero: bool) -> Snapshots:
+    """Snapshots whose rank files have the type of the initial weights."""
+    dtype = next(iter(part.state.values())).dtype
+
+    def write(directory: Path, state: dict[str, np.ndarray], iteration: int) -> list:
+        rounded = {name: array.astype(dtype, copy=False) for name, array in state.items()}
+        return states.write_rank(directory, rounded, part.args, iteration)
+
+    def read(directory: Path) -> dict[str, np.ndarray]:
+        return states.load_file(directory / mcore.RANK_FILE)[0]
+
+    return Snapshots(
+        work,
+        rank_directory(place.tensor_rank, place.pipeline_rank, place.pipeline),
+        write if place.data_rank == 0 else None,
+        read,
+        mcore.payload_digest,
+        keep,
+        place.rank,
+        place.world,
+        f"optimizer_{place.data_rank:03d}" if zero and place.data > 1 else "optimizer",
+        zero or place.data_rank == 0,
+        dtype != np.float32,
+    )
+
+
+def finish(
+    save: Path, work: Path, outcome: Outcome, template: dict[str, Any] | None, key: str
+) -> dict[str, Any]:
+    """Make SAVE a standard MCore checkpoint that points into the work directory; done.json comes last."""
+    files.remove(save / "done.json")
+    mcore.withdraw(save)
+    for old in save.glob("iter_*"):
+        files.remove(old)
+    os.symlink(outcome.checkpoint.relative_to(save), save / outcome.checkpoint.name, target_is_directory=True)
+    files.write_text(save / TRACKER, str(outcome.iteration))
+    done = {
+        "iteration": outcome.iteration,
+        "key": key,
+        "checkpoint": str(outcome.checkpoint.relative_to(save)),
+        "payload_digest": outcome.state["payload_digest"],
+        "loss": outcome.loss,
+        "best": outcome.best,
+        "template": template,
+        "metrics": str((work / "metrics.jsonl").relative_to(save)),
+    }
+    files.write_json(save / "done.json", done)
+    return done

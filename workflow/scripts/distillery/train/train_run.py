@@ -1,0 +1,117 @@
+"""One fine-tuning run: what it depends on, where it works, and what it leaves when it is done."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from distillery import files, provenance
+from distillery.train import engine_settings, refusals
+
+ENGINE_CODE = [
+    f"distillery.engine.{name}" for name in ("train_loop", "train_step", "pipeline_step", "kernels", "native", "composed")
+]
+
+if TYPE_CHECKING:
+    from distillery.engine.architecture import Architecture
+    from distillery.engine.mesh import Mesh
+
+
+def run(args: argparse.Namespace) -> dict[str, Any] | None:
+    """Train as the flags say and return done.json's content; None on all ranks but the first.
+
+    Raises:
+        UsageProblem: flags that contradict each other, config.json or the data.
+        Problem: unusable data or weights, a diverged run, or another process at the same run.
+        Interrupted: stopped by a signal, resumable.
+    """
+    from distillery.engine import mindspore_import, threads
+
+    threads.limit(args.threads)
+    mindspore_import.load(args.device_target)
+
+    from distillery.engine import architecture, collectives
+    from distillery.engine.train_loop import Cadence, train
+    from distillery.train import tokenized_data, train_files
+
+    arch = architecture.read(args.tokenizer_name_or_path)
+    refusals.check(args, arch)
+    data = tokenized_data.read(args.data_path)
+    tokenized_data.check_tokenizer(data, args.tokenizer_name_or_path)
+    sizes = args.tensor_model_parallel_size, args.pipeline_model_parallel_size
+    place = collectives.join(*sizes, args.device_target)
+    chosen = engine_settings.settings(args, data, place.data)
+    part = train_files.load_part(args.load, place, arch, args.num_layer_list)
+    from distillery.engine import compiling, kernels
+
+    kernel_set = kernels.choose(args.device_target, args.kernels)
+    content = {
+        "settings": asdict(chosen),
+        "data": data.digest,
+        "weights": train_files.weights_identity(args.load),
+        "model": asdict(arch),
+        "layout": [place.tensor, place.pipeline],
+        "threads": args.threads,
+        "kernels": kernel_set.__name__.rpartition(".")[2],
+        "native": compiling.digests(),
+        "code": provenance.code(*ENGINE_CODE),
+    }
+    key = provenance.digest(content)[:16]
+    work = args.save / "work" / key
+    snapshots = train_files.snapshots(
+        work, part, place, args.keep_checkpoints, args.use_distributed_optimizer
+    )
+    leader = place.rank == 0
+    if leader:
+        snapshots.claim()
+        files.write_json(work / "key.json", content)
+        _say_strangers(args.save / "work", key)
+    agree = _agreement(place)
+
+    def build():
+        from distillery.engine.decoder import Decoder, load_state
+        from distillery.engine.pipeline_step import PipelineStep
+        from distillery.engine.train_step import Step
+
+        model = Decoder(arch, kernel_set, part.padded_vocab, place, part.num_layers)
+        load_state(model, part.state)
+        made = PipelineStep if place.pipeline > 1 or chosen.recompute else Step
+        return made(model, chosen, kernel_set, place, args.use_distributed_optimizer)
+
+    cadence = Cadence(args.save_interval, args.log_interval, args.eval_interval, args.eval_iters)
+    # as Megatron counts: padding too, shared evenly among all ranks
+    tokens = chosen.global_batch_size * chosen.seq_length / place.world
+    flops = flops_per_token(arch, args.seq_length) * tokens if args.log_throughput else None
+    outcome = train(
+        build, data.rows, chosen, cadence, snapshots, data.describe, flops, leader, agree, place.data
+    )
+    if outcome is None:
+        return None
+    return train_files.finish(args.save, work, outcome, data.manifest["template"], key)
+
+
+def _agreement(place: Mesh) -> Any:
+    if place.world == 1:
+        return bool
+    from distillery.engine.collectives import Agreement
+
+    return Agreement(place.world).any
+
+
+def flops_per_token(arch: Architecture, seq_length: int) -> float:
+    """Forward and backward: 6 per weight that multiplies (norms and the looked-up embedding left out), and
+    attention's 12 * heads * head_dim * seq/2 a layer (causal: half of the keys)."""
+    matrices = arch.num_parameters - (0 if arch.tied else arch.vocab_size * arch.hidden_size)
+    return 6 * matrices + 6 * arch.num_layers * arch.num_heads * arch.head_dim * seq_length
+
+
+def _say_strangers(directory: Path, key: str) -> None:
+    others = sorted(path.name for path in directory.iterdir() if path.is_dir() and path.name != key)
+    if others:
+        print(
+            f"run {key}: {len(others)} other runs in {directory} are left alone, their data, weights, settings or "
+            f"code differ ({', '.join(others[:3])}{', ...' if len(others) > 3 else ''})",
+            flush=True,
+        )
