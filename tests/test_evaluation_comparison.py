@@ -116,7 +116,7 @@ def test_compare_command_writes_both_files(tmp_path):
     for name, scores in (("base", BASE), ("tuned", TUNED)):
         (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(score) + "\n" for score in scores))
     flags = ["--base", "base.jsonl", "--tuned", "tuned.jsonl", "--output", "c.json", "--summary", "s.json"]
-    command = [sys.executable, str(SCRIPTS / "compare.py"), *flags]
+    command = [sys.executable, str(SCRIPTS / "evaluate_compare.py"), *flags]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0 and "tuned: 90.0% of 10" in done.stdout, done.stderr
     summary = json.loads((tmp_path / "s.json").read_text())

@@ -148,7 +148,7 @@ def test_a_local_model_is_taken_without_its_pickles(tmp_path, mode):
     source.mkdir()
     for name, body in (MODEL | {"pytorch_model.bin": b"x", "run.py": b"x"}).items():
         (source / name).write_bytes(body)
-    command = [sys.executable, str(SCRIPTS / "import_path.py"), "--kind", "model", "--path", str(source)]
+    command = [sys.executable, str(SCRIPTS / "fetch_path.py"), "--kind", "model", "--path", str(source)]
     done = subprocess.run(
         [*command, "--mode", mode, "--output", str(tmp_path / "tiny")], capture_output=True, text=True
     )
@@ -163,7 +163,7 @@ def test_a_local_model_is_taken_without_its_pickles(tmp_path, mode):
 def test_a_local_shard_is_counted_and_a_cut_one_refused(tmp_path, mode):
     shard = tmp_path / "train-00000-of-00001.parquet"
     openr1.write(synthetic.shard_rows(0, 0, 12), openr1.SHARD_SCHEMA, shard)
-    command = [sys.executable, str(SCRIPTS / "import_path.py"), "--kind", "shard", "--path", str(shard)]
+    command = [sys.executable, str(SCRIPTS / "fetch_path.py"), "--kind", "shard", "--path", str(shard)]
     output = tmp_path / "d" / shard.name
     done = subprocess.run([*command, "--mode", mode, "--output", str(output)], capture_output=True, text=True)
     assert done.returncode == 0 and "12 rows" in done.stdout
@@ -184,7 +184,7 @@ def test_rows_are_counted_over_all_shards(tmp_path):
     shards = [tmp_path / f"{i}.parquet" for i in range(3)]
     for number, shard in enumerate(shards):
         openr1.write(synthetic.shard_rows(0, number, 4 + number), openr1.SHARD_SCHEMA, shard)
-    command = [sys.executable, str(SCRIPTS / "count_rows.py"), "--shards", *map(str, shards)]
+    command = [sys.executable, str(SCRIPTS / "fetch_count_rows.py"), "--shards", *map(str, shards)]
     command += ["--output", str(tmp_path / "rows.json"), "--rows"]
     assert subprocess.run([*command, "15"], capture_output=True).returncode == 0
     assert files.read_json(tmp_path / "rows.json")["shards"] == {

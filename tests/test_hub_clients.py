@@ -190,7 +190,7 @@ def test_tokens_go_to_the_hub_and_to_no_mirror(server, monkeypatch):
 
 
 def test_lock_command_writes_what_read_reads(server, tmp_path):
-    command = [sys.executable, str(SCRIPTS / "lock.py"), "--host", "huggingface", "--repo", "lab/math"]
+    command = [sys.executable, str(SCRIPTS / "fetch_lock.py"), "--host", "huggingface", "--repo", "lab/math"]
     command += ["--repo-type", "dataset", "--revision", "main", "--files", PATTERN, "--endpoint", server.url]
     command += ["--rows", "30", "--output", str(tmp_path / "lock.json")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
@@ -238,7 +238,13 @@ def test_write_locks_writes_what_a_configuration_names_and_notices_changes(serve
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
 
     def run(*flags: str) -> subprocess.CompletedProcess:
-        command = [sys.executable, str(SCRIPTS / "write_locks.py"), "--configfile", "config.yaml", *flags]
+        command = [
+            sys.executable,
+            str(SCRIPTS / "fetch_write_locks.py"),
+            "--configfile",
+            "config.yaml",
+            *flags,
+        ]
         return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
 
     assert run().returncode == 0

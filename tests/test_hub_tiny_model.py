@@ -20,7 +20,14 @@ SCRIPTS = Path(__file__).parent.parent / "workflow/scripts"
 def make_model(
     output: Path, shards: list[Path], *flags: str, **environment: str
 ) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(SCRIPTS / "make_model.py"), "--seed", "5", "--output-dir", str(output)]
+    command = [
+        sys.executable,
+        str(SCRIPTS / "fetch_generated_model.py"),
+        "--seed",
+        "5",
+        "--output-dir",
+        str(output),
+    ]
     command += ["--tokenizer-rows", "300", "--tokenizer-shards", *map(str, shards), *flags]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, env=os.environ | environment)
 

@@ -181,7 +181,7 @@ def test_champ_is_split_without_overlap_and_variants_stay_together(champ_wheel):
 
 def test_champ_command_writes_both_kinds(champ_wheel, tmp_path):
     def run(*flags: str) -> subprocess.CompletedProcess:
-        command = [sys.executable, str(SCRIPTS / "import_champ.py"), "--wheel", str(champ_wheel), *flags]
+        command = [sys.executable, str(SCRIPTS / "fetch_champ.py"), "--wheel", str(champ_wheel), *flags]
         return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
     shard, problems = tmp_path / "train-00000-of-00001.parquet", tmp_path / "problems.parquet"

@@ -139,7 +139,7 @@ def test_the_report_shows_the_plan_and_the_sweep(tmp_path):
             },
         )
     sweep = ["--sweep", "e-lr1/summary.json", "e-lr2/summary.json"]
-    answer = run("report.py", *flags, "--plan", "plan.json", *sweep, cwd=tmp_path)
+    answer = run("report_page.py", *flags, "--plan", "plan.json", *sweep, cwd=tmp_path)
     assert answer.returncode == 0, answer.stderr
     page = (tmp_path / "report.html").read_text()
     for words in (

@@ -11,7 +11,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import config_reference
+import plan_config_reference
 import pytest
 import yaml
 
@@ -186,7 +186,7 @@ def test_rotary_settings_are_overridden_in_config_json_and_nowhere_else(tmp_path
     )
     model_directory.write_manifest(model, {"repo": "a/b"}, "r1")
     answer = run(
-        *("workflow/scripts/override_rope.py", "--model-dir", model, "--output-dir", target),
+        *("workflow/scripts/fetch_override_rope.py", "--model-dir", model, "--output-dir", target),
         *("--rotary-base", 300000, "--max-position-embeddings", 32768),
     )
     assert answer.returncode == 0, answer.stderr
@@ -205,10 +205,10 @@ def test_rotary_settings_are_overridden_in_config_json_and_nowhere_else(tmp_path
 
 
 def test_the_reference_of_keys_is_the_schemas():
-    """`python workflow/scripts/config_reference.py --readme config/README.md` brings it up to date."""
+    """`python workflow/scripts/plan_config_reference.py --readme config/README.md` brings it up to date."""
     text = (ROOT / "config/README.md").read_text()
-    found = text.partition(config_reference.BEGIN)[2].partition(config_reference.END)[0].strip()
-    assert found == config_reference.table().strip()
+    found = text.partition(plan_config_reference.BEGIN)[2].partition(plan_config_reference.END)[0].strip()
+    assert found == plan_config_reference.table().strip()
 
 
 def test_host_checks_compare_the_plan_with_this_machine(tmp_path):
@@ -355,7 +355,7 @@ def test_msruns_line_is_read_from_a_jobs_command():
     seven = yaml.safe_load((ROOT / "config/qwen2.5-math-7b.yaml").read_text())
     subject = gather(config.load(seven), "qwen2.5-math-7b")
     launch = "--npus 2 --log-dir logs/a --directory /opt/ML --python /opt/ms/bin/python --log logs/a.log"
-    asked = f"python workflow/scripts/inference_mindspeed.py --load W --tokenizer-name-or-path M --output A {launch}"
+    asked = f"python workflow/scripts/generate_mindspeed.py --load W --tokenizer-name-or-path M --output A {launch}"
     words = shlex.split(msrun_lines.msrun(f"{asked} --workers 2 -- --task greedy", subject))
     assert words[0] == "/opt/ms/bin/msrun" and "/opt/ML/inference.py" in words
     assert words[words.index("--load") + 1] == str(Path("W").absolute())

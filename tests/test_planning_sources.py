@@ -40,9 +40,9 @@ def made(tmp_path_factory) -> Path:
     shard = ("--seed", 0, "--shard", "00000", "--shards", "00001", "--rows", 300, "--output", "s.parquet")
     model = ("--seed", 1, "--config-json", "{}", "--vocab-size", 400, "--tokenizer-shards", "s.parquet")
     for name, words in {
-        "make_shard.py": shard,
-        "make_problems.py": ("--seed", 7, "--rows", 20, "--output", "p.parquet"),
-        "make_model.py": (*model, "--tokenizer-rows", 300, "--output-dir", "m"),
+        "fetch_generated_shard.py": shard,
+        "fetch_generated_problems.py": ("--seed", 7, "--rows", 20, "--output", "p.parquet"),
+        "fetch_generated_model.py": (*model, "--tokenizer-rows", 300, "--output-dir", "m"),
     }.items():
         answer = run(name, *words, cwd=folder)
         assert answer.returncode == 0, answer.stderr
@@ -240,9 +240,9 @@ def test_the_command_stops_at_errors_and_leaves_no_output(made, tmp_path):
         "--output",
         tmp_path / "checks.json",
     )
-    bad = run("check_sources.py", *flags, "--prompt-type", "deepseek3", cwd=made)
+    bad = run("plan_sources.py", *flags, "--prompt-type", "deepseek3", cwd=made)
     assert bad.returncode == 1 and "error[markers]" in bad.stdout and not (tmp_path / "checks.json").exists()
-    good = run("check_sources.py", *flags, "--prompt-type", "qwen", "--accept", "chat-template", cwd=made)
+    good = run("plan_sources.py", *flags, "--prompt-type", "qwen", "--accept", "chat-template", cwd=made)
     assert good.returncode == 0, good.stderr
     (one,) = files.read_json(tmp_path / "checks.json")["findings"]
     assert (one["id"], one["severity"]) == ("chat-template", "accepted")

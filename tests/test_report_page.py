@@ -20,7 +20,7 @@ SCRIPTS = Path(__file__).parent.parent / "workflow/scripts"
 
 
 def report(folder: Path, flags: list[str]) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(SCRIPTS / "report.py"), *flags]
+    command = [sys.executable, str(SCRIPTS / "report_page.py"), *flags]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
 
 

@@ -126,7 +126,12 @@ def test_every_key_of_the_schema_is_described_or_named_as_the_trainer_names_it()
 
 def test_the_readme_draws_the_rules_as_they_are(tmp_path):
     house = House(tmp_path, ROOT / "config" / "config.yaml")
-    command = [sys.executable, str(tmp_path / "workflow/scripts/rulegraph.py"), "--snakefile", "Snakefile"]
+    command = [
+        sys.executable,
+        str(tmp_path / "workflow/scripts/report_rulegraph.py"),
+        "--snakefile",
+        "Snakefile",
+    ]
     command += ["--configfile", str(house.configfile), "--output", "graph.dot"]
     command += [
         "--target",

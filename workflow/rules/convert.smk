@@ -45,7 +45,7 @@ rule prove_round_trip:
     conda:
         "../../envs/cpu.yaml"
     params:
-        **runs("verify_ckpt"),
+        **runs("convert_verify"),
         hf=subpath(input.hf, parent=True),
         mcore=subpath(input.mcore, parent=True),
     shell:
@@ -117,7 +117,7 @@ rule prove_export:
     conda:
         "../../envs/cpu.yaml"
     params:
-        **runs("verify_ckpt"),
+        **runs("convert_verify"),
         hf=subpath(input.hf, parent=True),
         mcore=subpath(input.weights, parent=True),
     shell:

@@ -51,7 +51,7 @@ rule compare:
     conda:
         "../../envs/cpu.yaml"
     params:
-        **runs("compare"),
+        **runs("evaluate_compare"),
     shell:
         "{params.command} --base {input.base} --tuned {input.tuned}"
         " --output {output.comparison} --summary {output.summary} --log {log}"

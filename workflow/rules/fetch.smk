@@ -24,7 +24,7 @@ rule lock:
     resources:
         hubs=lambda w: source_flags.hubs(LOCKED[w.name], CONFIG.offline),
     params:
-        **runs("lock"),
+        **runs("fetch_lock"),
         flags=lambda w: source_flags.lock(w.name, LOCKED[w.name]),
     shell:
         "{params.command} {params.flags} {resources.hubs} --output {output} --log {log}"

@@ -16,7 +16,7 @@ rule make_shard:
     conda:
         "../../envs/cpu.yaml"
     params:
-        **runs("make_shard"),
+        **runs("fetch_generated_shard"),
         seed=lambda w: CONFIG.datasets[w.dataset].source.settings["seed"],
         rows=lambda w: CONFIG.datasets[w.dataset].source.settings["rows_per_shard"],
     shell:
@@ -38,7 +38,7 @@ rule import_champ_shard:
     conda:
         "../../envs/cpu.yaml"
     params:
-        **runs("import_champ"),
+        **runs("fetch_champ"),
         sha256=lambda w: CONFIG.datasets[w.dataset].source.settings["sha256"],
     shell:
         "{params.command} --wheel {input.wheel} --kind shard"
@@ -90,7 +90,7 @@ rule import_shard:
     conda:
         "../../envs/cpu.yaml"
     params:
-        **runs("import_path"),
+        **runs("fetch_path"),
         mode=lambda w: CONFIG.datasets[w.dataset].source.settings.get("mode", "link"),
     shell:
         "{params.command} --kind shard --path {input:q} --mode {params.mode}"
@@ -110,7 +110,7 @@ rule digest:
     conda:
         "../../envs/cpu.yaml"
     params:
-        **runs("digest"),
+        **runs("fetch_digest"),
     shell:
         "{params.command} --input {input} --output {output} --log {log}"
 
@@ -130,7 +130,7 @@ rule count_rows:
     conda:
         "../../envs/cpu.yaml"
     params:
-        **runs("count_rows"),
+        **runs("fetch_count_rows"),
         rows=lambda w: CONFIG.datasets[w.dataset].source.settings["rows"],
     shell:
         "{params.command} --shards {input} --rows {params.rows} --output {output} --log {log}"

@@ -19,7 +19,7 @@ rule make_model:
     conda:
         "../../envs/cpu.yaml"
     params:
-        **runs("make_model"),
+        **runs("fetch_generated_model"),
         seed=lambda w: CONFIG.models[w.model].settings["seed"],
         config=lambda w: shlex.quote(canonical(CONFIG.models[w.model].settings["config"])),
         tokenizer=lambda w: CONFIG.models[w.model].settings["tokenizer"],
@@ -45,7 +45,7 @@ rule import_gguf:
     conda:
         "../../envs/cpu.yaml"
     params:
-        **runs("import_gguf"),
+        **runs("fetch_gguf"),
         member=lambda w: CONFIG.models[w.model].settings["member"],
         sha256=lambda w: CONFIG.models[w.model].settings["sha256"],
         directory=subpath(output[0], parent=True),
@@ -94,7 +94,7 @@ rule import_model:
     conda:
         "../../envs/cpu.yaml"
     params:
-        **runs("import_path"),
+        **runs("fetch_path"),
         source=subpath(input[0], parent=True),
         mode=lambda w: CONFIG.models[w.model].settings.get("mode", "link"),
         directory=subpath(output[0], parent=True),
@@ -117,7 +117,7 @@ rule override_rope:
     conda:
         "../../envs/cpu.yaml"
     params:
-        **runs("override_rope"),
+        **runs("fetch_override_rope"),
         original=subpath(input[0], parent=True),
         directory=subpath(output[0], parent=True),
         rope=lambda w: commandline.rope(ROTATED[w.model].training.rope),

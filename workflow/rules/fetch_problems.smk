@@ -16,7 +16,7 @@ rule make_problems:
     conda:
         "../../envs/cpu.yaml"
     params:
-        **runs("make_problems"),
+        **runs("fetch_generated_problems"),
         seed=lambda w: CONFIG.problem_sets[w.problems].settings["seed"],
         rows=lambda w: CONFIG.problem_sets[w.problems].settings["rows"],
     shell:
@@ -41,7 +41,7 @@ rule import_champ_problems:
     conda:
         "../../envs/cpu.yaml"
     params:
-        **runs("import_champ"),
+        **runs("fetch_champ"),
     shell:
         "{params.command} --wheel {input.wheel} --kind problems --output {output} --log {log}"
 

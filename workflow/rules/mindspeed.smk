@@ -24,7 +24,7 @@ rule tokenize_shard_mindspeed:
     resources:
         launch=lambda w: prefix.host(TOKENIZERS[w.tokenization].hardware),
     params:
-        **runs("preprocess_mindspeed", TEMPLATES),
+        **runs("tokenize_mindspeed", TEMPLATES),
         tokenizer=subpath(input.model, parent=True),
         prefix=subpath(output[0], strip_suffix="_manifest.json"),
         flags=lambda w: commandline.flags(
@@ -82,7 +82,7 @@ rule train_mindspeed:
     resources:
         **devices("training", engine="mindspeed-llm"),
     params:
-        **runs("posttrain_mindspeed"),
+        **runs("train_mindspeed"),
         data=subpath(input.data, strip_suffix="_manifest.json"),
         load=subpath(input.weights, parent=True),
         save=subpath(output[0], parent=True),
@@ -145,7 +145,7 @@ rule ask_mindspeed:
     resources:
         **devices("answering", engine="mindspeed-llm"),
     params:
-        **runs("inference_mindspeed"),
+        **runs("generate_mindspeed"),
         load=subpath(input.weights, parent=True),
         model=subpath(input.model, parent=True),
         flags=lambda w: commandline.flags(generate_stage.of_experiment(EXPERIMENTS[w.experiment])),

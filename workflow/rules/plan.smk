@@ -35,7 +35,7 @@ rule check_sources:
     conda:
         "../../envs/cpu.yaml"
     params:
-        **runs("check_sources"),
+        **runs("plan_sources"),
         model=subpath(input.model, parent=True),
         flags=lambda w: early.flags(CONFIG, w.experiment),
     shell:

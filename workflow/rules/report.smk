@@ -16,7 +16,7 @@ rule rulegraph:
     conda:
         "../../envs/cpu.yaml"
     params:
-        **runs("rulegraph"),
+        **runs("report_rulegraph"),
         configfiles=shlex.join(shortest(path) for path in workflow.configfiles),
         snakefile=shortest(workflow.main_snakefile),
         rules=rules(),
@@ -72,7 +72,7 @@ rule report:
     conda:
         "../../envs/cpu.yaml"
     params:
-        **runs("report"),
+        **runs("report_page"),
         parts=subpath(output.loss, parent=True),
         # measurements beside the jobs' logs; nothing waits for them, and where they are missing the page says so
         samples=lambda w: shlex.join(

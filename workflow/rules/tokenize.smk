@@ -48,7 +48,7 @@ rule merge_shards:
     conda:
         "../../envs/cpu.yaml"
     params:
-        **runs("merge_datasets"),
+        **runs("tokenize_merge"),
         inputs=lambda w, input: [name.removesuffix("_manifest.json") for name in input.parts],
         prefix=subpath(output[0], strip_suffix="_manifest.json"),
     shell:
@@ -73,7 +73,7 @@ rule quality:
     conda:
         "../../envs/cpu.yaml"
     params:
-        **runs("quality", TEMPLATES),
+        **runs("tokenize_quality", TEMPLATES),
         prefix=subpath(input.data, strip_suffix="_manifest.json"),
     shell:
         "{params.command} --data-prefix {params.prefix} --input {input.shards} --problems {input.problems}"

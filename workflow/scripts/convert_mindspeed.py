@@ -8,7 +8,7 @@
         --save-dir tuned-hf --params-dtype bf16 --log-dir logs/msrun --directory /opt/MindSpeed-LLM ...
 
 With --hf-cfg-dir the way goes back to a Hugging Face directory. Its line is checked against its parser before it
-starts; what it wrote is checked as verify_ckpt.py does, and appears as a whole with our manifest.
+starts; what it wrote is checked as convert_verify.py does, and appears as a whole with our manifest.
 """
 
 import argparse

@@ -20,7 +20,7 @@ def parser() -> argparse.ArgumentParser:
     it.add_argument(
         "--plan-json", type=json.loads, required=True, metavar="JSON", help="estimate and findings"
     )
-    it.add_argument("--checks", type=Path, required=True, metavar="FILE.json", help="of check_sources.py")
+    it.add_argument("--checks", type=Path, required=True, metavar="FILE.json", help="of plan_sources.py")
     it.add_argument("--done", type=Path, required=True, metavar="FILE.json", help="of the training")
     it.add_argument("--data-manifest", type=Path, required=True, metavar="FILE.json")
     it.add_argument("--output", type=Path, required=True, metavar="FILE.json")

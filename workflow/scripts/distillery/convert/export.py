@@ -126,7 +126,7 @@ def manifest(
 ) -> dict[str, Any]:
     """What manifest.json says. Weights are identified by the CRC-32 of every tensor, small files by sha256.
 
-    A sha256 of the weights would take longer than writing them; `verify_ckpt.py` checks the CRCs.
+    A sha256 of the weights would take longer than writing them; `convert_verify.py` checks the CRCs.
     """
     weights = [{"name": plan.name, "bytes": plan.size} for plan in plans]
     content = {

@@ -1,4 +1,4 @@
-"""What verify_ckpt.py does: check each directory, then prove one against the other."""
+"""What convert_verify.py does: check each directory, then prove one against the other."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def add_fetching(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--lock", type=Path, required=True, metavar="FILE", help="of lock.py")
+    parser.add_argument("--lock", type=Path, required=True, metavar="FILE", help="of fetch_lock.py")
     parser.add_argument(
         "--endpoint",
         action="append",

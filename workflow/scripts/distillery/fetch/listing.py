@@ -1,6 +1,6 @@
 """What a fetch should bring, as a lock: each file's size and digest at one commit of a repository.
 
-A lock is written once, by asking a hub (lock.py), and is all that fetching reads afterwards. So a moving
+A lock is written once, by asking a hub (fetch_lock.py), and is all that fetching reads afterwards. So a moving
 revision is resolved in one place, a committed lock makes a fetch repeatable, and with a complete lock the
 only traffic is the bytes themselves.
 """
@@ -105,13 +105,13 @@ def read(path: Path) -> Listing:
         Problem: names the file and the key that is missing, unknown or of the wrong form.
     """
     if not path.is_file():
-        raise Problem("no such lock", where=path, fix="write it with lock.py, or `make lock`")
+        raise Problem("no such lock", where=path, fix="write it with fetch_lock.py, or `make lock`")
     try:
         value = files.read_json(path)
         listed = tuple(_file(one, path) for one in value.pop("files"))
         listing = Listing(**{"requested": None, "revision": None, "date": None} | value, files=listed)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise Problem("not a lock", where=path, found=error, wanted="what lock.py writes") from None
+        raise Problem("not a lock", where=path, found=error, wanted="what fetch_lock.py writes") from None
     if listing.host not in HOSTS or listing.repo_type not in ("model", "dataset"):
         raise Problem(
             "not a lock", where=path, found=f"{listing.host}, {listing.repo_type}", wanted=", ".join(HOSTS)

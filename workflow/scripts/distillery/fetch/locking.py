@@ -37,7 +37,7 @@ def lock(
             "offline, and the lock does not say everything",
             where=where,
             found="no known lock" if known is None else _gaps(known),
-            fix="write a lock with lock.py while there is a network",
+            fix="write a lock with fetch_lock.py while there is a network",
         )
     else:
         requested = asked.requested or (known.revision or known.requested if known else None)

@@ -50,7 +50,7 @@ def patterns(source: Source) -> list[str] | None:
 
 
 def lock(name: str, source: Source) -> str:
-    """Flags of lock.py for the same."""
+    """Flags of fetch_lock.py for the same."""
     it = asked(name, source)
     words = ["--host", it.host, "--repo", it.repo, "--repo-type", it.repo_type]
     words += ["--revision", it.requested] if it.requested else []

@@ -1,6 +1,6 @@
 """The ids of all findings, and in one line what each says: `accept` takes these names.
 
-config/README.md lists them, made from here by config_reference.py.
+config/README.md lists them, made from here by plan_config_reference.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The flags of check_sources.py: the configuration leaves that fetched files are held against."""
+"""The flags of plan_sources.py: the configuration leaves that fetched files are held against."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from distillery.launch.mindspeed import generate_stage, shape, train_stage
 from distillery.planning.subject import Subject
 
 KEY = "KEY"  # of training's work directory: a digest of flags, data and weights, known when those are there
-COMMANDS = ("launch", "posttrain_mindspeed", "inference_mindspeed")
+COMMANDS = ("launch", "train_mindspeed", "generate_mindspeed")
 
 
 def msrun(command: str, s: Subject) -> str | None:

@@ -11,7 +11,8 @@ from distillery import files, provenance
 from distillery.train import engine_settings, refusals
 
 ENGINE_CODE = [
-    f"distillery.engine.{name}" for name in ("train_loop", "train_step", "pipeline_step", "kernels", "native", "composed")
+    f"distillery.engine.{name}"
+    for name in ("train_loop", "train_step", "pipeline_step", "kernels", "native", "composed")
 ]
 
 if TYPE_CHECKING:

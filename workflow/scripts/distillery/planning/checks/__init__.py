@@ -3,7 +3,7 @@
     for finding in run(config): print(finding)
 
 They know the configuration, recorded facts of models and chips, and nothing of this machine; what only
-the machine or the files can tell is in `host`, in `granted`, and in the early rule that runs check_sources.py.
+the machine or the files can tell is in `host`, in `granted`, and in the early rule that runs plan_sources.py.
 """
 
 from __future__ import annotations

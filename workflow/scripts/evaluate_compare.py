@@ -1,6 +1,6 @@
 """Compare the scores of the base and the tuned model on the same problems.
 
-    python workflow/scripts/compare.py --base results/scores/base.jsonl --tuned results/scores/tuned.jsonl \\
+    python workflow/scripts/evaluate_compare.py --base results/scores/base.jsonl --tuned results/scores/tuned.jsonl \\
         --seed 0 --output comparison.json --summary summary.json
 
 Strict accuracies with 95 % intervals, overall and by family; problems gained and lost; McNemar's exact

@@ -1,8 +1,8 @@
 """Make a shard of CHAMP's competition problems, or its held-out problem set, from the wheel they ship in.
 
-    python workflow/scripts/import_champ.py --wheel resources/wheels/champ-dataset-1.0.0.whl \\
+    python workflow/scripts/fetch_champ.py --wheel resources/wheels/champ-dataset-1.0.0.whl \\
         --kind shard --shard 0 --shards 2 --output resources/datasets/champ/train-00000-of-00002.parquet
-    python workflow/scripts/import_champ.py --wheel resources/wheels/champ-dataset-1.0.0.whl \\
+    python workflow/scripts/fetch_champ.py --wheel resources/wheels/champ-dataset-1.0.0.whl \\
         --kind problems --rows 40 --output resources/problems/champ.parquet
 
 Shards and problem set share no problem, nor variants of one.

@@ -1,6 +1,6 @@
 """Merge tokenized shards into one indexed dataset, in the order of their names, without decoding a token.
 
-python workflow/scripts/merge_datasets.py --input-prefixes shards/train-00000 shards/train-00001 --output-prefix openr1
+python workflow/scripts/tokenize_merge.py --input-prefixes shards/train-00000 shards/train-00001 --output-prefix openr1
 """
 
 import argparse
@@ -11,7 +11,7 @@ from distillery import command
 
 def parser() -> argparse.ArgumentParser:
     flags = argparse.ArgumentParser(
-        prog="merge_datasets.py",
+        prog="tokenize_merge.py",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

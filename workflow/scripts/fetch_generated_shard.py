@@ -1,10 +1,10 @@
 """Write one shard of the embedded dataset: seeded problems with R1-style traces, OpenR1-Math schema.
 
-    python workflow/scripts/make_shard.py --seed 0 --shard 0 --shards 4 --rows 3200 \\
+    python workflow/scripts/fetch_generated_shard.py --seed 0 --shard 0 --shards 4 --rows 3200 \\
         --output resources/datasets/arithmetic/train-00000-of-00004.parquet
 
 A shard is a function of the seed and its own number, so shards are made in any order and in parallel.
-No problem of a `make_problems.py` set occurs in any shard of any seed, commuted pairs included.
+No problem of a `fetch_generated_problems.py` set occurs in any shard of any seed, commuted pairs included.
 """
 
 import argparse

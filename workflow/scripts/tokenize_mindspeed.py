@@ -1,6 +1,6 @@
 """Tokenize parquet shards by MindSpeed-LLM 2.2.0's preprocess_data.py.
 
-    python workflow/scripts/preprocess_mindspeed.py --input resources/datasets/math/train-00000-of-00010.parquet \\
+    python workflow/scripts/tokenize_mindspeed.py --input resources/datasets/math/train-00000-of-00010.parquet \\
         --tokenizer-name-or-path resources/models/qwen --output-prefix results/datasets/math/math --log-dir logs/msrun \\
         --directory /opt/MindSpeed-LLM --python /opt/ms/bin/python --set-env /usr/local/Ascend/ascend-toolkit/set_env.sh \\
         -- --handler-name SharegptStyleInstructionHandler --prompt-type qwen_math_r1 --map-keys '{...}' --workers 4

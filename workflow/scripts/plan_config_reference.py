@@ -1,6 +1,6 @@
 """Write the reference of configuration keys, from the schema, and of findings into config/README.md, between its two marks.
 
-python workflow/scripts/config_reference.py --readme config/README.md
+python workflow/scripts/plan_config_reference.py --readme config/README.md
 """
 
 import argparse
@@ -12,7 +12,7 @@ from distillery import command
 from distillery.problems import Problem
 from distillery.provenance import canonical
 
-BEGIN, END = "<!-- keys: made by config_reference.py -->", "<!-- end of keys -->"
+BEGIN, END = "<!-- keys: made by plan_config_reference.py -->", "<!-- end of keys -->"
 
 
 def parser() -> argparse.ArgumentParser:

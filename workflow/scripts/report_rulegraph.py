@@ -2,7 +2,7 @@
 
 An edge is left out where a longer way leads from its one end to the other: what remains can be read.
 
-    python workflow/scripts/rulegraph.py --snakefile Snakefile --configfile config/config.yaml \\
+    python workflow/scripts/report_rulegraph.py --snakefile Snakefile --configfile config/config.yaml \\
         --target results/experiments/embedded/{comparison,hf.proof}.json --output rulegraph.dot
 """
 
@@ -18,7 +18,9 @@ from distillery.problems import Problem
 
 
 def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(prog="rulegraph.py", description=__doc__.splitlines()[0], allow_abbrev=False)
+    p = argparse.ArgumentParser(
+        prog="report_rulegraph.py", description=__doc__.splitlines()[0], allow_abbrev=False
+    )
     p.add_argument("--snakefile", type=Path, required=True)
     p.add_argument("--configfile", type=Path, nargs="+", required=True)
     p.add_argument("--target", nargs="+", required=True, help="files that the workflow makes")

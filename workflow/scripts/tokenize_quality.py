@@ -1,6 +1,6 @@
 """Write the quality card of a tokenized dataset as JSON: counts, lengths, repetitions, leaks from problem sets.
 
-    python workflow/scripts/quality.py --data-prefix results/datasets/openr1/qwen/openr1 \\
+    python workflow/scripts/tokenize_quality.py --data-prefix results/datasets/openr1/qwen/openr1 \\
         --input resources/datasets/openr1 --problems resources/problems/aime.parquet --seq-length 8192 --output card.json
 """
 
@@ -12,13 +12,13 @@ from distillery import command
 
 def parser() -> argparse.ArgumentParser:
     flags = argparse.ArgumentParser(
-        prog="quality.py",
+        prog="tokenize_quality.py",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     flags.add_argument(
-        "--data-prefix", type=Path, required=True, help="prefix of preprocess_data.py or merge_datasets.py"
+        "--data-prefix", type=Path, required=True, help="prefix of preprocess_data.py or tokenize_merge.py"
     )
     flags.add_argument("--input", type=Path, nargs="+", required=True, help="the shards that it was made of")
     flags.add_argument(

@@ -1,6 +1,6 @@
 """Render an experiment's report: one HTML page with everything in it, and its parts as files.
 
-    python workflow/scripts/report.py --name embedded --comparison comparison.json --summary summary.json \\
+    python workflow/scripts/report_page.py --name embedded --comparison comparison.json --summary summary.json \\
         --base-generations base.jsonl --tuned-generations tuned.jsonl --base-scores base.scores.jsonl \\
         --tuned-scores tuned.scores.jsonl --problems resources/problems/arithmetic-heldout.parquet \\
         --data-manifest data_manifest.json --quality quality.json --done train/done.json --rulegraph rulegraph.dot \\
@@ -15,17 +15,17 @@ from pathlib import Path
 from distillery import command
 
 INPUTS = {
-    "comparison": "of compare.py",
-    "summary": "of compare.py",
+    "comparison": "of evaluate_compare.py",
+    "summary": "of evaluate_compare.py",
     "base_generations": "answers of the untuned model",
     "tuned_generations": "answers of the tuned model",
     "base_scores": "of score.py",
     "tuned_scores": "of score.py",
     "problems": "the problem set, parquet",
     "data_manifest": "of the tokenized dataset",
-    "quality": "of quality.py",
+    "quality": "of tokenize_quality.py",
     "done": "done.json of the training",
-    "rulegraph": "dot file of rulegraph.py",
+    "rulegraph": "dot file of report_rulegraph.py",
 }
 
 
@@ -41,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
         "--export-proof", type=Path, metavar="FILE", help="exported against scored weights, if proved"
     )
     it.add_argument(
-        "--mindspeed-answer", type=Path, metavar="FILE", help="of inference_mindspeed.py, where it was asked"
+        "--mindspeed-answer", type=Path, metavar="FILE", help="of generate_mindspeed.py, where it was asked"
     )
     it.add_argument(
         "--plan", type=Path, metavar="FILE", help="estimates beside measurements, of plan_outcome.py"

@@ -1,9 +1,9 @@
 """Ask a hub what a repository holds and write it down: the lock that fetching works from.
 
-    python workflow/scripts/lock.py --host huggingface --repo open-r1/OpenR1-Math-220k --repo-type dataset \\
+    python workflow/scripts/fetch_lock.py --host huggingface --repo open-r1/OpenR1-Math-220k --repo-type dataset \\
         --revision main --files 'data/train-{00000..00009}-of-00010.parquet' \\
         --endpoint https://hf-mirror.com --output config/locks/openr1-math-220k.json
-    python workflow/scripts/lock.py --host url --repo openr1 --repo-type dataset \\
+    python workflow/scripts/fetch_lock.py --host url --repo openr1 --repo-type dataset \\
         --url 'https://a.example/{name}' --url 'https://b.example/mirror/{name}' --files train.parquet --output l.json
 
 A branch or tag becomes the commit it means now. With --known, what that lock knows must be what the hub

@@ -1,6 +1,6 @@
 """Let MindSpeed-LLM 2.2.0's inference.py answer its built-in question, and keep the answer.
 
-    python workflow/scripts/inference_mindspeed.py --load results/experiments/math/train \\
+    python workflow/scripts/generate_mindspeed.py --load results/experiments/math/train \\
         --tokenizer-name-or-path resources/models/qwen --output mindspeed_answer.txt --workers 2 --npus 2 \\
         --log-dir logs/msrun --directory /opt/MindSpeed-LLM --python /opt/ms/bin/python \\
         --set-env /usr/local/Ascend/ascend-toolkit/set_env.sh \\

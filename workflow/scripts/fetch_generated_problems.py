@@ -1,6 +1,6 @@
 """Write a held-out problem set of the embedded dataset: uuid, problem, answer, problem_type.
 
-    python workflow/scripts/make_problems.py --seed 0 --rows 400 --output resources/problems/arithmetic.parquet
+    python workflow/scripts/fetch_generated_problems.py --seed 0 --rows 400 --output resources/problems/arithmetic.parquet
 
 Its problems are about pairs of operands that no training shard of any seed uses.
 """

@@ -1,6 +1,6 @@
 """Print what the experiments of a configuration reached, and where their reports are.
 
-python workflow/scripts/scores.py --configfile config/config.yaml
+python workflow/scripts/evaluate_scores.py --configfile config/config.yaml
 """
 
 import argparse
@@ -10,7 +10,9 @@ from distillery import command
 
 
 def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(prog="scores.py", description=__doc__.splitlines()[0], allow_abbrev=False)
+    p = argparse.ArgumentParser(
+        prog="evaluate_scores.py", description=__doc__.splitlines()[0], allow_abbrev=False
+    )
     p.add_argument("--configfile", type=Path, required=True)
     return p
 

@@ -1,6 +1,6 @@
 """Make a small random Qwen2 with a tokenizer of its own, as an ordinary Hugging Face directory.
 
-    python workflow/scripts/make_model.py --seed 0 --config-json '{"hidden_size": 96, "num_hidden_layers": 2}' \\
+    python workflow/scripts/fetch_generated_model.py --seed 0 --config-json '{"hidden_size": 96, "num_hidden_layers": 2}' \\
         --vocab-size 512 --tokenizer-shards resources/datasets/arithmetic/train-00000-of-00004.parquet \\
         --tokenizer-rows 3000 --output-dir resources/models/tiny-qwen2
 

@@ -1,6 +1,6 @@
 """Hold fetched files against a plan: config.json, template and tokenizer, a shard's first rows, held-out problems.
 
-    python workflow/scripts/check_sources.py --name embedded --model-dir resources/models/tiny-qwen2 \\
+    python workflow/scripts/plan_sources.py --name embedded --model-dir resources/models/tiny-qwen2 \\
         --dataset arithmetic --shard resources/datasets/arithmetic/train-00000-of-00004.parquet \\
         --prompt-type qwen_math_r1 --prompt-room 52 \\
         --problems resources/problems/arithmetic-heldout.parquet --seq-length 128 --train-seq-length 128 \\

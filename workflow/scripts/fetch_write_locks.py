@@ -1,6 +1,6 @@
 """Ask the hubs and write the locks that a configuration names (`lock: config/locks/x.json`); `make lock`.
 
-    python workflow/scripts/write_locks.py --configfile config/qwen2.5-math-7b.yaml
+    python workflow/scripts/fetch_write_locks.py --configfile config/qwen2.5-math-7b.yaml
 
 What an old lock knows must still be so, unless --anew says that a change is meant.
 """

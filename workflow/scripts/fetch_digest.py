@@ -1,6 +1,6 @@
 """Write the sha256 of files into one, a line each in the format of `sha256sum`, for rules to depend on.
 
-    python workflow/scripts/digest.py --input data/a.parquet --output data/a.parquet.sha256
+    python workflow/scripts/fetch_digest.py --input data/a.parquet --output data/a.parquet.sha256
 
 A big file that is touched or fetched again unchanged gives the same small digest file, and a small
 file's content is what Snakemake compares.

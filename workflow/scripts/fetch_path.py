@@ -1,8 +1,8 @@
 """Take a model or a shard from this machine's disk, linked or copied, as if it had been fetched.
 
-    python workflow/scripts/import_path.py --kind model --path /data/Qwen2.5-Math-7B --mode link \\
+    python workflow/scripts/fetch_path.py --kind model --path /data/Qwen2.5-Math-7B --mode link \\
         --output resources/models/qwen2.5-math-7b
-    python workflow/scripts/import_path.py --kind shard --path /data/train-00000-of-00010.parquet --mode copy \\
+    python workflow/scripts/fetch_path.py --kind shard --path /data/train-00000-of-00010.parquet --mode copy \\
         --output resources/datasets/openr1/train-00000-of-00010.parquet
 """
 
