@@ -19,8 +19,8 @@ from distillery.planning import checks, known_models, summary
 from distillery.planning.catalogue import SECTIONS
 from distillery.planning.checks import granted, model_checks
 from distillery.planning.checks.layout_checks import describe
+from distillery.planning.experiment_setup import gather
 from distillery.planning.finding import Finding
-from distillery.planning.subject import gather
 
 CONFIGS = Path(__file__).parent.parent / "config"
 SEVEN = yaml.safe_load((CONFIGS / "qwen2.5-math-7b.yaml").read_text())
@@ -399,11 +399,11 @@ def test_sizes_of_a_random_model_that_do_not_divide():
 
 
 def test_a_vocabulary_smaller_than_its_tokenizer():
-    subject = gather(config.load(SEVEN), "qwen2.5-math-7b")
-    assert list(model_checks.vocabulary(subject)) == []
-    small = replace(subject.architecture, vocab_size=151664)
-    subject = replace(subject, known=replace(subject.known, architecture=small))
-    assert [one.id for one in model_checks.vocabulary(subject)] == ["vocabulary"]
+    setup = gather(config.load(SEVEN), "qwen2.5-math-7b")
+    assert list(model_checks.vocabulary(setup)) == []
+    small = replace(setup.architecture, vocab_size=151664)
+    setup = replace(setup, known=replace(setup.known, architecture=small))
+    assert [one.id for one in model_checks.vocabulary(setup)] == ["vocabulary"]
 
 
 def test_every_check_has_a_row():

@@ -15,7 +15,7 @@ from distillery.engine.architecture import Architecture
 from distillery.experiment import Layout, Source
 from distillery.planning import estimate, known_models, memory, throughput, train_cost
 from distillery.planning.checks import memory_checks
-from distillery.planning.subject import gather
+from distillery.planning.experiment_setup import gather
 
 ROOT = Path(__file__).parent.parent
 SEVEN = yaml.safe_load((ROOT / "config/qwen2.5-math-7b.yaml").read_text())
@@ -97,8 +97,8 @@ def test_answering_is_bound_by_reading_the_weights():
     (experiment,) = raw["experiments"].values()
     experiment["generate"] |= {"micro_batch_size": 1, "max_new_tokens": 100}
     (name,) = raw["experiments"]
-    subject = replace(gather(config.load(raw), name), problems=Source("generator", {"rows": 10}))
-    found = estimate.of(subject)
+    setup = replace(gather(config.load(raw), name), problems=Source("generator", {"rows": 10}))
+    found = estimate.of(setup)
     answer = next(step for step in found.steps if step.name == "answer")
     assert 0.0136 < answer.seconds / answer.tokens < 0.021
 
@@ -128,8 +128,8 @@ def test_speeds_left_out_of_the_fit():
 
 
 def test_the_guides_experiment_takes_hours_and_a_hundred_gigabytes():
-    subject = gather(config.load(SEVEN), "qwen2.5-math-7b")
-    found = estimate.of(subject)
+    setup = gather(config.load(SEVEN), "qwen2.5-math-7b")
+    found = estimate.of(setup)
     steps = {step.name: step for step in found.steps}
     assert steps["fetch model"].disk_bytes == pytest.approx(15.23e9, rel=0.001)
     assert steps["fetch data"].disk_bytes == pytest.approx(2.15e9, rel=0.01)
@@ -168,8 +168,8 @@ def test_packed_sequences_are_full_and_hold_several_rows():
     assert packed.tokens == 2000 * 64 * 8192
     raw = copy.deepcopy(SEVEN)
     raw["experiments"]["qwen2.5-math-7b"]["tokenize"] = {"pack": True}
-    subject = gather(config.load(raw), "qwen2.5-math-7b")
-    assert subject.epochs == pytest.approx(2000 * 64 * (8192 / 5300) / 93733)
+    setup = gather(config.load(raw), "qwen2.5-math-7b")
+    assert setup.epochs == pytest.approx(2000 * 64 * (8192 / 5300) / 93733)
     del raw["datasets"]["openr1-math-220k"]["source"]["hub"]["tokens_per_row"]
     assert gather(config.load(raw), "qwen2.5-math-7b").epochs is None
 
@@ -185,10 +185,10 @@ def test_the_references_converter_and_tokenizer_take_more():
 
 
 def test_an_experiment_of_champ_is_estimated_whole():
-    subject = gather(
+    setup = gather(
         config.load(yaml.safe_load((ROOT / "config/smollm2-135m.yaml").read_text())), "smollm2-champ"
     )
-    steps = {step.name: step for step in estimate.of(subject).steps}
+    steps = {step.name: step for step in estimate.of(setup).steps}
     assert steps["tokenize"].tokens == 190 * 256
     assert steps["answer"].tokens == 65 * 96
     # cut over six ranks, put together again
@@ -232,10 +232,10 @@ def test_logits_come_in_the_engines_own_pieces():
 
 def test_layouts_that_fit_are_proposed_nearest_first():
     raw = yaml.safe_load((ROOT / "config/guide-verbatim.yaml").read_text())
-    subject = gather(config.load(raw), "guide-verbatim")
-    assert memory_checks.fitting(subject, 58.0) == [
+    setup = gather(config.load(raw), "guide-verbatim")
+    assert memory_checks.fitting(setup, 58.0) == [
         "TP1 PP2 with recompute_granularity: full (41.9 GiB)",
         "TP2 PP1 (54.2 GiB)",
         "TP1 PP4 (54.2 GiB)",
     ]
-    assert memory_checks.fitting(subject, 5.0) == []
+    assert memory_checks.fitting(setup, 5.0) == []

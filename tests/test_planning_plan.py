@@ -22,7 +22,7 @@ from distillery.fetch import model_directory, rope_override
 from distillery.launch.mindspeed import accepted_flags as reference
 from distillery.planning import dag, known_models, msrun_lines
 from distillery.planning.checks import host_checks
-from distillery.planning.subject import gather
+from distillery.planning.experiment_setup import gather
 from distillery.problems import Problem
 
 ROOT = Path(__file__).parent.parent
@@ -213,28 +213,28 @@ def test_the_reference_of_keys_is_the_schemas():
 
 def test_host_checks_compare_the_plan_with_this_machine(tmp_path):
     loaded = config.load(yaml.safe_load((ROOT / "config/qwen2.5-math-7b.yaml").read_text()))
-    subject = gather(loaded, "qwen2.5-math-7b")
-    (lack,) = host_checks.disk([subject], 100e9, tmp_path)
+    setup = gather(loaded, "qwen2.5-math-7b")
+    (lack,) = host_checks.disk([setup], 100e9, tmp_path)
     assert lack.id == "disk" and "for 100.0 GB free" in lack.found
-    assert list(host_checks.disk([subject], 500e9, tmp_path)) == []
+    assert list(host_checks.disk([setup], 500e9, tmp_path)) == []
     sparse(tmp_path / "results/experiments/another/train/work/checkpoint", 430)
-    assert list(host_checks.disk([subject], 100e9, tmp_path)) == [
+    assert list(host_checks.disk([setup], 100e9, tmp_path)) == [
         lack
     ]  # of another configuration: no part of this need
     sparse(tmp_path / "results/experiments/qwen2.5-math-7b/train/work/checkpoint", 430)
-    assert list(host_checks.disk([subject], 100e9, tmp_path)) == []
-    assert {one.severity for one in host_checks.memory(subject, 2**26)} == {"error", "warning"}
-    (training,) = host_checks.memory(subject, 64 * 2**30)
+    assert list(host_checks.disk([setup], 100e9, tmp_path)) == []
+    assert {one.severity for one in host_checks.memory(setup, 2**26)} == {"error", "warning"}
+    (training,) = host_checks.memory(setup, 64 * 2**30)
     assert training.severity == "warning" and training.found.startswith("train takes about 129")
-    assert list(host_checks.memory(subject, 256 * 2**30)) == []
-    assert [one.found for one in host_checks.npus(subject, {"ASCEND_RT_VISIBLE_DEVICES": "0,1"})] == [
+    assert list(host_checks.memory(setup, 256 * 2**30)) == []
+    assert [one.found for one in host_checks.npus(setup, {"ASCEND_RT_VISIBLE_DEVICES": "0,1"})] == [
         "8 for train, 2 visible",
     ]
-    assert [one.found for one in host_checks.npus(subject, {"ASCEND_RT_VISIBLE_DEVICES": "0"})] == [
+    assert [one.found for one in host_checks.npus(setup, {"ASCEND_RT_VISIBLE_DEVICES": "0"})] == [
         "8 for train, 1 visible",
         "2 for generate, 1 visible",
     ]
-    assert list(host_checks.npus(subject, {"ASCEND_RT_VISIBLE_DEVICES": "0,1,2,3,4,5,6,7"})) == []
+    assert list(host_checks.npus(setup, {"ASCEND_RT_VISIBLE_DEVICES": "0,1,2,3,4,5,6,7"})) == []
 
 
 def sparse(path: Path, gigabytes: int) -> None:
@@ -353,17 +353,17 @@ def test_the_plan_of_the_guides_experiment_prints_msruns_lines_and_lacking_disk(
 
 def test_msruns_line_is_read_from_a_jobs_command():
     seven = yaml.safe_load((ROOT / "config/qwen2.5-math-7b.yaml").read_text())
-    subject = gather(config.load(seven), "qwen2.5-math-7b")
+    setup = gather(config.load(seven), "qwen2.5-math-7b")
     launch = "--npus 2 --log-dir logs/a --directory /opt/ML --python /opt/ms/bin/python --log logs/a.log"
     asked = f"python workflow/scripts/generate_mindspeed.py --load W --tokenizer-name-or-path M --output A {launch}"
-    words = shlex.split(msrun_lines.msrun(f"{asked} --workers 2 -- --task greedy", subject))
+    words = shlex.split(msrun_lines.msrun(f"{asked} --workers 2 -- --task greedy", setup))
     assert words[0] == "/opt/ms/bin/msrun" and "/opt/ML/inference.py" in words
     assert words[words.index("--load") + 1] == str(Path("W").absolute())
     assert words[words.index("--rotary-base") + 1] == "40000"  # of the weights that training made
     # one process needs no msrun, and a model that nobody knows has no flags yet
-    assert msrun_lines.msrun(f"{asked} --workers 1 -- --task greedy", subject) is None
-    assert msrun_lines.msrun(f"{asked} --workers 2 -- --task greedy", replace(subject, known=None)) is None
-    assert msrun_lines.msrun("python workflow/scripts/score.py --output s", subject) is None
+    assert msrun_lines.msrun(f"{asked} --workers 1 -- --task greedy", setup) is None
+    assert msrun_lines.msrun(f"{asked} --workers 2 -- --task greedy", replace(setup, known=None)) is None
+    assert msrun_lines.msrun("python workflow/scripts/score.py --output s", setup) is None
 
 
 def test_planning_loads_nothing_heavy(tmp_path):

@@ -11,9 +11,9 @@ from pathlib import PurePath
 
 from distillery import artefacts
 from distillery.planning import chips, generate_cost, memory, train_cost
+from distillery.planning.experiment_setup import Setup
 from distillery.planning.memory import GIB
 from distillery.planning.plan_step import START_SECONDS, Step
-from distillery.planning.subject import Subject
 
 # bytes of a row of OpenR1-Math-220k on disk: ten shards of 213 to 217 MB hold 93,733 rows
 PARQUET_BYTES_PER_TOKEN = 4.3
@@ -41,7 +41,7 @@ class Estimate:
     assumptions: dict[str, object] = field(default_factory=dict)
 
 
-def of(s: Subject) -> Estimate:
+def of(s: Setup) -> Estimate:
     """The estimate of one experiment."""
     e = s.experiment
     steps = (*_data(s), *_weights(s), train_cost.step(s), *_export(s), *generate_cost.steps(s))
@@ -55,7 +55,7 @@ def of(s: Subject) -> Estimate:
     return Estimate(e.name, steps, reckoned)
 
 
-def dataset_tokens(s: Subject) -> float | None:
+def dataset_tokens(s: Setup) -> float | None:
     """Tokens of the rows that are tokenized: stated, or at most the length at which rows are left out."""
     if s.rows is None:
         return None
@@ -66,7 +66,7 @@ def dataset_tokens(s: Subject) -> float | None:
     return s.rows * min(filter(None, (mean, limit)))
 
 
-def _data(s: Subject) -> tuple[Step, ...]:
+def _data(s: Setup) -> tuple[Step, ...]:
     """Shards, and what tokenization makes of them: once in parts, once merged."""
     e, source = s.experiment, s.dataset.source
     tokens, engine, manifest = dataset_tokens(s), e.tokenization.engine, artefacts.tokenized(e)
@@ -117,7 +117,7 @@ def _data(s: Subject) -> tuple[Step, ...]:
     )
 
 
-def _weights(s: Subject) -> tuple[Step, ...]:
+def _weights(s: Setup) -> tuple[Step, ...]:
     """From the hub to what training starts from."""
     e, size = s.experiment, weight_bytes(s)
     converted = artefacts.conversion_proof(e).removesuffix(".proof.json")
@@ -147,7 +147,7 @@ def _weights(s: Subject) -> tuple[Step, ...]:
     return tuple(found)
 
 
-def _export(s: Subject) -> tuple[Step, ...]:
+def _export(s: Setup) -> tuple[Step, ...]:
     """From training's checkpoint to what is handed over and what answers."""
     e, size = s.experiment, weight_bytes(s)
     files = f"results/experiments/{e.name}/hf", f"logs/{e.name}/mcore2hf.tsv"
@@ -163,13 +163,13 @@ def _export(s: Subject) -> tuple[Step, ...]:
     return tuple(found)
 
 
-def weight_bytes(s: Subject) -> float | None:
+def weight_bytes(s: Setup) -> float | None:
     """Of all parameters, in the experiment's type."""
     width = memory.WIDTH[s.experiment.layout.params_dtype]
     return s.architecture.num_parameters * width if s.architecture else None
 
 
-def _converter(s: Subject, name: str, rules: tuple[str, ...], files: tuple[str, str], factor: float) -> Step:
+def _converter(s: Setup, name: str, rules: tuple[str, ...], files: tuple[str, str], factor: float) -> Step:
     """Between Hugging Face and MCore.
 
     Args:
@@ -203,7 +203,7 @@ def _copying(size: float | None) -> float | None:
     return None if size is None else START_SECONDS + 2 * size / BYTES_PER_SECOND
 
 
-def _shard_bytes(s: Subject) -> float | None:
+def _shard_bytes(s: Setup) -> float | None:
     """Parquet that comes to this disk: nothing where a path is linked."""
     source = s.dataset.source
     if source.kind == "path" and source.settings.get("mode", "link") == "link":

@@ -18,8 +18,8 @@ from distillery import files
 from distillery.experiment import Config
 from distillery.generate import prompter, prompts
 from distillery.planning import checks, known_models, overlap, sample
+from distillery.planning.experiment_setup import gather
 from distillery.planning.finding import Finding
-from distillery.planning.subject import gather
 from distillery.problems import Problem
 from distillery.tokenize import hub_template, rendering, tokenizer
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from distillery import artefacts
 from distillery.experiment import Generation
 from distillery.planning import chips, memory
+from distillery.planning.experiment_setup import Setup
 from distillery.planning.plan_step import START_SECONDS, Step
-from distillery.planning.subject import Subject
 from distillery.planning.train_cost import RUNTIME_BYTES
 
 CACHED_BYTES = 4  # of a key or value: the engine keeps them in fp32, whatever the weights are
@@ -16,7 +16,7 @@ SCORE_BYTES, SCORE_HOST_BYTES = 250, 0.26e9  # measured: of a line; of the proce
 SCORED_PER_SECOND = 250  # measured: 400 answers in 2 CPU s, start-up included
 
 
-def steps(s: Subject) -> tuple[Step, ...]:
+def steps(s: Setup) -> tuple[Step, ...]:
     """Answers of the original and of the tuned weights by the built-in engine, and their scores.
 
     MindSpeed-LLM's answer to its own question, where it is asked, takes the same devices; how long is not known.
@@ -36,7 +36,7 @@ def steps(s: Subject) -> tuple[Step, ...]:
     return tuple(found)
 
 
-def _answers(s: Subject, name: str, rule: str, generation: Generation, files: tuple[str, str]) -> Step:
+def _answers(s: Setup, name: str, rule: str, generation: Generation, files: tuple[str, str]) -> Step:
     """Of one model; `files` are what the step leaves and its benchmark.
 
     A step of generation reads each tensor rank's share of all weights, stage after stage, and multiplies them with a
@@ -77,7 +77,7 @@ def _answers(s: Subject, name: str, rule: str, generation: Generation, files: tu
     )
 
 
-def _scores(s: Subject, name: str, rule: str, files: tuple[str, str]) -> Step:
+def _scores(s: Setup, name: str, rule: str, files: tuple[str, str]) -> Step:
     if s.problem_rows is None:
         return Step(name, (rule,), "-", *files)
     asked = s.problem_rows * s.generate["num_samples"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from distillery.experiment import Config
 from distillery.planning import estimate
-from distillery.planning.subject import gather
+from distillery.planning.experiment_setup import gather
 
 LEAST = 4000  # MB, as the profiles give any job
 # Megatron's share is assumed, not measured; a job that takes more than it asked for is killed

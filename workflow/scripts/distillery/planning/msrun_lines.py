@@ -12,13 +12,13 @@ from distillery.fetch import rope_override
 from distillery.launch import launch_request, launcher
 from distillery.launch.launch_request import Request
 from distillery.launch.mindspeed import generate_stage, shape, train_stage
-from distillery.planning.subject import Subject
+from distillery.planning.experiment_setup import Setup
 
 KEY = "KEY"  # of training's work directory: a digest of flags, data and weights, known when those are there
 COMMANDS = ("launch", "train_mindspeed", "generate_mindspeed")
 
 
-def msrun(command: str, s: Subject) -> str | None:
+def msrun(command: str, s: Setup) -> str | None:
     """What a job's command starts on several ranks; None for one without ranks, or of a model not known yet.
 
     Args:
@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _of_reference(wanted: Request, args: argparse.Namespace, s: Subject) -> Request:
+def _of_reference(wanted: Request, args: argparse.Namespace, s: Setup) -> Request:
     """With the script and all flags of MindSpeed-LLM, as its commands will add them."""
     settings = s.experiment.training.rope
     config = rope_override.changed(

@@ -11,9 +11,9 @@ from typing import Any
 from distillery.experiment import Config
 from distillery.planning import chips, dag, disk, estimate, msrun_lines
 from distillery.planning.checks import host_checks
+from distillery.planning.experiment_setup import Setup, gather
 from distillery.planning.finding import Finding
 from distillery.planning.plan_step import Step
-from distillery.planning.subject import Subject, gather
 
 COLUMNS = (
     "step",
@@ -46,8 +46,8 @@ def build(
     keys = {job.key for job in due}
     own = {name: _needed(name, config, every) for name in config.experiments}
     shared = {key for name in own for key in own[name] if sum(key in others for others in own.values()) > 1}
-    subjects = {name: gather(config, name) for name in config.experiments}
-    estimates = {name: estimate.of(subject) for name, subject in subjects.items()}
+    setups = {name: gather(config, name) for name in config.experiments}
+    estimates = {name: estimate.of(setup) for name, setup in setups.items()}
     jobs: list[dict[str, Any]] = [
         {
             "rule": job.rule,
@@ -60,15 +60,15 @@ def build(
         if job.command
     ]
     for job in jobs:
-        subject = next((subjects[name] for name in job["experiments"]), None)
-        job["msrun"] = subject and msrun_lines.msrun(job["command"], subject)
+        setup = next((setups[name] for name in job["experiments"]), None)
+        job["msrun"] = setup and msrun_lines.msrun(job["command"], setup)
         job |= _figures(job, jobs, estimates)
     free = shutil.disk_usage(directory).free
-    lacks = host_checks.disk(list(subjects.values()), free, directory)
+    lacks = host_checks.disk(list(setups.values()), free, directory)
     return {
         "findings": [*map(asdict, findings), *(asdict(replace(one, severity="warning")) for one in lacks)],
         "experiments": {
-            name: _experiment(subjects[name], estimates[name], jobs, directory) for name in config.experiments
+            name: _experiment(setups[name], estimates[name], jobs, directory) for name in config.experiments
         },
         "jobs": jobs,
         "counts": {
@@ -117,7 +117,7 @@ def _plain(step: Step) -> dict[str, Any]:
 
 
 def _experiment(
-    subject: Subject, found: estimate.Estimate, jobs: Sequence[Mapping[str, Any]], directory: Path
+    setup: Setup, found: estimate.Estimate, jobs: Sequence[Mapping[str, Any]], directory: Path
 ) -> dict[str, Any]:
     steps = []
     for step in found.steps:
@@ -127,7 +127,7 @@ def _experiment(
         "steps": steps,
         "disk": asdict(disk.of(found.steps, directory)),
         "assumptions": found.assumptions,
-        "device_budget_gib": chips.memory_gib(subject.experiment.hardware),
+        "device_budget_gib": chips.memory_gib(setup.experiment.hardware),
         "known_after_tokenize": ["rows left out as too long", "rows rejected", "tokens", "supervised tokens"],
     }
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from distillery.experiment import Config
 from distillery.planning import estimate
+from distillery.planning.experiment_setup import gather
 from distillery.planning.finding import Finding
-from distillery.planning.subject import gather
 
 
 def of(config: Config, name: str, findings: Iterable[Finding]) -> dict[str, Any]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from distillery.experiment import Stage
 from distillery.planning import chips, memory, throughput
+from distillery.planning.experiment_setup import Setup
 from distillery.planning.memory import Memory, Run
 from distillery.planning.plan_step import Step
-from distillery.planning.subject import Subject
 
 # of a parameter: two fp32 moments, and fp32 weights where they are of another type
 MOMENT_BYTES, MASTER_BYTES = 8, 4
@@ -28,7 +28,7 @@ def utilisation(stage: Stage) -> float:
     return throughput.utilisation("tuning") if stage.engine == "mindspeed-llm" else BUILT_IN_UTILISATION
 
 
-def run(s: Subject, stage: Stage | None = None, recompute: bool | None = None) -> Run:
+def run(s: Setup, stage: Stage | None = None, recompute: bool | None = None) -> Run:
     """What training memory depends on, of this experiment or of another layout for it."""
     stage = stage or s.experiment.training
     train = s.train
@@ -51,14 +51,14 @@ def run(s: Subject, stage: Stage | None = None, recompute: bool | None = None) -
     )
 
 
-def device_memory(s: Subject) -> Memory | None:
+def device_memory(s: Setup) -> Memory | None:
     """Of the fullest device; None where the model is not known."""
     if s.architecture is None:
         return None
     return memory.fullest(s.architecture, s.experiment.training.layout, run(s))
 
 
-def step(s: Subject) -> Step:
+def step(s: Setup) -> Step:
     """Training as a step."""
     stage, train, model = s.experiment.training, s.train, s.architecture
     devices, rules = s.world(stage), ("train", "train_mindspeed")
@@ -90,7 +90,7 @@ def step(s: Subject) -> Step:
     )
 
 
-def mean_length(s: Subject) -> float:
+def mean_length(s: Setup) -> float:
     """Tokens of a sequence as it is trained: padded or packed to its full length, or the rows' own where it varies."""
     stage, packed = s.experiment.training, s.experiment.tokenization.pack
     varies = s.train.get("variable_seq_lengths", stage.engine == "mindspeed-llm" and not packed)
@@ -98,7 +98,7 @@ def mean_length(s: Subject) -> float:
     return min(mean, stage.seq_length) if varies and mean else stage.seq_length
 
 
-def checkpoint_width(s: Subject) -> int:
+def checkpoint_width(s: Setup) -> int:
     """Bytes of a parameter in a checkpoint, with its optimizer's state."""
     width = memory.WIDTH[s.experiment.training.layout.params_dtype]
     state = 0 if s.train.get("no_save_optim") else MOMENT_BYTES + (MASTER_BYTES if width == 2 else 0)
@@ -111,14 +111,14 @@ def process_bytes(used: Memory) -> float:
     return RUNTIME_BYTES + state + GRAPH_FACTOR * (used.activations + used.logits)
 
 
-def _checkpoints(s: Subject) -> int:
+def _checkpoints(s: Setup) -> int:
     """That lie there at the end: of the built-in engine the last few; nothing removes those of Megatron."""
     written = -(-s.train["train_iters"] // s.train["save_interval"])
     kept = written if s.experiment.training.engine == "mindspeed-llm" else s.train.get("keep_checkpoints", 2)
     return min(written, kept)
 
 
-def _node_bytes(s: Subject) -> float:
+def _node_bytes(s: Setup) -> float:
     """Memory of a node beside its devices: its ranks, and weights on their way in or a checkpoint on its way out.
 
     Each rank loads its share of the weights into the node's memory; a distributed optimizer gathers the state of

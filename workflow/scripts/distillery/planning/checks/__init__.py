@@ -1,4 +1,4 @@
-"""The cross-checks of a plan: each a small function from a subject to its findings.
+"""The cross-checks of a plan: each a small function from an experiment's set-up (`s`) to its findings.
 
     for finding in run(config): print(finding)
 
@@ -24,8 +24,8 @@ from distillery.planning.checks import (
     model_checks,
     train_checks,
 )
+from distillery.planning.experiment_setup import Setup, gather
 from distillery.planning.finding import Finding
-from distillery.planning.subject import Subject, gather
 from distillery.problems import Problem
 
 ALL = (
@@ -48,9 +48,9 @@ def run(config: Config) -> list[Finding]:
     )
 
 
-def of(subject: Subject) -> list[Finding]:
+def of(setup: Setup) -> list[Finding]:
     """What all checks find in one experiment, nothing accepted yet."""
-    return [one for check in ALL for one in check(subject)]
+    return [one for check in ALL for one in check(setup)]
 
 
 def _of(config: Config, experiment: Experiment) -> list[Finding]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from distillery.planning.experiment_setup import Setup, stop_tokens, template, trained_end
 from distillery.planning.finding import Finding
-from distillery.planning.subject import Subject, stop_tokens, template, trained_end
 from distillery.problems import Problem
 from distillery.tokenize import handlers, templates
 from distillery.tokenize.templates import Mark, Template
@@ -15,7 +15,7 @@ MARKER = re.compile(r"<[|｜][^<>]*?[|｜]>")
 OF = re.compile(r"-of-0*(\d+)$")
 
 
-def _uses(s: Subject) -> list[tuple[str, str]]:
+def _uses(s: Setup) -> list[tuple[str, str]]:
     """(key, prompt type) of the stages that render text."""
     e = s.experiment
     return [
@@ -25,7 +25,7 @@ def _uses(s: Subject) -> list[tuple[str, str]]:
     ]
 
 
-def prompt_type(s: Subject) -> Iterator[Finding]:
+def prompt_type(s: Setup) -> Iterator[Finding]:
     """One template renders training data and prompts."""
     (source, made), *others = _uses(s)
     for key, used in others:
@@ -39,7 +39,7 @@ def prompt_type(s: Subject) -> Iterator[Finding]:
             )
 
 
-def prompt_type_name(s: Subject) -> Iterator[Finding]:
+def prompt_type_name(s: Setup) -> Iterator[Finding]:
     """The prompt type exists."""
     for key, name in dict.fromkeys(_uses(s)):
         if template(name) is None:
@@ -59,7 +59,7 @@ def _markers(style: Template) -> list[str]:
     return list(dict.fromkeys([*(marker for text in texts for marker in MARKER.findall(text)), *tokens]))
 
 
-def markers(s: Subject) -> Iterator[Finding]:
+def markers(s: Setup) -> Iterator[Finding]:
     """Each marker of a template is one token of the model; else it is text in pieces, and bos is nothing."""
     if s.tokenizer is None:
         return
@@ -80,7 +80,7 @@ def markers(s: Subject) -> Iterator[Finding]:
             )
 
 
-def stop(s: Subject) -> Iterator[Finding]:
+def stop(s: Setup) -> Iterator[Finding]:
     """Answers stop at the token that training taught to end with."""
     if s.tokenizer is None:
         return
@@ -111,12 +111,12 @@ def stop(s: Subject) -> Iterator[Finding]:
         )
 
 
-def _named(token: str, s: Subject) -> str:
+def _named(token: str, s: Setup) -> str:
     number = s.tokenizer.tokens.get(token)
     return token if number is None else f"{token} ({number})"
 
 
-def system_prompt(s: Subject) -> Iterator[Finding]:
+def system_prompt(s: Setup) -> Iterator[Finding]:
     """The template's default system prompt is the one the model was taught with."""
     style = template(s.experiment.tokenization.prompt_type)
     if s.tokenizer is None or style is None or s.tokenizer.system is None or not style.default_system:
@@ -132,7 +132,7 @@ def system_prompt(s: Subject) -> Iterator[Finding]:
         )
 
 
-def map_keys(s: Subject) -> Iterator[Finding]:
+def map_keys(s: Setup) -> Iterator[Finding]:
     """Columns and tags are ones that the handler knows."""
     try:
         if s.dataset.handler_name != "GeneralPretrainHandler":
@@ -147,7 +147,7 @@ def map_keys(s: Subject) -> Iterator[Finding]:
         )
 
 
-def plain_text(s: Subject) -> Iterator[Finding]:
+def plain_text(s: Setup) -> Iterator[Finding]:
     """Fine-tuning learns answers: plain text has none."""
     if s.dataset.handler_name == "GeneralPretrainHandler":
         yield Finding(
@@ -159,7 +159,7 @@ def plain_text(s: Subject) -> Iterator[Finding]:
         )
 
 
-def packing(s: Subject) -> Iterator[Finding]:
+def packing(s: Setup) -> Iterator[Finding]:
     """Packed rows neither see one another nor lose their questions."""
     made, key = s.experiment.tokenization, s.key("tokenize.pack")
     if made.neat_pack and not made.pack:
@@ -195,7 +195,7 @@ def packing(s: Subject) -> Iterator[Finding]:
             )
 
 
-def lengths(s: Subject) -> Iterator[Finding]:
+def lengths(s: Setup) -> Iterator[Finding]:
     """Rows too long for training are left out by tokenize; training would cut off their end, the end token with it."""
     made, trained = s.experiment.tokenization.seq_length, s.experiment.training.seq_length
     keys = (s.stage_key("tokenize", "seq_length"), s.stage_key("train", "seq_length"))
@@ -217,7 +217,7 @@ def lengths(s: Subject) -> Iterator[Finding]:
                       "write seq_length once, under the experiment", "warning")  # fmt: skip
 
 
-def shards(s: Subject) -> Iterator[Finding]:
+def shards(s: Setup) -> Iterator[Finding]:
     """A dataset of n shards is all n of them: `-of-00010` means ten."""
     match = OF.search(s.dataset.shards[0])
     total = int(match.group(1)) if match else len(s.dataset.shards)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from distillery.planning.experiment_setup import Setup
 from distillery.planning.finding import Finding
-from distillery.planning.subject import Subject
 
 # Megatron's default of --max-tokens-to-oom, which its own parser gives inference.py: the 4096 in its module never hold
 REFERENCE_TOKENS_TO_OOM = 12000
 
 
-def length(s: Subject) -> Iterator[Finding]:
+def length(s: Setup) -> Iterator[Finding]:
     """The context holds the prompt and the answer."""
     for path, one in (("generate", s.experiment.generation), ("generate.base", s.experiment.base_generation)):
         new = one.settings["max_new_tokens"]
@@ -29,7 +29,7 @@ def length(s: Subject) -> Iterator[Finding]:
             )
 
 
-def answer_budget(s: Subject) -> Iterator[Finding]:
+def answer_budget(s: Setup) -> Iterator[Finding]:
     """A model that learns long reasoning needs room to finish it: cut inside <think> counts as wrong."""
     mean = s.dataset.source.settings.get("tokens_per_row")
     new = s.generate["max_new_tokens"]
@@ -44,7 +44,7 @@ def answer_budget(s: Subject) -> Iterator[Finding]:
         )
 
 
-def tokens_to_oom(s: Subject) -> Iterator[Finding]:
+def tokens_to_oom(s: Setup) -> Iterator[Finding]:
     """MindSpeed-LLM refuses sequences beyond this number of tokens, after loading the weights: one question at a time."""
     if s.experiment.answering.engine != "mindspeed-llm":
         return
@@ -60,7 +60,7 @@ def tokens_to_oom(s: Subject) -> Iterator[Finding]:
         )
 
 
-def beams(s: Subject) -> Iterator[Finding]:
+def beams(s: Setup) -> Iterator[Finding]:
     """Beam search keeps at least two candidates, and answers with as many at most."""
     g = s.generate
     searching = str(g["task"]).startswith("beam_search")
@@ -73,7 +73,7 @@ def beams(s: Subject) -> Iterator[Finding]:
                       f"num_beams with task {g['task']}", "a beam search", "leave num_beams out", "warning")  # fmt: skip
 
 
-def sampling(s: Subject) -> Iterator[Finding]:
+def sampling(s: Setup) -> Iterator[Finding]:
     """Greedy answers know no temperature, and are the same however often one asks."""
     if s.generate["task"] != "greedy":
         return
@@ -88,7 +88,7 @@ def sampling(s: Subject) -> Iterator[Finding]:
                       "warning")  # fmt: skip
 
 
-def task(s: Subject) -> Iterator[Finding]:
+def task(s: Setup) -> Iterator[Finding]:
     """A batch has no terminal to chat at."""
     if s.generate["task"] is None:
         yield Finding(
@@ -108,14 +108,14 @@ def task(s: Subject) -> Iterator[Finding]:
         )
 
 
-def rendering(s: Subject) -> Iterator[Finding]:
+def rendering(s: Setup) -> Iterator[Finding]:
     """Prompts are rendered by one template."""
     if s.generate.get("hf_chat_template") and "prompt_type" in s.experiment.settings["generate"]:
         yield Finding("two-templates", (s.key("generate.hf_chat_template"), s.key("generate.prompt_type")),
                       "both", "one of them", "leave one out")  # fmt: skip
 
 
-def kv_cache(s: Subject) -> Iterator[Finding]:
+def kv_cache(s: Setup) -> Iterator[Finding]:
     """Without a cache each new token computes all earlier ones again; the built-in engine always keeps one.
 
     MindSpeed-LLM's refuses sequence parallelism, which its derived line never has.
@@ -126,7 +126,7 @@ def kv_cache(s: Subject) -> Iterator[Finding]:
                       "set use_kv_cache: true", "warning")  # fmt: skip
 
 
-def launching(s: Subject) -> Iterator[Finding]:
+def launching(s: Setup) -> Iterator[Finding]:
     """The end of a launch is the end of its work, with its exit status."""
     machine = s.experiment.hardware
     if not machine.msrun["join"]:

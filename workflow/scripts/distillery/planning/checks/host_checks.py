@@ -13,9 +13,9 @@ from distillery.experiment import Config
 from distillery.launch import devices
 from distillery.planning import disk as written
 from distillery.planning import estimate, finding
+from distillery.planning.experiment_setup import Setup, gather
 from distillery.planning.finding import Finding
 from distillery.planning.memory import GIB
-from distillery.planning.subject import Subject, gather
 
 DISK = "disk"
 
@@ -23,20 +23,20 @@ DISK = "disk"
 def run(config: Config, directory: Path, *, local: bool) -> list[Finding]:
     """Findings about disk and, where jobs run on this very machine (`local`), memory and devices."""
     found: list[Finding] = []
-    subjects = [gather(config, name) for name in config.experiments]
-    found += disk(subjects, shutil.disk_usage(directory).free, directory)
+    setups = [gather(config, name) for name in config.experiments]
+    found += disk(setups, shutil.disk_usage(directory).free, directory)
     if local:
-        for subject in subjects:
-            own = [*memory(subject, psutil.virtual_memory().total), *npus(subject, os.environ)]
-            found += finding.accept(own, subject.experiment.accept)
+        for setup in setups:
+            own = [*memory(setup, psutil.virtual_memory().total), *npus(setup, os.environ)]
+            found += finding.accept(own, setup.experiment.accept)
     return finding.sort(dict.fromkeys(found))
 
 
-def disk(subjects: list[Subject], free: float, directory: Path) -> Iterator[Finding]:
+def disk(setups: list[Setup], free: float, directory: Path) -> Iterator[Finding]:
     """Everything that will be written, less what is there already, has room."""
-    found = written.of((step for one in subjects for step in estimate.of(one).steps), directory)
+    found = written.of((step for one in setups for step in estimate.of(one).steps), directory)
     if found.missing > free:
-        keys = tuple(one.key("train.save_interval") for one in subjects)
+        keys = tuple(one.key("train.save_interval") for one in setups)
         yield Finding(
             DISK,
             keys,
@@ -47,7 +47,7 @@ def disk(subjects: list[Subject], free: float, directory: Path) -> Iterator[Find
         )
 
 
-def memory(s: Subject, total: float) -> Iterator[Finding]:
+def memory(s: Setup, total: float) -> Iterator[Finding]:
     """The largest job fits this machine's memory, or the node's where the configuration says it."""
     machine = s.experiment.hardware
     limit = machine.host_memory_gib * GIB if machine.host_memory_gib else total
@@ -65,7 +65,7 @@ def memory(s: Subject, total: float) -> Iterator[Finding]:
             )
 
 
-def npus(s: Subject, environment: Mapping[str, str]) -> Iterator[Finding]:
+def npus(s: Setup, environment: Mapping[str, str]) -> Iterator[Finding]:
     """No stage asks for more devices than are visible."""
     machine = s.experiment.hardware
     if machine.device != "Ascend":

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from distillery.experiment import Layout
+from distillery.planning.experiment_setup import Setup
 from distillery.planning.finding import Finding
-from distillery.planning.subject import Subject
 
 
 def describe(layout: Layout) -> str:
@@ -18,7 +18,7 @@ def _count(devices: int) -> str:
     return "1 device" if devices == 1 else f"{devices} devices"
 
 
-def node_devices(s: Subject) -> Iterator[Finding]:
+def node_devices(s: Setup) -> Iterator[Finding]:
     """A stage takes at most the devices that a node has."""
     machine = s.experiment.hardware
     for name, stage in s.stages():
@@ -32,7 +32,7 @@ def node_devices(s: Subject) -> Iterator[Finding]:
             )
 
 
-def devices(s: Subject) -> Iterator[Finding]:
+def devices(s: Setup) -> Iterator[Finding]:
     """Training's devices hold the model once or several times, with none left over; one node's hold it for answers."""
     most = s.experiment.hardware.npus_per_node
     for name, stage in s.stages():
@@ -49,7 +49,7 @@ def devices(s: Subject) -> Iterator[Finding]:
             )
 
 
-def layout_change(s: Subject) -> Iterator[Finding]:
+def layout_change(s: Setup) -> Iterator[Finding]:
     """One layout from convert to answers, or reshard steps that the plan names."""
     e = s.experiment
     reshard = "write the layout once, or accept this: a reshard step is added"
@@ -76,7 +76,7 @@ def layout_change(s: Subject) -> Iterator[Finding]:
             yield Finding("layout-change", keys, found, "one layout", fix, "warning")
 
 
-def _layouts(s: Subject) -> list[tuple[str, Layout]]:
+def _layouts(s: Setup) -> list[tuple[str, Layout]]:
     e = s.experiment
     found = {e.layout: s.key("layout")}
     for name, stage in s.stages():
@@ -85,7 +85,7 @@ def _layouts(s: Subject) -> list[tuple[str, Layout]]:
     return [(key, layout) for layout, key in found.items()]
 
 
-def tensor_split(s: Subject) -> Iterator[Finding]:
+def tensor_split(s: Setup) -> Iterator[Finding]:
     """Heads, key/value groups, widths and vocabulary divide by TP; an uneven vocabulary is cut silently wrong."""
     model = s.architecture
     if model is None:
@@ -111,7 +111,7 @@ def tensor_split(s: Subject) -> Iterator[Finding]:
             )
 
 
-def layer_split(s: Subject) -> Iterator[Finding]:
+def layer_split(s: Setup) -> Iterator[Finding]:
     """Stages get whole layers: an even share, or a list with one positive count for each."""
     model = s.architecture
     for key, layout in _layouts(s):
@@ -143,7 +143,7 @@ def layer_split(s: Subject) -> Iterator[Finding]:
             )
 
 
-def virtual_pipeline(s: Subject) -> Iterator[Finding]:
+def virtual_pipeline(s: Setup) -> Iterator[Finding]:
     """Weights are converted for plain stages: a trainer of interleaved ones would not find its layers in them."""
     chunk = s.train.get("num_layers_per_virtual_pipeline_stage")
     if chunk:
@@ -156,7 +156,7 @@ def virtual_pipeline(s: Subject) -> Iterator[Finding]:
         )
 
 
-def sequence_parallel(s: Subject) -> Iterator[Finding]:
+def sequence_parallel(s: Setup) -> Iterator[Finding]:
     """Sequence parallelism cuts the sequence over the tensor ranks."""
     if not s.train.get("sequence_parallel"):
         return
@@ -176,7 +176,7 @@ def sequence_parallel(s: Subject) -> Iterator[Finding]:
         )
 
 
-def context_parallel(s: Subject) -> Iterator[Finding]:
+def context_parallel(s: Setup) -> Iterator[Finding]:
     """Ring attention gives each rank two chunks of the sequence, of one length in all rows."""
     context, length = s.train.get("context_parallel_size", 1), s.experiment.training.seq_length
     if context == 1:
@@ -192,7 +192,7 @@ def context_parallel(s: Subject) -> Iterator[Finding]:
         )
 
 
-def nodes(s: Subject) -> Iterator[Finding]:
+def nodes(s: Setup) -> Iterator[Finding]:
     """Ranks find each other: a node's number, an address others reach, a port that users may open."""
     machine = s.experiment.hardware
     at = f"hardware.{machine.name}"
@@ -223,7 +223,7 @@ def nodes(s: Subject) -> Iterator[Finding]:
         )
 
 
-def tensor_across_nodes(s: Subject) -> Iterator[Finding]:
+def tensor_across_nodes(s: Setup) -> Iterator[Finding]:
     """Tensor ranks talk twice a layer, which only the links inside a node bear."""
     for name, stage in s.stages():
         if stage.layout.tensor_parallel_size > stage.npus_per_node and s.experiment.hardware.nodes > 1:

@@ -12,8 +12,8 @@ from distillery.planning import chips, memory, train_cost
 from distillery.planning.checks import layout_checks as layouts
 from distillery.planning.checks import train_checks
 from distillery.planning.checks.layout_checks import describe
+from distillery.planning.experiment_setup import Setup
 from distillery.planning.finding import Finding
-from distillery.planning.subject import Subject
 
 NEAREST = 3
 MOST_NODES = 64
@@ -29,7 +29,7 @@ DECIDED = (
 )
 
 
-def device_unknown(s: Subject) -> Iterator[Finding]:
+def device_unknown(s: Setup) -> Iterator[Finding]:
     """A plan knows a device's memory, or it cannot say whether training fits."""
     machine = s.experiment.hardware
     if machine.device == "Ascend" and chips.memory_gib(machine) is None:
@@ -43,7 +43,7 @@ def device_unknown(s: Subject) -> Iterator[Finding]:
         )
 
 
-def device_memory(s: Subject) -> Iterator[Finding]:
+def device_memory(s: Setup) -> Iterator[Finding]:
     """Training fits the fullest device."""
     budget = chips.memory_gib(s.experiment.hardware)
     needed = train_cost.device_memory(s)
@@ -65,7 +65,7 @@ def device_memory(s: Subject) -> Iterator[Finding]:
     )
 
 
-def _cure(s: Subject, budget: float) -> str:
+def _cure(s: Setup, budget: float) -> str:
     if options := fitting(s, budget):
         return "these fit: " + ", ".join(options)
     machine = s.experiment.hardware
@@ -84,7 +84,7 @@ def _cure(s: Subject, budget: float) -> str:
     return f"use a shorter seq_length: with these batches no layout of up to {MOST_NODES} nodes of {each} holds it"
 
 
-def fitting(s: Subject, budget: float) -> list[str]:
+def fitting(s: Setup, budget: float) -> list[str]:
     """The nearest settings that fit and break nothing: few changes first, then small model-parallel groups.
 
     Args:
@@ -107,7 +107,7 @@ def fitting(s: Subject, budget: float) -> list[str]:
     return [text for _, _, text in sorted(found)[:NEAREST]]
 
 
-def _with(s: Subject, layout: Layout) -> Subject:
+def _with(s: Setup, layout: Layout) -> Setup:
     """The experiment with one layout throughout, answers cut down to their node."""
     e = s.experiment
     answering = replace(e.answering, layout=config.fitting(layout, e.answering.npus_per_node))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from distillery.launch.mindspeed import planned
+from distillery.planning.experiment_setup import Setup
 from distillery.planning.finding import Finding
-from distillery.planning.subject import Subject
 
 
-def refusals(s: Subject) -> Iterator[Finding]:
+def refusals(s: Setup) -> Iterator[Finding]:
     """MindSpeed-LLM takes every line that is derived for it."""
     for fault in planned.faults(s.experiment, s.dataset, s.architecture):
         yield Finding(*fault)

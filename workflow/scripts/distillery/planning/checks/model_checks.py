@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from distillery.planning.experiment_setup import Setup
 from distillery.planning.finding import Finding
-from distillery.planning.subject import Subject
 
 
-def known(s: Subject) -> Iterator[Finding]:
+def known(s: Setup) -> Iterator[Finding]:
     """Most checks need the model's config.json, which is recorded for well-known models only."""
     if s.known is None:
         yield Finding(
@@ -21,7 +21,7 @@ def known(s: Subject) -> Iterator[Finding]:
         )
 
 
-def rope_base(s: Subject) -> Iterator[Finding]:
+def rope_base(s: Setup) -> Iterator[Finding]:
     """Weights work with the rotary base that they were trained with: converters never compare it."""
     if s.architecture is None:
         return
@@ -37,7 +37,7 @@ def rope_base(s: Subject) -> Iterator[Finding]:
             )
 
 
-def rope_context(s: Subject) -> Iterator[Finding]:
+def rope_context(s: Setup) -> Iterator[Finding]:
     """The exported config.json states the context that the model has: another one is learnt, so it is declared."""
     if s.architecture is None:
         return
@@ -53,7 +53,7 @@ def rope_context(s: Subject) -> Iterator[Finding]:
             )
 
 
-def rope_scaled(s: Subject) -> Iterator[Finding]:
+def rope_scaled(s: Setup) -> Iterator[Finding]:
     """A model whose config.json scales its rotary frequencies already keeps that scaling under an override."""
     scaling = dict(s.architecture.rope_scaling) if s.architecture else {}
     rope = s.experiment.training.rope
@@ -70,7 +70,7 @@ def rope_scaled(s: Subject) -> Iterator[Finding]:
         )
 
 
-def rope_agreement(s: Subject) -> Iterator[Finding]:
+def rope_agreement(s: Setup) -> Iterator[Finding]:
     """Tuned weights answer with the rotary settings that they were trained with."""
     e = s.experiment
     train, answer = e.training.rope, e.answering.rope
@@ -90,7 +90,7 @@ def rope_agreement(s: Subject) -> Iterator[Finding]:
         )
 
 
-def context(s: Subject) -> Iterator[Finding]:
+def context(s: Setup) -> Iterator[Finding]:
     """No sequence is longer than the positions that the model knows, or is declared to learn."""
     if s.architecture is None:
         return
@@ -108,7 +108,7 @@ def context(s: Subject) -> Iterator[Finding]:
             )
 
 
-def base_context(s: Subject) -> Iterator[Finding]:
+def base_context(s: Setup) -> Iterator[Finding]:
     """The original weights answer within their original context, even where training extends it."""
     if s.architecture is None:
         return
@@ -127,7 +127,7 @@ def base_context(s: Subject) -> Iterator[Finding]:
         )
 
 
-def dtype(s: Subject) -> Iterator[Finding]:
+def dtype(s: Setup) -> Iterator[Finding]:
     """Weights keep the type they were published in; the CPU back end multiplies fp32 only."""
     e = s.experiment
     wanted = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}
@@ -152,7 +152,7 @@ def dtype(s: Subject) -> Iterator[Finding]:
         )
 
 
-def device(s: Subject) -> Iterator[Finding]:
+def device(s: Setup) -> Iterator[Finding]:
     """MindSpeed-LLM runs on NPUs."""
     machine = s.experiment.hardware
     for name, stage in s.stages():
@@ -166,7 +166,7 @@ def device(s: Subject) -> Iterator[Finding]:
             )
 
 
-def builtin_options(s: Subject) -> Iterator[Finding]:
+def builtin_options(s: Setup) -> Iterator[Finding]:
     """The built-in engine has no part in these Megatron options."""
     if s.experiment.training.engine != "mindspore":
         return
@@ -182,7 +182,7 @@ def builtin_options(s: Subject) -> Iterator[Finding]:
         )
 
 
-def vocabulary(s: Subject) -> Iterator[Finding]:
+def vocabulary(s: Setup) -> Iterator[Finding]:
     """Every token id has a row in the embedding."""
     if s.tokenizer is None:
         return

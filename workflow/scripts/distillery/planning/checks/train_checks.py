@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from distillery.planning import recipes
+from distillery.planning.experiment_setup import Setup
 from distillery.planning.finding import Finding
-from distillery.planning.subject import Subject
 
 MANY_EPOCHS, FEW_EPOCHS = 5, 0.2
 FAR = 4  # times above or below the published learning rate
 
 
-def batch_split(s: Subject) -> Iterator[Finding]:
+def batch_split(s: Setup) -> Iterator[Finding]:
     """A step is a whole number of micro-batches on each replica."""
     whole, micro, replicas = s.train["global_batch_size"], s.train["micro_batch_size"], s.data_parallel
     if whole % (micro * replicas):
@@ -25,7 +25,7 @@ def batch_split(s: Subject) -> Iterator[Finding]:
         )
 
 
-def pipeline_bubble(s: Subject) -> Iterator[Finding]:
+def pipeline_bubble(s: Setup) -> Iterator[Finding]:
     """With m micro-batches a pipeline of p stages idles (p-1)/(m+p-1) of the time."""
     stages, count = s.experiment.training.layout.pipeline_parallel_size, s.microbatches
     if count < stages:
@@ -40,7 +40,7 @@ def pipeline_bubble(s: Subject) -> Iterator[Finding]:
         )
 
 
-def epochs(s: Subject) -> Iterator[Finding]:
+def epochs(s: Setup) -> Iterator[Finding]:
     """How often training sees each row."""
     count = s.epochs
     if count is None or FEW_EPOCHS <= count <= MANY_EPOCHS:
@@ -56,7 +56,7 @@ def epochs(s: Subject) -> Iterator[Finding]:
     )
 
 
-def few_rows(s: Subject) -> Iterator[Finding]:
+def few_rows(s: Setup) -> Iterator[Finding]:
     """The last, incomplete batch is dropped: fewer rows than one batch are none."""
     if s.rows is not None and s.rows < s.train["global_batch_size"]:
         yield Finding(
@@ -68,7 +68,7 @@ def few_rows(s: Subject) -> Iterator[Finding]:
         )
 
 
-def warmup(s: Subject) -> Iterator[Finding]:
+def warmup(s: Setup) -> Iterator[Finding]:
     """A warm-up shorter than a step is none."""
     steps = s.train["train_iters"] * s.train["lr_warmup_fraction"]
     if 0 < steps < 1:
@@ -82,7 +82,7 @@ def warmup(s: Subject) -> Iterator[Finding]:
         )
 
 
-def min_lr(s: Subject) -> Iterator[Finding]:
+def min_lr(s: Setup) -> Iterator[Finding]:
     """The rate falls to its minimum, not rises."""
     if s.train["min_lr"] > s.train["lr"]:
         yield Finding(
@@ -94,7 +94,7 @@ def min_lr(s: Subject) -> Iterator[Finding]:
         )
 
 
-def learning_rate(s: Subject) -> Iterator[Finding]:
+def learning_rate(s: Setup) -> Iterator[Finding]:
     """Far from the rate that is published to work for this dataset, either way."""
     recipe = recipes.of(s.dataset)
     if recipe is None:
@@ -112,7 +112,7 @@ def learning_rate(s: Subject) -> Iterator[Finding]:
         )
 
 
-def checkpoints(s: Subject) -> Iterator[Finding]:
+def checkpoints(s: Setup) -> Iterator[Finding]:
     """A run that stops in the middle goes on from the last checkpoint, if there is one."""
     every, last = s.train["save_interval"], s.train["train_iters"]
     if every >= last:
@@ -126,7 +126,7 @@ def checkpoints(s: Subject) -> Iterator[Finding]:
         )
 
 
-def resume(s: Subject) -> Iterator[Finding]:
+def resume(s: Setup) -> Iterator[Finding]:
     """Going on needs the optimizer's state; how a run starts is seen from what is there, whatever these flags say."""
     asked = [key for key in ("finetune", "no_load_optim", "no_save_optim") if s.train.get(key)]
     # the built-in engine always saves its state

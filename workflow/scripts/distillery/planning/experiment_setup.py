@@ -1,4 +1,4 @@
-"""An experiment with everything that checks and estimates ask about it, gathered once."""
+"""An experiment's set-up: its settings, and what is known of its model, data and machine before anything is fetched."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ CHAMP_ROWS, CHAMP_PROBLEMS = 190, 65
 
 
 @dataclass(frozen=True)
-class Subject:
-    """One experiment. What is not known before fetching is None."""
+class Setup:
+    """One experiment with all that checks and estimates ask about it. What is not known before fetching is None."""
 
     experiment: Experiment
     dataset: Dataset
@@ -121,15 +121,15 @@ class Subject:
         return f"hardware.{self.experiment.hardware.name}.npus_per_node"
 
 
-def gather(config: Config, name: str) -> Subject:
-    """The subject of one experiment.
+def gather(config: Config, name: str) -> Setup:
+    """The set-up of one experiment.
 
     Raises:
         Problem: a model whose sizes do not fit together.
     """
     experiment = config.experiments[name]
     model = config.models[experiment.model]
-    return Subject(
+    return Setup(
         experiment,
         config.datasets[experiment.dataset],
         model,
