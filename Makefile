@@ -22,7 +22,7 @@ setup: .venv/run.lock ## make .venv from the locked requirements
 setup-slurm: .venv/clusters.lock ## add the executors of profiles/slurm and profiles/cluster-generic
 
 setup-dev: .venv/test.lock .venv/clusters.lock ## add what the tests need: pytest, torch, megatron-core, ...
-	@tests/system_packages
+	@tests/support/system_packages
 
 run: setup ## run the experiments of CONFIG (default: the embedded one) and print their scores
 	$(SNAKEMAKE)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-from fixtures_qwen import qwen_tokenizer  # noqa: F401
-from house import ROOT, House
-
-DATA = Path(__file__).parent / "data"
+from house import House
+from places import FIXTURES, ROOT
+from qwen import qwen_tokenizer  # noqa: F401
 
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> House:
     """The project with the small experiment run to its report."""
-    house = House(tmp_path_factory.mktemp("finished"), DATA / "workflow" / "small.yaml")
+    house = House(tmp_path_factory.mktemp("finished"), FIXTURES / "workflow" / "small.yaml")
     house.run()
     return house
 

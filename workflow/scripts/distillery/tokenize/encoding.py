@@ -4,7 +4,7 @@ Why the fast route is exact. Both libraries run the same BPE; they can differ on
 age: the NFC normalizer's and those behind \\p{L}, \\p{N} and \\s of the split pattern. A text takes the fast route
 only if each of its characters is SAFE: assigned, unchanged by NFC, not a combining mark (nor a Hangul jamo),
 so that the whole text is a fixed point of NFC in every version of Unicode, and in the ranges whose every
-character was compared in all three contexts that the pattern tells apart (tests/test_data_encoding.py does it).
+character was compared in all three contexts that the pattern tells apart (tests/tokenize/test_tokenize_encoding.py does it).
 The fast route is taken only for pipelines that were verified so (VERIFIED), and one row in
 CROSS_CHECK_EVERY is encoded by both libraries anyway: a difference stops the run.
 """

@@ -1,0 +1,48 @@
+"""The referee: Megatron-core's GPTModel loads our rank files strictly and computes transformers' logits."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from convert_parts import HF
+from places import SUPPORT
+from transformers import AutoModelForCausalLM
+
+from distillery.convert import convert, logits
+from distillery.convert.dtypes import BF16
+from distillery.convert.mcore_layout import Layout
+from distillery.convert.weight_sources import open_hf
+
+PROGRAM = SUPPORT / "convert_megatron_rank.py"
+IDS = (torch.arange(24) * 7919 + 13).reshape(2, 12)
+
+
+@pytest.mark.parametrize(
+    ("model", "tp", "pp"),
+    [("tiny", 1, 1), ("tiny", 2, 1), ("tiny", 1, 2), ("tiny_tied", 1, 2), ("tiny_v1001", 2, 1)],
+)
+def test_strict_load_and_logits(model, tp, pp, tmp_path):
+    convert.to_mcore(open_hf(HF / model), Layout(tp, pp), BF16, tmp_path / "mg", facts={})
+    words = [sys.executable, PROGRAM, tmp_path / "mg", tp, pp]
+    ranks = [
+        subprocess.Popen([*map(str, words), str(r), str(tmp_path / "meet"), str(tmp_path / "logits.npy")])
+        for r in range(tp * pp)
+    ]
+    try:
+        assert [rank.wait(timeout=120) for rank in ranks] == [0] * len(ranks)
+    finally:
+        for rank in ranks:  # a rank that waits for one that died
+            rank.kill()
+    oracle = AutoModelForCausalLM.from_pretrained(HF / model, dtype=torch.float32)
+    with torch.no_grad():
+        wanted = oracle(IDS % oracle.config.vocab_size).logits.numpy()
+    found = np.load(tmp_path / "logits.npy")[:, :, : wanted.shape[-1]]
+    assert np.abs(found - wanted).max() / np.abs(wanted).max() < 1e-6
+
+
+@pytest.mark.parametrize(("model", "layout"), [("tiny_kv4", Layout(4, 1)), ("tiny", Layout(2, 2, (1, 3)))])
+def test_our_own_reading_of_the_shards_agrees_too(model, layout, tmp_path):
+    convert.to_mcore(open_hf(HF / model), layout, BF16, tmp_path / "mg", facts={})
+    assert logits.check(HF / model, tmp_path / "mg")["max_relative_difference"] < 1e-6

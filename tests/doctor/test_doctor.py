@@ -1,0 +1,236 @@
+"""The doctor sees what is there, and each thing that may be broken."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+import yaml
+from places import ROOT
+
+from distillery import config
+from distillery.doctor import examination, matching, npu_machine, reach
+from distillery.experiment import Hardware
+
+NODE = Hardware("node", "Ascend", 2, 1, 2, 0, "localhost", 6000, chip="910B3")
+CHIPS = """\
++------------------------------------------------------------------------------------------------+
+| npu-smi 25.2.0                   Version: 25.2.0                                                |
++---------------------------+---------------+----------------------------------------------------+
+| NPU   Name                | Health        | Power(W)    Temp(C)           Hugepages-Usage(page)|
+| Chip                      | Bus-Id        | AICore(%)   Memory-Usage(MB)  HBM-Usage(MB)        |
++===========================+===============+====================================================+
+| 0     910B3               | OK            | 90.1        45                0    / 0             |
+| 0                         | 0000:C1:00.0  | 0           0    / 0          3162 / 65536         |
++===========================+===============+====================================================+
+| 1     910B3               | {health}      | 88.0        44                0    / 0             |
+| 0                         | 0000:C2:00.0  | 0           0    / 0          3162 / 65536         |
++===========================+===============+====================================================+
+"""
+
+
+def test_this_environment_is_as_locked():
+    for result in (
+        examination.python(),
+        examination.versions(),
+        examination.numpy_abi(),
+        examination.msrun(),
+        examination.scratch(),
+    ):
+        assert result.state == "ok", result
+
+
+def test_a_missing_or_other_version_is_red(tmp_path):
+    lock = tmp_path / "requirements.txt"
+    lock.write_text(
+        "numpy==9.9.9 \\\n    --hash=sha256:00\nno-such-thing==1.0\nwinonly==1 ; sys_platform == 'win32'\n"
+    )
+    assert examination.locked(lock) == {"numpy": "9.9.9", "no-such-thing": "1.0"}
+    result = examination.versions(lock)
+    assert result.state == "fail" and result.fix == "make setup"
+    assert "no-such-thing nothing, locked 1.0" in result.found and "locked 9.9.9" in result.found
+
+
+def test_a_module_that_does_not_import_is_red(tmp_path, monkeypatch):
+    lock = tmp_path / "requirements.txt"
+    lock.write_text("jinja2==1\nMarkupSafe==1\n")  # the second is nobody's direct dependency
+    assert examination.imports(lock).found == "2 modules"
+    site = tmp_path / "site"
+    (site / "broken_one-1.dist-info").mkdir(parents=True)
+    (site / "broken_one-1.dist-info" / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: broken-one\nVersion: 1\n"
+    )
+    (site / "broken_one-1.dist-info" / "top_level.txt").write_text("crooked\n")
+    (site / "crooked.py").write_text("import no_such_thing\n")
+    monkeypatch.setenv("PYTHONPATH", str(site))
+    monkeypatch.syspath_prepend(site)
+    lock.write_text("jinja2==1\nbroken.one==1\n")
+    result = examination.imports(lock)
+    assert result.state == "fail" and "crooked: ModuleNotFoundError" in result.found
+
+
+def test_numpy_2_is_the_trap_that_it_is(monkeypatch):
+    monkeypatch.setattr(examination.metadata, "version", lambda name: "2.1.0")
+    result = examination.numpy_abi()
+    assert result.state == "fail" and "numpy<2" in result.fix
+
+
+def test_a_device_that_is_not_there_is_red():
+    result = examination.operation("Ascend")
+    assert result.state == "fail" and "\n" not in result.found and "CANN" in result.fix
+
+
+def test_a_port_in_use_is_red():
+    with socket.socket() as one:
+        one.bind(("", 0))
+        machine = replace(NODE, master_port=one.getsockname()[1])
+        assert reach.port(machine).state == "fail"
+    assert reach.port(machine).state == "ok"
+
+
+def test_a_port_of_hccl_in_use_is_red():
+    with socket.socket() as one:
+        one.bind(("", 0))
+        taken = one.getsockname()[1]
+        machine = replace(NODE, environment={"HCCL_IF_BASE_PORT": taken - 3})
+        result = npu_machine.hccl(machine)
+        assert result.state == "fail" and str(taken) in result.found
+    names = [one.name for one in npu_machine.examine([NODE, replace(NODE, name="one", npus_per_node=1)])]
+    assert "HCCL ports on node" in names and "HCCL ports on one" not in names
+    chosen = replace(NODE, environment={"HCCL_HOST_SOCKET_PORT_RANGE": "auto"})
+    assert npu_machine.hccl(chosen).state == "ok"
+
+
+def test_a_hub_out_of_reach_is_red_and_one_that_answers_anything_is_green():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        silent = f"http://127.0.0.1:{one.getsockname()[1]}"
+        assert reach.hub("x", [silent], seconds=1).state == "fail"
+    server = subprocess.Popen(
+        [sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        cwd=ROOT / "tests/fixtures",
+    )
+    try:
+        address = server.stdout.readline().split("(")[1].split(")")[0]
+        assert reach.hub("x", [address]).state == "ok"
+        assert reach.hub("x", [silent, address]).state == "ok"  # the second mirror is enough
+        assert reach.hub("x", [f"{address}nothing-here"]).found.endswith("404")
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def test_hubs_are_asked_where_fetching_would_ask(monkeypatch):
+    raw = yaml.safe_load((ROOT / "config/qwen2.5-math-7b.yaml").read_text())
+    monkeypatch.setenv("HF_ENDPOINT", "https://mirror.example")
+    monkeypatch.delenv("MODELSCOPE_ENDPOINT", raising=False)
+    monkeypatch.delenv("MODELSCOPE_DOMAIN", raising=False)
+    assert set(reach.hubs(config.load(raw)).values()) == {
+        ("https://www.modelscope.cn",),
+        ("https://mirror.example",),
+    }
+    raw["datasets"]["openr1-math-220k"]["source"]["hub"]["endpoints"] = [
+        "https://a.example",
+        "https://b.example",
+    ]
+    assert ("https://a.example", "https://b.example") in reach.hubs(config.load(raw)).values()
+    assert reach.hubs(config.load({**raw, "offline": True})) == {}
+
+
+@pytest.mark.parametrize(
+    ("mindspore", "cann", "driver", "state"),
+    [
+        ("2.7.1", "8.3.RC1", "25.3.RC1", "ok"),
+        ("2.7.0", "8.2.RC1", "25.3.RC1", "ok"),  # a newer driver serves older ones
+        ("2.7.1", "8.2.RC1", "25.3.RC1", "fail"),
+        ("2.7.1", "8.3.RC1", "25.2.0", "fail"),
+        ("2.7.1", None, "25.3.RC1", "fail"),
+        ("2.10.0", "8.5.0", "25.5.0", "absent"),
+    ],
+)
+def test_mindspore_cann_and_driver_go_together(mindspore, cann, driver, state):
+    assert matching.match("x", mindspore, cann, driver).state == state
+
+
+def test_the_versions_are_those_of_the_engine_that_trains(tmp_path):
+    driver, home, python = tmp_path / "version.info", tmp_path / "latest", tmp_path / "python"
+    driver.write_text("Version=25.2.0\n")
+    home.mkdir()
+    (home / "version.cfg").write_text("runtime_running_version=[8.3.RC1:8.3.RC1]\nversion=8.2.RC1\n")
+    python.write_text("#!/bin/sh\necho 2.7.0\n")
+    python.chmod(0o755)
+    machine = replace(NODE, mindspeed_llm={"directory": "x", "python": str(python)})
+    result = npu_machine.versions(machine, home, driver)
+    assert (result.state, result.found) == ("ok", "MindSpore 2.7.0, CANN 8.2.RC1, driver 25.2.0")
+    python.write_text("#!/bin/sh\nexit 1\n")
+    assert npu_machine.versions(machine, home, driver).state == "fail"
+
+
+def test_cann_and_driver_are_wanted_only_for_npus(tmp_path):
+    absent = tmp_path / "version.info"
+    assert npu_machine.version("driver", absent, False, "cure").state == "absent"
+    assert npu_machine.version("driver", absent, True, "cure").state == "fail"
+    absent.write_text("Version=25.2.0\ninnerversion=x\n")
+    assert npu_machine.version("driver", absent, True, "cure").found == "25.2.0"
+    absent.write_text("# version: 1.0\nruntime_running_version=[8.3.RC1:8.3.RC1]\nversion=8.3.RC1\n")
+    assert npu_machine.version("CANN", absent, True, "cure").found == "8.3.RC1"
+
+
+@pytest.mark.parametrize(
+    ("health", "wanted", "state"), [("OK", 2, "ok"), ("OK", 3, "fail"), ("Warning", 2, "fail")]
+)
+def test_chips_are_counted_and_asked_for_their_health(tmp_path, monkeypatch, health, wanted, state):
+    tool = tmp_path / "npu-smi"
+    table = CHIPS.replace("{health}", health.ljust(8))
+    tool.write_text(f"#!{sys.executable}\nprint({table!r})\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    result = npu_machine.devices(wanted)
+    assert result.state == state, result
+
+
+def test_the_second_engine_needs_its_scripts_its_tag_and_its_packages(tmp_path):
+    checkout, python = tmp_path / "MindSpeed-LLM", tmp_path / "bin" / "python"
+    machine = replace(NODE, mindspeed_llm={"directory": str(checkout), "python": str(python)})
+    assert "no preprocess_data.py" in npu_machine.mindspeed(machine).found
+    checkout.mkdir()
+    for script in npu_machine.REFERENCE_SCRIPTS:
+        (checkout / script).write_text("")
+    assert "no interpreter" in npu_machine.mindspeed(machine).found
+    python.parent.mkdir()
+
+    def answers(transformers: str) -> None:
+        python.write_text(
+            f"#!/bin/sh\necho mindspore 2.7.0\necho transformers {transformers}\necho pyarrow 19.0\n"
+        )
+        python.chmod(0o755)
+
+    answers("4.57.1")
+    assert npu_machine.mindspeed(machine).state == "ok"
+    answers("5.0.0")
+    assert "transformers 5.0.0, locked 4.57.1" in npu_machine.mindspeed(machine).found
+    python.write_text("#!/bin/sh\necho mindspore 2.7.0\n")
+    assert "lacks transformers" in npu_machine.mindspeed(machine).found
+
+
+def test_the_command_prints_a_line_each_and_json():
+    answer = subprocess.run(
+        [sys.executable, "workflow/scripts/doctor.py", "--json"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    results = json.loads(answer.stdout)
+    states = {result["name"]: result["state"] for result in results}
+    assert answer.returncode == 0, results
+    assert states["matmul on CPU"] == states["imports"] == "ok"
+    assert set(states.values()) <= {"ok", "absent"}

@@ -1,0 +1,227 @@
+"""inference.py on several ranks, started by launch.py and msrun as a rule starts it: same answers, same files."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import psutil
+import pytest
+import torch
+from generate_models import answers, inference, odd  # noqa: F401
+from places import SCRIPTS
+from safetensors.numpy import load_file, save_file
+from transformers import AutoModelForCausalLM
+
+from distillery.convert import states
+from distillery.convert.architecture import read
+from distillery.convert.mcore_layout import Layout
+from distillery.engine import driver
+from distillery.engine.mesh import Mesh
+from distillery.problems import Problem
+from distillery.tokenize import rendering
+
+NEW = 32
+LENGTHS = (3, 40, 1, 17, 90, 5, 64, 29, 12, 2)  # words of the prompts
+
+
+@pytest.fixture(scope="module")
+def prompts(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("prompts") / "mixed.jsonl"
+    rows = [{"id": f"p{n}", "prompt": " ".join(str(n * i % 97) for i in range(n))} for n in LENGTHS]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def flags(load: Path, tokenizer: Path, prompts: Path, output: Path, *more: object) -> list[str]:
+    ask = [
+        "--load",
+        load,
+        "--tokenizer-name-or-path",
+        tokenizer,
+        "--prompt-file",
+        prompts,
+        "--output",
+        output,
+    ]
+    ask += ["--prompt-type", "qwen_math_r1", "--threads", 1, "--max-new-tokens", NEW, *more]
+    return list(map(str, ask))
+
+
+def launched(tensor: int, pipeline: int, logs: Path, command: list[str]) -> subprocess.Popen[str]:
+    sizes = ["--tensor-model-parallel-size", tensor, "--pipeline-model-parallel-size", pipeline]
+    # the others wait for a killed rank until a collective gives up after 30 seconds, or for the grace
+    line = [SCRIPTS / "launch.py", "--workers", tensor * pipeline, "--log-dir", logs, "--grace", 10]
+    line += ["--", sys.executable, SCRIPTS / "inference.py", *command, *sizes]
+    return subprocess.Popen(
+        [sys.executable, *map(str, line)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def shared(tensor: int, pipeline: int, logs: Path, command: list[str]) -> str:
+    """What launch.py shows of a run that succeeds."""
+    process = launched(tensor, pipeline, logs, command)
+    text, _ = process.communicate(timeout=200)
+    assert process.returncode == 0, text
+    return text
+
+
+@pytest.mark.parametrize(
+    ("tensor", "pipeline", "saved"), [(2, 1, None), (1, 2, Layout(1, 2, (2, 1))), (2, 2, Layout(3, 1))]
+)
+def test_greedy_tokens_of_a_mixed_batch_equal_transformers(odd, prompts, tmp_path, tensor, pipeline, saved):  # noqa: F811
+    """From a Hugging Face directory, from MCore weights in the same layout, and in another."""
+    load = odd
+    if saved is not None:
+        load = tmp_path / "mcore"
+        ranks = [
+            (t, p) for t in range(saved.tensor_parallel_size) for p in range(saved.pipeline_parallel_size)
+        ]
+        parts = {rank: states.load_state(odd, saved, *rank) for rank in ranks}
+        states.save(load, parts, states.make_args(read(odd), "fp32", saved), 1)
+    output = tmp_path / "o.jsonl"
+    command = flags(
+        load, odd, prompts, output, "--task", "greedy", "--micro-batch-size", 4, "--log-interval", 5
+    )
+    text = shared(tensor, pipeline, tmp_path / "logs", command)
+    assert f"{len(LENGTHS)} answers" in text and "5/10 answers" in text
+    oracle = AutoModelForCausalLM.from_pretrained(odd, dtype=torch.float32)
+    renderer = rendering.load(odd, "qwen_math_r1")
+    for row in answers(output):
+        ids = torch.tensor([renderer.prompt([{"role": "user", "content": row["prompt"]}])])
+        stops = renderer.stop_token_ids
+        out = oracle.generate(ids, max_new_tokens=NEW, do_sample=False, eos_token_id=stops, pad_token_id=0)
+        assert row["tokens"] == out[0, ids.shape[1] :].tolist()
+    assert sorted(path.name for path in tmp_path.glob("o.*")) == ["o.jsonl", "o.timings.json"]
+
+
+def test_beams_on_four_ranks_equal_one_process(odd, prompts, tmp_path):  # noqa: F811
+    """Slots change places on all ranks; composed ops, which other devices use."""
+    beams = [
+        "--task",
+        "beam_search_with_sampling",
+        "--num-beams",
+        3,
+        "--num-samples",
+        2,
+        "--kernels",
+        "composed",
+    ]
+    one, four = tmp_path / "one.jsonl", tmp_path / "four.jsonl"
+    alone = inference(*flags(odd, odd, prompts, one, *beams, "--micro-batch-size", 2))
+    assert alone.returncode == 0, alone.stderr
+    shared(2, 2, tmp_path / "logs", flags(odd, odd, prompts, four, *beams, "--micro-batch-size", 3))
+    assert four.read_bytes() == one.read_bytes() and len(answers(four)) == 2 * len(LENGTHS)
+
+
+def reached(journal: Path, count: int, process: subprocess.Popen[str]) -> None:
+    while not journal.is_file() or journal.read_bytes().count(b"\n") < count:
+        assert process.poll() is None, process.stdout.read()
+        time.sleep(0.005)
+
+
+def first_rank(process: subprocess.Popen[str]) -> psutil.Process:
+    for child in psutil.Process(process.pid).children(recursive=True):
+        found = child.environ()
+        if (
+            found.get("MS_ROLE") == "MS_WORKER"
+            and found.get("RANK_ID") == "0"
+            and "inference.py" in str(child.cmdline())
+        ):
+            return child
+    raise AssertionError("rank 0 is not there")
+
+
+def test_a_killed_run_on_two_ranks_continues_and_leaves_the_same_file(odd, prompts, tmp_path):  # noqa: F811
+    drawn = ["--task", "do_sample", "--num-samples", 40, "--temperature", 1.0]
+    straight, broken = tmp_path / "straight.jsonl", tmp_path / "broken.jsonl"
+    alone = inference(*flags(odd, odd, prompts, straight, *drawn, "--micro-batch-size", 16))
+    assert alone.returncode == 0, alone.stderr
+    journal = tmp_path / ".broken.jsonl.journal"
+    command = flags(odd, odd, prompts, broken, *drawn)
+
+    process = launched(1, 2, tmp_path / "killed", command)
+    reached(journal, 20, process)
+    first_rank(process).kill()
+    text, _ = process.communicate(timeout=100)
+    assert process.returncode == 1 and "rank" in text, text
+
+    process = launched(1, 2, tmp_path / "asked", command)
+    reached(journal, journal.read_bytes().count(b"\n") + 20, process)
+    process.send_signal(signal.SIGTERM)
+    text, _ = process.communicate(timeout=100)
+    assert process.returncode == 3 and "saved" in text, text
+    assert not broken.exists()
+
+    text = shared(1, 2, tmp_path / "again", [*command, "--micro-batch-size", "5"])
+    kept = int(text.split("continuing after ")[1].split(" of ")[0])
+    assert 38 <= kept < 400
+    assert broken.read_bytes() == straight.read_bytes()
+
+
+def test_a_score_that_is_no_number_stops_all_ranks_and_names_the_prompt(odd, prompts, tmp_path):  # noqa: F811
+    broken = tmp_path / "broken"
+    shutil.copytree(odd, broken)
+    tensors = load_file(odd / "model.safetensors")
+    tensors["lm_head.weight"][500, 0] = np.nan  # the second rank's
+    save_file(tensors, broken / "model.safetensors", metadata={"format": "pt"})
+    asked = flags(broken, odd, prompts, tmp_path / "o.jsonl", "--task", "greedy")
+    process = launched(2, 1, tmp_path / "logs", asked)
+    text, _ = process.communicate(timeout=200)
+    assert process.returncode == 1, text
+    assert "no numbers" in text and "prompt p90, token 1" in text
+    assert not (tmp_path / "o.jsonl").exists()
+
+
+def build(connection: Connection) -> None:
+    """As rank 0, whose model is of another kind than any the other rank makes."""
+    driver.Driver(Mesh(), [connection]).build(lambda mesh, slots, longest: SimpleNamespace(), 1, 2)
+
+
+def test_a_rank_that_computes_otherwise_or_is_gone_is_noticed():
+    ours, theirs = Pipe()
+
+    def rank() -> None:
+        with theirs, suppress(Problem):  # for rank 0 ends early
+            driver.follow(theirs, lambda slots, longest: slots)
+
+    other = threading.Thread(target=rank)
+    other.start()
+    with ours, pytest.raises(Problem, match="compute alike"):
+        build(ours)
+    other.join(10)
+    ours, theirs = Pipe()
+    theirs.close()
+    with ours, pytest.raises(Problem, match="another rank ended"):
+        build(ours)
+
+
+def refused(*more: object, processes: int = 2) -> str:
+    words = ["--prompt", "hi", "--prompt-type", "qwen_math_r1", *more]
+    done = inference(*words, env={**os.environ, "MS_WORKER_NUM": str(processes)})
+    assert done.returncode == 2, done.stderr
+    return done.stderr
+
+
+def test_layouts_that_do_not_fit_are_refused_before_the_ranks_meet(odd):  # noqa: F811
+    two = ["--load", odd, "--pipeline-model-parallel-size", 2]
+    greedy = ["--task", "greedy"]
+    text = refused("--load", odd, *greedy)
+    assert "TP 1 x PP 1 on 2 processes" in text and "one process merges" in text
+    assert "TP 1 x PP 2 on 1 process\n" in refused(*two, *greedy, processes=1)
+    assert "no terminal" in refused(*two, "--task", "chat")
+    assert "sum 3" in refused(*two, *greedy, "--num-layer-list", "2,2")
+    many = refused("--load", odd, *greedy, "--tensor-model-parallel-size", 4, processes=4)
+    assert "divisor of 6" in many

@@ -1,0 +1,256 @@
+"""Launch lines of MindSpeed-LLM: the shipped scripts' flags, accepted by its parser as the facts describe it."""
+
+import argparse
+import json
+import shlex
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from shipped_lines import CONVERT, GENERATE, TUNE
+
+from distillery import commandline
+from distillery.engine.architecture import from_config
+from distillery.experiment import Dataset, Layout, Source, Tokenization
+from distillery.launch.mindspeed import (
+    accepted_flags,
+    convert_stage,
+    generate_stage,
+    shape,
+    tokenize_stage,
+    train_lines,
+)
+from distillery.problems import Problem
+
+# Qwen2.5-Math-7B's config.json, the keys that matter
+MATH_7B = {
+    "model_type": "qwen2",
+    "hidden_size": 3584,
+    "intermediate_size": 18944,
+    "max_position_embeddings": 4096,
+    "num_attention_heads": 28,
+    "num_hidden_layers": 28,
+    "num_key_value_heads": 4,
+    "rms_norm_eps": 1e-06,
+    "rope_theta": 10000.0,
+    "tie_word_embeddings": False,
+    "vocab_size": 152064,
+}
+LLAMA_31_8B = {
+    "model_type": "llama",
+    "hidden_size": 4096,
+    "intermediate_size": 14336,
+    "max_position_embeddings": 131072,
+    "num_attention_heads": 32,
+    "num_hidden_layers": 32,
+    "num_key_value_heads": 8,
+    "rms_norm_eps": 1e-05,
+    "rope_theta": 500000.0,
+    "rope_scaling": {
+        "factor": 8.0,
+        "low_freq_factor": 1.0,
+        "high_freq_factor": 4.0,
+        "original_max_position_embeddings": 8192,
+        "rope_type": "llama3",
+    },
+    "tie_word_embeddings": False,
+    "vocab_size": 128256,
+}
+TP1_PP2 = Layout("bf16", 1, 2)
+# values of tune_distill_qwen_7b_full.sh, tag v2.2.0
+SETTINGS = {
+    "micro_batch_size": 1,
+    "global_batch_size": 64,
+    "train_iters": 2000,
+    "lr": 1.25e-6,
+    "lr_decay_style": "cosine",
+    "min_lr": 1.25e-7,
+    "lr_warmup_fraction": 0.01,
+    "weight_decay": 0.0,
+    "clip_grad": 1.0,
+    "adam_beta1": 0.9,
+    "adam_beta2": 0.95,
+    "no_save_optim": True,
+    "no_save_rng": True,
+    "seed": 1234,
+    "split": "100,0,0",
+    "save_interval": 2000,
+}
+MAP_KEYS = {"messages": "messages", "tags": {"role_tag": "role", "content_tag": "content"}}
+
+
+def pairs(words):
+    """Option -> value, numbers compared as numbers."""
+    grouped = dict(accepted_flags._grouped(words))
+    return {option: [_number(value) for value in values] for option, values in grouped.items()}
+
+
+def _number(text):
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def train_line(config=MATH_7B, layout=TP1_PP2, settings=SETTINGS, resume=False):
+    flags = {
+        **train_lines.training(layout, settings, prompt_type="deepseek3", seq_length=8192),
+        **shape.architecture(from_config(config)),
+        **train_lines.files(tokenizer="T", data="D", load="L", save="S", resume=resume),
+    }
+    return commandline.words(flags)
+
+
+def test_the_tune_scripts_flags_follow_from_config_json_but_for_its_wrong_rope_base():
+    wrong = {**MATH_7B, "rope_theta": 1e6}
+    assert pairs(train_line(wrong)) == pairs(TUNE.split())
+    assert pairs(train_line())["--rotary-base"] == [10000]
+
+
+def test_the_generate_scripts_flags_follow():
+    settings = {"max_new_tokens": 256, "seed": 42, "task": "greedy"}
+    flags = {
+        **generate_stage.flags(TP1_PP2, settings, prompt_type="deepseek3", seq_length=8192),
+        **shape.architecture(from_config({**MATH_7B, "rope_theta": 1e6})),
+        **generate_stage.files(tokenizer="T", load="L"),
+    }
+    assert pairs(commandline.words(flags)) == pairs(GENERATE.split())
+    assert accepted_flags.faults("inference.py", commandline.words(flags)) == []
+
+
+def test_the_convert_scripts_flags_follow():
+    there = commandline.words(
+        convert_stage.hf_to_mcore(Layout("bf16", 2, 1), qkv_bias=True, load="L", save="S")
+    )
+    back = commandline.words(convert_stage.mcore_to_hf("bf16", qkv_bias=True, load="L", save="S"))
+    assert pairs(there) == pairs(CONVERT.split())
+    assert accepted_flags.faults("convert_ckpt.py hf", there) == []
+    assert accepted_flags.faults("convert_ckpt.py mg", back) == []
+    stages = convert_stage.hf_to_mcore(Layout("bf16", 1, 2, (12, 16)), qkv_bias=True, load="L", save="S")
+    assert stages["num_layer_list"] == "12,16"
+
+
+def test_the_guides_data_command_follows():
+    rows = Dataset("math", Source("path", {}), "SharegptStyleInstructionHandler", MAP_KEYS)
+    made = Tokenization("math", "qwen", "qwen_math_r1", 0.01, None, engine="mindspeed-llm")
+    paths = tokenize_stage.files(input="a.parquet", tokenizer="T", output_prefix="o/p", cache="C")
+    line = commandline.words({**tokenize_stage.of_dataset(rows, made), **paths})
+    guide = (
+        "--input a.parquet --tokenizer-name-or-path T --output-prefix o/p --workers 4 --log-interval 1000 "
+        "--tokenizer-type PretrainedFromHF --handler-name SharegptStyleInstructionHandler --prompt-type qwen_math_r1"
+    ).split()
+    ours = pairs(line)
+    del ours["--cache-dir"]  # else it fills ~/tmp
+    assert ours == pairs([*guide, "--map-keys", line[line.index("--map-keys") + 1]])
+    assert accepted_flags.faults("preprocess_data.py", line) == []
+    assert json.loads(line[line.index("--map-keys") + 1]) == MAP_KEYS
+    assert shlex.split(shlex.join(line)) == line
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"resume": True},
+        {"config": LLAMA_31_8B},
+        {"layout": Layout("fp32", 2, 2, (10, 18))},
+        {"settings": {**SETTINGS, "recompute_granularity": "full", "pack": True, "neat_pack": True}},
+        {"settings": {**SETTINGS, "context_parallel_size": 2, "sequence_parallel": True}},
+    ],
+)
+def test_every_training_line_is_accepted(changes):
+    assert accepted_flags.faults("posttrain_gpt.py", train_line(**changes)) == []
+
+
+def test_evaluations_are_its_own_too_and_checkpoints_all_kept():
+    chosen = {"eval_interval": 500, "eval_iters": 10, "calculate_per_token_loss": True}
+    line = train_line(settings={**SETTINGS, **chosen, "keep_checkpoints": 3})
+    assert accepted_flags.faults("posttrain_gpt.py", line) == []
+    found = pairs(line)
+    assert found["--eval-interval"] == [500] and found["--eval-iters"] == [10]
+    assert "--calculate-per-token-loss" in found and "--keep-checkpoints" not in found
+
+
+def test_a_resumed_run_loads_its_optimizer():
+    assert not {"--finetune", "--no-load-optim", "--no-load-rng"} & set(train_line(resume=True))
+
+
+def test_flags_that_need_the_distributed_optimizer_go_with_it():
+    line = train_line(settings={**SETTINGS, "use_distributed_optimizer": False})
+    assert not {"--reuse-fp32-param", "--overlap-grad-reduce", "--overlap-param-gather"} & set(line)
+
+
+def test_llama_3s_scaling_is_spelled_out():
+    line = pairs(train_line(config=LLAMA_31_8B))
+    assert line["--rope-scaling-type"] == ["llama3"]
+    assert line["--rope-scaling-original-max-position-embeddings"] == [8192]
+    assert "--add-qkv-bias" not in line
+
+
+def test_a_fractional_rope_base_is_refused():
+    with pytest.raises(Problem, match="whole rotary bases"):
+        train_line(config={**MATH_7B, "rope_theta": 10000.5})
+
+
+@pytest.mark.parametrize(
+    ("words", "fault"),
+    [
+        ("--lr abc", "--lr: found 'abc', wanted a float"),
+        ("--train-iters 1.5", "--train-iters: found '1.5', wanted an int"),
+        ("--stage finetune", "--stage: found 'finetune', wanted one of sft"),
+        ("--prompt-type qwen_math", "wanted one of default"),
+        ("--learning-rate 1", "no such option"),
+        ("--bf16 true", "a switch takes no value"),
+        ("--lr", "found 0 values"),
+        ("--seed 1 --seed 2", "given twice"),
+    ],
+)
+def test_what_the_reference_would_reject_is_named(words, fault):
+    assert any(fault in one for one in accepted_flags.faults("posttrain_gpt.py", words.split()))
+
+
+def test_the_guides_wrong_hints_are_rejected():
+    line = CONVERT.replace("--load-model-type hf", "--load-model-type megatron").split()
+    assert "--load-model-type: found 'megatron', wanted one of hf, mg" in accepted_flags.faults(
+        "convert_ckpt.py hf", line
+    )
+    assert (
+        accepted_flags.faults("convert_ckpt.py hf", ["--use-mcore-models"]) != []
+    )  # required ones are missing
+
+
+def argparse_of(parser):
+    """An argparse parser as the facts describe it: Python's own word on what is accepted."""
+    made = argparse.ArgumentParser(allow_abbrev=False, exit_on_error=False, add_help=False)
+    types = {"int": int, "float": float, "str": str, "json": json.loads}
+    for option, fact in accepted_flags.options(parser).items():
+        if fact["type"] == "switch":
+            made.add_argument(option, action="store_true")
+        else:
+            rest = {key: fact[key] for key in ("choices", "nargs", "required") if key in fact}
+            made.add_argument(option, type=types.get(fact["type"], str), **rest)
+    return made
+
+
+PREPROCESS = argparse_of("preprocess_data.py")
+VALUES = st.sampled_from(["1", "1.5", "x", "qwen", "mmap", "true", "{}", "PretrainedFromHF"])
+
+
+@given(st.data())
+def test_accepts_what_argparse_accepts(data):
+    options = data.draw(
+        st.lists(
+            st.sampled_from([*accepted_flags.options("preprocess_data.py"), "--unknown"]),
+            unique=True,
+            max_size=3,
+        )
+    )
+    words = ["--input", "i", "--output-prefix", "o"]
+    for option in options:
+        if option not in words:
+            words += [option, *data.draw(st.lists(VALUES, max_size=2))]
+    try:
+        accepted = not PREPROCESS.parse_known_args(words)[1]
+    except (argparse.ArgumentError, SystemExit):
+        accepted = False
+    assert (accepted_flags.faults("preprocess_data.py", words) == []) == accepted

@@ -1,0 +1,328 @@
+"""The profiles on a real Slurm of two nodes with eight fake NPUs each, started as a new user would.
+
+Needs root and Slurm's packages: apt-get install -y --no-install-recommends slurmctld slurmd slurm-client munge iproute2
+"""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+import yaml
+from places import ROOT, SUPPORT
+from standin_train import command, prepare
+
+SLURM = SUPPORT / "slurm"
+PLUGINS = Path(sys.prefix) / "clusters"  # make setup-slurm
+
+pytestmark = pytest.mark.slurm
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """A running Slurm; the environment in which Snakemake is started."""
+    state = tmp_path_factory.mktemp("slurm")
+    assert shutil.which("slurmctld"), __doc__
+    assert PLUGINS.is_dir(), "run `make setup-slurm` first"
+    subprocess.run([SLURM / "up.sh", state], check=True, timeout=60, stdout=subprocess.DEVNULL)
+    yield {**os.environ, "SLURM_CONF": str(state / "slurm.conf"), "PYTHONPATH": str(PLUGINS)}
+    subprocess.run([SLURM / "down.sh", state], check=True, timeout=60)
+
+
+def snakemake(cluster, tmp_path, profile, jobs, *flags):
+    """Run the test jobs under a profile of the project."""
+    config = [
+        f"launch={ROOT / 'workflow/scripts/launch.py'}",
+        f"worker={SLURM / 'worker.py'}",
+        f"jobs={json.dumps(jobs)}",
+    ]
+    shutil.copytree(ROOT / "profiles", tmp_path / "profiles", dirs_exist_ok=True)
+    words = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--snakefile",
+        SLURM / "Snakefile",
+        "--profile",
+        f"profiles/{profile}",
+    ]
+    words += ["--latency-wait", "5", *flags, "--config", *config]
+    done = subprocess.run(
+        list(map(str, words)), cwd=tmp_path, env=cluster, capture_output=True, text=True, timeout=240
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+STEPS, KILLED_AFTER = 120, 20
+
+
+def experiment(folder):
+    """The embedded experiment made small, for two ranks: one on each node, or both here."""
+    config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+    config["datasets"]["arithmetic"]["source"]["generator"].update(shards=2, rows_per_shard=300)
+    config["models"]["tiny-qwen2"]["random"]["tokenizer"]["rows"] = 300
+    config["problem_sets"]["arithmetic-heldout"]["generator"]["rows"] = 8
+    shape = {"threads": 1, "gres": "npu", "runtime": 20, "msrun": {"bind_core": False}}
+    config["hardware"] = {"cluster": {**shape, "nodes": 2}, "here": {**shape, "npus_per_node": 2}}
+    embedded = config["experiments"]["embedded"]
+    embedded["train"].update(train_iters=STEPS, save_interval=100, global_batch_size=16)
+    embedded["generate"]["max_new_tokens"] = 16
+    for machine in ("cluster", "here"):
+        experiments = {"embedded": {**embedded, "hardware": machine}}
+        (folder / f"{machine}.yaml").write_text(yaml.safe_dump({**config, "experiments": experiments}))
+
+
+def records(tmp_path):
+    """What the workers wrote down, by their logs' folder and rank."""
+    found = {}
+    for log in sorted(tmp_path.glob("logs/*/worker_*.log")):
+        last = log.read_text().splitlines()[-1]
+        found[f"{log.parent.name}/{log.stem}"] = {
+            **json.loads(last),
+            "devices": json.loads(last)["devices"].split(","),
+        }
+    return found
+
+
+def overlapping(one, other):
+    return one["node"] == other["node"] and one["began"] < other["ended"] and other["began"] < one["ended"]
+
+
+QUICK = ["--slurm-init-seconds-before-status-checks", "2", "--seconds-between-status-checks", "1"]
+
+
+@pytest.fixture(scope="module")
+def finished(cluster, tmp_path_factory):
+    """Eight jobs under profiles/slurm, one of two launches, one that does not fit into its minute."""
+    folder = tmp_path_factory.mktemp("jobs")
+    jobs = ["four1", "four2", "four3", "eight1", "eight2", "pair1", "both1", "limited1"]
+    code, output = snakemake(cluster, folder, "slurm", jobs, *QUICK)
+    assert code == 0, output
+    return folder
+
+
+def test_npu_jobs_queue_and_never_share_devices(finished):
+    found = records(finished)
+    counts = {name.partition("/")[0]: len(one["devices"]) for name, one in found.items()}
+    four = {"four1": 4, "four2": 4, "four3": 4, "pair1a": 2, "pair1b": 2}
+    assert counts == {**four, "eight1": 8, "eight2": 8, "both1": 2, "limited1": 1}
+    for one, other in combinations(found, 2):
+        if one.partition("/")[0] != other.partition("/")[0] and overlapping(found[one], found[other]):
+            assert not set(found[one]["devices"]) & set(found[other]["devices"]), (one, other)
+
+
+def test_ranks_of_two_nodes_stand_on_their_nodes(finished):
+    found = records(finished)
+    assert [found[f"both1/worker_{rank}"]["node"] for rank in range(4)] == ["n1", "n1", "n2", "n2"]
+
+
+def test_the_time_limit_interrupts_and_the_next_attempt_goes_on(finished):
+    saved = int((finished / "state1").read_text())
+    assert 20 < saved < 60
+    assert f"from {saved}" in (finished / "logs/limited1/worker_0.log").read_text()
+    assert "from 0" in (finished / "logs/limited1/previous/worker_0.log").read_text()
+
+
+def test_the_generic_profile_submits_and_asks(cluster, tmp_path):
+    code, output = snakemake(cluster, tmp_path, "cluster-generic", ["four1", "both1"])
+    assert code == 0, output
+    assert {one["node"] for name, one in records(tmp_path).items() if name.startswith("both")} == {"n1", "n2"}
+
+
+def test_a_group_of_jobs_is_one_submission_for_one_node(cluster, tmp_path):
+    jobs = [f"short{number}" for number in range(4)]
+    code, output = snakemake(cluster, tmp_path, "cluster-generic", jobs, "--groups", "short=shards")
+    assert code == 0, output
+    shown = subprocess.run(
+        ["scontrol", "show", "job", "--oneline"], env=cluster, capture_output=True, text=True, check=True
+    ).stdout
+    (group,) = [line for line in shown.splitlines() if "JobName=GROUP " in line]
+    assert "NumNodes=1 " in group and "NumTasks=1 " in group
+
+
+# two ranks of the stand-in for MindSpeed-LLM's trainer, slow enough to be stopped amid its thirty steps
+SLOW = {"STEP_SECONDS": "0.4"}
+
+
+def reached(folder):
+    trackers = list(folder.glob("out/work/*/metrics.jsonl"))
+    return len(trackers[0].read_text().splitlines()) if trackers else 0
+
+
+def wait_for_steps(folder, count, alive):
+    while reached(folder) < count:
+        assert alive()
+        time.sleep(0.1)
+
+
+def test_mindspeeds_training_on_two_nodes_goes_on_with_fewer_replicas(cluster, tmp_path):
+    """Under Slurm: interrupted with DP2 over two nodes, finished with DP1 on one."""
+    prepare(tmp_path)
+    environment = {key: value for key, value in cluster.items() if key != "PYTHONPATH"}
+
+    def submitted(nodes, **variables):
+        launch = ["--npus", "2"] + (["--nodes", "2"] if nodes > 1 else [])
+        line = shlex.join(command(*launch, flags_first=True))
+        words = ["sbatch", "--wait", f"--nodes={nodes}", "--gres=npu:2", "--mem=1000", "--output=log.%j"]
+        return subprocess.Popen(
+            [*words, "--wrap", line],
+            cwd=tmp_path,
+            env={**environment, **variables},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    with submitted(2, **SLOW) as first:
+        number = first.stdout.readline().split()[-1]
+        wait_for_steps(tmp_path, 3, lambda: first.poll() is None)
+        subprocess.run(["scancel", "--signal=TERM", number], env=environment, check=True)
+        first.wait(timeout=60)
+    log = (tmp_path / f"log.{number}").read_text()
+    assert first.returncode == 3, log
+    assert not (tmp_path / "out/done.json").exists()
+    with submitted(1) as second:
+        number = second.stdout.readline().split()[-1]
+        second.wait(timeout=60)
+    log = (tmp_path / f"log.{number}").read_text()
+    assert second.returncode == 0, log
+    whole(tmp_path)
+
+
+def whole(folder):
+    """One run of thirty steps, whoever made them."""
+    done = json.loads((folder / "out/done.json").read_text())
+    records = [json.loads(line) for line in (folder / "out" / done["metrics"]).read_text().splitlines()]
+    assert [one["iteration"] for one in records] == list(range(1, 31))
+    assert done["loss"] == pytest.approx(1 / 30)
+
+
+def test_mindspeeds_training_on_two_nodes_started_by_hand(cluster, tmp_path):
+    """Node 0 prepares, judges and finishes; node 1 holds the loss."""
+    prepare(tmp_path)
+
+    def started(node, **variables):
+        launch = f"--nodes 2 --node-rank {node} --master-addr 10.213.7.1".split()
+        there = ["nsenter", "--net=/run/netns/distillery-n2"] if node else []
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("SLURM_")}
+        return subprocess.Popen(
+            [*there, *command(*launch, flags_first=True, workers=1)],
+            cwd=tmp_path,
+            env={**environment, **variables},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    nodes = [started(node, **SLOW) for node in (0, 1)]
+    wait_for_steps(tmp_path, 3, lambda: all(node.poll() is None for node in nodes))
+    for node in nodes:
+        node.send_signal(signal.SIGTERM)
+    told = [node.communicate(timeout=60) for node in nodes]
+    assert [node.returncode for node in nodes] == [3, 3], told
+    assert "a newer checkpoint was saved" in told[0][1]
+    nodes = [started(node) for node in (0, 1)]
+    told = [node.communicate(timeout=60) for node in nodes]
+    assert [node.returncode for node in nodes] == [0, 0], told
+    assert "step 30, loss 0.0333" in told[0][0]
+    whole(tmp_path)
+
+
+def test_an_impossible_request_is_refused_by_slurm_with_its_reason(cluster, tmp_path):
+    (tmp_path / "Snakefile").write_text(
+        "rule a:\n    output: 'a'\n    resources: gres='npu:9'\n    shell: 'touch a'\n"
+    )
+    shutil.copytree(ROOT / "profiles", tmp_path / "profiles")
+    words = [sys.executable, "-m", "snakemake", "--profile", "profiles/slurm", "--retries", "0", *QUICK, "a"]
+    done = subprocess.run(words, cwd=tmp_path, env=cluster, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    assert "node configuration is not available" in done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def trained(cluster, tmp_path_factory):
+    """The experiment's folder on the cluster, and that of the same training on this machine, never interrupted."""
+    folder = tmp_path_factory.mktemp("experiment")
+    experiment(folder)
+    groups = [f"{rule}=prepare" for rule in PREPARE] + [f"{rule}=judge" for rule in JUDGE]
+    shared = ["--snakefile", ROOT / "Snakefile", "--directory", folder]
+    there = [
+        "--profile",
+        ROOT / "profiles/slurm",
+        *QUICK,
+        "--latency-wait",
+        "5",
+        "--configfile",
+        folder / "cluster.yaml",
+    ]
+    words = [sys.executable, "-m", "snakemake", *shared, *there, "--groups", *groups]
+    words += ["--default-resources", "mem_mb=1000", "runtime=20"]
+    with (folder / "output").open("w") as output:
+        process = subprocess.Popen(
+            list(map(str, words)), env=cluster, stdout=output, stderr=subprocess.STDOUT
+        )
+    kill_amid_training(process, folder, cluster)
+    assert process.wait(timeout=400) == 0, (folder / "output").read_text()
+    alone = tmp_path_factory.mktemp("alone")
+    for part in ("resources", "results/datasets", "results/checkpoints"):
+        shutil.copytree(folder / part, alone / part, symlinks=True)
+    here = [
+        "--directory",
+        alone,
+        "--cores",
+        "2",
+        "--configfile",
+        folder / "here.yaml",
+        "--rerun-triggers",
+        "mtime",
+    ]
+    words = [sys.executable, "-m", "snakemake", "finetune", "--snakefile", ROOT / "Snakefile", *here]
+    done = subprocess.run(list(map(str, words)), capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder, alone
+
+
+def kill_amid_training(process, folder, cluster):
+    """What Slurm does at a time limit, at a known step: SIGTERM to every process of the job's steps."""
+    while process.poll() is None:
+        steps = sum(
+            len(path.read_text().splitlines()) for path in folder.glob("results/**/work/*/metrics.jsonl")
+        )
+        if steps >= KILLED_AFTER:
+            jobs = subprocess.run(
+                ["squeue", "-h", "-t", "R", "-o", "%D %A"], env=cluster, capture_output=True, text=True
+            )
+            (job,) = [line.split()[1] for line in jobs.stdout.splitlines() if line.startswith("2 ")]
+            subprocess.run(["scancel", "--signal=TERM", job], env=cluster, check=True)
+            return
+        time.sleep(0.2)
+
+
+PREPARE = ["make_shard", "make_problems", "make_model", "digest", "tokenize_shard", "merge_shards"]
+PREPARE += ["check_sources", "convert_hf_to_mcore", "prove_round_trip"]
+# jobs on devices stay alone: Snakemake cannot add up their textual resources
+JUDGE = ["score_base", "score_tuned", "compare", "plan_outcome", "report"]
+
+
+def test_the_whole_experiment_runs_on_two_nodes(trained):
+    folder, _ = trained
+    assert (folder / "results/experiments/embedded/report.html").exists()
+    logs = sorted((folder / "logs/embedded/msrun_finetune").glob("msrun_*.log"))
+    assert [log.name for log in logs] == ["msrun_0.log", "msrun_1.log"]
+
+
+def test_a_kill_amid_training_ends_with_the_weights_of_an_uninterrupted_run(trained):
+    there, here = (
+        json.loads((one / "results/experiments/embedded/train/done.json").read_text()) for one in trained
+    )
+    resumed = (trained[0] / "logs/embedded/msrun_finetune/worker_0.log").read_text()
+    assert KILLED_AFTER <= int(re.search(r"resuming after step (\d+)", resumed)[1]) < STEPS
+    assert there["payload_digest"] == here["payload_digest"]
+    assert there["loss"] == here["loss"]

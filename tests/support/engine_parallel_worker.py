@@ -1,0 +1,100 @@
+"""One process of msrun: train some steps on every layout given, and let rank 0 write the curves.
+
+msrun --worker_num 4 ... engine_parallel_worker.py HF_DIRECTORY OUTPUT.json TP,PP,ZERO,RECOMPUTE ...
+"""
+
+import json
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from places import SCRIPTS
+
+os.environ["OMP_NUM_THREADS"] = "1"
+sys.path.insert(0, str(SCRIPTS))
+
+import numpy as np  # noqa: E402
+
+from distillery.convert import states  # noqa: E402
+from distillery.convert.mcore_layout import Layout  # noqa: E402
+from distillery.engine import architecture, native  # noqa: E402
+from distillery.engine.batches import IGNORED, Batch, Rows, assemble  # noqa: E402
+from distillery.engine.decoder import Decoder, load_state  # noqa: E402
+from distillery.engine.learning_rate import Schedule  # noqa: E402
+from distillery.engine.mesh import Mesh, mesh  # noqa: E402
+from distillery.engine.train_settings import Settings  # noqa: E402
+
+STEPS, MICRO_BATCHES = 6, 4
+SETTINGS = Settings(
+    seq_length=12,
+    micro_batch_size=2,
+    global_batch_size=2 * MICRO_BATCHES,
+    train_iters=STEPS,
+    schedule=Schedule(1e-2, 0.0, "constant", 0, STEPS),
+    weight_decay=0.1,
+    clip_grad=1.0,
+    beta1=0.9,
+    beta2=0.95,
+    eps=1e-8,
+    seed=0,
+    split=(1, 0, 0),
+    packing="none",
+    eos_token_id=None,
+    cut_plainly=False,
+    pad_left=False,
+    shuffle=False,
+    per_token_loss=False,
+    recompute=False,
+)
+
+
+def step_batches(vocab: int) -> list[list[Batch]]:
+    """The same rows for everyone."""
+    rng = np.random.RandomState(3)
+    count = STEPS * SETTINGS.global_batch_size
+    ids = [rng.randint(0, vocab, rng.randint(5, 13)).astype(np.int32) for _ in range(count)]
+    labels = [np.where(np.arange(len(row)) < 2, IGNORED, row).astype(np.int32) for row in ids]
+    rows = Rows(ids, labels, ids)
+    batches = [assemble(rows, [at, at + 1], SETTINGS) for at in range(0, count, 2)]
+    return [batches[at : at + MICRO_BATCHES] for at in range(0, len(batches), MICRO_BATCHES)]
+
+
+def curve(hf: Path, place: Mesh, zero: bool, recompute: bool = False) -> list[tuple[float, float]]:
+    """[(loss, gradient norm)] of each step, the evaluation loss last."""
+    from distillery.engine.pipeline_step import PipelineStep
+    from distillery.engine.train_step import Step
+
+    arch = architecture.read(hf)
+    layout = Layout(place.tensor, place.pipeline)
+    state = states.load_state(hf, layout, place.tensor_rank, place.pipeline_rank)
+    layers = arch.num_layers // place.pipeline
+    padded = -(-arch.vocab_size // place.tensor) * place.tensor
+    model = Decoder(arch, native, padded, place, layers)
+    load_state(model, state)
+    kind = PipelineStep if place.pipeline > 1 or recompute else Step
+    made = kind(model, replace(SETTINGS, recompute=recompute), native, place, zero)
+    everything = step_batches(arch.vocab_size)
+    found = [made.run(number, batches) for number, batches in enumerate(everything, 1)]
+    return [*found, (made.evaluate(everything[0]), 0.0)]
+
+
+def main() -> None:
+    from mindspore.communication import get_group_size, get_rank, init
+
+    from distillery.engine import collectives
+
+    init()
+    hf, output = Path(sys.argv[1]), Path(sys.argv[2])
+    curves = {}
+    for name in sys.argv[3:]:
+        tensor, pipeline, zero, recompute = map(int, name.split(","))
+        place = mesh(tensor, pipeline, get_group_size(), get_rank())
+        collectives.prepare(place)
+        curves[name] = curve(hf, place, bool(zero), bool(recompute))
+    if get_rank() == 0:
+        output.write_text(json.dumps(curves))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""A copy of the project with a finished run in it, to edit and ask what would rerun."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from places import ROOT
+
+PARTS = ["Snakefile", "workflow", "config", "envs", "profiles"]
+
+
+class House:
+    """The project copied to `path`, with one configuration file."""
+
+    def __init__(self, path: Path, configfile: Path) -> None:
+        self.path = path
+        path.mkdir(parents=True, exist_ok=True)
+        for part in PARTS:
+            source = ROOT / part
+            if source.is_dir():
+                shutil.copytree(source, path / part, ignore=shutil.ignore_patterns("__pycache__"))
+            elif source.exists():
+                shutil.copy2(source, path / part)
+        self.configfile = path / "experiment.yaml"
+        shutil.copy2(configfile, self.configfile)
+
+    def snakemake(self, *arguments: str, configfile: Path | None = None) -> subprocess.CompletedProcess[str]:
+        command = [
+            sys.executable,
+            "-m",
+            "snakemake",
+            "--configfile",
+            str(configfile or self.configfile),
+            *arguments,
+        ]
+        return subprocess.run(command, cwd=self.path, capture_output=True, text=True, check=False)
+
+    def run(self, *arguments: str) -> None:
+        done = self.snakemake("--cores", "2", *arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def planned(self, *arguments: str) -> Counter[str]:
+        """Jobs by rule that a run would start now, `all` left out."""
+        dry = self.snakemake("--dry-run", *arguments)
+        text = dry.stdout + dry.stderr
+        assert dry.returncode == 0, text
+        if "Nothing to be done" in text:
+            return Counter()
+        table = text.partition("Job stats:")[2].partition("total")[0]
+        jobs = Counter(
+            {rule: int(count) for rule, count in re.findall(r"^(\w+)\s+(\d+)$", table, re.MULTILINE)}
+        )
+        del jobs["all"]
+        return jobs
+
+    @contextmanager
+    def edited(self, name: str | Path, content: bytes | None = None) -> Iterator[Path]:
+        """Give a file new bytes (or only a new time), and everything back afterwards."""
+        path = self.path / name
+        before, times = path.read_bytes(), path.stat()
+        path.write_bytes(before if content is None else content)
+        try:
+            yield path
+        finally:
+            path.write_bytes(before)
+            os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+    def replaced(self, name: str | Path, old: str, new: str):
+        text = (self.path / name).read_text()
+        assert text.count(old) == 1, f"{old!r} occurs {text.count(old)} times in {name}"
+        return self.edited(name, text.replace(old, new).encode())

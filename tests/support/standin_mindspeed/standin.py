@@ -1,0 +1,32 @@
+"""What the stand-ins for MindSpeed-LLM's scripts share: its real parsers, rebuilt from the facts about them.
+
+A line that these take is one that the reference takes.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(os.environ.get("DISTILLERY", Path(__file__).parents[3]))
+FACTS = ROOT / "workflow/scripts/distillery/launch/mindspeed/mindspeed-llm-2.2.0.json"
+
+
+def arguments(parser):
+    """The command line, as that parser of the reference reads it."""
+    made = argparse.ArgumentParser(allow_abbrev=False)
+    types = {"int": int, "float": float}
+    for option, fact in json.loads(FACTS.read_text())["parsers"][parser].items():
+        if fact["type"] == "switch":
+            made.add_argument(option, action="store_true")
+        else:
+            kept = {key: fact[key] for key in ("choices", "nargs", "default", "required") if key in fact}
+            made.add_argument(option, type=types.get(fact["type"], str), **kept)
+    return made.parse_args()
+
+
+def ours(script, *words):
+    """Run a command of this project; its files are the reference's byte for byte."""
+    subprocess.run([sys.executable, ROOT / "workflow/scripts" / script, *map(str, words)], check=True)

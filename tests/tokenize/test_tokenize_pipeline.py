@@ -1,0 +1,372 @@
+"""Whole runs: any number of workers, merged shards, damaged files, kills."""
+
+from __future__ import annotations
+
+import errno
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import preprocess_data
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from places import SCRIPTS
+from tokenize_runs import FLAGS, FULL, MANY, contents, merge, run, sequences, shard
+
+from distillery.problems import Problem
+from distillery.tokenize import origins
+from distillery.tokenize.dataset_files import PACKED_STEMS, DatasetFiles
+from distillery.tokenize.row_spans import Recipe
+
+
+@pytest.mark.parametrize("more", [[], ["--seq-length", "300", "--pack"]])
+def test_the_same_bytes_for_any_number_of_workers(more: list[str], tmp_path: Path) -> None:
+    source = shard(tmp_path / "rows.parquet", MANY)
+    outputs = []
+    for workers in ("1", "2", "4"):
+        prefix = tmp_path / f"w{workers}" / "d"
+        prefix.parent.mkdir()
+        run(source, prefix, "--workers", workers, *more)
+        outputs.append(contents(prefix))
+    assert outputs[0] == outputs[1] == outputs[2]
+    assert sorted(outputs[0]) == sorted(
+        [f"_{stem}_document.{kind}" for stem in PACKED_STEMS for kind in ("bin", "idx")]
+        + ["_manifest.json", "_rows.parquet", "_rejected.jsonl"]
+    )
+
+
+def test_ten_shards_merged_are_one(tmp_path: Path) -> None:
+    whole = run(shard(tmp_path / "all.parquet", MANY), tmp_path / "whole", "--seq-length", "150")
+    prefixes = []
+    for number in range(10):
+        part = shard(tmp_path / f"s{number}.parquet", MANY[33 * number : 33 * number + 33], 33 * number)
+        prefixes.append(tmp_path / f"part{number}")
+        run(part, prefixes[-1], "--seq-length", "150")
+    merged = merge(prefixes[::-1], tmp_path / "merged")
+    data = [f"_{stem}_document.{kind}" for stem in PACKED_STEMS for kind in ("bin", "idx")]
+    one, ten = contents(tmp_path / "whole"), contents(tmp_path / "merged")
+    assert [one[name] for name in data] == [ten[name] for name in data]
+    for key in (
+        "rows",
+        "kept",
+        "tokens",
+        "supervised_tokens",
+        "documents",
+        "rejected",
+        "roles",
+        "template",
+        "tokenizer",
+    ):
+        assert merged[key] == whole[key], key
+    assert [entry["name"] for entry in merged["inputs"]] == [f"s{number}.parquet" for number in range(10)]
+    uuids = [
+        pq.read_table(DatasetFiles(tmp_path / name).rows)["uuid"].to_pylist() for name in ("whole", "merged")
+    ]
+    assert uuids[0] == uuids[1]
+    assert ten["_rejected.jsonl"].count(b"\n") == 2
+    assert whole["dropped"]["overlong"]["count"] == merged["dropped"]["overlong"]["count"] > 0
+
+
+def test_directories_are_merged_inputs(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for number in (1, 0):
+        shard(tmp_path / "in" / f"s{number}.parquet", MANY[33 * number : 33 * number + 33], 33 * number)
+    manifest = run(tmp_path / "in", tmp_path / "d")
+    assert [(entry["name"], entry["rows"]) for entry in manifest["inputs"]] == [
+        ("s0.parquet", 33),
+        ("s1.parquet", 33),
+    ]
+    rows = pq.read_table(DatasetFiles(tmp_path / "d").rows).to_pylist()
+    assert rows[0] == {"shard": "s0.parquet", "row": 0, "uuid": "u0"}
+    assert rows[-1] == {"shard": "s1.parquet", "row": 32, "uuid": "u65"}
+
+
+def test_merging_what_does_not_belong_together(tmp_path: Path) -> None:
+    source = shard(tmp_path / "a.parquet", MANY[:5])
+    run(source, tmp_path / "a")
+    run(source, tmp_path / "b", "--append-eod")
+    with pytest.raises(Problem, match="differ in options"):
+        merge([tmp_path / "a", tmp_path / "b"], tmp_path / "m")
+    with pytest.raises(Problem, match="with itself"):
+        merge([tmp_path / "a", tmp_path / "a"], tmp_path / "m")
+    with pytest.raises(Problem, match="without a manifest"):
+        merge([tmp_path / "a", tmp_path / "c"], tmp_path / "m")
+    DatasetFiles(tmp_path / "a").bin("packed_labels").write_bytes(b"1234")
+    with pytest.raises(Problem, match="does not fit its index"):
+        merge([tmp_path / "a"], tmp_path / "m")
+    assert not list(tmp_path.glob("*m_*"))
+
+
+def test_packed_rows_are_lists(tmp_path: Path) -> None:
+    run(shard(tmp_path / "rows.parquet", MANY[:30]), tmp_path / "d", "--seq-length", "400", "--pack")
+    rows = pq.read_table(DatasetFiles(tmp_path / "d").rows).to_pylist()
+    assert len(rows) == len(sequences(tmp_path / "d", "packed_input_ids"))
+    assert sorted(number for row in rows for number in row["row"]) == [n for n in range(30) if n != 7]
+    assert all(row["uuid"] == [f"u{number}" for number in row["row"]] for row in rows)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "empty", "schema", "other"])
+def test_damaged_shards_leave_nothing(damage: str, tmp_path: Path) -> None:
+    source = shard(tmp_path / "rows.parquet", MANY)
+    words = {"truncated": "footer", "empty": "0 bytes", "schema": "column messages", "other": "footer"}[
+        damage
+    ]
+    if damage == "schema":
+        pq.write_table(pa.table({"text": ["a"]}), source)
+    else:
+        whole = source.read_bytes()
+        source.write_bytes({"truncated": whole[:-900], "empty": b"", "other": b"not parquet" * 99}[damage])
+    (tmp_path / "out").mkdir()
+    with pytest.raises(Problem, match=rf"(?s)rows\.parquet.*{words}"):
+        run(source, tmp_path / "out" / "d")
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_damaged_row_group_leaves_nothing(tmp_path: Path) -> None:
+    source = shard(tmp_path / "rows.parquet", MANY)
+    start = pq.ParquetFile(source).metadata.row_group(3).column(1).data_page_offset
+    content = bytearray(source.read_bytes())
+    content[start : start + 40] = b"\xff" * 40
+    source.write_bytes(bytes(content))
+    (tmp_path / "out").mkdir()
+    for workers in ("1", "2"):
+        with pytest.raises(Problem, match=r"rows\.parquet, row group 3 of 7"):
+            run(source, tmp_path / "out" / "d", "--workers", workers)
+        assert not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_kill_leaves_nothing_that_a_rerun_trips_over(workers: str, tmp_path: Path) -> None:
+    source = shard(tmp_path / "rows.parquet", MANY * 60)
+    (tmp_path / "out").mkdir()
+    prefix = tmp_path / "out" / "d"
+    flags = [
+        "--input",
+        source,
+        "--output-prefix",
+        prefix,
+        "--tokenizer-name-or-path",
+        FULL,
+        *FLAGS,
+        "--workers",
+        workers,
+    ]
+    command = [sys.executable, SCRIPTS / "preprocess_data.py", *flags, "--encoder", "exact"]
+    with subprocess.Popen(
+        list(map(str, command)), stderr=subprocess.DEVNULL, start_new_session=True
+    ) as process:
+        spool = prefix.with_name(".d_packed_input_ids_document.bin.partial")
+        while not (spool.exists() and spool.stat().st_size):
+            time.sleep(0.002)
+            assert process.poll() is None, "ended before it could be killed"
+        os.kill(process.pid, signal.SIGKILL)
+    assert not [path.name for path in prefix.parent.iterdir() if path.name[0] != "."]
+    deadline = time.monotonic() + 10
+    while _alive(process.pid):  # its workers notice and end
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    run(source, prefix, "--workers", workers)
+    run(source, tmp_path / "d", "--workers", workers)
+    assert contents(prefix) == contents(tmp_path / "d")
+    assert not [path.name for path in prefix.parent.iterdir() if path.name[0] == "."]
+
+
+def _alive(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_a_killed_worker_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from distillery.tokenize import row_spans
+
+    source = shard(tmp_path / "rows.parquet", MANY)
+    (tmp_path / "out").mkdir()
+    monkeypatch.setattr(
+        row_spans.ConversationWork, "__call__", lambda self, block: os.kill(os.getpid(), signal.SIGKILL)
+    )
+    with pytest.raises(Problem, match="fewer --workers"):
+        run(source, tmp_path / "out" / "d", "--workers", "2")
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_strays_and_stale_orders(tmp_path: Path) -> None:
+    """Training globs for fields, and keeps sample orders that a new dataset of the same name must not inherit."""
+    source = shard(tmp_path / "rows.parquet", MANY[:5])
+    order, other = (
+        tmp_path / "d_train_indexmap_9ns_1234s_decoder_packed_idx.npy",
+        tmp_path / "e_train_indexmap_1.npy",
+    )
+    order.touch()
+    other.touch()
+    run(source, tmp_path / "d")
+    assert other.exists() and not order.exists()
+    stray = tmp_path / "d_packed_foo_document.bin"
+    stray.touch()
+    with pytest.raises(Problem, match="d_packed_foo_document"):
+        run(source, tmp_path / "d")
+    run(source, tmp_path / "part")
+    with pytest.raises(Problem, match="d_packed_foo_document"):
+        merge([tmp_path / "part"], tmp_path / "d")
+
+
+def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from distillery.tokenize import outputs
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(outputs, "_write_at", full)
+    source = shard(tmp_path / "rows.parquet", MANY[:5])
+    with pytest.raises(Problem, match="disk is full"):
+        run(source, tmp_path / "d")
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.parquet"]
+
+
+def test_a_full_disk_while_merging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from distillery.tokenize import merge as merging
+
+    run(shard(tmp_path / "rows.parquet", MANY[:5]), tmp_path / "a")
+    before = sorted(tmp_path.iterdir())
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(merging, "copy", full)
+    with pytest.raises(Problem, match="disk is full"):
+        merge([tmp_path / "a"], tmp_path / "m")
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_prefix_that_cannot_be_written(tmp_path: Path) -> None:
+    source = shard(tmp_path / "rows.parquet", MANY[:5])
+    run(source, tmp_path / "part")
+    for prefix in (source / "d", tmp_path / ("d" * 300)):
+        with pytest.raises(Problem, match=r"(?s)no dataset can be written here.*--output-prefix"):
+            run(source, prefix)
+        with pytest.raises(Problem, match="no dataset can be written here"):
+            merge([tmp_path / "part"], prefix)
+    assert not list(tmp_path.glob("d*"))
+
+
+def test_more_parts_than_a_process_can_have_open(tmp_path: Path) -> None:
+    run(shard(tmp_path / "rows.parquet", MANY[:3]), tmp_path / "part")
+    prefixes = []
+    for number in range(150):
+        prefixes.append(tmp_path / f"p{number}")
+        for ending in contents(tmp_path / "part"):
+            os.link(tmp_path / f"part{ending}", tmp_path / f"p{number}{ending}")
+    code = "import resource, runpy; resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))"
+    code += f"; runpy.run_path({str(SCRIPTS / 'tokenize_merge.py')!r}, run_name='__main__')"
+    command = [sys.executable, "-c", code, "--input-prefixes", *prefixes, "--output-prefix", tmp_path / "m"]
+    environment = os.environ | {"PYTHONPATH": str(SCRIPTS)}
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert pq.read_table(DatasetFiles(tmp_path / "m").rows).num_rows == 450
+
+
+def test_rows_are_grouped_alike_however_they_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(origins, "GROUP", 3)
+    rows = [("s.parquet", number, None if number % 2 else f"u{number}") for number in range(10)]
+    made = []
+    for name, size in (("one", 10), ("two", 1), ("three", 4)):
+        writer = origins.Origins(tmp_path / name)
+        for start in range(0, 10, size):
+            writer.add(rows[start : start + size])
+        writer.close()
+        made.append((tmp_path / name).read_bytes())
+    assert made[0] == made[1] == made[2]
+    metadata = pq.ParquetFile(tmp_path / "one").metadata
+    assert [metadata.row_group(n).num_rows for n in range(metadata.num_row_groups)] == [3, 3, 3, 1]
+    assert [tuple(row.values()) for row in pq.read_table(tmp_path / "one").to_pylist()] == rows
+
+
+def test_data_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[tuple[str, str]] = []
+    sync, replace = os.fsync, os.replace
+
+    def synced(descriptor: int) -> None:
+        done.append(("sync", Path(os.readlink(f"/proc/self/fd/{descriptor}")).name))
+        sync(descriptor)
+
+    def replaced(old: Path, new: Path) -> None:
+        done.append(("name", Path(old).name))
+        replace(old, new)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", replaced)
+    run(shard(tmp_path / "rows.parquet", MANY[:10]), tmp_path / "d")
+    named = [name for what, name in done if what == "name"]
+    assert len(named) == 9 and named[-1] == ".d_manifest.json.partial"
+    assert all(done.index(("sync", name)) < done.index(("name", name)) for name in named)
+
+
+def test_plain_text_is_merged_too(tmp_path: Path) -> None:
+    """Pre-training text has one dataset for each column, no `_packed` in its names and nothing masked."""
+    for number, texts in enumerate((["a b", "", "c"], ["long " * 40, "d"])):
+        rows = [{"text": text, "other": text + "!"} for text in texts]
+        pq.write_table(pa.Table.from_pylist(rows), tmp_path / f"s{number}.parquet")
+        flags = ["--input", tmp_path / f"s{number}.parquet", "--output-prefix", tmp_path / f"p{number}"]
+        flags += [
+            "--tokenizer-name-or-path",
+            FULL,
+            "--handler-name",
+            "GeneralPretrainHandler",
+            "--append-eod",
+        ]
+        if number:  # plain text is what rows are where nothing is said
+            del flags[flags.index("--handler-name") : flags.index("GeneralPretrainHandler") + 1]
+        flags += ["--json-keys", "text", "other", "--seq-length", "100"]
+        preprocess_data.main(preprocess_data.parser().parse_args(list(map(str, flags))))
+    manifest = merge([tmp_path / "p1", tmp_path / "p0"], tmp_path / "m")
+    assert (manifest["rows"], manifest["kept"], manifest["dropped"]["overlong"]["count"]) == (5, 4, 1)
+    assert manifest["noted"]["empty text"]["count"] == 1
+    hub = Recipe(FULL, "GeneralPretrainHandler").work().tokenizer
+    bos, eos = hub.special_id("bos"), hub.special_id("eos")
+    expected = {"text": ["a b", "c", "d"], "other": ["a b!", "!", "c!", "d!"]}
+    for stem, texts in expected.items():
+        assert sequences(tmp_path / "m", stem) == [[bos, *hub.encode(text), eos, eos] for text in texts]
+    assert not list(tmp_path.glob("*_packed_*"))
+
+
+def test_progress_goes_to_standard_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(shard(tmp_path / "rows.parquet", MANY), tmp_path / "d", "--log-interval", "100")
+    shown = capsys.readouterr()
+    assert [line.split(" (")[0] for line in shown.err.splitlines()[1:]] == [
+        f"processed {n} rows" for n in (100, 200, 300)
+    ]
+    assert shown.err.startswith("encoder: exact (gigatoken was not verified")
+    assert shown.out.startswith("330 rows: 328 kept, 2 rejected, 0 too long; 328 sequences, ")
+
+
+def test_a_terminal_is_shown_a_bar(tmp_path: Path) -> None:
+    source = shard(tmp_path / "rows.parquet", MANY)
+    command = [
+        sys.executable,
+        SCRIPTS / "preprocess_data.py",
+        "--input",
+        source,
+        "--output-prefix",
+        tmp_path / "d",
+    ]
+    command += ["--tokenizer-name-or-path", FULL, *FLAGS, "--workers", "2", "--log-interval", "100"]
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, stderr=theirs) as process:
+        os.close(theirs)
+        shown = b""
+        try:
+            while chunk := os.read(ours, 4096):
+                shown += chunk
+        except OSError:  # how Linux says that a terminal's other end is closed
+            pass
+        os.close(ours)
+    assert process.returncode == 0, shown.decode()
+    assert b"330 rows, " in shown and b"Mtok/s" in shown and "\u2501".encode() in shown
+    assert b"processed" not in shown

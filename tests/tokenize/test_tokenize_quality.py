@@ -1,0 +1,139 @@
+"""The quality card counts what is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import preprocess_data
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import tokenize_quality as command
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from places import FIXTURES
+from tokenize_runs import asked, merge, run, shard
+
+from distillery import files
+from distillery.problems import Problem
+from distillery.tokenize import quality_card
+from distillery.tokenize.similarity import NearDuplicates, Overlap, ngrams, words
+
+FULL = FIXTURES / "tokenize" / "tokenizers" / "full"
+LONG = (
+    "A train leaves the station at noon and travels north at sixty miles an hour until it meets another one"
+)
+QUESTIONS = {
+    "plain": ("How many of the seven sheep are left in the field tonight?", "<think>a</think> \\boxed{1}"),
+    "open": ("What is the smallest odd number above ten?", "<think>never ends"),
+    "twice": ("what is the smallest  ODD number above ten?", "\\boxed{11}"),
+    "near": (LONG + ". When?", "\\boxed{2}"),
+    "nearly": (LONG + ". Where?", ""),
+    "leak": ("Tell me: how many of the seven sheep are left in the barn?", "\\boxed{3}"),
+}
+
+
+def dataset(directory: Path) -> tuple[Path, Path, Path]:
+    rows = [
+        {"uuid": name, "conversations": [{"from": "human", "value": q}, {"from": "gpt", "value": a}]}
+        for name, (q, a) in QUESTIONS.items()
+    ]
+    pq.write_table(
+        pa.Table.from_pylist([*rows, {"uuid": "bad", "conversations": []}]), directory / "a.parquet"
+    )
+    problems = [
+        {"uuid": "p1", "problem": "Now how many of the seven sheep are left in total"},
+        {"uuid": "p2", "problem": "1 + 1"},
+    ]
+    pq.write_table(pa.Table.from_pylist(problems), directory / "held.parquet")
+    flags = [
+        "--input",
+        directory / "a.parquet",
+        "--output-prefix",
+        directory / "d",
+        "--tokenizer-name-or-path",
+        FULL,
+    ]
+    flags += ["--handler-name", "SharegptStyleInstructionHandler", "--prompt-type", "qwen"]
+    preprocess_data.main(preprocess_data.parser().parse_args(list(map(str, flags))))
+    return directory / "d", directory / "a.parquet", directory / "held.parquet"
+
+
+def test_card(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    prefix, shard, problems = dataset(tmp_path)
+    flags = ["--data-prefix", prefix, "--input", shard, "--problems", problems, "--seq-length", "90"]
+    command.main(command.parser().parse_args([*map(str, flags), "--output", str(tmp_path / "card.json")]))
+    card = files.read_json(tmp_path / "card.json")
+    assert (card["rows"], card["kept"], card["rejected"]["count"]) == (7, 6, 1)
+    assert card["roles"] == {"user": 6, "assistant": 6}
+    assert card["unclosed_think"] == {"rows": 1, "examples": ["open"]}
+    assert card["missing_boxed"] == {"rows": 2, "examples": ["open", "nearly"]}
+    assert card["empty_answer"] == {"rows": 1, "examples": ["nearly"]}
+    assert card["exact_duplicate"] == {"rows": 1, "examples": [["twice", "open"]]}
+    assert card["near_duplicate"] == {"rows": 1, "examples": [["nearly", "near"]]}
+    leaks = [["plain", "p1"], ["leak", "p1"]]
+    assert card["overlap"] == {"held": {"rows": 2, "problems": 2, "problems_hit": 1, "examples": leaks}}
+    lengths = card["lengths"]
+    assert sum(bin_["rows"] for bin_ in lengths["histogram"]) == 6
+    assert lengths["cut_rows"] == round(lengths["cut_share"] * 6) > 0
+    assert "held: 2 rows overlap with 1 of 2 problems" in capsys.readouterr().out
+
+
+def test_shards_that_were_cut_are_read_as_far_as_they_were(tmp_path: Path) -> None:
+    parts = []
+    for name in "ab":
+        source = shard(
+            tmp_path / f"{name}.parquet", [asked(f"{name} {n} of ten words", "x") for n in range(4)]
+        )
+        parts.append(tmp_path / name)
+        run(source, parts[-1], "--max-samples", "3")
+    merge(parts, tmp_path / "m")
+    card = quality_card.card(tmp_path / "m", [tmp_path / "a.parquet", tmp_path / "b.parquet"], [], None)
+    assert card["rows"] == 6 == card["missing_boxed"]["rows"]
+    assert card["missing_boxed"]["examples"] == ["u0", "u1", "u2"] * 2
+
+
+def test_other_shards_are_refused(tmp_path: Path) -> None:
+    prefix, _, problems = dataset(tmp_path)
+    with pytest.raises(Problem, match=r"(?s)found:  held\.parquet.*wanted: a\.parquet"):
+        quality_card.card(prefix, [problems], [], None)
+    with pytest.raises(Problem, match="manifest"):
+        quality_card.card(tmp_path / "none", [problems], [], None)
+
+
+def test_lengths() -> None:
+    measured = quality_card.measure_lengths(np.array([1, 63, 64, 128, 1000]), 100)
+    assert [(b["from"], b["below"], b["rows"]) for b in measured["histogram"]] == [
+        (0, 64, 2),
+        (64, 128, 1),
+        (128, 256, 1),
+        (256, 512, 0),
+        (512, 1024, 1),
+    ]
+    assert (measured["cut_rows"], measured["cut_share"], measured["cut_tokens"]) == (2, 0.4, 28 + 900)
+    assert (measured["p50"], measured["max"]) == (64, 1000)
+
+
+letters = st.lists(st.sampled_from("abcdefgh"), min_size=12, max_size=40)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(letters, min_size=2, max_size=8))
+def test_near_duplicates_are_truly_near_and_equal_ones_always_found(texts: list[list[str]]) -> None:
+    near = NearDuplicates()
+    for number, text in enumerate([*texts, texts[0]]):
+        other = near.add(number, text)
+        if other is not None:
+            mine, its = ngrams(text, 4), ngrams(([*texts, texts[0]])[other], 4)
+            assert len(mine & its) >= 0.8 * len(mine | its)
+    assert other is not None
+
+
+def test_overlap_needs_eight_words_in_a_row_or_the_whole_problem() -> None:
+    overlap = Overlap([("long", "one two three four five six seven eight nine"), ("short", "12 + 30 ?")])
+    assert overlap.find(words("zero two THREE four, five")) == []
+    assert overlap.find(words("x one two three four five six seven y")) == []
+    assert overlap.find(words("x two three four five six seven eight nine y")) == ["long"]
+    assert overlap.find(words("12+30?")) == ["short"]
+    assert overlap.find(words("30 + 12?")) == []

@@ -1,0 +1,102 @@
+"""What a start goes on from: never another run's state, never a damaged one, never beside a living process."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from train_parts import make, start, train, wait_for, work
+
+from distillery import files
+from distillery.engine.snapshots import Snapshots
+from distillery.engine.train_progress import Metrics, read
+from distillery.train.train_files import weights_identity
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory) -> Path:
+    return make(tmp_path_factory.mktemp("parts"))
+
+
+def saved(directory: Path, *iterations: int) -> Snapshots:
+    """Whole checkpoints of one small weight."""
+
+    def write(rank: Path, state: dict, iteration: int) -> list:
+        (rank / "model_optim_rng.pt").write_bytes(state["w"].tobytes())
+        return ["w"]
+
+    made = Snapshots(directory, "mp_rank_00", write, lambda path: {}, str, keep=9)
+    for iteration in iterations:
+        made.save(iteration, {"w": np.full(3, iteration)}, {"w": np.zeros(3)}, {})
+    made.wait()
+    return made
+
+
+@pytest.mark.parametrize("text", ["", '{"files": [', "[]", "{}", '{"files": [{}]}', "\0" * 40])
+def test_an_unreadable_state_falls_back_to_the_checkpoint_before(tmp_path, text):
+    snapshots, warned = saved(tmp_path, 4, 8), []
+    assert snapshots.latest(warned.append) == 8 and not warned
+    (tmp_path / "iter_0000008/state.json").write_text(text)
+    assert snapshots.latest(warned.append) == 4
+    assert len(warned) == 1 and "iter_0000008" in warned[0] and "state.json" in warned[0]
+
+
+def test_weights_of_another_release_are_another_run(tmp_path):
+    for name in "ab":
+        (tmp_path / name / "release/mp_rank_00").mkdir(parents=True)
+        (tmp_path / name / "latest_checkpointed_iteration.txt").write_text("release")
+        (tmp_path / name / "release/mp_rank_00/model_optim_rng.pt").write_text(name)
+    assert weights_identity(tmp_path / "a") != weights_identity(tmp_path / "b")
+    shutil.rmtree(tmp_path / "b")
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    assert weights_identity(tmp_path / "a") == weights_identity(tmp_path / "b")
+
+
+def test_only_the_iteration_that_the_tracker_names_counts(tmp_path):
+    for iteration in (1, 2):
+        (tmp_path / f"iter_{iteration:07d}/mp_rank_00").mkdir(parents=True)
+        (tmp_path / f"iter_{iteration:07d}/mp_rank_00/model_optim_rng.pt").write_text("same")
+    found = []
+    for iteration in (1, 2):
+        (tmp_path / "latest_checkpointed_iteration.txt").write_text(str(iteration))
+        found.append(weights_identity(tmp_path))
+    (tmp_path / "iter_0000001/mp_rank_00/model_optim_rng.pt").write_text("other")
+    assert weights_identity(tmp_path) == found[1]
+
+
+def test_metrics_end_at_the_first_line_that_is_none(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    lines = [json.dumps({"iteration": i, "loss": 1 / i}) for i in range(1, 6)]
+    path.write_text("\n".join([*lines[:3], "\0\0\0\0", *lines[3:], '{"itera']))
+    assert [record["iteration"] for record in read(path)] == [1, 2, 3]
+    metrics = Metrics(path, 2)
+    metrics.add({"iteration": 3, "loss": 0.25})
+    metrics.sync()
+    metrics.close()
+    assert path.read_text().splitlines() == [*lines[:2], '{"iteration": 3, "loss": 0.25}']
+
+
+def test_a_second_process_in_the_same_run_is_refused(parts, tmp_path):
+    first = start(parts, tmp_path, "--train-iters", 20000)
+    try:
+        assert wait_for(first, tmp_path, 3), first.communicate()[0]
+        second = train(parts, tmp_path, "--train-iters", 20000)
+        assert second.returncode == 1, second.stderr
+        assert "another process" in second.stderr and work(tmp_path).name in second.stderr
+        assert first.poll() is None
+    finally:
+        first.kill()
+        first.communicate()
+
+
+def test_a_finished_run_without_its_metrics_says_the_same_loss(parts, tmp_path):
+    assert train(parts, tmp_path, "--train-iters", 6).returncode == 0
+    done = (tmp_path / "done.json").read_bytes()
+    files.remove(tmp_path / "done.json")
+    (work(tmp_path) / "metrics.jsonl").write_text("\0\0\0")  # a power cut
+    again = train(parts, tmp_path, "--train-iters", 6)
+    assert again.returncode == 0, again.stderr
+    assert (tmp_path / "done.json").read_bytes() == done

@@ -1,0 +1,142 @@
+"""A wrong configuration ends before any job, with the key, what was found and what is allowed."""
+
+from __future__ import annotations
+
+import copy
+import re
+import subprocess
+import sys
+
+import pytest
+import yaml
+from house import House
+from places import FIXTURES, ROOT
+
+from distillery import config, schema
+from distillery.problems import Problem
+
+SMALL = yaml.safe_load((FIXTURES / "workflow/small.yaml").read_text())
+
+
+def changed(path: str, value) -> dict:
+    raw = copy.deepcopy(SMALL)
+    *parents, last = path.split(".")
+    node = raw
+    for key in parents:
+        node = node[key]
+    node[last] = value
+    return raw
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        (
+            "experiments.small.seq_len",
+            9,
+            ["experiments.small.seq_len", "unknown key", "did you mean seq_length"],
+        ),
+        ("experiments.small.seq_length", "long", ["experiments.small.seq_length", "'long'", "integer"]),
+        ("experiments.small.train.lr", "3e-3", ["experiments.small.train.lr", "'3e-3'", "3.0e-3"]),
+        ("experiments.small.model", "huge", ["experiments.small.model", "'huge'", "tiny"]),
+        ("experiments.small.generate.task", "sing", ["experiments.small.generate.task", "'sing'", "greedy"]),
+        ("models.tiny.gguf", {}, ["models.tiny", "random, gguf", "exactly one of"]),
+        ("run", ["nothing"], ["run.0", "'nothing'", "small"]),
+        ("run", [], ["run", "[]", "non-empty"]),
+        (
+            "experiments.small.sweep",
+            {"train.lr.x": [1, 2]},
+            ["experiments.small.sweep.train.lr.x", "train.lr is a value"],
+        ),
+    ],
+)
+def test_faults_name_key_found_and_allowed(path, value, words):
+    with pytest.raises(Problem) as caught:
+        config.load(changed(path, value))
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_all_faults_are_listed_at_once():
+    raw = changed("experiments.small.seq_len", 9)
+    raw["datasets"]["sums"]["source"]["generator"]["seed"] = "five"
+    with pytest.raises(Problem) as caught:
+        config.load(raw)
+    assert "seq_len" in str(caught.value) and "'five'" in str(caught.value)
+
+
+def test_a_fault_stops_snakemake_before_any_job(tmp_path):
+    house = House(tmp_path, ROOT / "config" / "config.yaml")
+    with house.replaced("experiment.yaml", "prompt_type: qwen_math_r1", "prompt: qwen_math_r1"):
+        run = house.snakemake("--cores", "1")
+    assert run.returncode != 0
+    assert "experiments.embedded.prompt: unknown key" in run.stdout + run.stderr
+    assert not (tmp_path / "resources").exists()
+
+
+def test_a_second_file_plans_nothing_of_the_default(tmp_path):
+    house = House(tmp_path, FIXTURES / "workflow/small.yaml")
+    dry = house.snakemake("--dry-run", "--printshellcmds")
+    assert "sums" in dry.stdout + dry.stderr
+    assert "embedded" not in dry.stdout + dry.stderr
+
+
+def test_run_selects_experiments():
+    raw = copy.deepcopy(SMALL)
+    raw["experiments"]["other"] = copy.deepcopy(raw["experiments"]["small"])
+    assert set(config.load(raw).experiments) == {"small", "other"}
+    assert set(config.load({**raw, "run": ["other"]}).experiments) == {"other"}
+
+
+def test_every_fault_of_a_plan_is_printed_at_once_and_stops_neither_unlock_nor_lint(tmp_path):
+    """What the checks find, what MindSpeed-LLM would refuse, and what Snakemake was not given."""
+    house = House(tmp_path, FIXTURES / "workflow/small.yaml")
+    raw = changed("experiments.small.convert", {"engine": "mindspeed-llm"})
+    raw["experiments"]["small"]["train"]["min_lr"] = 1.0
+    raw["experiments"]["small"]["hardware"] = "npu"
+    raw["hardware"] = {"npu": {"device": "Ascend", "memory_gib": 60, "npus_per_node": 2}}
+    house.configfile.write_text(yaml.safe_dump(raw))
+    dry = house.snakemake("--dry-run", "--resources", "npu=0")
+    said = dry.stdout + dry.stderr
+    assert dry.returncode != 0 and "4 errors" in said, said
+    for words in ("error[min-lr]", "error[mindspeed-home]", "error[npu-limit] experiments.small (training)"):
+        assert words in said
+    assert house.snakemake("--unlock", "--resources", "npu=0").returncode == 0
+
+
+def test_every_key_of_the_schema_is_described_or_named_as_the_trainer_names_it():
+    """What a user can write is explained, but for training keys, which are Megatron's flags."""
+
+    def keys(node, path=""):
+        for key, child in node.get("properties", {}).items():
+            yield f"{path}.{key}", child
+            yield from keys(child, f"{path}.{key}")
+
+    experiment = schema.schema()["$defs"]["experiment"]
+    silent = [
+        path
+        for path, child in keys({"properties": experiment["properties"]})
+        if "description" not in child
+        and "$ref" not in child
+        and ".train" not in path
+        and ".generate" not in path
+    ]
+    assert silent in ([], [".tokenize"])
+
+
+def test_the_readme_draws_the_rules_as_they_are(tmp_path):
+    house = House(tmp_path, ROOT / "config" / "config.yaml")
+    command = [
+        sys.executable,
+        str(tmp_path / "workflow/scripts/report_rulegraph.py"),
+        "--snakefile",
+        "Snakefile",
+    ]
+    command += ["--configfile", str(house.configfile), "--output", "graph.dot"]
+    command += [
+        "--target",
+        *(f"results/experiments/embedded/{name}.json" for name in ("checks", "comparison", "hf.proof")),
+    ]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    drawn = re.findall(r'"(\w+)" -> "(\w+)"', (tmp_path / "graph.dot").read_text())
+    assert re.findall(r"^    (\w+) --> (\w+)$", (ROOT / "README.md").read_text(), re.MULTILINE) == drawn
