@@ -226,7 +226,7 @@ def planned(**settings):
 
 def test_settings_of_a_plan_reach_the_commands():
     asked = planned(task="beam_search", num_beams=3, length_penalty=-0.5, stop_words=["-x", "a b"])
-    found = inference.parser().parse_args(["--load", "x", *shlex.split(commandline.generation(asked))])
+    found = inference.parser().parse_args(["--load", "x", *shlex.split(commandline.generate(asked))])
     assert (found.task, found.num_beams, found.length_penalty) == ("beam_search", 3, -0.5)
     assert found.stop_word == ["-x", "a b"] and found.prompt_type == "chatml"
 

@@ -94,7 +94,7 @@ def _number(text):
 
 def train_line(config=MATH_7B, layout=TP1_PP2, settings=SETTINGS, resume=False):
     flags = {
-        **train_lines.training(layout, settings, prompt_type="deepseek3", seq_length=8192),
+        **train_lines.sft(layout, settings, prompt_type="deepseek3", seq_length=8192),
         **shape.architecture(from_config(config)),
         **train_lines.files(tokenizer="T", data="D", load="L", save="S", resume=resume),
     }

@@ -23,8 +23,8 @@ def experiment(**hardware):
 
 def test_a_laptop_starts_its_commands_directly():
     one = experiment()
-    assert prefix.line(one, "training", "launch") == ""
-    assert prefix.resources(one, "training") == {
+    assert prefix.line(one, "train", "launch") == ""
+    assert prefix.resources(one, "train") == {
         "npu": 0,
         "npus_per_node": 0,
         "gres": "",
@@ -35,9 +35,9 @@ def test_a_laptop_starts_its_commands_directly():
 
 
 def test_ranks_on_a_cpu_take_no_devices_unless_a_cluster_is_asked_for_them():
-    assert prefix.resources(experiment(npus_per_node=2), "training")["npu"] == 0
-    assert "--workers 2" in prefix.line(experiment(npus_per_node=2), "training", "launch")
-    assert prefix.resources(experiment(npus_per_node=2, gres="npu:910b"), "training")["gres"] == "npu:910b:2"
+    assert prefix.resources(experiment(npus_per_node=2), "train")["npu"] == 0
+    assert "--workers 2" in prefix.line(experiment(npus_per_node=2), "train", "launch")
+    assert prefix.resources(experiment(npus_per_node=2, gres="npu:910b"), "train")["gres"] == "npu:910b:2"
 
 
 def test_two_ascend_nodes():
@@ -52,7 +52,7 @@ def test_two_ascend_nodes():
         environment={"HCCL_CONNECT_TIMEOUT": 7200},
         deterministic=True,
     )
-    assert prefix.resources(one, "training") == {
+    assert prefix.resources(one, "train") == {
         "npu": 16,
         "npus_per_node": 8,
         "gres": "npu:8",
@@ -60,7 +60,7 @@ def test_two_ascend_nodes():
         "tasks": 2,
         "mpi": "srun",
     }
-    words = shlex.split(prefix.line(one, "training", "launch"))
+    words = shlex.split(prefix.line(one, "train", "launch"))
     assert words[-1] == "--"
     for pair in ("--npus 8", "--nodes 2", "--node-rank 1", "--master-addr 10.0.0.1"):
         assert pair in " ".join(words)
@@ -69,12 +69,12 @@ def test_two_ascend_nodes():
         words
     )
     # all ranks of a node bind to CPUs of their own, and training's write gigabytes before they end
-    assert prefix.threads(one, "training") == 8 * one.hardware.threads
+    assert prefix.threads(one, "train") == 8 * one.hardware.threads
     assert "--grace 600" in " ".join(words)
-    assert "--grace" not in prefix.line(one, "answering", "launch")
+    assert "--grace" not in prefix.line(one, "generate", "launch")
     assert "--log-dir" not in words  # it lies beside the rule's own log
     # answers are made by one process on one device
-    assert prefix.resources(one, "answering")["npu"] == 1
+    assert prefix.resources(one, "generate")["npu"] == 1
 
 
 def test_memory_is_asked_for_by_the_estimate():

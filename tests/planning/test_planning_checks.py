@@ -551,8 +551,8 @@ def test_common_changes_are_one_key_each(before, change, layouts, new, base):
     assert len(change) == 1
     loaded = config.load(changed(SEVEN, {**before, **change}))
     (experiment,) = loaded.experiments.values()
-    assert (describe(experiment.training.layout), describe(experiment.answering.layout)) == layouts
-    assert experiment.generation.settings["max_new_tokens"] == new
+    assert (describe(experiment.train.layout), describe(experiment.generate.layout)) == layouts
+    assert experiment.generate.flags["max_new_tokens"] == new
     assert experiment.base_generation.settings["max_new_tokens"] == base
     # whether it fits is another question: one device holds no training of 7B
     errors = [str(one) for one in checks.run(loaded) if one.severity == "error" and one.id != "device-memory"]
@@ -563,10 +563,12 @@ def test_common_changes_are_one_key_each(before, change, layouts, new, base):
         if one.id == "layout-change"
     ]
     (key,) = change
-    resharded = len({describe(experiment.layout), *layouts}) > 1
+    resharded = len({describe(experiment.convert.layout), *layouts}) > 1
     where = "hardware.atlas-800t-a2.npus_per_node" if key.startswith("h/") else key[2:].replace("/", ".")
     assert moved == ([where] if resharded else [])
-    assert (artefacts.weights(experiment).count("-to-") == 1) == (layouts[0] != describe(experiment.layout))
+    assert (artefacts.weights(experiment).count("-to-") == 1) == (
+        layouts[0] != describe(experiment.convert.layout)
+    )
 
 
 def test_no_line_for_answers_has_sequence_parallelism():
@@ -574,7 +576,9 @@ def test_no_line_for_answers_has_sequence_parallelism():
     (one,) = config.load(
         changed(SEVEN, {**MINDSPEED, "e/train/sequence_parallel": True})
     ).experiments.values()
-    assert "sequence_parallel" in one.train and "sequence_parallel" not in generate_stage.of_experiment(one)
+    assert "sequence_parallel" in one.train.flags and "sequence_parallel" not in generate_stage.of_experiment(
+        one
+    )
 
 
 def test_a_change_of_the_length_makes_context_go_away():
@@ -613,7 +617,7 @@ def test_a_request_beyond_what_snakemake_may_give_is_an_error_with_the_other_fin
     assert granted.run(loaded, 8) == []
     (one,) = granted.run(loaded, 4)
     assert str(one).startswith(
-        "error[npu-limit] experiments.qwen2.5-math-7b (training), hardware.atlas-800t-a2."
+        "error[npu-limit] experiments.qwen2.5-math-7b (train), hardware.atlas-800t-a2."
     )
     assert "8 devices, more than --resources npu=4 allows, expected npu=8" in str(one)
 

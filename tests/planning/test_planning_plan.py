@@ -71,8 +71,8 @@ def test_a_sweep_is_one_experiment_for_each_combination_and_shares_its_prefix():
         "embedded-lr0.003-seed2",
     ]
     assert loaded.sweeps == {"embedded": tuple(loaded.experiments)}
-    assert {one.train["lr"] for one in loaded.experiments.values()} == {0.001, 0.003}
-    for shared in ("tokenization", "layout", "base_generation"):
+    assert {one.train.flags["lr"] for one in loaded.experiments.values()} == {0.001, 0.003}
+    for shared in ("tokenize", "convert", "base_generation"):
         assert len({getattr(one, shared).name for one in loaded.experiments.values()}) == 1
     assert list(config.load({**raw, "run": ["embedded-lr0.001-seed2"]}).experiments) == [
         "embedded-lr0.001-seed2"

@@ -273,7 +273,7 @@ def test_a_configuration_can_choose_every_policy() -> None:
     where = ["--input", "i", "--output-prefix", "o", "--tokenizer-name-or-path", "t"]
     parse = preprocess_data.parser().parse_args
     before, after = (
-        vars(parse([*where, *shlex.split(commandline.conversation(rows, each))])) for each in (plain, own)
+        vars(parse([*where, *shlex.split(commandline.tokenize(rows, each))])) for each in (plain, own)
     )
     assert {key: value for key, value in after.items() if before[key] != value} == chosen | {
         "enable_thinking": "false"

@@ -43,16 +43,18 @@ if workflow.is_main_process:
         raise WorkflowError(f"the plan has {ERRORS} errors, listed above; no job was started")
 
 EXPERIMENTS = CONFIG.experiments
-TOKENIZATIONS = {e.tokenization.name: e.tokenization for e in EXPERIMENTS.values()}
+TOKENIZATIONS = {e.tokenize.name: e.tokenize for e in EXPERIMENTS.values()}
 LAYOUTS = {
-    one.name: one for e in EXPERIMENTS.values() for one in (e.layout, e.training.layout, e.answering.layout)
+    one.name: one
+    for e in EXPERIMENTS.values()
+    for one in (e.convert.layout, e.train.layout, e.generate.layout)
 }
-GENERATIONS = {one.name: one for e in EXPERIMENTS.values() for one in (e.generation, e.base_generation)}
+GENERATIONS = {one.name: one for e in EXPERIMENTS.values() for one in (e.tuned_generation, e.base_generation)}
 ROTATED = {artefacts.rotated(e): e for e in EXPERIMENTS.values() if artefacts.rotated(e) != e.model}
 # experiments that need the same share it, and the machine of one of them
-TOKENIZERS = {e.tokenization.name: e for e in EXPERIMENTS.values()}
+TOKENIZERS = {e.tokenize.name: e for e in EXPERIMENTS.values()}
 CONVERTED = {artefacts.converted(e): e for e in EXPERIMENTS.values()}
-ASKERS = {one.name: e for e in EXPERIMENTS.values() for one in (e.generation, e.base_generation)}
+ASKERS = {one.name: e for e in EXPERIMENTS.values() for one in (e.tuned_generation, e.base_generation)}
 WHEELS = artefacts.wheels(CONFIG)
 LOCKED = source_flags.locked(CONFIG)
 
@@ -81,7 +83,7 @@ KERNELS = "engine/*.[ch]*"
 def devices(stage, experiment=lambda w: EXPERIMENTS[w.experiment], engine="mindspore"):
     """Resources for a job on devices: what a scheduler is asked for, and how its command is launched there.
 
-    `stage` is `training` or `answering`. The launch is no param: another port or time-out changes no result.
+    `stage` is `train` or `generate`. The launch is no param: another port or time-out changes no result.
     MindSpeed-LLM's commands launch by themselves: they get the flags alone. Both stages resume: a killed attempt has
     saved what it had, and the next one gets more time to go on.
     """
@@ -95,7 +97,7 @@ def devices(stage, experiment=lambda w: EXPERIMENTS[w.experiment], engine="minds
         "mindspeed-llm": lambda w: prefix.flags(experiment(w), stage, engine),
     }
     # MindSpeed-LLM's ranks load to answer as they do to train
-    like = "train" if engine == "mindspeed-llm" or stage == "training" else "answer_tuned"
+    like = "train" if engine == "mindspeed-llm" or stage == "train" else "answer_tuned"
     return {name: asked(name) for name in prefix.RESOURCES} | {
         "launch": line[engine],
         "runtime": lambda w, attempt: attempt * experiment(w).hardware.runtime,

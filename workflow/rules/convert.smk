@@ -23,7 +23,7 @@ rule convert_hf_to_mcore:
         **runs("convert_ckpt"),
         load=subpath(input[0], parent=True),
         save=subpath(output[0], parent=True),
-        layout=lambda w: commandline.target(LAYOUTS[w.layout]),
+        layout=lambda w: commandline.convert(LAYOUTS[w.layout]),
     shell:
         "{params.command} --use-mcore-models --model-type GPT --load-model-type hf"
         " --save-model-type mg --model-type-hf llama2 {params.layout} --load-dir {params.load}"
@@ -70,7 +70,7 @@ rule reshard:
         **runs("convert_ckpt"),
         load=subpath(input[0], parent=True),
         save=subpath(output[0], parent=True),
-        layout=lambda w: commandline.target(LAYOUTS[w.target]),
+        layout=lambda w: commandline.convert(LAYOUTS[w.target]),
     shell:
         "{params.command} --use-mcore-models --model-type GPT --load-model-type mg"
         " --save-model-type mg --model-type-hf llama2 {params.layout} --load-dir {params.load}"
@@ -96,7 +96,7 @@ rule convert_mcore_to_hf:
         load=subpath(input.done, parent=True),
         original=subpath(input.model, parent=True),
         save=subpath(output[0], parent=True),
-        sampling=lambda w: commandline.sampling(EXPERIMENTS[w.experiment].generation),
+        sampling=lambda w: commandline.sampling(EXPERIMENTS[w.experiment].tuned_generation),
     shell:
         "{params.command} --use-mcore-models --model-type GPT --load-model-type mg"
         " --save-model-type hf --model-type-hf llama2 --load-dir {params.load} --hf-cfg-dir {params.original}"

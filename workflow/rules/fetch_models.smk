@@ -120,6 +120,6 @@ rule override_rope:
         **runs("fetch_override_rope"),
         original=subpath(input[0], parent=True),
         directory=subpath(output[0], parent=True),
-        rope=lambda w: commandline.rope(ROTATED[w.model].training.rope),
+        rope=lambda w: commandline.rope(ROTATED[w.model].train.rope),
     shell:
         "{params.command} --model-dir {params.original} {params.rope} --output-dir {params.directory} --log {log}"

@@ -20,9 +20,9 @@ rule train:
         experiment=run_by("mindspore", "train"),
     conda:
         "../../envs/cpu.yaml"
-    threads: lambda w: prefix.threads(EXPERIMENTS[w.experiment], "training")
+    threads: lambda w: prefix.threads(EXPERIMENTS[w.experiment], "train")
     resources:
-        **devices("training"),
+        **devices("train"),
     params:
         **runs("posttrain_gpt", KERNELS),
         data=subpath(input.data, strip_suffix="_manifest.json"),
@@ -31,7 +31,7 @@ rule train:
         tokenizer=subpath(input.model, parent=True),
         engine_threads=lambda w: EXPERIMENTS[w.experiment].hardware.threads,
         device=lambda w: EXPERIMENTS[w.experiment].hardware.device,
-        flags=lambda w: commandline.training(EXPERIMENTS[w.experiment]),
+        flags=lambda w: commandline.train(EXPERIMENTS[w.experiment]),
     shell:
         "{resources.launch}{params.command} --load {params.load} --save {params.save} --data-path {params.data}"
         " --tokenizer-name-or-path {params.tokenizer} {params.flags}"

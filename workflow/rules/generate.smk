@@ -20,13 +20,13 @@ rule answer_base:
         generation=either(GENERATIONS),
     conda:
         "../../envs/cpu.yaml"
-    threads: lambda w: prefix.threads(ASKERS[w.generation], "answering")
+    threads: lambda w: prefix.threads(ASKERS[w.generation], "generate")
     resources:
-        **devices("answering", lambda w: ASKERS[w.generation]),
+        **devices("generate", lambda w: ASKERS[w.generation]),
     params:
         **runs("inference", TEMPLATES, KERNELS),
         model=subpath(input.model, parent=True),
-        flags=lambda w: commandline.generation(GENERATIONS[w.generation]),
+        flags=lambda w: commandline.generate(GENERATIONS[w.generation]),
     shell:
         "{resources.launch}{params.command} --load {params.model} --tokenizer-name-or-path {params.model}"
         " --prompt-file {input.problems} {params.flags} --output {output} --log {log}"
@@ -49,7 +49,7 @@ rule reshard_tuned:
         **runs("convert_ckpt"),
         load=subpath(input[0], parent=True),
         save=subpath(output[0], parent=True),
-        layout=lambda w: commandline.target(LAYOUTS[w.layout]),
+        layout=lambda w: commandline.convert(LAYOUTS[w.layout]),
     shell:
         "{params.command} --use-mcore-models --model-type GPT --load-model-type mg"
         " --save-model-type mg --model-type-hf llama2 {params.layout} --load-dir {params.load}"
@@ -70,14 +70,14 @@ rule answer_tuned:
         "logs/{experiment}/generate_tuned.tsv"
     conda:
         "../../envs/cpu.yaml"
-    threads: lambda w: prefix.threads(EXPERIMENTS[w.experiment], "answering")
+    threads: lambda w: prefix.threads(EXPERIMENTS[w.experiment], "generate")
     resources:
-        **devices("answering"),
+        **devices("generate"),
     params:
         **runs("inference", TEMPLATES, KERNELS),
         load=subpath(input.weights, parent=True),
         model=subpath(input.model, parent=True),
-        flags=lambda w: commandline.generation(EXPERIMENTS[w.experiment].generation),
+        flags=lambda w: commandline.generate(EXPERIMENTS[w.experiment].tuned_generation),
     shell:
         "{resources.launch}{params.command} --load {params.load} --tokenizer-name-or-path {params.model}"
         " --prompt-file {input.problems} {params.flags} --output {output} --log {log}"

@@ -17,7 +17,7 @@ rule tokenize_shard_mindspeed:
     benchmark:
         "logs/datasets/{dataset}/{tokenization}/{batch}.tsv"
     wildcard_constraints:
-        tokenization=run_by("mindspeed-llm", "tokenize", lambda e: e.tokenization.name),
+        tokenization=run_by("mindspeed-llm", "tokenize", lambda e: e.tokenize.name),
     conda:
         "../../envs/ascend.yaml"
     threads: tokenize_stage.WORKERS
@@ -57,7 +57,7 @@ rule convert_hf_to_mcore_mindspeed:
         **runs("convert_mindspeed"),
         load=subpath(input[0], parent=True),
         save=subpath(output[0], parent=True),
-        layout=lambda w: commandline.target(CONVERTED[w.converted].layout),
+        layout=lambda w: commandline.convert(CONVERTED[w.converted].convert.layout),
     shell:
         "{params.command} {params.layout} --load-dir {params.load} --save-dir {params.save}"
         " {resources.launch} --log {log}"
@@ -78,9 +78,9 @@ rule train_mindspeed:
         experiment=run_by("mindspeed-llm", "train"),
     conda:
         "../../envs/ascend.yaml"
-    threads: lambda w: prefix.threads(EXPERIMENTS[w.experiment], "training")
+    threads: lambda w: prefix.threads(EXPERIMENTS[w.experiment], "train")
     resources:
-        **devices("training", engine="mindspeed-llm"),
+        **devices("train", engine="mindspeed-llm"),
     params:
         **runs("train_mindspeed"),
         data=subpath(input.data, strip_suffix="_manifest.json"),
@@ -115,12 +115,12 @@ rule convert_mcore_to_hf_mindspeed:
         load=subpath(input.done, parent=True),
         original=subpath(input.model, parent=True),
         save=subpath(output[0], parent=True),
-        dtype=lambda w: EXPERIMENTS[w.experiment].layout.params_dtype,
+        dtype=lambda w: EXPERIMENTS[w.experiment].convert.layout.params_dtype,
         # the checkpoint names them too, but its loader does not ask it in time
         stages=lambda w: commandline.flags(
-            {"num_layer_list": shape.stages(EXPERIMENTS[w.experiment].training.layout)}
+            {"num_layer_list": shape.stages(EXPERIMENTS[w.experiment].train.layout)}
         ),
-        sampling=lambda w: commandline.sampling(EXPERIMENTS[w.experiment].generation),
+        sampling=lambda w: commandline.sampling(EXPERIMENTS[w.experiment].tuned_generation),
     shell:
         "{params.command} --load-dir {params.load} --hf-cfg-dir {params.original} --save-dir {params.save}"
         " --params-dtype {params.dtype} {params.stages} {params.sampling} {resources.launch} --log {log}"
@@ -141,9 +141,9 @@ rule ask_mindspeed:
         experiment=run_by("mindspeed-llm", "generate"),
     conda:
         "../../envs/ascend.yaml"
-    threads: lambda w: prefix.threads(EXPERIMENTS[w.experiment], "answering")
+    threads: lambda w: prefix.threads(EXPERIMENTS[w.experiment], "generate")
     resources:
-        **devices("answering", engine="mindspeed-llm"),
+        **devices("generate", engine="mindspeed-llm"),
     params:
         **runs("generate_mindspeed"),
         load=subpath(input.weights, parent=True),

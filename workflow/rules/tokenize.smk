@@ -18,14 +18,14 @@ rule tokenize_shard:
     benchmark:
         "logs/datasets/{dataset}/{tokenization}/{batch}.tsv"
     wildcard_constraints:
-        tokenization=run_by("mindspore", "tokenize", lambda e: e.tokenization.name),
+        tokenization=run_by("mindspore", "tokenize", lambda e: e.tokenize.name),
     conda:
         "../../envs/cpu.yaml"
     params:
         **runs("preprocess_data", TEMPLATES),
         tokenizer=subpath(input.model, parent=True),
         prefix=subpath(output[0], strip_suffix="_manifest.json"),
-        flags=lambda w: commandline.conversation(CONFIG.datasets[w.dataset], TOKENIZATIONS[w.tokenization]),
+        flags=lambda w: commandline.tokenize(CONFIG.datasets[w.dataset], TOKENIZATIONS[w.tokenization]),
     shell:
         "{params.command} --input {input.shards} --tokenizer-name-or-path {params.tokenizer}"
         " --output-prefix {params.prefix} --workers {threads} --log-interval 1000 --tokenizer-type PretrainedFromHF"

@@ -42,7 +42,9 @@ def tokenizer_shards(config: Config, model_name: str) -> list[str]:
 
 def tokenized(experiment: Experiment) -> str:
     """The manifest of an experiment's merged dataset; its prefix is the name without `_manifest.json`."""
-    return f"results/datasets/{experiment.dataset}/{experiment.tokenization.name}/{experiment.dataset}_manifest.json"
+    return (
+        f"results/datasets/{experiment.dataset}/{experiment.tokenize.name}/{experiment.dataset}_manifest.json"
+    )
 
 
 def shards(dataset: str, batch: str) -> list[str]:
@@ -67,28 +69,28 @@ def all_shards(config: Config, tokenization: Tokenization) -> list[str]:
 
 def quality(experiment: Experiment) -> str:
     """The quality card of an experiment's dataset, shared by those that train and ask the same."""
-    where = f"results/datasets/{experiment.dataset}/{experiment.tokenization.name}"
-    return f"{where}/quality-{experiment.problems}-{experiment.training.seq_length}.json"
+    where = f"results/datasets/{experiment.dataset}/{experiment.tokenize.name}"
+    return f"{where}/quality-{experiment.problems}-{experiment.train.seq_length}.json"
 
 
 def rotated(experiment: Experiment) -> str:
     """The name of the model that is trained: of its own where training has other rotary settings than config.json."""
-    rope = experiment.training.rope
+    rope = experiment.train.rope
     settings = [f"{one:g}" for one in (rope.rotary_base, rope.max_position_embeddings) if one is not None]
     return f"{experiment.model}-rope{'-'.join(settings)}" if settings else experiment.model
 
 
 def converted(experiment: Experiment) -> str:
     """The name of the directory of converted weights: their layout's, and the engine's where it is not ours."""
-    engine = "" if experiment.converting == "mindspore" else f"-{experiment.converting}"
-    return f"{experiment.layout.name}{engine}"
+    engine = "" if experiment.convert.engine == "mindspore" else f"-{experiment.convert.engine}"
+    return f"{experiment.convert.layout.name}{engine}"
 
 
 def weights(experiment: Experiment) -> str:
     """The MCore checkpoint that training starts from: resharded where its layout differs."""
     steps = converted(experiment)
-    if experiment.training.layout != experiment.layout:
-        steps += f"-to-{experiment.training.layout.name}"
+    if experiment.train.layout != experiment.convert.layout:
+        steps += f"-to-{experiment.train.layout.name}"
     return f"results/checkpoints/{rotated(experiment)}/{steps}/manifest.json"
 
 
@@ -99,9 +101,9 @@ def conversion_proof(experiment: Experiment) -> str:
 def tuned_weights(experiment: Experiment) -> str:
     """What the tuned model answers with: training's checkpoint, resharded where answers have another layout."""
     where = f"results/experiments/{experiment.name}"
-    if experiment.answering.layout == experiment.training.layout:
+    if experiment.generate.layout == experiment.train.layout:
         return f"{where}/train/done.json"
-    return f"{where}/reshard-{experiment.answering.layout.name}/manifest.json"
+    return f"{where}/reshard-{experiment.generate.layout.name}/manifest.json"
 
 
 def base_answers(experiment: Experiment) -> str:
@@ -111,7 +113,7 @@ def base_answers(experiment: Experiment) -> str:
 
 def mindspeed_answer(experiment: Experiment) -> list[str]:
     """What MindSpeed-LLM says to its own question with the tuned weights, where it is asked at all."""
-    asked = experiment.answering.engine == "mindspeed-llm"
+    asked = experiment.generate.engine == "mindspeed-llm"
     return [f"results/experiments/{experiment.name}/mindspeed_answer.txt"] if asked else []
 
 

@@ -27,7 +27,7 @@ def flags(settings: Mapping[str, Any]) -> str:
     return shlex.join(words(settings))
 
 
-def conversation(dataset: Dataset, tokenization: Tokenization) -> str:
+def tokenize(dataset: Dataset, tokenization: Tokenization) -> str:
     """How rows of a dataset become conversations, and those become tokens."""
     switches = ("seq_length", "pack", "neat_pack", "append_eod")
     rare = tokenization.rare
@@ -45,10 +45,10 @@ def conversation(dataset: Dataset, tokenization: Tokenization) -> str:
     )
 
 
-def training(experiment: Experiment) -> str:
+def train(experiment: Experiment) -> str:
     """What decides the trained weights, but for data and initial weights."""
     return flags(
-        {"seq_length": experiment.training.seq_length, **experiment.train, **cut(experiment.training.layout)}
+        {"seq_length": experiment.train.seq_length, **experiment.train.flags, **cut(experiment.train.layout)}
     )
 
 
@@ -69,7 +69,7 @@ def ranks(sizes: Layout | Generation) -> dict[str, Any]:
     return {key: size for key, size in found.items() if size > 1}
 
 
-def target(layout: Layout) -> str:
+def convert(layout: Layout) -> str:
     """How converted weights are cut."""
     settings: dict[str, Any] = {
         "target_tensor_parallel_size": layout.tensor_parallel_size,
@@ -81,7 +81,7 @@ def target(layout: Layout) -> str:
     return flags(settings)
 
 
-def generation(settings: Generation) -> str:
+def generate(settings: Generation) -> str:
     """How prompts are rendered and continued."""
     asked = {key: value for key, value in settings.settings.items() if key != "stop_words"}
     chosen = {

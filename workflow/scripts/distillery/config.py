@@ -1,7 +1,7 @@
 """The configuration, checked and turned into experiments; nothing else reads raw YAML.
 
 config = load(yaml.safe_load(open("config/config.yaml")))
-config.experiments["embedded"].training.layout.name   # 'fp32-tp1-pp1'
+config.experiments["embedded"].train.layout.name   # 'fp32-tp1-pp1'
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 from distillery import schema, sweep
 from distillery.experiment import (
     Config,
+    Conversion,
     Dataset,
     Experiment,
     Generation,
@@ -118,6 +119,7 @@ def _layout(dtype: str, sizes: Mapping[str, Any]) -> Layout:
 
 def _stage(own: Mapping[str, Any], common: Stage, dtype: str) -> Stage:
     changes = {key: own[key] for key in OVERRIDES if key in own}
+    changes["flags"] = {key: value for key, value in own.items() if key not in OVERRIDES}
     if "layout" in own:
         changes["layout"] = _layout(dtype, own["layout"])
     if "rope" in own:
@@ -157,7 +159,6 @@ def answer_room(length: int) -> int:
 
 
 def _experiment(name: str, e: Mapping[str, Any], machine: Hardware) -> Experiment:
-    train, generate, tokenize = dict(e["train"]), dict(e["generate"]), dict(e["tokenize"])
     layout = _layout(e["params_dtype"], e["layout"])
     common = Stage(
         layout,
@@ -167,34 +168,32 @@ def _experiment(name: str, e: Mapping[str, Any], machine: Hardware) -> Experimen
         machine.npus_per_node,
         e["engine"],
     )
-    training = _stage(train, common, e["params_dtype"])
-    if "layout" not in train:
-        shared = training.npus_per_node * machine.nodes // train.get("context_parallel_size", 1)
-        training = replace(training, layout=fitting(training.layout, max(1, shared), copies=True))
+    train = _stage(e["train"], common, e["params_dtype"])
+    if "layout" not in e["train"]:
+        shared = train.npus_per_node * machine.nodes // train.flags.get("context_parallel_size", 1)
+        train = replace(train, layout=fitting(train.layout, max(1, shared), copies=True))
     # the weights to answer with come out of training, cut and rotated as there
-    tuned = replace(common, layout=training.layout, rope=training.rope, engine="mindspore")
-    answering = _stage(generate, tuned, e["params_dtype"])
-    if "layout" not in generate:  # answers come from one node
-        answering = replace(answering, layout=fitting(answering.layout, answering.npus_per_node))
+    tuned = replace(common, layout=train.layout, rope=train.rope, engine="mindspore")
+    asked = {key: value for key, value in e["generate"].items() if key != "base"}
+    generate = _stage(asked, tuned, e["params_dtype"])
+    new = asked.get("max_new_tokens", answer_room(generate.seq_length))
+    generate = replace(generate, flags={**generate.flags, "max_new_tokens": new})
+    if "layout" not in asked:  # answers come from one node
+        generate = replace(generate, layout=fitting(generate.layout, generate.npus_per_node))
     export = e["export"].get("layout")
-    generate.setdefault("max_new_tokens", answer_room(answering.seq_length))
-    base = generate.pop("base", {})
     # the original weights get at most what the tuned ones get
-    most, new = answering.seq_length, generate["max_new_tokens"]
+    base, most = e["generate"].get("base", {}), generate.seq_length
     base_length = min(base.get("seq_length", most), most)
     base_new = min(base.get("max_new_tokens", answer_room(base_length) if base_length < most else new), new)
-    for key in OVERRIDES:
-        train.pop(key, None)
-        generate.pop(key, None)
     generation = Generation(
         e["problems"],
-        answering.prompt_type,
-        answering.seq_length,
+        generate.prompt_type,
+        generate.seq_length,
         machine.device,
         machine.threads,
-        answering.layout.tensor_parallel_size,
-        answering.layout.pipeline_parallel_size,
-        generate,
+        generate.layout.tensor_parallel_size,
+        generate.layout.pipeline_parallel_size,
+        generate.flags,
     )
     return Experiment(
         name=name,
@@ -204,26 +203,24 @@ def _experiment(name: str, e: Mapping[str, Any], machine: Hardware) -> Experimen
         hardware=machine,
         prompt_type=e["prompt_type"],
         seq_length=e["seq_length"],
-        layout=layout,
-        export_layout=_layout(e["params_dtype"], export) if export else training.layout,
-        converting=e["convert"]["engine"],
-        training=training,
-        answering=answering,
-        tokenization=Tokenization(
+        tokenize=Tokenization(
             **{
                 "dataset": e["dataset"],
                 "model": e["model"],
                 "prompt_type": e["prompt_type"],
                 "seq_length": e["seq_length"],
-                **tokenize,
+                **e["tokenize"],
             }
         ),
+        convert=Conversion(layout, e["convert"]["engine"]),
         train=train,
-        generation=generation,
+        generate=generate,
+        export_layout=_layout(e["params_dtype"], export) if export else train.layout,
+        tuned_generation=generation,
         base_generation=replace(
             generation,
             seq_length=base_length,
-            settings={**generate, "max_new_tokens": base_new},
+            settings={**generate.flags, "max_new_tokens": base_new},
         ),
         accept=tuple(e["accept"]),
         settings=e,

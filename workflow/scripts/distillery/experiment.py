@@ -118,7 +118,7 @@ class Rope:
 
 @dataclass(frozen=True)
 class Stage:
-    """What training or answering runs with: the experiment's settings, or its own where it overrides them."""
+    """What `train` or `generate` runs with: the experiment's settings, or its own where it overrides them."""
 
     layout: Layout
     prompt_type: str
@@ -126,6 +126,7 @@ class Stage:
     rope: Rope
     npus_per_node: int
     engine: str
+    flags: Mapping[str, Any] = field(default_factory=dict)  # the stage's other keys, its command's flags
 
 
 @dataclass(frozen=True)
@@ -165,6 +166,14 @@ class Tokenization:
 
 
 @dataclass(frozen=True)
+class Conversion:
+    """What the original weights are converted to, and the engine that converts, both ways."""
+
+    layout: Layout
+    engine: str
+
+
+@dataclass(frozen=True)
 class Generation:
     """What decides the answers of given weights: problems, template, lengths, sampling, and how sums are cut."""
 
@@ -191,14 +200,12 @@ class Experiment:
     hardware: Hardware
     prompt_type: str
     seq_length: int
-    layout: Layout  # what convert makes
+    tokenize: Tokenization
+    convert: Conversion
+    train: Stage
+    generate: Stage
     export_layout: Layout
-    converting: str  # the engine that converts, both ways
-    training: Stage
-    answering: Stage
-    tokenization: Tokenization
-    train: Mapping[str, Any]  # Megatron's flags
-    generation: Generation
+    tuned_generation: Generation
     base_generation: Generation  # the same, within the original weights' context
     accept: tuple[str, ...]
     settings: Mapping[str, Any]  # as written, defaults filled in
@@ -207,10 +214,10 @@ class Experiment:
     def engines(self) -> dict[str, str]:
         """Who runs each stage, by the stage's key in the configuration."""
         return {
-            "tokenize": self.tokenization.engine,
-            "convert": self.converting,
-            "train": self.training.engine,
-            "generate": self.answering.engine,
+            "tokenize": self.tokenize.engine,
+            "convert": self.convert.engine,
+            "train": self.train.engine,
+            "generate": self.generate.engine,
         }
 
 

@@ -32,7 +32,7 @@ def start(wanted: Request) -> None:
     """Run the request: where Slurm gave several nodes, by a launch.py on each of them; else here.
 
     Raises:
-        Problem, Interrupted: with what happened; see `outcome.judge`.
+        Problem, Interrupted: with what happened; see `job_end.judge`.
         SystemExit: it was only to be printed, so that whoever asked has nothing to take over.
     """
     if wanted.nodes == 1 or not slurm.job_id(os.environ):
@@ -68,7 +68,7 @@ def run(wanted: Request, show: Any = print) -> None:
     """Run the request on this node and return when the job has succeeded.
 
     Raises:
-        Problem, Interrupted: with what happened; see `outcome.judge`.
+        Problem, Interrupted: with what happened; see `job_end.judge`.
     """
     wanted = _placed(wanted)
     granted = slurm.granted_devices(os.environ) if wanted.npus and slurm.job_id(os.environ) else []

@@ -1,6 +1,6 @@
 """What stands before a job's command where it runs on devices, on several ranks or on several nodes.
 
-    line(experiment, "training", "python workflow/scripts/launch.py")
+    line(experiment, "train", "python workflow/scripts/launch.py")
     # 'python workflow/scripts/launch.py --workers 8 --npus 8 ... -- '     or '' on one CPU
 
 Nothing here decides a result: the prefix is a resource of the rule, not a param, so that another port,
@@ -20,7 +20,7 @@ RESOURCES = ("npu", "npus_per_node", "gres", "nodes", "tasks", "mpi")
 
 
 def resources(experiment: Experiment, stage: str) -> dict[str, Any]:
-    """What a scheduler is asked for; `stage` is `training` or `answering`.
+    """What a scheduler is asked for; `stage` is `train` or `generate`.
 
     `npu` counts for all nodes and is Snakemake's own; `npus_per_node` is for submit commands; `gres`, per node
     too, is for Slurm's plugin. `mpi` keeps Slurm's
@@ -67,7 +67,7 @@ def flags(experiment: Experiment, stage: str, engine: str = "mindspore") -> str:
         "bind_core": hardware.msrun["bind_core"],
         "stall_timeout": hardware.msrun["stall_timeout"],
         # answers are kept one by one: they need no time to save
-        "grace": hardware.msrun["grace"] if stage == "training" else None,
+        "grace": hardware.msrun["grace"] if stage == "train" else None,
     }
     if nodes > 1:
         settings |= {"nodes": nodes, "node_rank": hardware.node_rank, "master_addr": hardware.master_addr}
@@ -86,14 +86,14 @@ def host(hardware: Hardware, engine: str = "mindspeed-llm") -> str:
 
 def _nodes(experiment: Experiment, stage: str) -> int:
     # the built-in engine answers on one node
-    return experiment.hardware.nodes if stage == "training" else 1
+    return experiment.hardware.nodes if stage == "train" else 1
 
 
 def _workers(experiment: Experiment, stage: str) -> int:
     """Ranks on each node: training fills its devices with copies of the model, answers come from one copy."""
-    if stage == "training":
-        return experiment.training.npus_per_node
-    layout = experiment.answering.layout
+    if stage == "train":
+        return experiment.train.npus_per_node
+    layout = experiment.generate.layout
     return layout.tensor_parallel_size * layout.pipeline_parallel_size
 
 

@@ -51,7 +51,7 @@ def run(
         stop_at: time.monotonic() at which the workers are asked to save and stop, before a scheduler kills them.
 
     Raises:
-        Problem, Interrupted: see `outcome.judge`.
+        Problem, Interrupted: see `job_end.judge`.
     """
     prepare_logs(job)
     # Slurm's SIGTERM ends msrun too; its workers then become our children, and we learn how they end

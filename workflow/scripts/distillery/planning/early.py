@@ -14,8 +14,8 @@ from distillery.planning import known_models
 def flags(config: Config, name: str) -> str:
     """One line, quoted for a shell; with the whole experiment where its model is not recorded, so that all checks run."""
     e = config.experiments[name]
-    dataset, made, model = config.datasets[e.dataset], e.tokenization, config.models[e.model]
-    asked, base = e.generation, e.base_generation
+    dataset, made, model = config.datasets[e.dataset], e.tokenize, config.models[e.model]
+    asked, base = e.tuned_generation, e.base_generation
     settings = {
         "dataset": dataset.name,
         "prompt_type": made.prompt_type,
@@ -25,7 +25,7 @@ def flags(config: Config, name: str) -> str:
         "map_keys": dataset.map_keys,
         "max_rejected_share": made.max_rejected_share,
         "seq_length": made.seq_length,
-        "train_seq_length": e.training.seq_length,
+        "train_seq_length": e.train.seq_length,
         "prompt_room": asked.seq_length - asked.settings["max_new_tokens"],
         "base_prompt_room": base.seq_length - base.settings["max_new_tokens"] if base != asked else None,
         "origin": known_models.origin(model) or None,

@@ -47,10 +47,10 @@ def of(s: Setup) -> Estimate:
     steps = (*_data(s), *_weights(s), train_cost.step(s), *_export(s), *generate_cost.steps(s))
     reckoned = {
         "peak_tflops": chips.peak_tflops(e.hardware),
-        "utilisation": train_cost.utilisation(e.training),
+        "utilisation": train_cost.utilisation(e.train),
         "rows": s.rows,
         "epochs": s.epochs,
-        "tokens_per_row": s.dataset.source.settings.get("tokens_per_row", f"at most {e.training.seq_length}"),
+        "tokens_per_row": s.dataset.source.settings.get("tokens_per_row", f"at most {e.train.seq_length}"),
     }
     return Estimate(e.name, steps, reckoned)
 
@@ -60,7 +60,7 @@ def dataset_tokens(s: Setup) -> float | None:
     if s.rows is None:
         return None
     mean = s.dataset.source.settings.get("tokens_per_row")
-    limit = s.experiment.tokenization.seq_length
+    limit = s.experiment.tokenize.seq_length
     if mean is None and limit is None:
         return None
     return s.rows * min(filter(None, (mean, limit)))
@@ -69,10 +69,10 @@ def dataset_tokens(s: Setup) -> float | None:
 def _data(s: Setup) -> tuple[Step, ...]:
     """Shards, and what tokenization makes of them: once in parts, once merged."""
     e, source = s.experiment, s.dataset.source
-    tokens, engine, manifest = dataset_tokens(s), e.tokenization.engine, artefacts.tokenized(e)
+    tokens, engine, manifest = dataset_tokens(s), e.tokenize.engine, artefacts.tokenized(e)
     size = None if tokens is None else tokens * TOKENIZED_BYTES_PER_TOKEN
-    starts = len(s.dataset.batches(e.tokenization.shards))
-    logs = f"logs/datasets/{e.dataset}/{e.tokenization.name}"
+    starts = len(s.dataset.batches(e.tokenize.shards))
+    logs = f"logs/datasets/{e.dataset}/{e.tokenize.name}"
     # what comes from a hub lies in a store, and is linked
     folder = "store" if source.kind in ("hub", "url") else "datasets"
     return (
@@ -140,7 +140,7 @@ def _weights(s: Setup) -> tuple[Step, ...]:
         ),
         _proof("prove conversion", "prove_round_trip", f"{log}.proof.tsv", size),
     ]
-    if e.training.layout != e.layout:
+    if e.train.layout != e.convert.layout:
         place = str(PurePath(artefacts.weights(e)).parent)
         files = place, f"{place.replace('results/', 'logs/', 1)}.tsv"
         found.append(_copy("reshard", "reshard", files, size))
@@ -156,7 +156,7 @@ def _export(s: Setup) -> tuple[Step, ...]:
         _converter(s, "export", rules, files, REFERENCE_TO_HF),
         _proof("prove export", "prove_export", f"logs/{e.name}/prove_export.tsv", size),
     ]
-    if e.answering.layout != e.training.layout:
+    if e.generate.layout != e.train.layout:
         place = PurePath(artefacts.tuned_weights(e)).parent
         files = str(place), f"logs/{e.name}/{place.name}.tsv"
         found.append(_copy("reshard tuned", "reshard_tuned", files, size))
@@ -165,7 +165,7 @@ def _export(s: Setup) -> tuple[Step, ...]:
 
 def weight_bytes(s: Setup) -> float | None:
     """Of all parameters, in the experiment's type."""
-    width = memory.WIDTH[s.experiment.layout.params_dtype]
+    width = memory.WIDTH[s.experiment.convert.layout.params_dtype]
     return s.architecture.num_parameters * width if s.architecture else None
 
 
@@ -177,7 +177,7 @@ def _converter(s: Setup, name: str, rules: tuple[str, ...], files: tuple[str, st
         files: what the step leaves, and its benchmark.
         factor: bytes of memory that the reference's takes for a byte of weights.
     """
-    size, engine = weight_bytes(s), s.experiment.converting
+    size, engine = weight_bytes(s), s.experiment.convert.engine
     if engine == "mindspore":
         return _copy(name, rules[0], files, size)
     seconds = None if size is None else size / REFERENCE_BYTES_PER_SECOND

@@ -38,14 +38,14 @@ class Setup:
 
     @property
     def train(self) -> Mapping[str, Any]:
-        return self.experiment.train
+        return self.experiment.train.flags
 
     @property
     def generate(self) -> Mapping[str, Any]:
-        return self.experiment.generation.settings
+        return self.experiment.generate.flags
 
     def stages(self) -> tuple[tuple[str, Stage], ...]:
-        return ("train", self.experiment.training), ("generate", self.experiment.answering)
+        return ("train", self.experiment.train), ("generate", self.experiment.generate)
 
     def world(self, stage: Stage) -> int:
         """Devices that take part in a stage."""
@@ -54,13 +54,13 @@ class Setup:
     def model_parallel(self, stage: Stage) -> int:
         """Devices that hold one copy of the model."""
         layout = stage.layout
-        context = self.train.get("context_parallel_size", 1) if stage is self.experiment.training else 1
+        context = self.train.get("context_parallel_size", 1) if stage is self.experiment.train else 1
         return layout.tensor_parallel_size * layout.pipeline_parallel_size * context
 
     @property
     def data_parallel(self) -> int:
         """Copies of the model that train together, at least one."""
-        stage = self.experiment.training
+        stage = self.experiment.train
         return max(1, self.world(stage) // self.model_parallel(stage))
 
     @property
@@ -74,7 +74,7 @@ class Setup:
     def shards(self) -> int:
         """Shards that are tokenized."""
         count = len(self.dataset.shards)
-        return min(count, self.experiment.tokenization.shards or count)
+        return min(count, self.experiment.tokenize.shards or count)
 
     @property
     def rows(self) -> int | None:
@@ -93,7 +93,7 @@ class Setup:
     @property
     def epochs(self) -> float | None:
         """How often training sees each row; None where rows, or for packed ones their mean length, are not known."""
-        tokens, mean = self.experiment.tokenization, self.dataset.source.settings.get("tokens_per_row")
+        tokens, mean = self.experiment.tokenize, self.dataset.source.settings.get("tokens_per_row")
         if not self.rows or (tokens.pack and not (mean and tokens.seq_length)):
             return None
         # a packed sequence holds as many rows as their mean length lets it

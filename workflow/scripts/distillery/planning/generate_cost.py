@@ -27,12 +27,14 @@ def steps(s: Setup) -> tuple[Step, ...]:
     found = [
         _answers(s, "answer base", "answer_base", e.base_generation, (f"{base}.jsonl", f"{base_log}.tsv")),
         _scores(s, "score base", "score_base", (f"{base}.scores.jsonl", f"{base_log}.scores.tsv")),
-        _answers(s, "answer", "answer_tuned", e.generation, (f"{tuned}.jsonl", f"{log}/generate_tuned.tsv")),
+        _answers(
+            s, "answer", "answer_tuned", e.tuned_generation, (f"{tuned}.jsonl", f"{log}/generate_tuned.tsv")
+        ),
         _scores(s, "score", "score_tuned", (f"{tuned}.scores.jsonl", f"{log}/score_tuned.tsv")),
     ]
     if artefacts.mindspeed_answer(e):
         rules = ("ask_mindspeed",)
-        found.append(Step("ask", rules, "mindspeed-llm", devices=s.model_parallel(e.answering)))
+        found.append(Step("ask", rules, "mindspeed-llm", devices=s.model_parallel(e.generate)))
     return tuple(found)
 
 
@@ -42,8 +44,8 @@ def _answers(s: Setup, name: str, rule: str, generation: Generation, files: tupl
     A step of generation reads each tensor rank's share of all weights, stage after stage, and multiplies them with a
     token of every sequence: it takes the longer of the two, and its start. Prompts come on top, in large pieces.
     """
-    layout, settings, model = s.experiment.answering.layout, generation.settings, s.architecture
-    devices, problems = s.model_parallel(s.experiment.answering), s.problem_rows
+    layout, settings, model = s.experiment.generate.layout, generation.settings, s.architecture
+    devices, problems = s.model_parallel(s.experiment.generate), s.problem_rows
     if problems is None or model is None:
         return Step(name, (rule,), "mindspore", *files, devices)
     tensor = layout.tensor_parallel_size
@@ -57,7 +59,7 @@ def _answers(s: Setup, name: str, rule: str, generation: Generation, files: tupl
         reading = model.num_parameters * memory.WIDTH[layout.params_dtype] / tensor / (bandwidth * 1e12)
         multiplying = sequences * 2 * model.num_parameters / tensor / (peak * 1e12)
         seconds = new / sequences * (max(reading, multiplying) + STEP_SECONDS)
-    used = memory.answering(model, layout, sequences, generation.seq_length, CACHED_BYTES)
+    used = memory.generate(model, layout, sequences, generation.seq_length, CACHED_BYTES)
     process = RUNTIME_BYTES + used.total
     on_cpu = hardware.device == "CPU"
     return Step(

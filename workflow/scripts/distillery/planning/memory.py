@@ -111,7 +111,7 @@ def parameters(model: Architecture, counts: tuple[int, ...], rank: int) -> int:
     return held + embedding * tables
 
 
-def answering(model: Architecture, layout: Layout, sequences: int, length: int, width: int) -> Memory:
+def generate(model: Architecture, layout: Layout, sequences: int, length: int, width: int) -> Memory:
     """Memory of the fullest device that answers: its weights, the keys and values of all slots, fp32 logits.
 
     Args:

@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _of_reference(wanted: Request, args: argparse.Namespace, s: Setup) -> Request:
     """With the script and all flags of MindSpeed-LLM, as its commands will add them."""
-    settings = s.experiment.training.rope
+    settings = s.experiment.train.rope
     config = rope_override.changed(
         dict(s.known.config),
         rotary_base=settings.rotary_base,

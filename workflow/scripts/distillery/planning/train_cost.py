@@ -30,7 +30,7 @@ def utilisation(stage: Stage) -> float:
 
 def run(s: Setup, stage: Stage | None = None, recompute: bool | None = None) -> Run:
     """What training memory depends on, of this experiment or of another layout for it."""
-    stage = stage or s.experiment.training
+    stage = stage or s.experiment.train
     train = s.train
     replicas = max(1, s.world(stage) // s.model_parallel(stage))
     reference = stage.engine == "mindspeed-llm"
@@ -55,12 +55,12 @@ def device_memory(s: Setup) -> Memory | None:
     """Of the fullest device; None where the model is not known."""
     if s.architecture is None:
         return None
-    return memory.fullest(s.architecture, s.experiment.training.layout, run(s))
+    return memory.fullest(s.architecture, s.experiment.train.layout, run(s))
 
 
 def step(s: Setup) -> Step:
     """Training as a step."""
-    stage, train, model = s.experiment.training, s.train, s.architecture
+    stage, train, model = s.experiment.train, s.train, s.architecture
     devices, rules = s.world(stage), ("train", "train_mindspeed")
     leaves = f"results/experiments/{s.experiment.name}/train"
     timed = f"logs/{s.experiment.name}/finetune.tsv"
@@ -92,7 +92,7 @@ def step(s: Setup) -> Step:
 
 def mean_length(s: Setup) -> float:
     """Tokens of a sequence as it is trained: padded or packed to its full length, or the rows' own where it varies."""
-    stage, packed = s.experiment.training, s.experiment.tokenization.pack
+    stage, packed = s.experiment.train, s.experiment.tokenize.pack
     varies = s.train.get("variable_seq_lengths", stage.engine == "mindspeed-llm" and not packed)
     mean = s.dataset.source.settings.get("tokens_per_row")
     return min(mean, stage.seq_length) if varies and mean else stage.seq_length
@@ -100,7 +100,7 @@ def mean_length(s: Setup) -> float:
 
 def checkpoint_width(s: Setup) -> int:
     """Bytes of a parameter in a checkpoint, with its optimizer's state."""
-    width = memory.WIDTH[s.experiment.training.layout.params_dtype]
+    width = memory.WIDTH[s.experiment.train.layout.params_dtype]
     state = 0 if s.train.get("no_save_optim") else MOMENT_BYTES + (MASTER_BYTES if width == 2 else 0)
     return width + state
 
@@ -114,7 +114,7 @@ def process_bytes(used: Memory) -> float:
 def _checkpoints(s: Setup) -> int:
     """That lie there at the end: of the built-in engine the last few; nothing removes those of Megatron."""
     written = -(-s.train["train_iters"] // s.train["save_interval"])
-    kept = written if s.experiment.training.engine == "mindspeed-llm" else s.train.get("keep_checkpoints", 2)
+    kept = written if s.experiment.train.engine == "mindspeed-llm" else s.train.get("keep_checkpoints", 2)
     return min(written, kept)
 
 
@@ -124,7 +124,7 @@ def _node_bytes(s: Setup) -> float:
     Each rank loads its share of the weights into the node's memory; a distributed optimizer gathers the state of
     all replicas on the ranks of the first one, to save it.
     """
-    stage, weights = s.experiment.training, s.architecture.num_parameters
+    stage, weights = s.experiment.train, s.architecture.num_parameters
     copies = stage.npus_per_node / s.model_parallel(stage)
     loading = weights * memory.WIDTH[stage.layout.params_dtype] * copies
     saving = weights * checkpoint_width(s) * min(1, copies)

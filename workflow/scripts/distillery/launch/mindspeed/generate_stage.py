@@ -43,7 +43,7 @@ ANSWER = re.compile(
 
 def of_experiment(experiment: Experiment) -> Flags:
     """inference.py's flags but for the model's shape and the paths, with the settings of the tuned model's answers."""
-    stage, settings = experiment.answering, experiment.generation.settings
+    stage, settings = experiment.generate, experiment.generate.flags
     template = bool(settings.get("hf_chat_template"))
     return flags(
         stage.layout,

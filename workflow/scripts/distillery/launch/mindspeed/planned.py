@@ -60,7 +60,7 @@ def faults(one: Experiment, dataset: Dataset, model: Architecture | None) -> Ite
         yield from _tokenizing(one)
     if "train" in asked:
         yield from _training(one)
-    for stage, seed in (("train", one.train["seed"]), ("generate", one.generation.settings["seed"])):
+    for stage, seed in (("train", one.train.flags["seed"]), ("generate", one.generate.flags["seed"])):
         if stage in asked and seed == 0:
             yield Fault(
                 "mindspeed-value",
@@ -78,7 +78,7 @@ def _key(one: Experiment, path: str) -> str:
 
 
 def _tokenizing(one: Experiment) -> Iterator[Fault]:
-    if one.tokenization.pack and not one.tokenization.neat_pack:
+    if one.tokenize.pack and not one.tokenize.neat_pack:
         yield Fault(
             "mindspeed-pack",
             (_key(one, "tokenize.pack"), _key(one, "tokenize.engine")),
@@ -86,7 +86,7 @@ def _tokenizing(one: Experiment) -> Iterator[Fault]:
             "both",
             "set neat_pack too, or leave tokenize.engine out: ours writes the same bytes",
         )
-    if rare := one.tokenization.rare:
+    if rare := one.tokenize.rare:
         yield Fault(
             "mindspeed-value",
             (*(_key(one, f"tokenize.{key}") for key in rare), _key(one, "tokenize.engine")),
@@ -99,7 +99,7 @@ def _tokenizing(one: Experiment) -> Iterator[Fault]:
 def _training(one: Experiment) -> Iterator[Fault]:
     """Its validate functions (mindspeed_llm/training/arguments.py) and Megatron's, as far as our keys can hit them."""
     flags = train_lines.of_experiment(one)
-    if flags["variable_seq_lengths"] and flags["reset_position_ids"] and not one.tokenization.pack:
+    if flags["variable_seq_lengths"] and flags["reset_position_ids"] and not one.tokenize.pack:
         yield Fault(
             "mindspeed-value",
             (_key(one, "train.reset_position_ids"), _key(one, "train.variable_seq_lengths")),
@@ -111,7 +111,7 @@ def _training(one: Experiment) -> Iterator[Fault]:
         yield Fault(
             "mindspeed-value",
             (_key(one, "train.reuse_fp32_param"), _key(one, "params_dtype")),
-            f"reuse_fp32_param with {one.training.layout.params_dtype}",
+            f"reuse_fp32_param with {one.train.layout.params_dtype}",
             "bf16",
             "leave reuse_fp32_param out, or set params_dtype to bf16",
         )
@@ -135,7 +135,7 @@ def _training(one: Experiment) -> Iterator[Fault]:
 
 def _shape(one: Experiment, model: Architecture) -> Iterator[Fault]:
     """Its flags can say what the model is, rotary settings of the experiment included."""
-    base = one.training.rope.rotary_base
+    base = one.train.rope.rotary_base
     own = base is not None and base != model.rope_theta
     try:
         shape.architecture(replace(model, rope_theta=base) if own else model)
@@ -153,14 +153,17 @@ def _shape(one: Experiment, model: Architecture) -> Iterator[Fault]:
 def _lines(one: Experiment, dataset: Dataset, stage: str) -> Iterator[tuple[str, train_lines.Flags]]:
     """(parser, flags) of a stage, with names for the paths and without what only the model's files tell."""
     if stage == "tokenize":
-        settings = tokenize_stage.of_dataset(dataset, one.tokenization)
+        settings = tokenize_stage.of_dataset(dataset, one.tokenize)
         paths = tokenize_stage.files(input="I", tokenizer="T", output_prefix="P", cache="C")
         yield tokenize_stage.SCRIPT, {**settings, **paths}
     elif stage == "convert":
-        yield "convert_ckpt.py hf", convert_stage.hf_to_mcore(one.layout, qkv_bias=True, load="L", save="S")
+        yield (
+            "convert_ckpt.py hf",
+            convert_stage.hf_to_mcore(one.convert.layout, qkv_bias=True, load="L", save="S"),
+        )
         yield (
             "convert_ckpt.py mg",
-            convert_stage.mcore_to_hf(one.layout.params_dtype, qkv_bias=True, load="L", save="S"),
+            convert_stage.mcore_to_hf(one.convert.layout.params_dtype, qkv_bias=True, load="L", save="S"),
         )
     elif stage == "train":
         yield "posttrain_gpt.py", train_lines.of_experiment(one)

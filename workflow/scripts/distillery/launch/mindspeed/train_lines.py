@@ -1,8 +1,8 @@
 """The flags of MindSpeed-LLM's posttrain_gpt.py, derived from a model's config.json and an experiment's choices.
 
-    words = commandline.words({**training(layout, settings, ...), **shape.architecture(model), **files(...)})
+    words = commandline.words({**sft(layout, settings, ...), **shape.architecture(model), **files(...)})
 
-`facts.faults` says whether a line is one that the reference takes.
+`accepted_flags.faults` says whether a line is one that the reference takes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from distillery.launch.mindspeed.shape import FUSED, PRECISION, Flags, layout_fl
 START = ("finetune", "no_load_optim", "no_load_rng")
 
 
-def training(layout: Layout, settings: Mapping[str, Any], *, prompt_type: str, seq_length: int) -> Flags:
+def sft(layout: Layout, settings: Mapping[str, Any], *, prompt_type: str, seq_length: int) -> Flags:
     """posttrain_gpt.py for supervised fine-tuning: all but the model's shape, the paths and the start.
 
     Args:
@@ -70,14 +70,14 @@ def training(layout: Layout, settings: Mapping[str, Any], *, prompt_type: str, s
 
 
 def of_experiment(experiment: Experiment) -> Flags:
-    """`training` for an experiment, packed as its data are."""
-    stage, tokens = experiment.training, experiment.tokenization
-    settings = dict(experiment.train)
+    """`sft` for an experiment, packed as its data are."""
+    stage, tokens = experiment.train, experiment.tokenize
+    settings = dict(experiment.train.flags)
     if tokens.pack:
         settings |= {"pack": True, "neat_pack": tokens.neat_pack}
     if experiment.hardware.deterministic:
         settings["npu_deterministic"] = True
-    return training(stage.layout, settings, prompt_type=stage.prompt_type, seq_length=stage.seq_length)
+    return sft(stage.layout, settings, prompt_type=stage.prompt_type, seq_length=stage.seq_length)
 
 
 def files(*, tokenizer: str, data: str, load: str, save: str, resume: bool = False) -> Flags:

@@ -19,9 +19,9 @@ def _uses(s: Setup) -> list[tuple[str, str]]:
     """(key, prompt type) of the stages that render text."""
     e = s.experiment
     return [
-        (s.stage_key("tokenize", "prompt_type"), e.tokenization.prompt_type),
-        (s.stage_key("train", "prompt_type"), e.training.prompt_type),
-        (s.stage_key("generate", "prompt_type"), e.answering.prompt_type),
+        (s.stage_key("tokenize", "prompt_type"), e.tokenize.prompt_type),
+        (s.stage_key("train", "prompt_type"), e.train.prompt_type),
+        (s.stage_key("generate", "prompt_type"), e.generate.prompt_type),
     ]
 
 
@@ -90,7 +90,7 @@ def stop(s: Setup) -> Iterator[Finding]:
         return
     end, stops = trained_end(trained, s.tokenizer), stop_tokens(answering, s.tokenizer)
     # the built-in engine keeps to the stop ids that training recorded, and refuses a template that renders otherwise
-    if s.generate.get("hf_chat_template") and s.experiment.answering.engine == "mindspeed-llm":
+    if s.generate.get("hf_chat_template") and s.experiment.generate.engine == "mindspeed-llm":
         key, asked, stops = s.key("generate.hf_chat_template"), "MindSpeed-LLM with it", [s.tokenizer.eos]
     if end is None:
         yield Finding(
@@ -118,7 +118,7 @@ def _named(token: str, s: Setup) -> str:
 
 def system_prompt(s: Setup) -> Iterator[Finding]:
     """The template's default system prompt is the one the model was taught with."""
-    style = template(s.experiment.tokenization.prompt_type)
+    style = template(s.experiment.tokenize.prompt_type)
     if s.tokenizer is None or style is None or s.tokenizer.system is None or not style.default_system:
         return
     if style.default_system != s.tokenizer.system and s.tokenizer.system:
@@ -161,7 +161,7 @@ def plain_text(s: Setup) -> Iterator[Finding]:
 
 def packing(s: Setup) -> Iterator[Finding]:
     """Packed rows neither see one another nor lose their questions."""
-    made, key = s.experiment.tokenization, s.key("tokenize.pack")
+    made, key = s.experiment.tokenize, s.key("tokenize.pack")
     if made.neat_pack and not made.pack:
         yield Finding(
             "neat-pack",
@@ -197,7 +197,7 @@ def packing(s: Setup) -> Iterator[Finding]:
 
 def lengths(s: Setup) -> Iterator[Finding]:
     """Rows too long for training are left out by tokenize; training would cut off their end, the end token with it."""
-    made, trained = s.experiment.tokenization.seq_length, s.experiment.training.seq_length
+    made, trained = s.experiment.tokenize.seq_length, s.experiment.train.seq_length
     keys = (s.stage_key("tokenize", "seq_length"), s.stage_key("train", "seq_length"))
     if made is None:
         yield Finding(
@@ -222,7 +222,7 @@ def shards(s: Setup) -> Iterator[Finding]:
     match = OF.search(s.dataset.shards[0])
     total = int(match.group(1)) if match else len(s.dataset.shards)
     if s.shards < total:
-        by_choice = s.experiment.tokenization.shards is not None
+        by_choice = s.experiment.tokenize.shards is not None
         yield Finding(
             "some-shards",
             (

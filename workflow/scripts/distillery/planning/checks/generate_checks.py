@@ -13,9 +13,12 @@ REFERENCE_TOKENS_TO_OOM = 12000
 
 def length(s: Setup) -> Iterator[Finding]:
     """The context holds the prompt and the answer."""
-    for path, one in (("generate", s.experiment.generation), ("generate.base", s.experiment.base_generation)):
+    for path, one in (
+        ("generate", s.experiment.tuned_generation),
+        ("generate.base", s.experiment.base_generation),
+    ):
         new = one.settings["max_new_tokens"]
-        if new >= one.seq_length and (path == "generate" or one != s.experiment.generation):
+        if new >= one.seq_length and (path == "generate" or one != s.experiment.tuned_generation):
             own = path == "generate.base"
             yield Finding(
                 "answer-length",
@@ -46,10 +49,10 @@ def answer_budget(s: Setup) -> Iterator[Finding]:
 
 def tokens_to_oom(s: Setup) -> Iterator[Finding]:
     """MindSpeed-LLM refuses sequences beyond this number of tokens, after loading the weights: one question at a time."""
-    if s.experiment.answering.engine != "mindspeed-llm":
+    if s.experiment.generate.engine != "mindspeed-llm":
         return
     limit = s.generate.get("max_tokens_to_oom", REFERENCE_TOKENS_TO_OOM)
-    needed = s.experiment.answering.seq_length
+    needed = s.experiment.generate.seq_length
     if needed > limit:
         yield Finding(
             "tokens-to-oom",
@@ -120,7 +123,7 @@ def kv_cache(s: Setup) -> Iterator[Finding]:
 
     MindSpeed-LLM's refuses sequence parallelism, which its derived line never has.
     """
-    if s.experiment.answering.engine == "mindspeed-llm" and not s.generate.get("use_kv_cache"):
+    if s.experiment.generate.engine == "mindspeed-llm" and not s.generate.get("use_kv_cache"):
         yield Finding("no-kv-cache", (s.key("generate.use_kv_cache"), s.key("generate.max_new_tokens")),
                       f"no cache for {s.generate['max_new_tokens']} tokens: the work grows with their square", "true",
                       "set use_kv_cache: true", "warning")  # fmt: skip

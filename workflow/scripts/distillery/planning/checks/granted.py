@@ -22,7 +22,7 @@ def run(config: Config, npus: int) -> list[Finding]:
 def _short(config: Config, npus: int) -> Iterator[Finding]:
     for one in config.experiments.values():
         machine = one.hardware.name
-        for stage in ("training", "answering"):
+        for stage in ("train", "generate"):
             wanted = prefix.resources(one, stage)["npu"]
             if wanted > npus:
                 yield Finding(

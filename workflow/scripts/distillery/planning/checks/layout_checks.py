@@ -54,15 +54,15 @@ def layout_change(s: Setup) -> Iterator[Finding]:
     e = s.experiment
     reshard = "write the layout once, or accept this: a reshard step is added"
     uses = (
-        ("train", e.layout, e.training.layout, "training starts from", reshard),
+        ("train", e.convert.layout, e.train.layout, "training starts from", reshard),
         (
             "export",
-            e.layout,
+            e.convert.layout,
             e.export_layout,
             "the export starts from",
             "leave it out: the export reads any layout",
         ),
-        ("generate", e.training.layout, e.answering.layout, "answers come from", reshard),
+        ("generate", e.train.layout, e.generate.layout, "answers come from", reshard),
     )
     for stage, held, layout, purpose, fix in uses:
         # without a layout of its own a stage takes the weights as the one before left them, as far as they fit
@@ -78,7 +78,7 @@ def layout_change(s: Setup) -> Iterator[Finding]:
 
 def _layouts(s: Setup) -> list[tuple[str, Layout]]:
     e = s.experiment
-    found = {e.layout: s.key("layout")}
+    found = {e.convert.layout: s.key("layout")}
     for name, stage in s.stages():
         found.setdefault(stage.layout, s.stage_key(name, "layout"))
     found.setdefault(e.export_layout, s.key("export.layout"))
@@ -150,7 +150,7 @@ def virtual_pipeline(s: Setup) -> Iterator[Finding]:
         yield Finding(
             "virtual-pipeline",
             (s.key("train.num_layers_per_virtual_pipeline_stage"), s.stage_key("train", "layout")),
-            f"chunks of {chunk} layers, for weights in {describe(s.experiment.training.layout)}",
+            f"chunks of {chunk} layers, for weights in {describe(s.experiment.train.layout)}",
             "plain stages, as convert cuts them",
             "leave it out",
         )
@@ -160,7 +160,7 @@ def sequence_parallel(s: Setup) -> Iterator[Finding]:
     """Sequence parallelism cuts the sequence over the tensor ranks."""
     if not s.train.get("sequence_parallel"):
         return
-    stage = s.experiment.training
+    stage = s.experiment.train
     tensor = stage.layout.tensor_parallel_size
     if tensor == 1 or stage.seq_length % tensor:
         yield Finding(
@@ -178,7 +178,7 @@ def sequence_parallel(s: Setup) -> Iterator[Finding]:
 
 def context_parallel(s: Setup) -> Iterator[Finding]:
     """Ring attention gives each rank two chunks of the sequence, of one length in all rows."""
-    context, length = s.train.get("context_parallel_size", 1), s.experiment.training.seq_length
+    context, length = s.train.get("context_parallel_size", 1), s.experiment.train.seq_length
     if context == 1:
         return
     if length % (2 * context) or s.train.get("variable_seq_lengths"):

@@ -56,7 +56,7 @@ def device_memory(s: Setup) -> Iterator[Finding]:
             s.stage_key("train", "seq_length"),
             f"hardware.{s.experiment.hardware.name}",
         ),
-        f"{needed.gib:.1f} GiB on the fullest device ({describe(s.experiment.training.layout)}: weights"
+        f"{needed.gib:.1f} GiB on the fullest device ({describe(s.experiment.train.layout)}: weights"
         f" {needed.parameters / memory.GIB:.1f}, gradients {needed.gradients / memory.GIB:.1f}, optimizer"
         f" {needed.optimizer / memory.GIB:.1f}, activations {needed.activations / memory.GIB:.1f}, logits"
         f" {needed.logits / memory.GIB:.1f})",
@@ -71,13 +71,13 @@ def _cure(s: Setup, budget: float) -> str:
     machine = s.experiment.hardware
     each = machine.npus_per_node
     # first the rest of this node, then more nodes
-    sizes = [(per, machine.nodes) for per in range(1, each + 1) if per > s.experiment.training.npus_per_node]
+    sizes = [(per, machine.nodes) for per in range(1, each + 1) if per > s.experiment.train.npus_per_node]
     sizes += [(each, nodes) for nodes in range(machine.nodes + 1, MOST_NODES + 1)]
     for per, nodes in sizes:
         larger = replace(
             s.experiment,
             hardware=replace(machine, nodes=nodes),
-            training=replace(s.experiment.training, npus_per_node=per),
+            train=replace(s.experiment.train, npus_per_node=per),
         )
         if options := fitting(replace(s, experiment=larger), budget):
             return f"use at least {per * nodes} devices ({nodes} {'node' if nodes == 1 else 'nodes'} of {per}): {options[0]}"
@@ -90,7 +90,7 @@ def fitting(s: Setup, budget: float) -> list[str]:
     Args:
         budget: GiB of a device.
     """
-    stage = s.experiment.training
+    stage = s.experiment.train
     as_it_is = train_cost.run(s).recompute
     found = []
     for layout in candidates(s.architecture, s.world(stage), stage.layout.params_dtype):
@@ -110,13 +110,13 @@ def fitting(s: Setup, budget: float) -> list[str]:
 def _with(s: Setup, layout: Layout) -> Setup:
     """The experiment with one layout throughout, answers cut down to their node."""
     e = s.experiment
-    answering = replace(e.answering, layout=config.fitting(layout, e.answering.npus_per_node))
+    generate = replace(e.generate, layout=config.fitting(layout, e.generate.npus_per_node))
     one = replace(
         e,
-        layout=layout,
+        convert=replace(e.convert, layout=layout),
+        train=replace(e.train, layout=layout),
+        generate=generate,
         export_layout=layout,
-        training=replace(e.training, layout=layout),
-        answering=answering,
     )
     return replace(s, experiment=one)
 

@@ -56,7 +56,7 @@ def rope_context(s: Setup) -> Iterator[Finding]:
 def rope_scaled(s: Setup) -> Iterator[Finding]:
     """A model whose config.json scales its rotary frequencies already keeps that scaling under an override."""
     scaling = dict(s.architecture.rope_scaling) if s.architecture else {}
-    rope = s.experiment.training.rope
+    rope = s.experiment.train.rope
     changed = [key for key in ("rotary_base", "max_position_embeddings") if getattr(rope, key) is not None]
     if scaling and changed and rope.override:
         yield Finding(
@@ -73,7 +73,7 @@ def rope_scaled(s: Setup) -> Iterator[Finding]:
 def rope_agreement(s: Setup) -> Iterator[Finding]:
     """Tuned weights answer with the rotary settings that they were trained with."""
     e = s.experiment
-    train, answer = e.training.rope, e.answering.rope
+    train, answer = e.train.rope, e.generate.rope
     if any(True for check in (rope_base, rope_context) for _ in check(s)):
         return  # one thing at a time: settings that are wrong of themselves
     if (train.rotary_base, train.max_position_embeddings) != (
@@ -114,8 +114,8 @@ def base_context(s: Setup) -> Iterator[Finding]:
         return
     length = s.experiment.base_generation.seq_length
     extended = (
-        s.experiment.answering.rope.override
-        and s.experiment.answering.seq_length > s.architecture.max_positions
+        s.experiment.generate.rope.override
+        and s.experiment.generate.seq_length > s.architecture.max_positions
     )
     if extended and length > s.architecture.max_positions:
         yield Finding(
@@ -132,20 +132,20 @@ def dtype(s: Setup) -> Iterator[Finding]:
     e = s.experiment
     wanted = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}
     published = wanted.get(str(s.known.config.get("torch_dtype")) if s.known else "")
-    if e.hardware.device == "CPU" and e.training.engine == "mindspore":
-        if e.layout.params_dtype != "fp32":
+    if e.hardware.device == "CPU" and e.train.engine == "mindspore":
+        if e.convert.layout.params_dtype != "fp32":
             yield Finding(
                 "dtype-cpu",
                 (s.key("params_dtype"), f"hardware.{e.hardware.name}.device"),
-                f"{e.layout.params_dtype} on a CPU",
+                f"{e.convert.layout.params_dtype} on a CPU",
                 "fp32",
                 "set params_dtype to fp32, or choose hardware with an NPU",
             )
-    elif published and e.layout.params_dtype != published:
+    elif published and e.convert.layout.params_dtype != published:
         yield Finding(
             "dtype",
             (s.key("params_dtype"), f"models.{e.model}"),
-            e.layout.params_dtype,
+            e.convert.layout.params_dtype,
             f"{published}, as config.json of {s.known.name} says",
             f"set params_dtype to {published}",
             "warning",
@@ -168,7 +168,7 @@ def device(s: Setup) -> Iterator[Finding]:
 
 def builtin_options(s: Setup) -> Iterator[Finding]:
     """The built-in engine has no part in these Megatron options."""
-    if s.experiment.training.engine != "mindspore":
+    if s.experiment.train.engine != "mindspore":
         return
     absent = ("sequence_parallel", "context_parallel_size", "num_layers_per_virtual_pipeline_stage")
     found = [key for key in absent if s.train.get(key, 1) not in (1, False) or s.train.get(key) is True]

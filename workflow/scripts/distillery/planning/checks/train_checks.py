@@ -27,7 +27,7 @@ def batch_split(s: Setup) -> Iterator[Finding]:
 
 def pipeline_bubble(s: Setup) -> Iterator[Finding]:
     """With m micro-batches a pipeline of p stages idles (p-1)/(m+p-1) of the time."""
-    stages, count = s.experiment.training.layout.pipeline_parallel_size, s.microbatches
+    stages, count = s.experiment.train.layout.pipeline_parallel_size, s.microbatches
     if count < stages:
         idle = (stages - 1) / (count + stages - 1)
         yield Finding(
@@ -130,7 +130,7 @@ def resume(s: Setup) -> Iterator[Finding]:
     """Going on needs the optimizer's state; how a run starts is seen from what is there, whatever these flags say."""
     asked = [key for key in ("finetune", "no_load_optim", "no_save_optim") if s.train.get(key)]
     # the built-in engine always saves its state
-    if "no_save_optim" in asked and s.experiment.training.engine == "mindspeed-llm":
+    if "no_save_optim" in asked and s.experiment.train.engine == "mindspeed-llm":
         asked.remove("no_save_optim")
         yield Finding(
             "not-resumable",
