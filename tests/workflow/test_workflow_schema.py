@@ -25,9 +25,7 @@ def test_only_known_keywords():
     """A comma in an unquoted flow mapping ends the text and begins a key, which a validator passes over."""
     annotations = {"$schema", "$defs", "title", "description", "default"}
     known = annotations | set(Draft202012Validator.VALIDATORS)
-    unknown = [
-        (path, key) for path, node in subschemas(schema.schema()) for key in node if key not in known
-    ]
+    unknown = [(path, key) for path, node in subschemas(schema.schema()) for key in node if key not in known]
     assert unknown == []
 
 
