@@ -31,7 +31,8 @@ def configuration() -> dict:
         }
     }
     small = raw["experiments"]["small"]
-    small |= {"hardware": "node", "engine": "mindspeed-llm", "convert": {"engine": "mindspeed-llm"}}
+    small |= {"hardware": "node", "convert": {"engine": "mindspeed-llm"}}
+    small["train"] |= {"engine": "mindspeed-llm"}
     small["tokenize"] = {"engine": "mindspeed-llm"}
     small["generate"] |= {"engine": "mindspeed-llm", "task": "greedy"}
     return raw

@@ -23,7 +23,7 @@ def changed(path: str, value) -> dict:
     *parents, last = path.split(".")
     node = raw
     for key in parents:
-        node = node[key]
+        node = node.setdefault(key, {})
     node[last] = value
     return raw
 
@@ -55,6 +55,30 @@ def test_faults_name_key_found_and_allowed(path, value, words):
         config.load(changed(path, value))
     for word in words:
         assert word in str(caught.value)
+
+
+REMOVED = {
+    "hardware.*.msrun.join": ("hardware.npu.msrun.join", False, "always waits"),
+    "hardware.*.msrun.tee": ("hardware.npu.msrun.tee", True, "keeps each rank's log"),
+    "experiments.*.engine": ("experiments.small.engine", "mindspeed-llm", "write train.engine"),
+    "experiments.*.export": ("experiments.small.export", {"layout": {}}, "any layout"),
+    "experiments.*.train.finetune": ("experiments.small.train.finetune", True, "a later one the whole state"),
+    "experiments.*.train.no_load_optim": ("experiments.small.train.no_load_optim", True, "the whole state"),
+    "experiments.*.train.num_layers_per_virtual_pipeline_stage": (
+        "experiments.small.train.num_layers_per_virtual_pipeline_stage",
+        2,
+        "write layout.pipeline_parallel_size",
+    ),
+}
+
+
+@pytest.mark.parametrize("key", sorted({*schema.REMOVED, *REMOVED}))
+def test_a_removed_key_names_what_to_write_instead(key):
+    path, value, words = REMOVED[key]
+    with pytest.raises(Problem) as caught:
+        config.load(changed(path, value))
+    (line,) = str(caught.value).splitlines()[1:]
+    assert line.strip() == f"{path}: no longer a key; {schema.REMOVED[key]}" and words in line
 
 
 def test_all_faults_are_listed_at_once():

@@ -166,21 +166,20 @@ def _experiment(name: str, e: Mapping[str, Any], machine: Hardware) -> Experimen
         e["seq_length"],
         Rope(**e.get("rope", {})),
         machine.npus_per_node,
-        e["engine"],
+        "mindspore",
     )
     train = _stage(e["train"], common, e["params_dtype"])
     if "layout" not in e["train"]:
         shared = train.npus_per_node * machine.nodes // train.flags.get("context_parallel_size", 1)
         train = replace(train, layout=fitting(train.layout, max(1, shared), copies=True))
     # the weights to answer with come out of training, cut and rotated as there
-    tuned = replace(common, layout=train.layout, rope=train.rope, engine="mindspore")
+    tuned = replace(common, layout=train.layout, rope=train.rope)
     asked = {key: value for key, value in e["generate"].items() if key != "base"}
     generate = _stage(asked, tuned, e["params_dtype"])
     new = asked.get("max_new_tokens", answer_room(generate.seq_length))
     generate = replace(generate, flags={**generate.flags, "max_new_tokens": new})
     if "layout" not in asked:  # answers come from one node
         generate = replace(generate, layout=fitting(generate.layout, generate.npus_per_node))
-    export = e["export"].get("layout")
     # the original weights get at most what the tuned ones get
     base, most = e["generate"].get("base", {}), generate.seq_length
     base_length = min(base.get("seq_length", most), most)
@@ -215,7 +214,6 @@ def _experiment(name: str, e: Mapping[str, Any], machine: Hardware) -> Experimen
         convert=Conversion(layout, e["convert"]["engine"]),
         train=train,
         generate=generate,
-        export_layout=_layout(e["params_dtype"], export) if export else train.layout,
         tuned_generation=generation,
         base_generation=replace(
             generation,

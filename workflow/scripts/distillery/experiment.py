@@ -204,7 +204,6 @@ class Experiment:
     convert: Conversion
     train: Stage
     generate: Stage
-    export_layout: Layout
     tuned_generation: Generation
     base_generation: Generation  # the same, within the original weights' context
     accept: tuple[str, ...]

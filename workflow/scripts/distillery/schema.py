@@ -17,6 +17,18 @@ from jsonschema import Draft202012Validator, ValidationError
 
 SCHEMA_FILE = Path(__file__).resolve().parents[2] / "schemas" / "config.schema.yaml"
 
+# keys that there were, `*` for a name of the user's: what to write now
+REMOVED = {
+    "experiments.*.engine": "write train.engine; every stage names its own engine",
+    "experiments.*.export": "leave it out; the export reads weights of any layout",
+    "experiments.*.train.finetune": "leave it out; a first start reads weights alone, a later one the whole state",
+    "experiments.*.train.no_load_optim": "leave it out; a first start reads weights alone, a later one the whole state",
+    "experiments.*.train.num_layers_per_virtual_pipeline_stage": "write layout.pipeline_parallel_size, and"
+    " layout.num_layer_list where stages differ; weights are converted for plain stages",
+    "hardware.*.msrun.join": "leave it out; the launcher always waits for its workers and ends with their status",
+    "hardware.*.msrun.tee": "leave it out; the launcher keeps each rank's log and shows the one with the loss",
+}
+
 
 @functools.cache
 def schema() -> dict[str, Any]:
@@ -63,6 +75,15 @@ def resolve(node: dict[str, Any]) -> dict[str, Any]:
     return node
 
 
+def _instead(path: list[str]) -> str | None:
+    """What to write in place of a key that there was; None for one that there never was."""
+    for removed, instead in REMOVED.items():
+        parts = removed.split(".")
+        if len(parts) == len(path) and all(part in ("*", key) for part, key in zip(parts, path, strict=True)):
+            return instead
+    return None
+
+
 def _explain(error: ValidationError) -> Iterator[str]:
     path = ".".join(str(part) for part in error.absolute_path) or "(top level)"
     found, rule = error.instance, error.validator_value
@@ -70,9 +91,12 @@ def _explain(error: ValidationError) -> Iterator[str]:
         case "additionalProperties":
             known = sorted(error.schema.get("properties", {}))
             for key in sorted(set(found) - set(known)):
+                prefix = "" if path == "(top level)" else f"{path}."
+                if instead := _instead([*map(str, error.absolute_path), key]):
+                    yield f"{prefix}{key}: no longer a key; {instead}"
+                    continue
                 near = difflib.get_close_matches(key, known, n=1)
                 guess = f"; did you mean {near[0]}?" if near else ""
-                prefix = "" if path == "(top level)" else f"{path}."
                 yield f"{prefix}{key}: unknown key, allowed are {', '.join(known)}{guess}"
         case "required":
             missing = [key for key in rule if key not in found]

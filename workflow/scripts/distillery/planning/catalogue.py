@@ -34,7 +34,7 @@ SECTIONS = {
         "learning-rate": "a rate far from the published recipe for this dataset",
         "one-checkpoint": "no checkpoint before the end",
         "not-resumable": "checkpoints without the optimizer's state",
-        "start-flags": "flags for the start that have no effect: a start reads what is there",
+        "start-flags": "flags for starting and saving that have no effect: a start reads what is there",
     },
     "the model": {
         "unknown-model": "a model whose config.json is not recorded: most checks wait for the file",

@@ -146,7 +146,7 @@ def _shape(one: Experiment, model: Architecture) -> Iterator[Fault]:
             (_key(one, key),),
             f"{problem.what} ({problem.where}: {problem.found})",
             str(problem.wanted),
-            problem.fix or "train with engine: mindspore",
+            problem.fix or "set train.engine: mindspore",
         )
 
 

@@ -34,7 +34,7 @@ def architecture(model: Architecture) -> Flags:
             where="--rotary-base",
             found=base,
             wanted="an integer",
-            fix="train this model with engine: mindspore",
+            fix="set train.engine: mindspore",
         )
     grouped = model.num_groups != model.num_heads
     return {
@@ -79,7 +79,7 @@ def _scaling(rope: Mapping[str, Any]) -> Flags:
         where="config.json, rope_scaling.rope_type",
         found=kind,
         wanted="default, llama3 or yarn",
-        fix="train this model with engine: mindspore, or set its flags in MindSpeed-LLM by hand",
+        fix="set train.engine: mindspore, or set its flags in MindSpeed-LLM by hand",
     )
 
 

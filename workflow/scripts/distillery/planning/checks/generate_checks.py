@@ -129,28 +129,6 @@ def kv_cache(s: Setup) -> Iterator[Finding]:
                       "set use_kv_cache: true", "warning")  # fmt: skip
 
 
-def launching(s: Setup) -> Iterator[Finding]:
-    """The end of a launch is the end of its work, with its exit status."""
-    machine = s.experiment.hardware
-    if not machine.msrun["join"]:
-        yield Finding(
-            "msrun-join",
-            (f"hardware.{machine.name}.msrun.join",),
-            "--join=False: msrun returns at once, and a failed run looks like a finished one",
-            "--join=True, which the launcher always says",
-            "leave msrun.join out",
-        )
-    if machine.msrun["tee"]:
-        yield Finding(
-            "msrun-tee",
-            (f"hardware.{machine.name}.msrun.tee",),
-            "a pipe to tee, which hides the exit status",
-            "none: the launcher keeps the logs itself and has no such pipe",
-            "leave msrun.tee out",
-            "warning",
-        )
-
-
 CHECKS = (
     length,
     answer_budget,
@@ -160,5 +138,4 @@ CHECKS = (
     task,
     rendering,
     kv_cache,
-    launching,
 )

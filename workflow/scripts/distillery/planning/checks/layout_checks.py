@@ -52,27 +52,20 @@ def devices(s: Setup) -> Iterator[Finding]:
 def layout_change(s: Setup) -> Iterator[Finding]:
     """One layout from convert to answers, or reshard steps that the plan names."""
     e = s.experiment
-    reshard = "write the layout once, or accept this: a reshard step is added"
     uses = (
-        ("train", e.convert.layout, e.train.layout, "training starts from", reshard),
-        (
-            "export",
-            e.convert.layout,
-            e.export_layout,
-            "the export starts from",
-            "leave it out: the export reads any layout",
-        ),
-        ("generate", e.train.layout, e.generate.layout, "answers come from", reshard),
+        ("train", e.convert.layout, e.train.layout, "training starts from"),
+        ("generate", e.train.layout, e.generate.layout, "answers come from"),
     )
-    for stage, held, layout, purpose, fix in uses:
+    for stage, held, layout, purpose in uses:
         # without a layout of its own a stage takes the weights as the one before left them, as far as they fit
         own = "layout" in e.settings[stage]
-        if layout != held and (own or stage != "export"):
+        if layout != held:
             keys = (
                 s.stage_key("train", "layout") if stage == "generate" else s.key("layout"),
                 s.key(f"{stage}.layout") if own else s.devices_key(stage),
             )
             found = f"weights are {describe(held)}, {purpose} {describe(layout)}"
+            fix = "write the layout once, or accept this: a reshard step is added"
             yield Finding("layout-change", keys, found, "one layout", fix, "warning")
 
 
@@ -81,7 +74,6 @@ def _layouts(s: Setup) -> list[tuple[str, Layout]]:
     found = {e.convert.layout: s.key("layout")}
     for name, stage in s.stages():
         found.setdefault(stage.layout, s.stage_key(name, "layout"))
-    found.setdefault(e.export_layout, s.key("export.layout"))
     return [(key, layout) for layout, key in found.items()]
 
 
@@ -141,19 +133,6 @@ def layer_split(s: Setup) -> Iterator[Finding]:
                 "a divisor of the layers",
                 "choose a divisor, or set num_layer_list",
             )
-
-
-def virtual_pipeline(s: Setup) -> Iterator[Finding]:
-    """Weights are converted for plain stages: a trainer of interleaved ones would not find its layers in them."""
-    chunk = s.train.get("num_layers_per_virtual_pipeline_stage")
-    if chunk:
-        yield Finding(
-            "virtual-pipeline",
-            (s.key("train.num_layers_per_virtual_pipeline_stage"), s.stage_key("train", "layout")),
-            f"chunks of {chunk} layers, for weights in {describe(s.experiment.train.layout)}",
-            "plain stages, as convert cuts them",
-            "leave it out",
-        )
 
 
 def sequence_parallel(s: Setup) -> Iterator[Finding]:
@@ -243,7 +222,6 @@ CHECKS = (
     layout_change,
     tensor_split,
     layer_split,
-    virtual_pipeline,
     sequence_parallel,
     context_parallel,
     nodes,

@@ -116,7 +116,6 @@ def _with(s: Setup, layout: Layout) -> Setup:
         convert=replace(e.convert, layout=layout),
         train=replace(e.train, layout=layout),
         generate=generate,
-        export_layout=layout,
     )
     return replace(s, experiment=one)
 

@@ -170,7 +170,7 @@ def builtin_options(s: Setup) -> Iterator[Finding]:
     """The built-in engine has no part in these Megatron options."""
     if s.experiment.train.engine != "mindspore":
         return
-    absent = ("sequence_parallel", "context_parallel_size", "num_layers_per_virtual_pipeline_stage")
+    absent = ("sequence_parallel", "context_parallel_size")
     found = [key for key in absent if s.train.get(key, 1) not in (1, False) or s.train.get(key) is True]
     if found:
         yield Finding(
@@ -178,7 +178,7 @@ def builtin_options(s: Setup) -> Iterator[Finding]:
             (*(s.key(f"train.{key}") for key in found), s.stage_key("train", "engine")),
             ", ".join(found),
             "options that the built-in engine has",
-            "leave them out, or choose engine: mindspeed-llm",
+            "leave them out, or choose train.engine: mindspeed-llm",
         )
 
 

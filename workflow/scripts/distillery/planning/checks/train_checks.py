@@ -127,11 +127,10 @@ def checkpoints(s: Setup) -> Iterator[Finding]:
 
 
 def resume(s: Setup) -> Iterator[Finding]:
-    """Going on needs the optimizer's state; how a run starts is seen from what is there, whatever these flags say."""
-    asked = [key for key in ("finetune", "no_load_optim", "no_save_optim") if s.train.get(key)]
-    # the built-in engine always saves its state
-    if "no_save_optim" in asked and s.experiment.train.engine == "mindspeed-llm":
-        asked.remove("no_save_optim")
+    """Going on needs the optimizer's state, which the built-in engine always saves."""
+    if not s.train.get("no_save_optim"):
+        return
+    if s.experiment.train.engine == "mindspeed-llm":
         yield Finding(
             "not-resumable",
             (s.key("train.no_save_optim"),),
@@ -140,13 +139,13 @@ def resume(s: Setup) -> Iterator[Finding]:
             "leave it out",
             "warning",
         )
-    if asked:
+    else:
         yield Finding(
             "start-flags",
-            tuple(s.key(f"train.{key}") for key in asked),
-            f"{', '.join(asked)}, which the guide's script needs and which have no effect here",
-            "none of them: a first start reads weights alone, a later one the whole state",
-            "leave them out",
+            (s.key("train.no_save_optim"), s.key("train.engine")),
+            "no_save_optim, which has no effect here",
+            "a run that saves its whole state, as the built-in engine does",
+            "leave it out",
             "warning",
         )
 
