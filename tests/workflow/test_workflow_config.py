@@ -123,7 +123,7 @@ def test_every_fault_of_a_plan_is_printed_at_once_and_stops_neither_unlock_nor_l
     dry = house.snakemake("--dry-run", "--resources", "npu=0")
     said = dry.stdout + dry.stderr
     assert dry.returncode != 0 and "4 errors" in said, said
-    for words in ("error[min-lr]", "error[mindspeed-home]", "error[npu-limit] experiments.small (training)"):
+    for words in ("error[min-lr]", "error[mindspeed-home]", "error[npu-limit] experiments.small (train)"):
         assert words in said
     assert house.snakemake("--unlock", "--resources", "npu=0").returncode == 0
 
