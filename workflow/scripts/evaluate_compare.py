@@ -40,7 +40,7 @@ def main(args: argparse.Namespace) -> None:
         "unfinished_think",
         "timed_out",
     )
-    base, tuned = (scoring.read_jsonl(path, keys) for path in (args.base, args.tuned))
+    base, tuned = (list(scoring.read_jsonl(path, keys)) for path in (args.base, args.tuned))
     compared = comparison.compare(base, tuned, args.seed)
     files.write_json(args.output, compared)
     summary = comparison.summary(compared)

@@ -38,9 +38,10 @@ def main(args: argparse.Namespace) -> None:
     scores = scoring.score(generations, problems, args.workers, args.cpu_seconds)
     files.write_text(args.output, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in scores))
     strict, lenient = (sum(row[kind] for row in scores) for kind in ("strict", "lenient"))
-    timed_out = sum(row["timed_out"] for row in scores)
+    timed_out, crashed = (sum(row[kind] for row in scores) for kind in ("timed_out", "crashed"))
     print(
-        f"{args.output}: {len(scores)} answers, {strict} right (lenient {lenient}), {timed_out} out of time"
+        f"{args.output}: {len(scores)} answers, {strict} right (lenient {lenient}), {timed_out} out of time,"
+        f" {crashed} crashed"
     )
 
 

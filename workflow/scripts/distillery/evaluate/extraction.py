@@ -1,8 +1,8 @@
 r"""Where the answer of a generation is: after the thinking, in the box, and whether it counts at all.
 
-Strict reading: the answer is the last `\boxed{...}` after the closed `</think>`; a generation that was
-cut at the length limit or never stopped thinking has none. Several boxes joined by commas, "and" or "or"
-are one answer. Lenient reading: whatever math-verify finds in the text, which takes the last number of
+Strict reading: the answer is the last `\boxed{...}` after the closed `</think>`; a generation that was cut at the length
+limit or never stopped thinking has none. Boxes joined by commas, semicolons, "and" or "or" are one answer. Lenient
+reading: the last box anywhere, and without one whatever math-verify finds in the text, which takes the last number of
 `no box at all, 70` for an answer; it is reported beside the strict one and never instead of it.
 """
 
@@ -12,7 +12,22 @@ import re
 from dataclasses import dataclass
 
 OPEN, CLOSE = "<think>", "</think>"
-JOINT = re.compile(r"[\s$,]*(?:and|or)?[\s$,]*")
+
+# a command that boxes, its backslash perhaps doubled by somebody's JSON; an escaped character; a brace
+TOKEN = re.compile(r"\\\\?(?:boxed|fbox)(?![A-Za-z])\s*(?P<brace>\{)?|\\[\\{}]|[{}]")
+# the argument of a \boxed without braces: a number, a fraction, a letter
+BARE = re.compile(
+    r"[-+]?(?:\d+(?:[.,]\d+)*(?:/\d+)?|\\[dt]?frac\s*(?:\{[^{}]*\}\s*\{[^{}]*\}|\d\s*\d)|\\pi|[A-Za-z](?![A-Za-z]))"
+)
+
+JOINT_LENGTH = 80  # characters between two boxes of one answer
+MARKUP = re.compile(r"\\(?:[\s,;:!()\[\]\\]|q?quad(?![A-Za-z]))|[$~*]")
+TEXT = re.compile(r"\\(?:text|mbox|textbf|textrm|mathrm)\s*\{([^{}]*)\}")
+NAME = r"[A-Za-z]+(?:_\{?\w{1,6}\}?)?(?:\([A-Za-z]\))?\s*="
+# nothing but marks, or a few words that end with a mark or a conjunction (`\boxed{1} papers and \boxed{2} bins`)
+JOINT = re.compile(
+    rf"\s*(?:(?:[\w()'°%-]+\s+){{0,4}}?[\w()'°%-]*\s*(?:\b(?:and|or)\b|[,;&，；、和或与及]))?[\s,;，；、]*(?:and|or)?\s*(?:{NAME})?\s*"
+)
 
 
 @dataclass(frozen=True)
@@ -21,47 +36,73 @@ class Reading:
 
     boxed: str | None
     text: str
-    unfinished_think: bool
 
 
-def read(prompt: str, text: str, stop: str) -> Reading:
+def opens_thinking(prompt: str) -> bool:
+    """Whether a rendered prompt ends inside a thought, as some templates do."""
+    return prompt.rstrip().endswith(OPEN)
+
+
+def read(text: str, stop: str, thinking: bool = False) -> Reading:
     """Read one generation.
 
     Args:
-        prompt: the rendered prompt; some templates end it with `<think>`.
         text: what the model wrote.
         stop: why it stopped; "length" means that it was cut.
+        thinking: the prompt had opened a thought.
     """
-    begun = OPEN in text or prompt.rstrip().endswith(OPEN)
-    head, closed, answer = text.rpartition(CLOSE)
-    # thinking begun again after it was closed, and left open
-    unfinished = (begun and not closed) or OPEN in answer
-    boxed = None if unfinished or stop == "length" else last_box(answer)
-    return Reading(boxed, text if unfinished else answer, unfinished)
+    if unfinished(text, thinking):
+        return Reading(None, text)
+    answer = text.rpartition(CLOSE)[2]
+    return Reading(None if stop == "length" else last_box(answer), answer)
+
+
+def unfinished(text: str, thinking: bool = False) -> bool:
+    """Whether a thought was not closed, or was begun again after it was closed."""
+    _, closed, answer = text.rpartition(CLOSE)
+    return OPEN in answer or (thinking and not closed)
 
 
 def last_box(text: str) -> str | None:
     r"""Content of the last non-empty `\boxed{...}`, with those just before it that are joined to it."""
-    boxes = [box for box in _boxes(text) if text[box[0] : box[1]].strip()]
+    boxes = [box for box in _boxes(text) if not text[box[1] : box[2]].isspace() and box[1] < box[2]]
     if not boxes:
         return None
-    joined = [boxes.pop()]
-    while boxes and JOINT.fullmatch(text[boxes[-1][1] + 1 : joined[0][0]].removesuffix("\\boxed{")):
-        joined.insert(0, boxes.pop())
-    return ", ".join(text[start:end].strip() for start, end in joined)
+    joined = [boxes[-1]]
+    for box in reversed(boxes[:-1]):
+        if not _joins(text[box[3] : joined[-1][0]]):
+            break
+        joined.append(box)
+    # the same box twice is one answer, said twice
+    return ", ".join(dict.fromkeys(text[start:end].strip() for _, start, end, _ in reversed(joined)))
 
 
-def _boxes(text: str) -> list[tuple[int, int]]:
-    r"""(start, end) of the contents of all `\boxed{...}` whose braces balance, outermost only."""
-    found, at = [], 0
-    while (at := text.find("\\boxed{", at)) >= 0:
-        start, depth = at + len("\\boxed{"), 1
-        at = start
-        for position in range(start, len(text)):
-            if text[position] in "{}" and text[position - 1] != "\\":
-                depth += 1 if text[position] == "{" else -1
-            if depth == 0:
-                found.append((start, position))
-                at = position
-                break
+def _joins(between: str) -> bool:
+    if len(between) > JOINT_LENGTH:
+        return False
+    return JOINT.fullmatch(TEXT.sub(r" \1 ", MARKUP.sub(" ", between))) is not None
+
+
+def _boxes(text: str) -> list[tuple[int, int, int, int]]:
+    r"""(start, start of the content, its end, end) of all boxes whose braces balance, outermost only, in one pass."""
+    found: list[tuple[int, int, int, int]] = []
+    opened: list[tuple[int, int, int]] = []  # (start, start of the content, depth outside)
+    depth = 0
+    for token in TOKEN.finditer(text):
+        if token["brace"]:
+            opened.append((token.start(), token.end(), depth))
+            depth += 1
+        elif token[0] == "{":
+            depth += 1
+        elif token[0] == "}":
+            depth -= 1
+            if opened and depth <= opened[-1][2]:
+                start, content, depth = opened.pop()
+                while found and found[-1][0] > start:
+                    found.pop()
+                found.append((start, content, token.start(), token.end()))
+        elif not token[0].startswith(("\\{", "\\}")) and token[0] != "\\\\":
+            bare = BARE.match(text, token.end())
+            if bare:
+                found.append((token.start(), *bare.span(), bare.end()))
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,72 +13,95 @@ from distillery.problems import Problem
 
 
 def score(
-    generations: list[dict[str, Any]], problems: list[dict[str, str]], workers: int, cpu_seconds: float
+    generations: Iterable[dict[str, Any]], problems: list[dict[str, str]], workers: int, cpu_seconds: float
 ) -> list[dict[str, Any]]:
     """One score for each generation, in the order of the problems, then of the samples.
 
+    Args:
+        generations: rows as inference.py writes them; read one by one, their texts are not kept.
+
     Raises:
-        Problem: a generation without its problem or the reverse, or a gold answer that cannot be read.
+        Problem: two problems of one uuid, a generation without its problem or the reverse, or a gold answer that cannot
+            be read.
     """
-    order = {problem["uuid"]: number for number, problem in enumerate(problems)}
-    _check_pairs([row["id"] for row in generations], list(order))
-    generations = sorted(generations, key=lambda row: (order[row["id"]], row["sample"]))
-    readings = [extraction.read(row["prompt"], row["text"], row["stop"]) for row in generations]
-    gold = {problem["uuid"]: problem for problem in problems}
-    questions = [
-        Question(gold[row["id"]]["answer"], reading.boxed, reading.text)
-        for row, reading in zip(generations, readings, strict=True)
-    ]
-    scores = []
-    for row, reading, verdict in zip(
-        generations, readings, judge(questions, workers, cpu_seconds), strict=True
-    ):
+    order = _order(problems)
+    scores: list[dict[str, Any]] = []
+
+    def questions() -> Iterator[Question]:
+        for row in generations:
+            if row["id"] not in order:
+                raise _strangers({row["id"]}, set())
+            problem = problems[order[row["id"]]]
+            thinking = extraction.opens_thinking(row["prompt"])
+            scores.append(
+                {
+                    "id": row["id"],
+                    "sample": row["sample"],
+                    "problem_type": problem["problem_type"],
+                    **dict.fromkeys(("strict", "lenient", "answer")),  # the verdict's
+                    "stop": row["stop"],
+                    "tokens": len(row["tokens"]),
+                    "unfinished_think": extraction.unfinished(row["text"], thinking),
+                }
+            )
+            yield Question(problem["answer"], row["text"], row["stop"], thinking, row["id"])
+
+    for number, verdict in judge(questions(), workers, cpu_seconds):
+        score = scores[number]
         if not verdict.gold_is_readable:
             raise Problem(
                 "math-verify finds no answer in a gold answer",
-                where=f"problem {row['id']}",
-                found=repr(gold[row["id"]]["answer"]),
+                where=f"problem {score['id']}",
+                found=repr(problems[order[score["id"]]]["answer"]),
                 wanted="a number, an expression, a set or an equation in LaTeX",
                 fix="mend or remove the row in the problem set",
             )
-        scores.append(
-            {
-                "id": row["id"],
-                "sample": row["sample"],
-                "problem_type": gold[row["id"]]["problem_type"],
-                "strict": verdict.strict,
-                "lenient": verdict.lenient,
-                "answer": verdict.extracted,
-                "stop": row["stop"],
-                "tokens": len(row["tokens"]),
-                "unfinished_think": reading.unfinished_think,
-                "timed_out": verdict.timed_out,
-            }
-        )
-    return scores
+        score |= {
+            "strict": verdict.strict,
+            "lenient": verdict.lenient,
+            "answer": verdict.extracted,
+            "timed_out": verdict.timed_out,
+            "crashed": verdict.crashed,
+        }
+    if missing := set(order) - {score["id"] for score in scores}:
+        raise _strangers(set(), missing)
+    return sorted(scores, key=lambda score: (order[score["id"]], score["sample"]))
 
 
-def _check_pairs(generated: list[str], wanted: list[str]) -> None:
-    unknown, missing = sorted(set(generated) - set(wanted)), sorted(set(wanted) - set(generated))
-    if unknown or missing:
-        raise Problem(
-            "generations and problems do not belong together",
-            found=f"{len(unknown)} generations of unknown problems {unknown[:3]}, "
-            f"{len(missing)} problems without generation {missing[:3]}",
-            wanted="every problem of the set generated for, and no other",
-            fix="generate again from this problem set",
-        )
+def _order(problems: list[dict[str, str]]) -> dict[str, int]:
+    order: dict[str, int] = {}
+    for number, problem in enumerate(problems):
+        first = order.setdefault(problem["uuid"], number)
+        if first != number:
+            raise Problem(
+                "two problems have one uuid",
+                where=f"the problem set, rows {first} and {number}",
+                found=problem["uuid"],
+                wanted="a uuid for each problem: answers are matched with their problems by it",
+                fix="remove one of them, or let the import make uuids: name no column for uuid",
+            )
+    return order
 
 
-def read_jsonl(path: Path, keys: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Rows of a JSON-lines file, each with at least `keys`, no (id, sample) twice.
+def _strangers(unknown: set[str], missing: set[str]) -> Problem:
+    return Problem(
+        "generations and problems do not belong together",
+        found=f"generations of unknown problems {sorted(unknown)}"
+        if unknown
+        else f"{len(missing)} problems without generation {sorted(missing)[:3]}",
+        wanted="every problem of the set generated for, and no other",
+        fix="generate again from this problem set",
+    )
+
+
+def read_jsonl(path: Path, keys: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+    """Rows of a JSON-lines file one by one, each with at least `keys`, no (id, sample) twice.
 
     Raises:
         Problem: names the line that is no object, lacks a key or repeats one.
     """
     if not path.is_file():
         raise Problem("no such file", where=path, fix="run the step that makes it first")
-    rows: list[dict[str, Any]] = []
     seen: dict[tuple[Any, Any], int] = {}
     with path.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, 1):
@@ -93,5 +117,4 @@ def read_jsonl(path: Path, keys: tuple[str, ...]) -> list[dict[str, Any]]:
                 raise Problem(
                     "the same sample twice", where=f"{path}, lines {first} and {number}", found=row["id"]
                 )
-            rows.append(row)
-    return rows
+            yield row

@@ -1,0 +1,185 @@
+"""Questions answered in processes of their own, under limits that a hostile or endless question cannot pass.
+
+    for number, answer in answers(function, questions, workers=2, cpu_seconds=10): ...
+
+Each worker has a timer of CPU time whose default action ends the process: it holds inside one long C call, and a busy
+machine does not move it, as a clock on the wall would. Memory is limited the same way. A worker that ends in any other
+way is no statement about its question: the question is asked once more, and only then it is a crash, or, where the
+signal came from outside, the end of the command. Answers do not depend on the workers' number.
+"""
+
+from __future__ import annotations
+
+import enum
+import itertools
+import multiprocessing
+import resource
+import signal
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from typing import Any
+
+from distillery.problems import Problem
+
+MEMORY_BYTES = 4 << 30
+CHUNK = 16  # questions a message: fewer and the parent's turn is waited for
+READY = "ready"
+# what a process does to itself; every other signal comes from outside
+CRASHES = {signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGILL, signal.SIGFPE, signal.SIGTRAP}
+
+
+class Fate(enum.Enum):
+    """Why a question has no answer."""
+
+    TIMED_OUT = "timed out"
+    CRASHED = "crashed"
+
+
+@dataclass
+class _Worker:
+    process: SpawnProcess
+    pending: deque[tuple[int, Any]]  # (number, question), the one at work first
+    ready: bool = False
+
+
+def answers(
+    function: Callable[[Any], Any],
+    questions: Iterable[Any],
+    *,
+    workers: int = 1,
+    cpu_seconds: float = 10.0,
+    prepare: Callable[[], None] | None = None,
+    name: Callable[[Any], str] = repr,
+) -> Iterator[tuple[int, Any]]:
+    """Yield (number of the question, `function(question)` or a `Fate`) as they come, each once.
+
+    Args:
+        function, prepare: functions of a module; `prepare` runs once in each worker, before any limit.
+        questions: read as workers become free, so that they need not fit in memory.
+        cpu_seconds: for one question.
+        name: of a question, for a message.
+
+    Raises:
+        Problem: a worker does not start, or was ended from outside twice with the same question.
+    """
+    todo = _Todo(questions)
+    running: dict[Connection, _Worker] = {}
+    try:
+        for _ in range(workers):
+            if chunk := todo.take():
+                _start(running, chunk, function, prepare, cpu_seconds)
+        while running:
+            for connection in wait(list(running)):
+                worker = running[connection]
+                try:
+                    message = connection.recv()
+                except (EOFError, OSError):  # also in the midst of a message
+                    del running[connection]
+                    connection.close()
+                    yield from _bury(worker, todo, name)
+                    if chunk := todo.take():
+                        _start(running, chunk, function, prepare, cpu_seconds)
+                    continue
+                if worker.ready:
+                    yield worker.pending.popleft()[0], message
+                worker.ready = True
+                if not worker.pending:
+                    worker.pending.extend(todo.take())
+                    _send(connection, list(worker.pending))
+                    if not worker.pending:
+                        worker.process.join()
+                        del running[connection]
+                        connection.close()
+    finally:
+        for worker in running.values():
+            worker.process.kill()
+            worker.process.join()
+
+
+class _Todo:
+    """Questions still to be asked: those to be asked again first."""
+
+    def __init__(self, questions: Iterable[Any]) -> None:
+        self.rest = enumerate(questions)
+        self.again: deque[tuple[int, Any]] = deque()
+        self.failed: set[int] = set()
+
+    def take(self) -> deque[tuple[int, Any]]:
+        chunk = deque(itertools.islice(self.rest, CHUNK)) if not self.again else deque([self.again.popleft()])
+        while self.again and len(chunk) < CHUNK:
+            chunk.append(self.again.popleft())
+        return chunk
+
+
+def _start(running, chunk, function, prepare, cpu_seconds) -> None:
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_work, args=(theirs, function, prepare, cpu_seconds), daemon=True)
+    process.start()
+    theirs.close()
+    running[ours] = _Worker(process, chunk)
+    _send(ours, list(chunk))
+
+
+def _send(connection: Connection, chunk: list[tuple[int, Any]]) -> None:
+    """Hand over questions; none sends the worker home. A worker that is dead by now is noticed when it is heard."""
+    try:
+        connection.send([question for _, question in chunk])
+    except OSError:
+        return
+
+
+def _bury(worker: _Worker, todo: _Todo, name: Callable[[Any], str]) -> Iterator[tuple[int, Fate]]:
+    """Account for a worker that ended with questions: what is known of the first, and the rest is asked again."""
+    worker.process.join()
+    code = worker.process.exitcode
+    number, question = worker.pending[0]
+    once_more = number not in todo.failed
+    todo.failed.add(number)
+    if worker.ready and code == -signal.SIGPROF:
+        fate = Fate.TIMED_OUT
+    elif once_more:
+        fate = None
+    elif worker.ready and (code >= 0 or -code in CRASHES):
+        fate = Fate.CRASHED
+    else:
+        ended = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        raise Problem(
+            "a process that compares answers was ended from outside, twice"
+            if worker.ready
+            else "a process that compares answers does not start",
+            where=name(question),
+            found=ended,
+            wanted="only the limit of CPU time ends such a process",
+            fix="see whether the machine ran out of memory, then run the same command again; no score was written",
+        )
+    if fate:
+        worker.pending.popleft()
+        yield number, fate
+    todo.again.extend(worker.pending)
+
+
+def _work(connection: Connection, function, prepare, cpu_seconds: float) -> None:
+    if prepare:
+        prepare()
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    connection.send(READY)
+    try:
+        while chunk := connection.recv():
+            for question in chunk:
+                signal.setitimer(signal.ITIMER_PROF, cpu_seconds)  # SIGPROF ends the process
+                try:
+                    answer = function(question)
+                except Exception as error:  # its text may be the answer's: a terminal shall not see it raw
+                    print(f"a comparison failed with {type(error).__name__}", file=sys.stderr, flush=True)
+                    answer = Fate.CRASHED
+                signal.setitimer(signal.ITIMER_PROF, 0)
+                connection.send(answer)
+    except (EOFError, OSError):  # the parent is gone
+        return
