@@ -11,7 +11,7 @@ import textwrap
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from places import ROOT, SCRIPTS
+from places import SCRIPTS
 
 from distillery import files, provenance
 from distillery.problems import Problem
@@ -172,21 +172,3 @@ def test_every_command_stays_inside_the_library():
         for line in path.read_text().splitlines():
             if line.startswith(("import ", "from ")):
                 assert line.split()[1].partition(".")[0] not in heavy, f"{path.name}: {line}"
-
-
-def test_rooms_meet_in_files_only():
-    """tokenize, convert and engine do not import one another, and nothing below imports launch or planning."""
-    library = ROOT / "workflow/scripts/distillery"
-    forbidden = {
-        "tokenize": ["convert", "engine", "launch", "planning"],
-        "convert": ["tokenize", "engine", "launch", "planning"],
-        "engine": ["tokenize", "convert", "launch", "planning"],
-        "fetch": ["launch", "planning"],
-        "evaluate": ["launch", "planning"],
-    }
-    for room, others in forbidden.items():
-        for path in sorted(library.glob(f"{room}/**/*.py")):
-            for other in others:
-                assert f"distillery.{other}" not in path.read_text(), (
-                    f"{path.relative_to(ROOT)} knows {other}"
-                )

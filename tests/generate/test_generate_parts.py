@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distillery import commandline
 from distillery.engine.stopping import Stopping
 from distillery.experiment import Generation
 from distillery.generate import prompts, tasks
 from distillery.generate.journal import Journal
 from distillery.generate.stream import DIM, FOLDED, RESET, Characters, Thoughts, Until
 from distillery.generate.tasks import Task, seed_of
+from distillery.launch import commandline
 from distillery.problems import Problem, UsageProblem
 
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shipped_lines import CONVERT, GENERATE, TUNE
 
-from distillery import commandline
 from distillery.engine.architecture import from_config
 from distillery.experiment import Dataset, Layout, Source, Tokenization
+from distillery.launch import commandline
 from distillery.launch.mindspeed import (
     accepted_flags,
     convert_stage,

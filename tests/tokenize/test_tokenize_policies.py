@@ -11,8 +11,8 @@ import preprocess_data
 import pytest
 from tokenize_runs import FLAGS, FULL, MANY, TAGS, asked, contents, run, sequences, shard
 
-from distillery import commandline
 from distillery.experiment import Dataset, Source, Tokenization
+from distillery.launch import commandline
 from distillery.problems import Problem
 from distillery.tokenize import special_text
 from distillery.tokenize.dataset_files import DatasetFiles

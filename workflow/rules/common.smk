@@ -18,7 +18,8 @@ gc.set_threshold(100_000)
 # the library lies beside the commands; no install, no PYTHONPATH
 sys.path.insert(0, str(Path(workflow.current_basedir).parent / "scripts"))
 
-from distillery import artefacts, commandline
+from distillery import artefacts
+from distillery.launch import commandline
 from distillery import config as configuration
 from distillery.fetch import source_flags
 from distillery.launch import prefix

@@ -58,7 +58,7 @@ def run(
 
 def _sampler(log: Path) -> AbstractContextManager:
     # named at run time: a change of the sampler changes no result, so it must make none stale
-    sampling = importlib.import_module("distillery.launch.resource_samples")
+    sampling = importlib.import_module("distillery.resource_samples")
     return sampling.Sampler(log.with_suffix(".samples.jsonl"), sampling.visible(os.environ))
 
 

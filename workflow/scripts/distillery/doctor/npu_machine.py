@@ -14,10 +14,10 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from distillery import npu_smi
 from distillery.doctor import matching, reach
 from distillery.doctor.result import Result, fail, good, nothing
 from distillery.experiment import Hardware
-from distillery.launch import npu_smi
 
 TOOLKIT = Path("/usr/local/Ascend/ascend-toolkit/latest")
 DRIVER = Path("/usr/local/Ascend/driver/version.info")

@@ -18,7 +18,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from distillery.launch import devices, environment, msrun, resource_samples, running, slurm
+from distillery import resource_samples
+from distillery.launch import devices, environment, msrun, running, slurm
 from distillery.launch.launch_request import Request, words
 from distillery.problems import Interrupted, Problem, UsageProblem
 from distillery.provenance import SCRIPTS

@@ -12,9 +12,8 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
-from distillery import commandline
 from distillery.experiment import Experiment, Hardware
-from distillery.launch import environment
+from distillery.launch import commandline, environment
 
 RESOURCES = ("npu", "npus_per_node", "gres", "nodes", "tasks", "mpi")
 

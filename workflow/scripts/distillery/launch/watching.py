@@ -12,7 +12,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 
-from distillery.launch import resource_samples
+from distillery import resource_samples
 
 TAIL_BYTES = 65536
 # Megatron's line, and the built-in engine's

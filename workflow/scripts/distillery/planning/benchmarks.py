@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from distillery.launch import resource_samples
+from distillery import resource_samples
 
 MEBIBYTE = 2**20
 SMALLEST = 20  # MiB: less is the shell before Python has started, as Snakemake sees of a job of a second

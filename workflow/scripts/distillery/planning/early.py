@@ -6,8 +6,8 @@ import dataclasses
 import shlex
 from typing import Any
 
-from distillery.commandline import words
 from distillery.experiment import Config
+from distillery.launch.commandline import words
 from distillery.planning import known_models
 
 

@@ -6,10 +6,9 @@ import argparse
 import shlex
 from pathlib import Path
 
-from distillery import commandline
 from distillery.engine.architecture import from_config
 from distillery.fetch import rope_override
-from distillery.launch import launch_request, launcher
+from distillery.launch import commandline, launch_request, launcher
 from distillery.launch.launch_request import Request
 from distillery.launch.mindspeed import generate_stage, shape, train_stage
 from distillery.planning.experiment_setup import Setup

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from distillery.launch import resource_samples
+from distillery import resource_samples
 
 Samples = list[dict[str, Any]]
 # of a sample's chips: the fullest, all of them together, the mean

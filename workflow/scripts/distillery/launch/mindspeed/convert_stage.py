@@ -13,11 +13,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from distillery import commandline
 from distillery import files as disk
 from distillery.engine import architecture
 from distillery.experiment import Layout
-from distillery.launch import launcher
+from distillery.launch import commandline, launcher
 from distillery.launch.launch_request import Request
 from distillery.launch.mindspeed import accepted_flags
 from distillery.launch.mindspeed.shape import Flags, stages

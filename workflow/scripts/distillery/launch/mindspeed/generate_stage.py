@@ -12,11 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from distillery import commandline
 from distillery import files as disk
 from distillery.engine import architecture
 from distillery.experiment import Experiment
-from distillery.launch import launcher
+from distillery.launch import commandline, launcher
 from distillery.launch.launch_request import Request
 from distillery.launch.mindspeed import accepted_flags
 from distillery.launch.mindspeed.shape import FUSED, PRECISION, Flags, layout_flags

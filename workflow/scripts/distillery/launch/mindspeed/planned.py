@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
-from distillery import commandline
 from distillery.engine.architecture import Architecture
 from distillery.experiment import Dataset, Experiment
+from distillery.launch import commandline
 from distillery.launch.mindspeed import (
     accepted_flags,
     convert_stage,

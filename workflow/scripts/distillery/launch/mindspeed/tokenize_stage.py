@@ -11,10 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distillery import commandline
 from distillery import files as disk
 from distillery.experiment import Dataset, Tokenization
-from distillery.launch import launcher
+from distillery.launch import commandline, launcher
 from distillery.launch.launch_request import Request
 from distillery.launch.mindspeed import accepted_flags
 from distillery.launch.mindspeed.shape import Flags

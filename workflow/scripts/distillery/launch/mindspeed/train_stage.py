@@ -13,10 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from distillery import commandline, files
+from distillery import files
 from distillery.convert.mcore_layout import rank_directory
 from distillery.engine import architecture
-from distillery.launch import launcher
+from distillery.launch import commandline, launcher
 from distillery.launch.launch_request import Request
 from distillery.launch.mindspeed import accepted_flags, shape, train_lines
 from distillery.problems import Interrupted, Problem

@@ -8,7 +8,7 @@ import time
 
 from places import FIXTURES, ROOT
 
-from distillery.launch import npu_smi, resource_samples
+from distillery import npu_smi, resource_samples
 
 DATA = FIXTURES / "launch"
 

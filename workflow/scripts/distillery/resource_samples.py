@@ -23,7 +23,7 @@ from typing import Any, TextIO
 
 import psutil
 
-from distillery.launch import npu_smi
+from distillery import npu_smi
 
 INTERVAL_SECONDS = 5.0
 FIRST_SECONDS = 0.5

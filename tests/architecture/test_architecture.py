@@ -1,0 +1,151 @@
+"""How the house is built: which room may know which, and that each module has one name and can be read at a sitting."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections import Counter
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+from places import SCRIPTS
+
+LIBRARY = SCRIPTS / "distillery"
+COMMANDS = sorted(SCRIPTS.glob("*.py"))
+# which rooms a room may import, besides itself and the ground floor (the modules that lie in no room). The stages
+# that read weights and documents know nothing of one another: they meet in files. The two that compute read both.
+ROOMS = {
+    "ground": "",
+    "fetch": "",
+    "tokenize": "",
+    "convert": "",
+    "engine": "",
+    "train": "tokenize convert engine",
+    "generate": "tokenize convert engine",
+    "evaluate": "",
+    "report": "",
+    "launch": "tokenize convert engine train generate",
+    "planning": "fetch tokenize engine generate launch",
+    "doctor": "fetch",
+}
+LINES = 250
+# what is still to be mended
+LONGER = {"engine/decoder.py", "planning/checks/layout_checks.py", "tokenize/row_spans.py"}
+CIRCULAR = {"distillery.planning.overlap", "distillery.planning.sample", "distillery.planning.fetched"}
+TWICE = {"architecture"}
+OWN_LAYOUT = {
+    "engine/sharded.py",
+    "launch/mindspeed/planned.py",
+    "planning/checks/__init__.py",
+    "planning/checks/dataset_checks.py",
+    "planning/checks/generate_checks.py",
+    "planning/checks/granted.py",
+    "planning/fetched.py",
+    "planning/sample.py",
+}
+
+
+def dotted(path: Path) -> str:
+    """`distillery.tokenize.merge` for its file; a package for its `__init__.py`."""
+    return ".".join(path.relative_to(SCRIPTS).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {dotted(path): path for path in sorted(LIBRARY.rglob("*.py"))}
+
+
+def room(module: str) -> str:
+    """The room of a module of the library: "ground" for those that lie in none."""
+    first = module.split(".")[1] if "." in module else ""
+    return first if (LIBRARY / first).is_dir() and first else "ground"
+
+
+def imported(text: str) -> set[str]:
+    """The library's modules that a module imports, in functions and in strings given to import_module too."""
+    found = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"a relative import, line {node.lineno}"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found.add(node.value)
+    # a package is imported with each of its modules; only what its own file holds would be a use of it
+    return {name for name in found & MODULES.keys() if MODULES[name].name != "__init__.py"} | {
+        name.rpartition(".")[0]
+        for name in found - MODULES.keys()
+        if name.rpartition(".")[0] in MODULES and MODULES[name.rpartition(".")[0]].name == "__init__.py"
+    }
+
+
+GRAPH = {module: imported(path.read_text()) - {module} for module, path in MODULES.items()}
+
+
+def test_every_room_is_in_the_table():
+    assert {room(module) for module in MODULES} == ROOMS.keys()
+
+
+@pytest.mark.parametrize("here", ROOMS)
+def test_rooms_import_what_lies_below_them(here: str):
+    allowed = {here, "ground", *ROOMS[here].split()}
+    wrong = [
+        f"{module} imports {other}"
+        for module, others in GRAPH.items()
+        for other in sorted(others)
+        if room(module) == here and room(other) not in allowed
+    ]
+    assert not wrong
+
+
+@pytest.mark.parametrize("here", ROOMS)
+def test_the_table_allows_only_what_is_used(here: str):
+    used = {room(other) for module, others in GRAPH.items() if room(module) == here for other in others}
+    assert used - {here, "ground"} == set(ROOMS[here].split())
+
+
+def test_imports_run_in_no_circle():
+    """Neither at the top of modules nor in their functions, where a circle would hide."""
+    try:
+        TopologicalSorter(
+            {module: others - CIRCULAR if module in CIRCULAR else others for module, others in GRAPH.items()}
+        ).prepare()
+    except CycleError as error:
+        pytest.fail(" imports ".join(reversed(error.args[1])))
+
+
+def test_the_library_knows_no_command():
+    commands = {path.stem for path in COMMANDS}
+    for module, path in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) else []
+            assert not commands.intersection(names), f"{module}, line {node.lineno}"
+
+
+def test_no_name_twice():
+    """Neither in two rooms nor for a command and a module; and no command hides a module of Python's own."""
+    names = Counter(path.stem for path in [*COMMANDS, *MODULES.values()] if path.name != "__init__.py")
+    assert {name for name, count in names.items() if count > 1} <= TWICE
+    assert not {path.stem for path in COMMANDS} & sys.stdlib_module_names
+
+
+def test_modules_are_short():
+    longer = {
+        str(path.relative_to(LIBRARY))
+        for path in MODULES.values()
+        if len(path.read_text().splitlines()) > LINES
+    }
+    assert longer <= LONGER
+    assert not [path.name for path in COMMANDS if len(path.read_text().splitlines()) > LINES]
+
+
+def test_ruffs_layout_is_the_only_one():
+    own = {
+        str(path.relative_to(LIBRARY))
+        for path in MODULES.values()
+        if re.search(r"# fmt: (skip|off)", path.read_text())
+    }
+    assert own <= OWN_LAYOUT
+    assert not [path.name for path in COMMANDS if re.search(r"# fmt: (skip|off)", path.read_text())]
