@@ -5,6 +5,8 @@
 // Every number is computed by one thread in an order that depends on its own sequence alone, so answers depend
 // neither on the batch nor on the number of threads.
 //
+// A kernel that does not return 0 ends the run: an id, a slot or a position that leads out of an array.
+//
 // Weights lie in panels [outputs / 32][inputs][32], as float32 or as the upper half of it (bfloat16), which
 // is read only if nothing is lost. At small batches the time is that of reading the weights once.
 
@@ -24,6 +26,7 @@
 #define I(i) static_cast<int32_t*>(params[i])
 
 constexpr long LANES = 32, VECTORS = LANES / W;  // outputs of a panel
+constexpr int OUTSIDE = 1;                       // returned for what leads out of an array
 constexpr long SPAN = 64;                        // positions whose scores are computed together
 constexpr long KEYS = 16;                        // positions of a block of keys: [head_dim][KEYS]
 #if defined(__AVX512F__)
@@ -270,10 +273,16 @@ struct Layer {
     }
 };
 
+// Whether each of the first `live` numbers is an index below `size`.
+static bool within(const int32_t* numbers, long live, long size) {
+    return std::all_of(numbers, numbers + live, [=](int32_t n) { return n >= 0 && n < size; });
+}
+
 // Calls run(layer) by a team of threads; inner(layer) floats a token are needed besides normed.
 template <class Inner, class Run>
 static int team(void** params, int64_t** shapes, int live, Inner inner, Run run) {
     static thread_local std::vector<float> memory;
+    if (I(live)[0] < 0 || I(live)[0] > shapes[0][0]) return OUTSIDE;
     Meeting meeting;
     Layer layer{params, shapes, I(live)[0], shapes[0][1], F(1)[0], &meeting, nullptr};
     layer.memory = scratch(memory, layer.live * (layer.hidden + inner(layer)));
@@ -282,8 +291,15 @@ static int team(void** params, int64_t** shapes, int live, Inner inner, Run run)
     return 0;
 }
 
+// Slots and positions of the live tokens, params[10] and [11], lie in the cache, params[6] and [7].
+static bool remembered(void** params, int64_t** shapes, int live) {
+    if (I(live)[0] < 0 || I(live)[0] > shapes[0][0]) return false;
+    return within(I(10), I(live)[0], shapes[6][0]) && within(I(11), I(live)[0], shapes[7][2]);
+}
+
 template <class S>
 static int whole(void** params, int64_t** shapes) {
+    if (!remembered(params, shapes, 15)) return OUTSIDE;
     return team(
         params, shapes, 15, [](const Layer& l) { return std::max(l.attention_inner(2), l.mlp_inner(12)); },
         [=](const Layer& l) {
@@ -295,6 +311,7 @@ static int whole(void** params, int64_t** shapes) {
 
 template <class S>
 static int attention_part(void** params, int64_t** shapes) {
+    if (!remembered(params, shapes, 12)) return OUTSIDE;
     return team(
         params, shapes, 12, [](const Layer& l) { return l.attention_inner(2); },
         [=](const Layer& l) { l.attention<S>(2, F(0), nullptr, F(13)); });
@@ -340,12 +357,19 @@ static void embed(long live, const int32_t* ids, const S* table, long rows, long
     }
 }
 
-// ids [T], table, live [2] -> [T, hidden]; zeros for ids outside of the table
-KERNEL(decode_embed) {
+// ids [T], table, live [2] -> [T, hidden]; zeros for ids outside of the table, which other tensor ranks have
+KERNEL(decode_embed_part) {
     long rows = shapes[1][0] * LANES, hidden = shapes[1][1];
+    if (I(2)[0] < 0 || I(2)[0] > shapes[0][0]) return OUTSIDE;
     if (dtypes[1][0] == 'f') embed(I(2)[0], I(0), static_cast<float*>(params[1]), rows, hidden, F(3));
     else embed(I(2)[0], I(0), static_cast<uint16_t*>(params[1]), rows, hidden, F(3));
     return 0;
+}
+
+// As above, of one that has the whole table
+KERNEL(decode_embed) {
+    if (!within(I(0), std::min<long>(std::max(I(2)[0], 0), shapes[0][0]), shapes[1][0] * LANES)) return OUTSIDE;
+    return decode_embed_part(0, params, nullptr, shapes, dtypes, nullptr, nullptr);
 }
 
 template <class S>
@@ -368,6 +392,7 @@ static void head(long rows, long hidden, long vocab, void** params) {
 
 // x [T, hidden], eps [1], norm, table, wanted [R], live [2] -> logits [R, vocab]
 KERNEL(decode_head) {
+    if (I(5)[1] < 0 || I(5)[1] > shapes[4][0] || !within(I(4), I(5)[1], shapes[0][0])) return OUTSIDE;
     auto run = dtypes[3][0] == 'f' ? head<float> : head<uint16_t>;
     run(I(5)[1], shapes[0][1], shapes[6][1], params);
     return 0;
@@ -376,6 +401,7 @@ KERNEL(decode_head) {
 // logits [R, vocab], live [2] -> int32 [R]; of equal logits the first, -1 if one of them is no finite number
 KERNEL(decode_best) {
     long rows = I(1)[1], vocab = shapes[0][1];
+    if (rows < 0 || rows > shapes[0][0]) return OUTSIDE;
 #pragma omp parallel for
     for (long r = 0; r < rows; ++r) {
         const float* row = F(0) + r * vocab;

@@ -1,7 +1,7 @@
 // The decoder's CPU kernels, called by MindSpore's Custom "aot" ops and compiled on first use by native.py.
 //
 // Every function has the signature of an aot kernel: params are the inputs, then the outputs; all float32, but for
-// int32 labels and segments. Sums that cross tokens are taken over fixed blocks in a fixed order, so results do not
+// int32 labels and segments. One that does not return 0 ends the run: a number from the data that leads out of an array. Sums that cross tokens are taken over fixed blocks in a fixed order, so results do not
 // depend on the number of threads.
 
 #include <algorithm>
@@ -19,6 +19,7 @@ constexpr long MR = 8;  // 8 x 2 vectors and operands of 32 registers
 #endif
 typedef std::vector<float> buffer;
 constexpr int32_t IGNORED = -100;
+constexpr int OUTSIDE = 1;  // returned where a label has no column; data is held against it before the first step
 constexpr long BLOCK = 64;     // query rows of an attention tile: its scores stay in the second-level cache
 constexpr long CHUNKS = 32;    // fixed parts of a sum over tokens
 constexpr long PIECE = 16384;  // elements of a part of a sum over a gradient
@@ -380,11 +381,16 @@ KERNEL(swiglu_backward) {
 
 KERNEL(entropy_forward) {
     const long tokens = shapes[0][0], n = shapes[0][1];
-#pragma omp parallel for schedule(static)
+    int outside = 0;
+#pragma omp parallel for schedule(static) reduction(| : outside)
     for (long t = 0; t < tokens; ++t) {
         const float* row = F(0) + t * n;
         F(2)[t] = F(3)[t] = 0;
         if (I(1)[t] == IGNORED) continue;
+        if (I(1)[t] < 0 || I(1)[t] >= n) {
+            outside = OUTSIDE;
+            continue;
+        }
         float top = *std::max_element(row, row + n), rest = 0;
         vec total = {};
         long i = 0;
@@ -393,17 +399,19 @@ KERNEL(entropy_forward) {
         F(3)[t] = top + std::log(sum(total) + rest);
         F(2)[t] = F(3)[t] - row[I(1)[t]];
     }
-    return 0;
+    return outside;
 }
 
 // inputs dloss [t], logits, labels, log of the sum; output dlogits
 KERNEL(entropy_backward) {
     const long tokens = shapes[1][0], n = shapes[1][1];
-#pragma omp parallel for schedule(static)
+    int outside = 0;
+#pragma omp parallel for schedule(static) reduction(| : outside)
     for (long t = 0; t < tokens; ++t) {
         float* d = F(4) + t * n;
         const int32_t label = I(2)[t];
-        if (label == IGNORED) {
+        if (label < 0 || label >= n) {
+            outside |= label == IGNORED ? 0 : OUTSIDE;
             std::memset(d, 0, n * sizeof(float));
             continue;
         }
@@ -411,7 +419,7 @@ KERNEL(entropy_backward) {
         sweep(n, {F(1) + t * n}, {d}, [=](vec* x, vec* y) { y[0] = exp(x[0] - shift) * factor; });
         d[label] -= factor;
     }
-    return 0;
+    return outside;
 }
 
 // ---- Optimizer

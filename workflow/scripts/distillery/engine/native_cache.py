@@ -59,7 +59,8 @@ class NativeDecoder(Slots):
         blocks, padded = self.capacity // KEYS, -(-dim // PAD) * PAD
         self.keys = [_zeros(f"keys.{i}", slots, groups, blocks, dim, KEYS) for i in range(layers)]
         self.values = [_zeros(f"values.{i}", slots, groups, self.capacity, padded) for i in range(layers)]
-        self._embed = _kernel("decode_embed", lambda ids, *_: [*ids, arch.hidden_size])
+        embed = "decode_embed_part" if self.split else "decode_embed"
+        self._embed = _kernel(embed, lambda ids, *_: [*ids, arch.hidden_size])
         self._layer, self._attention = (
             _kernel(name, lambda x, *_: x, writes=True) for name in ("decode_layer", "decode_attention")
         )
