@@ -153,7 +153,11 @@ def test_history_is_what_the_model_is_asked_with(tiny):  # noqa: F811
     from distillery.convert import states
 
     arch = architecture.read(tiny)
-    prompter, task, limits = by_prompt_type(tiny, "qwen_math_r1", None), Task("chat"), Limits(512, 512, 20)
+    prompter, task, limits = (
+        by_prompt_type(tiny, "qwen_math_r1", None),
+        Task("chat"),
+        Limits(512, 512, 20, 1000),
+    )
     talk = Chat(
         runner_choice.build(arch, states.load_state(tiny), 1, 512),
         prompter,

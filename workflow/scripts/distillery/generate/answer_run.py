@@ -59,7 +59,8 @@ def run(args: argparse.Namespace) -> None:
     layout = answering_ranks.layout(args, found.architecture)
     context = _context(args, found, task)
     model_context = found.architecture.max_positions
-    limits = Limits(context, model_context, args.max_new_tokens, tuple(args.stop_word))
+    rows = found.architecture.vocab_size
+    limits = Limits(context, model_context, args.max_new_tokens, rows, tuple(args.stop_word))
     voice = _prompter(args, found, tokenizer).stopping_at(args.add_eos_token, args.stop_word)
 
     def load(mesh: Mesh, slots: int, longest: int) -> Slots:

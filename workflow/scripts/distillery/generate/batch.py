@@ -30,12 +30,14 @@ class Limits:
     context: tokens of the longest sequence, prompt and answer together.
     model_context: what the model allows for it.
     max_new_tokens: of one answer.
+    vocab_size: rows of the model's embedding.
     stop_words: texts that end an answer.
     """
 
     context: int
     model_context: int
     max_new_tokens: int
+    vocab_size: int
     stop_words: tuple[str, ...] = ()
 
 
@@ -53,16 +55,35 @@ def ask(prompts: Sequence[Prompt], prompter: Prompter, task: Task, seed: int, li
     """Render all prompts; several samples of one are neighbours.
 
     Raises:
-        Problem: a prompt and its answer do not fit into the context.
+        Problem: a prompt and its answer do not fit into the context, or a prompt has a token that the model lacks.
     """
     asked = []
     for prompt in prompts:
         ids = tuple(prompter.ids(prompt.messages))
+        check_ids(ids, prompter, limits.vocab_size, prompt.id)
         for sample in range(task.requests_per_prompt):
             own = prompt.seed if prompt.seed is not None else seed
             asked.append(Asked(prompt, ids, sample, seed_of(own, prompt.id, sample)))
     _check_lengths({each.prompt.id: len(each.ids) for each in asked}, limits)
     return asked
+
+
+def check_ids(ids: Sequence[int], prompter: Prompter, vocab_size: int, name: str) -> None:
+    """Hold a prompt's ids against the rows of the embedding: one without a row would be read as nothing at all.
+
+    Raises:
+        Problem: naming the prompt, the place of the token in it, and the token.
+    """
+    for position, token in enumerate(ids):
+        if not 0 <= token < vocab_size:
+            raise Problem(
+                "a token of the prompt has no row in the model's embedding",
+                where=f"prompt {name}, token {position}",
+                found=f"id {token} ({prompter.text([token])!r})",
+                wanted=f"0 to {vocab_size - 1}, vocab_size of config.json",
+                fix="give --tokenizer-name-or-path the tokenizer that the weights were trained with, or a prompt type "
+                "without new tokens",
+            )
 
 
 def _check_lengths(lengths: dict[str, int], limits: Limits) -> None:

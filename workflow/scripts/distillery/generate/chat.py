@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from distillery.engine.stopping import Stopping
 from distillery.generate import signals
-from distillery.generate.batch import Limits
+from distillery.generate.batch import Limits, check_ids
 from distillery.generate.prompter import Prompter
 from distillery.generate.stream import OPEN, Characters, Thoughts, Until
 from distillery.generate.tasks import Task, seed_of
@@ -126,6 +126,7 @@ class Chat:
             for earlier, answer in kept:
                 messages += [{"role": "user", "content": earlier}, {"role": "assistant", "content": answer}]
             ids = self.prompter.ids([*messages, {"role": "user", "content": question}])
+            check_ids(ids, self.prompter, self.limits.vocab_size, f"{self.asked + 1} of this chat")
             if len(ids) + self.limits.max_new_tokens <= self.limits.context:
                 return ids
             if not kept:

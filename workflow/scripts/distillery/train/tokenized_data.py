@@ -10,16 +10,19 @@ from typing import Any
 import numpy as np
 
 from distillery import files, provenance
-from distillery.engine.batches import Rows
+from distillery.engine.batches import IGNORED, Rows
 from distillery.problems import Problem
 from distillery.tokenize import indexed
 from distillery.tokenize.dataset_files import PACKED_STEMS, DatasetFiles
+
+BLOCK = 1 << 22  # tokens looked at at a time
 
 
 class Sequences(Sequence[np.ndarray]):
     """The int32 sequences of one field, read from its .bin when asked for."""
 
     def __init__(self, bin_path: Path, idx_path: Path):
+        self.path = bin_path
         self._index = indexed.read(bin_path, idx_path)
         self._ends = np.cumsum(self._index.lengths, dtype=np.int64)
         # numpy cannot map an empty file
@@ -31,6 +34,26 @@ class Sequences(Sequence[np.ndarray]):
     def __getitem__(self, number):
         end = self._ends[number]
         return self._tokens[end - self._index.lengths[number] : end]
+
+    def first_outside(self, size: int, but: int | None = None) -> tuple[int, int, int] | None:
+        """(sequence, position in it, id) of the first id that is not below `size`, None where all are.
+
+        One pass over the file, half a second for 10^9 ids in memory: as unsigned numbers negative ids are large.
+
+        Args:
+            but: an id that may stand anywhere.
+        """
+        for at in range(0, len(self._tokens), BLOCK):
+            block = self._tokens[at : at + BLOCK]
+            bad = block.view("<u4") >= size
+            if but is not None:
+                bad &= block != but
+            if bad.any():
+                place = at + int(bad.argmax())
+                number = int(np.searchsorted(self._ends, place, side="right"))
+                start = int(self._ends[number]) - int(self._index.lengths[number])
+                return number, place - start, int(self._tokens[place])
+        return None
 
 
 @dataclass(frozen=True)
@@ -83,6 +106,28 @@ def read(prefix: Path) -> Data:
         )
     ids, mask, labels = (Sequences(found.bin(stem), found.idx(stem)) for stem in PACKED_STEMS)
     return Data(Rows(ids, labels, mask), manifest, prefix)
+
+
+def check_ids(data: Data, vocab_size: int) -> None:
+    """Hold every id and label against the rows of the embedding, before one leads a kernel out of its table.
+
+    Args:
+        vocab_size: rows of the embedding, as config.json says.
+
+    Raises:
+        Problem: an id without a row; names file, sequence, its rows' names and position.
+    """
+    for field, but in ((data.rows.input_ids, None), (data.rows.labels, IGNORED)):
+        found = field.first_outside(vocab_size, but)
+        if found:
+            number, position, token = found
+            raise Problem(
+                "a token of the data has no row in the model's embedding",
+                where=f"{field.path}, sequence {number} ({data.describe(number)}), position {position}",
+                found=f"id {token}",
+                wanted=f"0 to {vocab_size - 1}" + (f", or {but} where nothing is learnt" if but else ""),
+                fix="tokenize again with this model's tokenizer; if that changes nothing the file was damaged",
+            )
 
 
 def check_tokenizer(data: Data, directory: Path) -> None:

@@ -41,6 +41,7 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
     refusals.check(args, arch)
     data = tokenized_data.read(args.data_path)
     tokenized_data.check_tokenizer(data, args.tokenizer_name_or_path)
+    tokenized_data.check_ids(data, arch.vocab_size)
     sizes = args.tensor_model_parallel_size, args.pipeline_model_parallel_size
     place = collectives.join(*sizes, args.device_target)
     chosen = engine_settings.settings(args, data, place.data)
