@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from places import SUPPORT
 
 from distillery.engine import compiling
 
-WORKER = Path(__file__).parents[1] / "support" / "kernel_calls.py"
+WORKER = SUPPORT / "kernel_calls.py"
 SANITIZERS = [
     "-O1",
     "-g",

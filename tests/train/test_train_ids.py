@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from engine_parts import command, flags, make
 from hypothesis import given
 from hypothesis import strategies as st
+from train_parts import command, flags, make
 
 from distillery.generate import batch
 from distillery.generate.prompter import by_prompt_type
