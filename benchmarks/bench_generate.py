@@ -22,7 +22,7 @@ from itertools import pairwise
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "workflow/scripts"), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT / "workflow/scripts"), str(ROOT / "tests/support")]
 
 QUESTIONS = (
     "What is the capital of France?",
@@ -282,7 +282,7 @@ def main() -> None:
         serve(args.side, args.model, args.threads, args.kernels)
         return
     if args.model is None:
-        from generation_models import real_smollm2
+        from generate_models import real_smollm2
 
         args.model = real_smollm2()
     sides = ("transformers", "ours")

@@ -32,7 +32,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "workflow" / "scripts"), str(ROOT / "tests"), str(Path(__file__).parent)]
+sys.path[:0] = [str(ROOT / "workflow" / "scripts"), str(ROOT / "tests/support"), str(Path(__file__).parent)]
 
 TAGS = {
     "role_tag": "role",
@@ -201,11 +201,11 @@ def main() -> None:
         name, *paths = args.peer
         PEERS[name](*map(Path, paths))
         return
-    import fixtures_qwen
+    import qwen
 
     with tempfile.TemporaryDirectory() as temporary:
         home = Path(temporary)
-        tokenizer = fixtures_qwen.directory()
+        tokenizer = qwen.directory()
         shard, big = args.shard, []
         if shard is None:  # in a process of its own: what starts a process counts towards that one's peak
             made = [

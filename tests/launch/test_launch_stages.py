@@ -9,11 +9,11 @@ import sys
 import pytest
 import yaml
 from house import House
-from places import ROOT
+from places import FIXTURES, ROOT, SUPPORT
 from safetensors.numpy import load_file
 
-STANDIN = ROOT / "tests" / "standin_mindspeed"
-SMALL = ROOT / "tests" / "data" / "workflow" / "small.yaml"
+STANDIN = SUPPORT / "standin_mindspeed"
+SMALL = FIXTURES / "workflow/small.yaml"
 TARGETS = ["tokenize", "hf2mcore", "finetune", "mcore2hf", "results/experiments/small/mindspeed_answer.txt"]
 NAME = "results/experiments/small"
 LAYERS = [1, 1]  # of its two; a list all the same
