@@ -54,7 +54,7 @@ GENERATIONS = {one.name: one for e in EXPERIMENTS.values() for one in (e.tuned_g
 ROTATED = {artefacts.rotated(e): e for e in EXPERIMENTS.values() if artefacts.rotated(e) != e.model}
 # experiments that need the same share it, and the machine of one of them
 TOKENIZERS = {e.tokenize.name: e for e in EXPERIMENTS.values()}
-CONVERTED = {artefacts.converted(e): e for e in EXPERIMENTS.values()}
+CONVERTED = {e.convert.name: e for e in EXPERIMENTS.values()}
 ASKERS = {one.name: e for e in EXPERIMENTS.values() for one in (e.tuned_generation, e.base_generation)}
 WHEELS = artefacts.wheels(CONFIG)
 LOCKED = source_flags.locked(CONFIG)

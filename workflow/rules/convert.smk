@@ -16,7 +16,7 @@ rule convert_hf_to_mcore:
     benchmark:
         "logs/checkpoints/{model}/{layout}.tsv"
     wildcard_constraints:
-        layout=run_by("mindspore", "convert", artefacts.converted),
+        layout=run_by("mindspore", "convert", lambda e: e.convert.name),
     conda:
         "../../envs/cpu.yaml"
     params:

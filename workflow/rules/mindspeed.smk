@@ -45,7 +45,7 @@ rule convert_hf_to_mcore_mindspeed:
     benchmark:
         "logs/checkpoints/{model}/{converted}.tsv"
     wildcard_constraints:
-        converted=run_by("mindspeed-llm", "convert", artefacts.converted),
+        converted=run_by("mindspeed-llm", "convert", lambda e: e.convert.name),
     conda:
         "../../envs/ascend.yaml"
     resources:

@@ -80,22 +80,16 @@ def rotated(experiment: Experiment) -> str:
     return f"{experiment.model}-rope{'-'.join(settings)}" if settings else experiment.model
 
 
-def converted(experiment: Experiment) -> str:
-    """The name of the directory of converted weights: their layout's, and the engine's where it is not ours."""
-    engine = "" if experiment.convert.engine == "mindspore" else f"-{experiment.convert.engine}"
-    return f"{experiment.convert.layout.name}{engine}"
-
-
 def weights(experiment: Experiment) -> str:
     """The MCore checkpoint that training starts from: resharded where its layout differs."""
-    steps = converted(experiment)
+    steps = experiment.convert.name
     if experiment.train.layout != experiment.convert.layout:
         steps += f"-to-{experiment.train.layout.name}"
     return f"results/checkpoints/{rotated(experiment)}/{steps}/manifest.json"
 
 
 def conversion_proof(experiment: Experiment) -> str:
-    return f"results/checkpoints/{rotated(experiment)}/{converted(experiment)}.proof.json"
+    return f"results/checkpoints/{rotated(experiment)}/{experiment.convert.name}.proof.json"
 
 
 def tuned_weights(experiment: Experiment) -> str:

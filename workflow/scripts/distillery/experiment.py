@@ -172,6 +172,11 @@ class Conversion:
     layout: Layout
     engine: str
 
+    @property
+    def name(self) -> str:
+        """The directory's: the layout's, and the engine's where it is not ours."""
+        return self.layout.name if self.engine == "mindspore" else f"{self.layout.name}-{self.engine}"
+
 
 @dataclass(frozen=True)
 class Generation:
