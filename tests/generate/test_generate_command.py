@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from convert_parts import trained
 from generate_models import answers, inference, tiny, tuned  # noqa: F401
 from places import SCRIPTS
 from transformers import AutoModelForCausalLM
@@ -48,11 +49,12 @@ def test_greedy_answers_equal_transformers_for_weights_of_every_form(tiny, probl
     parts = {(t, p): states.load_state(tiny, layout, t, p) for t in range(2) for p in range(2)}
     states.save(mcore, parts, states.make_args(read(tiny), "fp32", layout), 1)
     options = ["--task", "greedy", "--micro-batch-size", 7]
-    for name, load in (("hf", tiny), ("mcore", mcore)):
+    left = trained(mcore, tmp_path / "left")
+    for name, load in (("hf", tiny), ("mcore", mcore), ("left", left)):
         command = flags(load, problems, *options, "--output", tmp_path / f"{name}.jsonl")
         done = inference(*command, "--tokenizer-name-or-path", tiny)
         assert done.returncode == 0, done.stderr
-    assert (tmp_path / "hf.jsonl").read_bytes() == (tmp_path / "mcore.jsonl").read_bytes()
+        assert (tmp_path / f"{name}.jsonl").read_bytes() == (tmp_path / "hf.jsonl").read_bytes()
 
     rows = answers(tmp_path / "hf.jsonl")
     wanted = pq.read_table(problems).to_pylist()

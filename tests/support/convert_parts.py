@@ -3,12 +3,16 @@
 import json
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 import ml_dtypes
 import numpy as np
 from places import FIXTURES, SCRIPTS
 from safetensors.numpy import load_file, save_file
+from standin_mindspeed import msadapter
+
+from distillery.convert import rank_files, states
 
 DATA = FIXTURES / "convert"
 HF = DATA / "hf"
@@ -85,3 +89,20 @@ def make_model(directory: Path, seed: int = 0, dtype=ml_dtypes.bfloat16, **confi
     save_file(weights, directory / "model.safetensors")
     (directory / "config.json").write_text(json.dumps(c))
     return directory
+
+
+def trained(
+    source: Path, target: Path, step: int = 20, spelling: str = "torch", distributed: bool = True
+) -> Path:
+    """The MCore checkpoint `source` as a training leaves it: MSAdapter's files, with the optimizer's and random states.
+
+    Args:
+        distributed: whether the optimizer is; its states then lie in a file beside the rank's own.
+    """
+    flags = {"no_save_optim": False, "no_save_rng": False, "use_distributed_optimizer": distributed}
+    for (t, p), rank in rank_files.read_ranks(rank_files.iteration_directory(source)).items():
+        state, args = states.load_rank(source, t, p)
+        folder = target / f"iter_{step:07d}" / rank.path.parent.name
+        msadapter.save_rank(folder, state, Namespace(**vars(args), **flags), step, spelling)
+    (target / "latest_checkpointed_iteration.txt").write_text(f"{step}\n")
+    return target

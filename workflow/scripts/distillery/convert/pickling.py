@@ -1,34 +1,15 @@
-"""The pickle inside a .pt file, without torch: written opcode by opcode, read through an allow-list.
-
-Reading never imports or calls what a file names: a few harmless classes are known, whatever else lies in the
-name spaces that training frameworks leave in their files (enums, optimizer and random states) becomes an inert
-`Opaque`, and any other name is refused.
-"""
+"""The pickle inside a .pt file, written opcode by opcode, without torch: the same objects give the same bytes."""
 
 from __future__ import annotations
 
 import argparse
 import collections
 import io
-import pickle
 import struct
 from dataclasses import dataclass
 from typing import Any
 
 from distillery.convert.dtypes import of
-from distillery.problems import Problem
-
-# where pickled enums, dtypes, optimizer and rng states of Megatron and MindSpeed-LLM come from
-INERT = (
-    "torch",
-    "megatron",
-    "mindspeed",
-    "mindspeed_llm",
-    "modellink",
-    "numpy",
-    "transformer_engine",
-    "apex",
-)
 
 
 @dataclass(frozen=True)
@@ -40,104 +21,6 @@ class TensorEntry:
     shape: tuple[int, ...]
     start: int = 0
     stride: tuple[int, ...] | None = None
-
-
-class Opaque:
-    """Stands for an object that is of no use here; takes any construction and any state."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self.arguments = args
-
-    def __setstate__(self, state: Any) -> None:
-        pass
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        pass
-
-    def append(self, value: Any) -> None:
-        pass
-
-    def extend(self, values: Any) -> None:
-        pass
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}{self.arguments}"
-
-
-def load(data: bytes, where: object) -> Any:
-    """The object tree of a data.pkl, with `TensorEntry` leaves.
-
-    Raises:
-        Problem: the pickle names anything outside the allow-list, or is damaged.
-    """
-    reader = _Reader(io.BytesIO(data), encoding="utf-8")
-    reader.where = where
-    try:
-        return reader.load()
-    except Problem:
-        raise
-    except Exception as error:  # the unpickler raises anything on bad input, and all of it means the same
-        raise Problem(
-            "the checkpoint's pickle is damaged or not one that Megatron writes",
-            where=where,
-            found=f"{type(error).__name__}: {error}",
-            fix="copy or convert the file again",
-        ) from None
-
-
-class _Reader(pickle.Unpickler):
-    where: object = None
-
-    def persistent_load(self, pid: tuple) -> tuple[str, str]:
-        # ('storage', storage class, record key, device, elements)
-        _, storage, key, _, _ = pid
-        return (storage.__name__, str(key))
-
-    def find_class(self, module: str, name: str) -> Any:
-        known = {
-            ("collections", "OrderedDict"): collections.OrderedDict,
-            ("collections", "defaultdict"): _mapping,
-            ("argparse", "Namespace"): _namespace,
-            ("torch._utils", "_rebuild_tensor_v2"): _tensor,
-            ("torch._utils", "_rebuild_parameter"): _parameter,
-            ("_codecs", "encode"): Opaque,  # how protocol 2 spells bytes, e.g. in random states
-            ("_io", "BytesIO"): Opaque,
-            ("io", "BytesIO"): Opaque,
-            ("pathlib", "PosixPath"): Opaque,
-        }
-        if (module, name) in known:
-            return known[module, name]
-        if module in ("builtins", "__builtin__") and name in ("set", "frozenset", "dict", "list", "tuple"):
-            return {"set": set, "frozenset": frozenset, "dict": dict, "list": list, "tuple": tuple}[name]
-        if module == "torch" and name.endswith("Storage"):
-            return type(name, (Opaque,), {})
-        if module.partition(".")[0] in INERT:
-            return type(f"{module}.{name}", (Opaque,), {})
-        raise Problem(
-            "the checkpoint's pickle wants to run code that no checkpoint needs: refused, nothing was run",
-            where=self.where,
-            found=f"{module}.{name}",
-            wanted="tensors, plain values and argparse.Namespace",
-            fix="do not trust this file; fetch it again from its source",
-        )
-
-
-def _mapping(*_: Any) -> dict[Any, Any]:
-    """A defaultdict without its factory."""
-    return {}
-
-
-# a class of our own, so that no file can alter argparse's
-class _namespace(argparse.Namespace):
-    pass
-
-
-def _tensor(storage: tuple[str, str], start: int, shape: tuple, stride: tuple, *_: Any) -> TensorEntry:
-    return TensorEntry(storage[1], storage[0], tuple(shape), start, tuple(stride))
-
-
-def _parameter(data: TensorEntry, *_: Any) -> TensorEntry:
-    return data
 
 
 def dump(value: Any) -> bytes:

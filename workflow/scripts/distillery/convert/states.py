@@ -7,7 +7,8 @@
     write_rank(Path("mp_rank_00"), state, args, 400)  # a rank's file alone, for one process per rank
 
 Arrays are read-only views of mapped files wherever the bytes lie in one piece, so loading costs no memory
-until they are used; interleaved q/k/v and gate/up are copies. bfloat16 arrays have ml_dtypes' dtype.
+until they are used; interleaved q/k/v and gate/up are copies, and so is what lies askew in a file of MSAdapter, whose
+container aligns nothing: compiled code takes aligned arrays only. bfloat16 arrays have ml_dtypes' dtype.
 """
 
 from __future__ import annotations
@@ -82,15 +83,16 @@ def load_state(
 
 
 def mapped(stored: Stored) -> np.ndarray:
-    """A read-only view of a tensor in its file."""
+    """A read-only view of a tensor in its file, or a copy if it lies askew there."""
     with stored.path.open("rb") as stream:
         view = mmap.mmap(stream.fileno(), 0, prot=mmap.PROT_READ)
-    return np.ndarray(stored.shape, stored.dtype.numpy, view, stored.offset)
+    array = np.ndarray(stored.shape, stored.dtype.numpy, view, stored.offset)
+    return array if array.flags.aligned else array.copy()
 
 
 def _array(piece: Slice, source: Source, reader: gather.Reader) -> np.ndarray:
     places = list(gather.bands(piece, source.blocks))
-    if len(places) == 1 and len(places[0][1]) == 1:
+    if len(places) == 1 and len(places[0][1]) == 1 and _straight(places[0][1][0].stored):
         part = places[0][1][0]
         view = mapped(part.stored)
         view = view[part.row : part.row + piece.shape[0]]
@@ -101,6 +103,10 @@ def _array(piece: Slice, source: Source, reader: gather.Reader) -> np.ndarray:
         raw[done : done + chunk.size] = chunk
         done += chunk.size
     return data
+
+
+def _straight(stored: Stored) -> bool:
+    return stored.offset % stored.dtype.itemsize == 0
 
 
 def save(

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from distillery.convert import pickling
+from distillery.convert import pickling, unpickling
 from distillery.convert.dtypes import DType, of
 from distillery.problems import Problem
 
@@ -194,7 +194,7 @@ def read(path: Path) -> Contents:
             found=f"{path.stat().st_size} bytes, {error}",
             fix="copy or convert it again; a file of an older torch must be saved anew with torch.save",
         ) from None
-    objects = pickling.load(pickled, path)
+    objects = unpickling.load(pickled, path)
     if not isinstance(objects, dict):
         raise Problem("not a checkpoint: its pickle holds no dict", where=path, found=type(objects).__name__)
     for key in [key for key in objects if str(key).startswith("model")]:
