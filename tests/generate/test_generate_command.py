@@ -25,7 +25,7 @@ from distillery.convert.mcore_layout import Layout
 from distillery.fetch import synthetic
 from distillery.generate import prompter
 from distillery.problems import Problem, UsageProblem
-from distillery.tokenize import rendering
+from distillery.tokenize import rendering, tokenizer
 
 NEW = 32
 
@@ -222,9 +222,10 @@ def test_another_chat_template_than_the_weights_were_tuned_with_is_refused(tiny,
         assert done.returncode == code, done.stderr
         assert template is None or (code == 0) == ("qwen_math_r1" not in done.stderr)
     (words / "tokenizer_config.json").write_text(json.dumps(config | {"chat_template": same}))
-    assert prompter.by_chat_template(words, record).stop_ids == {*record["stop_token_ids"]}
+    hub = tokenizer.load(words)
+    assert prompter.by_chat_template(hub, record).stop_ids == {*record["stop_token_ids"]}
     with pytest.raises(Problem, match="qwen_math_r1"):
-        prompter.by_chat_template(words, record | {"chat_template": None})
+        prompter.by_chat_template(hub, record | {"chat_template": None})
 
 
 def test_weights_tuned_with_a_chat_template_ask_for_it(tiny, tmp_path):  # noqa: F811

@@ -16,11 +16,10 @@ from places import ROOT
 from distillery import artefacts, config
 from distillery.launch.mindspeed import generate_stage
 from distillery.planning import checks, known_models, summary
-from distillery.planning.catalogue import SECTIONS
 from distillery.planning.checks import granted, model_checks
 from distillery.planning.checks.layout_checks import describe
 from distillery.planning.experiment_setup import gather
-from distillery.planning.finding import Finding
+from distillery.planning.finding import SECTIONS, Finding
 
 CONFIGS = ROOT / "config"
 SEVEN = yaml.safe_load((CONFIGS / "qwen2.5-math-7b.yaml").read_text())
@@ -397,13 +396,13 @@ def test_a_vocabulary_smaller_than_its_tokenizer():
 
 
 def test_every_check_has_a_row():
-    """A finding must have an id of the catalogue; what asks this machine or the files is tested beside that."""
+    """A finding must have an id of its table; what asks this machine or the files is tested beside that."""
     known = {name for section in SECTIONS for name in SECTIONS[section]}
     elsewhere = {*SECTIONS["this machine"], *SECTIONS["fetched files"]}
     # the sizes of random models and recorded vocabularies have tests of their own, the rest are found in shell scripts
     others = {"model-sizes", "vocabulary", "msrun-join", "msrun-tee", "virtual-pipeline"}
     assert {row[0] for row in TABLE} == known - elsewhere - others
-    with pytest.raises(AssertionError, match="catalogue"):
+    with pytest.raises(AssertionError, match="MEANINGS"):
         Finding("no-such-id", (), "", "", "")
 
 

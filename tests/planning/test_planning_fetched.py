@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import json
-import shlex
+import re
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,8 +19,10 @@ from places import ROOT, SCRIPTS
 
 from distillery import config, files
 from distillery.fetch import openr1, synthetic
-from distillery.planning import early, fetched, known_models, overlap
-from distillery.planning.catalogue import SECTIONS
+from distillery.planning import fetched, fetched_settings, known_models
+from distillery.planning.finding import SECTIONS
+from distillery.problems import UsageProblem
+from distillery.tokenize import similarity
 
 MAP_KEYS = {
     "messages": "messages",
@@ -48,8 +51,8 @@ def made(tmp_path_factory) -> Path:
     return folder
 
 
-def plan(**changes: object) -> fetched.Plan:
-    usual = fetched.Plan(
+def settings(**changes: object) -> fetched_settings.Settings:
+    usual = fetched_settings.Settings(
         experiment="e",
         dataset="d",
         prompt_type="qwen_math_r1",
@@ -58,13 +61,13 @@ def plan(**changes: object) -> fetched.Plan:
         map_keys=MAP_KEYS,
         tokenize_length=512,
         train_length=512,
-        rooms={"generate": 200},
+        prompt_room={"generate": 200},
     )
     return replace(usual, **changes)
 
 
 def found(made: Path, **changes: object) -> dict:
-    return fetched.inspect(made / "m", made / "s.parquet", made / "p.parquet", plan(**changes))
+    return fetched.inspect(made / "m", made / "s.parquet", made / "p.parquet", settings(**changes))
 
 
 def test_matching_files_say_nothing_but_their_lengths(made):
@@ -81,10 +84,9 @@ def test_matching_files_say_nothing_but_their_lengths(made):
 def rewritten(made: Path, folder: Path, change) -> Path:
     """The shard with each answer changed."""
     rows = pq.read_table(made / "s.parquet")
-    messages = [
-        [{**one, "content": change(one["content"]) if one["role"] == "assistant" else one["content"]} for one in row]
-        for row in rows["messages"].to_pylist()
-    ]  # fmt: skip
+    messages = rows["messages"].to_pylist()
+    for answer in (one for row in messages for one in row if one["role"] == "assistant"):
+        answer["content"] = change(answer["content"])
     place = rows.schema.get_field_index("messages")
     changed = rows.set_column(place, "messages", pa.array(messages, rows.schema.field(place).type))
     pq.write_table(changed, folder / "changed.parquet")
@@ -107,7 +109,7 @@ TABLE = [
     ("recorded-config", "error", {"origin": "Qwen/Qwen2.5-0.5B"}),
     ("recorded-tokenizer", "error", {"origin": "Qwen/Qwen2.5-0.5B"}),
     ("recorded-tokenizer", "error", {"origin": "x/SmolLM2-135M-Instruct.Q4_1.gguf"}),
-    ("prompt-length", "error", {"rooms": {"generate": 200, "generate.base": 40}}),
+    ("prompt-length", "error", {"prompt_room": {"generate": 200, "generate.base": 40}}),
     ("pad-end", "error", {"prompt_type": "empty", "answer_prompt_type": "empty"}),
     ("chat-template", "error", {"prompt_type": "qwen", "answer_prompt_type": "qwen", "own_template": True}),
 ]
@@ -145,7 +147,7 @@ def test_every_finding_of_files_has_a_row():
 
 def test_findings_name_whole_keys_and_what_is_wrong(made):
     """Keys as they stand in the file; the longest prompt by its id; reasons of rejected rows with their counts."""
-    (one,) = found(made, rooms={"generate": 200, "generate.base": 40})["findings"]
+    (one,) = found(made, prompt_room={"generate": 200, "generate.base": 40})["findings"]
     assert one.keys == ("experiments.e.problems", "experiments.e.generate.base.max_new_tokens")
     assert "of 20 prompts, the longest (" in one.found and one.expected == "at most 40 beside the answer"
     (one,) = found(made, map_keys={**MAP_KEYS, "messages": "conversations"})["findings"]
@@ -156,7 +158,7 @@ def test_rejected_rows_count_against_their_allowed_share(made, tmp_path):
     def rejected(bad: int, **changes) -> list[tuple[str, str, str]]:
         count = iter(range(10**6))
         changed = rewritten(made, tmp_path, lambda text: text if next(count) >= bad else None)
-        result = fetched.inspect(made / "m", changed, made / "p.parquet", plan(**changes))
+        result = fetched.inspect(made / "m", changed, made / "p.parquet", settings(**changes))
         return [(one.id, one.severity, one.found) for one in result["findings"]]
 
     ((_, severity, words),) = rejected(246)
@@ -172,7 +174,7 @@ def test_a_vocabulary_smaller_than_the_tokenizer(made, tmp_path):
     shutil.copytree(made / "m", tmp_path / "m")
     known = files.read_json(tmp_path / "m/config.json")
     files.write_json(tmp_path / "m/config.json", {**known, "vocab_size": 399})
-    result = fetched.inspect(tmp_path / "m", made / "s.parquet", made / "p.parquet", plan())
+    result = fetched.inspect(tmp_path / "m", made / "s.parquet", made / "p.parquet", settings())
     assert [one.id for one in result["findings"]] == ["vocabulary"]
 
 
@@ -182,26 +184,74 @@ def test_all_checks_run_once_the_config_of_an_unrecorded_model_is_here(made):
     raw["experiments"]["qwen2.5-math-7b"] |= {"seq_length": 131072, "rope": {"rotary_base": 1000000}}
     name = "qwen2.5-math-7b"
     loaded = config.load(raw)
-    words = shlex.split(early.flags(loaded, name))
-    alone = config.load(json.loads(words[words.index("--config-json") + 1]))
-    assert alone.experiments[name] == loaded.experiments[name]
+    alone = fetched_settings.parse(fetched_settings.as_json(loaded, name)).config
+    assert config.load(alone).experiments[name] == loaded.experiments[name]
     found_late = {one.id for one in found(made, experiment=name, config=alone)["findings"]}
     assert {"rope-base", "context"} <= found_late
     assert not {"unknown-model", "learning-rate", "overlong-rows"} & found_late  # said before, or not at all
     raw["models"]["qwen2.5-math-7b"]["hub"]["repo"] = "Qwen/Qwen2.5-Math-7B"
-    assert "--config-json" not in early.flags(config.load(raw), name)
+    assert fetched_settings.of(config.load(raw), name).config is None
+
+
+def test_only_leaves_that_decide_are_passed():
+    """A job runs again when its line changes: one for each leaf that the checks read, and for no other."""
+    raw = yaml.safe_load((ROOT / "config/qwen2.5-math-7b.yaml").read_text())
+    name = "qwen2.5-math-7b"
+
+    def line(changes: dict[str, object]) -> str:
+        changed = copy.deepcopy(raw)
+        for path, value in changes.items():
+            node = changed
+            *keys, last = re.sub("^e/", f"experiments/{name}/", path).split("/")
+            for key in keys:
+                node = node.setdefault(key, {})
+            node[last] = value
+        return fetched_settings.as_json(config.load(changed), name)
+
+    usual = line({})
+    for path, value in {
+        "e/train/lr": 1e-4,
+        "e/train/train_iters": 100,
+        "e/train/prompt_type": "qwen",
+        "e/layout/tensor_parallel_size": 4,
+        "e/generate/temperature": 0.5,
+        "hardware/atlas-800t-a2/master_port": 7000,
+        "datasets/openr1-math-220k/source/hub/tokens_per_row": 6000,
+        "models/qwen2.5-math-7b/hub/endpoints": ["https://mirror.example"],
+    }.items():
+        assert line({path: value}) == usual, path
+    for path, value in {
+        "e/prompt_type": "qwen",
+        "e/generate/prompt_type": "qwen",
+        "e/generate/max_new_tokens": 100,
+        "e/generate/base/max_new_tokens": 100,
+        "e/generate/hf_chat_template": True,
+        "e/train/seq_length": 4096,
+        "e/tokenize/seq_length": 4096,
+        "e/tokenize/max_rejected_share": 0.5,
+        "e/accept": ["unboxed"],
+        "datasets/openr1-math-220k/map_keys": {"messages": "talk"},
+        "models/qwen2.5-math-7b/hub/repo": "Qwen/Qwen2.5-Math-1.5B",
+    }.items():
+        assert line({path: value}) != usual, path
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"experiment": "e"}', '{"seq_len": 1}'])
+def test_wrong_settings_are_a_taught_error(text):
+    with pytest.raises(UsageProblem, match="an object of experiment, dataset, "):
+        fetched_settings.parse(text)
 
 
 def test_open_thoughts_unboxed_answers_and_contamination(made, tmp_path):
     changed = rewritten(made, tmp_path, lambda text: text.replace("</think>", ""))
-    result = fetched.inspect(made / "m", changed, made / "p.parquet", plan())
+    result = fetched.inspect(made / "m", changed, made / "p.parquet", settings())
     assert [one.id for one in result["findings"]] == ["open-think"]
     count = iter(range(10**6))
     changed = rewritten(made, tmp_path, lambda text: text.replace("\\boxed", "") if next(count) % 2 else text)
-    result = fetched.inspect(made / "m", changed, made / "p.parquet", plan())
+    result = fetched.inspect(made / "m", changed, made / "p.parquet", settings())
     assert [one.id for one in result["findings"]] == ["unboxed"]
     changed = rewritten(made, tmp_path, lambda text: text.replace("\\boxed", ""))
-    result = fetched.inspect(made / "m", changed, made / "p.parquet", plan())
+    result = fetched.inspect(made / "m", changed, made / "p.parquet", settings())
     assert [one.found for one in result["findings"]] == ["100.0% of answers without \\boxed{}"]
     seen = pq.read_table(made / "s.parquet", columns=["problem"]).to_pylist()[:5]
     rows = [
@@ -209,39 +259,25 @@ def test_open_thoughts_unboxed_answers_and_contamination(made, tmp_path):
         for one, other in zip(synthetic.problem_rows(7, 5), seen, strict=True)
     ]
     openr1.write(rows, openr1.PROBLEM_SCHEMA, tmp_path / "seen.parquet")
-    result = fetched.inspect(made / "m", made / "s.parquet", tmp_path / "seen.parquet", plan())
+    result = fetched.inspect(made / "m", made / "s.parquet", tmp_path / "seen.parquet", settings())
     assert [one.id for one in result["findings"]] == ["contamination"]
-    assert overlap.contamination(made / "s.parquet", tmp_path / "seen.parquet") == {
+    assert similarity.contamination(made / "s.parquet", tmp_path / "seen.parquet") == {
         "problems": 5,
         "contained": 5,
     }
 
 
 def test_the_command_stops_at_errors_and_leaves_no_output(made, tmp_path):
-    common = (
-        "--name",
-        "e",
-        "--dataset",
-        "d",
-        "--model-dir",
-        "m",
-        "--shard",
-        "s.parquet",
-        "--problems",
-        "p.parquet",
-    )
-    flags = (
-        *common,
-        "--map-keys",
-        json.dumps(MAP_KEYS),
-        "--train-seq-length",
-        512,
-        "--output",
-        tmp_path / "checks.json",
-    )
-    bad = run("plan_sources.py", *flags, "--prompt-type", "deepseek3", cwd=made)
+    def check(**changes: object) -> subprocess.CompletedProcess:
+        text = json.dumps(asdict(settings(**changes)))
+        paths = ("--model-dir", "m", "--shard", "s.parquet", "--problems", "p.parquet")
+        output = ("--output", tmp_path / "checks.json")
+        return run("plan_sources.py", *paths, "--settings-json", text, *output, cwd=made)
+
+    bad = check(prompt_type="deepseek3")
     assert bad.returncode == 1 and "error[markers]" in bad.stdout and not (tmp_path / "checks.json").exists()
-    good = run("plan_sources.py", *flags, "--prompt-type", "qwen", "--accept", "chat-template", cwd=made)
+    qwen = {"prompt_type": "qwen", "answer_prompt_type": "qwen"}
+    good = check(**qwen, accept=["chat-template"])
     assert good.returncode == 0, good.stderr
     (one,) = files.read_json(tmp_path / "checks.json")["findings"]
     assert (one["id"], one["severity"]) == ("chat-template", "accepted")

@@ -18,7 +18,7 @@ from tokenize_runs import asked, merge, run, shard
 from distillery import files
 from distillery.problems import Problem
 from distillery.tokenize import quality_card
-from distillery.tokenize.similarity import NearDuplicates, Overlap, ngrams, words
+from distillery.tokenize.similarity import NearDuplicates, Overlap, contamination, ngrams, words
 
 FULL = FIXTURES / "tokenize" / "tokenizers" / "full"
 LONG = (
@@ -137,3 +137,15 @@ def test_overlap_needs_eight_words_in_a_row_or_the_whole_problem() -> None:
     assert overlap.find(words("x two three four five six seven eight nine y")) == ["long"]
     assert overlap.find(words("12+30?")) == ["short"]
     assert overlap.find(words("30 + 12?")) == []
+
+
+def test_a_problem_is_held_where_all_its_words_and_signs_occur(tmp_path: Path) -> None:
+    long = "one two three four five six seven eight nine ten"
+    seen = [f"Zero! {long} eleven", "What is 2 + 3?", None]
+    asked = [long, f"{long} twelve", "what is  2 + 3 ?", "What is 2 - 3?", ""]
+    for name, texts in (("shard", seen), ("problems", asked), ("plain", [])):
+        column = "text" if name == "plain" else "problem"
+        pq.write_table(pa.table({column: pa.array(texts, pa.string())}), tmp_path / f"{name}.parquet")
+    problems = tmp_path / "problems.parquet"
+    assert contamination(tmp_path / "shard.parquet", problems) == {"problems": 5, "contained": 2}
+    assert contamination(tmp_path / "plain.parquet", problems) == {"problems": 0, "contained": 0}

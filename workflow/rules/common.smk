@@ -24,7 +24,7 @@ from distillery import config as configuration
 from distillery.fetch import source_flags
 from distillery.launch import prefix
 from distillery.launch.mindspeed import generate_stage, shape, tokenize_stage, train_lines
-from distillery.planning import checks, early, finding, host_memory, summary
+from distillery.planning import checks, fetched_settings, finding, host_memory, summary
 from distillery.planning.checks import granted
 from distillery.problems import Problem
 from distillery.provenance import SCRIPTS, canonical, code, rules

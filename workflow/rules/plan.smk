@@ -37,10 +37,10 @@ rule check_sources:
     params:
         **runs("plan_sources"),
         model=subpath(input.model, parent=True),
-        flags=lambda w: early.flags(CONFIG, w.experiment),
+        settings=lambda w: shlex.quote(fetched_settings.as_json(CONFIG, w.experiment)),
     shell:
-        "{params.command} --name {wildcards.experiment} --model-dir {params.model} --shard {input.shard}"
-        " --problems {input.problems} {params.flags} --output {output} --log {log}"
+        "{params.command} --model-dir {params.model} --shard {input.shard} --problems {input.problems}"
+        " --settings-json {params.settings} --output {output} --log {log}"
 
 
 rule plan_outcome:

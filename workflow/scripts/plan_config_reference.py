@@ -55,7 +55,7 @@ def table() -> str:
 
 def findings() -> Iterator[str]:
     """Lines of a table of the ids that a plan prints and `accept` takes."""
-    from distillery.planning.catalogue import SECTIONS
+    from distillery.planning.finding import SECTIONS
 
     yield from ["### Findings", "", "| id | meaning | about |", "|---|---|---|"]
     for section, meanings in SECTIONS.items():

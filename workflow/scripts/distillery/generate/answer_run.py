@@ -32,6 +32,7 @@ from distillery.generate.batch import Limits
 from distillery.generate.weight_kinds import Weights
 from distillery.problems import Problem, UsageProblem
 from distillery.tokenize import hub_template
+from distillery.tokenize import tokenizer as tokenizers
 
 if TYPE_CHECKING:
     from distillery.engine.driver import Driver
@@ -180,7 +181,7 @@ def _prompter(args: argparse.Namespace, found: Weights, tokenizer: Path) -> prom
     else:
         kind = weight_kinds.prompt_type(found, args.prompt_type)
     if kind == hub_template.NAME:
-        return prompter.by_chat_template(tokenizer, found.template)
+        return prompter.by_chat_template(tokenizers.load(tokenizer), found.template)
     return prompter.by_prompt_type(tokenizer, kind, found.template)
 
 

@@ -100,7 +100,7 @@ def by_prompt_type(tokenizer: Path, prompt_type: str, record: dict[str, Any] | N
     return Prompter(renderer.prompt, renderer.tokenizer, frozenset(stop_ids))
 
 
-def by_chat_template(tokenizer: Path, record: dict[str, Any] | None) -> Prompter:
+def by_chat_template(tokenizer: HubTokenizer, record: dict[str, Any] | None) -> Prompter:
     """Render with the tokenizer's own chat template; stop where it ends an answer, and where generation_config.json
     says.
 
@@ -112,15 +112,14 @@ def by_chat_template(tokenizer: Path, record: dict[str, Any] | None) -> Prompter
             a conversation that the template refuses.
     """
     from distillery.tokenize import hub_template
-    from distillery.tokenize import tokenizer as tokenizers
     from distillery.tokenize.conversation import Rejected
 
-    renderer = hub_template.HubRenderer(tokenizers.load(tokenizer))
+    renderer = hub_template.HubRenderer(tokenizer)
     if record:
         _check_template(renderer, record)
         stops = {*record["stop_token_ids"]}
     else:
-        config = tokenizer / "generation_config.json"
+        config = tokenizer.directory / "generation_config.json"
         eos = files.read_json(config).get("eos_token_id") if config.is_file() else None
         stops = {*renderer.stop_token_ids, *(eos if isinstance(eos, list) else [eos])} - {None}
 
@@ -130,7 +129,7 @@ def by_chat_template(tokenizer: Path, record: dict[str, Any] | None) -> Prompter
         except Rejected as error:
             raise Problem(
                 "the chat template refuses a conversation",
-                where=f"{tokenizer}; {messages[-1]['content'][:60]!r}",
+                where=f"{tokenizer.directory}; {messages[-1]['content'][:60]!r}",
                 found=error.detail,
                 fix="change the roles of its messages, or use --prompt-type NAME",
             ) from None

@@ -1,172 +1,182 @@
 """What the fetched files say of a plan: the checks that config.json, tokenizer, rows and problems are needed for.
 
-    found = inspect(model, shard, problems, plan)
+    found = inspect(model, shard, problems, settings)
     found["findings"], found["sample"]["share_overlong"]
 
 It reads one shard's first rows, so it is over before the long jobs are half way. Lengths are counted as
-tokenize and inference will count them, by the same code.
+tokenize and generate will count them, by the same code.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from distillery import files
-from distillery.experiment import Config
+from distillery import config, files
 from distillery.generate import prompter, prompts
-from distillery.planning import checks, known_models, overlap, sample
+from distillery.planning import checks, finding, known_models, sample
 from distillery.planning.experiment_setup import gather
-from distillery.planning.finding import Finding
+from distillery.planning.fetched_settings import Settings
+from distillery.planning.finding import Finding, error, warning
 from distillery.problems import Problem
-from distillery.tokenize import hub_template, rendering, tokenizer
+from distillery.tokenize import hub_template, rendering, similarity, tokenizer
+from distillery.tokenize.rendering import Renderer
+from distillery.tokenize.tokenizer import HubTokenizer
 
 PROBE = [{"role": "user", "content": "What is 2+2?"}]
 
 
 @dataclass(frozen=True)
-class Plan:
-    """The settings that the files are held against.
+class Model:
+    """A fetched model's files, each read once.
 
     Attributes:
-        experiment, dataset: their names, for the keys of findings.
-        tokenize_length: rows of so many tokens are left out; None keeps rows of any length.
-        max_rejected_share: of rows; above it tokenize fails.
-        rooms: tokens that each kind of answers (`generate`, `generate.base`) leaves for its prompt.
-        own_template: prompts are rendered by the tokenizer's chat template, not by `answer_prompt_type`.
-        origin: the model's repository or GGUF file, under which its config.json may be recorded.
-        config: the configuration, where the model is not recorded and the cross-checks had to wait for its config.json.
-        rows: of the sample.
+        config: its config.json.
+        hub: its tokenizer as it came.
+        trained, asked: the templates of training data and of prompts, each with a tokenizer of its own: it adds tokens.
     """
 
-    experiment: str
-    dataset: str
-    prompt_type: str
-    answer_prompt_type: str
-    handler_name: str
-    map_keys: Mapping[str, Any]
-    tokenize_length: int | None
-    train_length: int
-    max_rejected_share: float = 0.01
-    rooms: Mapping[str, int] = field(default_factory=dict)
-    own_template: bool = False
-    origin: str = ""
-    config: Config | None = None
-    rows: int = 256
-
-    def key(self, path: str) -> str:
-        return f"experiments.{self.experiment}.{path}"
+    directory: Path
+    config: Mapping[str, Any]
+    hub: HubTokenizer
+    trained: Renderer
+    asked: Renderer
 
 
-def inspect(model: Path, shard: Path, problems: Path, plan: Plan) -> dict[str, Any]:
-    """`{"findings": [Finding], "sample": {...}, "decontamination": {...}}`.
+def load(directory: Path, settings: Settings) -> Model:
+    """The files of a Hugging Face directory.
+
+    Raises:
+        Problem: one that cannot be read.
+    """
+    trained = rendering.load(directory, settings.prompt_type)
+    same = settings.answer_prompt_type == settings.prompt_type
+    asked = trained if same else rendering.load(directory, settings.answer_prompt_type)
+    return Model(
+        directory, files.read_json(directory / "config.json"), tokenizer.load(directory), trained, asked
+    )
+
+
+def inspect(directory: Path, shard: Path, problems: Path, settings: Settings) -> dict[str, Any]:
+    """`{"findings": [Finding], "sample": {...}, "decontamination": {...}}`, errors first.
+
+    Args:
+        directory: of the model.
 
     Raises:
         Problem: a file that cannot be read at all.
     """
+    model = load(directory, settings)
+    taken, faults = sample.take(model.trained, shard, settings)
+    common = similarity.contamination(shard, problems)
     found = [
-        *_config(model, plan),
-        *_late(model, plan),
-        *_template(model, plan),
-        *_prompts(model, problems, plan),
+        *_recorded(model, settings),
+        *_late(model, settings),
+        *_template(model, settings),
+        *_prompts(model, problems, settings),
+        *faults,
+        *sample.findings(taken, settings),
+        *_contamination(common, settings),
     ]
-    taken, more = sample.take(model, shard, plan)
-    common = overlap.contamination(shard, problems)
-    found += [*more, *sample.findings(taken, plan), *_decontamination(common, plan)]
-    found = [replace(one, experiments=(plan.experiment,)) for one in found]
-    return {"findings": found, "sample": taken, "decontamination": common}
+    named = [replace(one, experiments=(settings.experiment,)) for one in found]
+    return {
+        "findings": finding.sort(finding.accept(named, settings.accept)),
+        "sample": taken,
+        "decontamination": common,
+    }
 
 
-def _config(model: Path, plan: Plan) -> Iterator[Finding]:
-    wrong = known_models.mismatches(plan.origin, files.read_json(model / "config.json"))
-    if wrong:
-        yield Finding(
-            "recorded-config",
-            (plan.key("model"),),
-            "; ".join(wrong),
-            "the config.json that this plan was made with",
-            "correct planning/architectures.json if the model changed, or the model's revision",
-        )
-    hub = tokenizer.load(model)
-    wrong = known_models.tokenizer_mismatches(plan.origin, {**hub.tokens, "length": hub.size()}, hub.id_of)
-    if wrong:
-        yield Finding(
+def _recorded(model: Model, settings: Settings) -> Iterator[Finding]:
+    """What the plan was made with is what came."""
+    found = {**model.hub.tokens, "length": model.hub.size()}
+    for id, what, wrong in (
+        ("recorded-config", "config.json", known_models.mismatches(settings.origin, model.config)),
+        (
             "recorded-tokenizer",
-            (plan.key("model"),),
-            "; ".join(wrong),
-            "the tokenizer that this plan was made with",
-            "correct planning/architectures.json if the model changed, or the model's revision",
-        )
+            "tokenizer",
+            known_models.tokenizer_mismatches(settings.origin, found, model.hub.id_of),
+        ),
+    ):
+        if wrong:
+            expected = f"the {what} that this plan was made with"
+            cure = "correct planning/architectures.json if the model changed, or the model's revision"
+            yield error(id, [settings.key("model")], "; ".join(wrong), expected, cure)
 
 
-def _late(model: Path, plan: Plan) -> list[Finding]:
+def _late(model: Model, settings: Settings) -> list[Finding]:
     """The cross-checks again, with a config.json that was not known before; only what they find anew."""
-    if plan.config is None:
+    if settings.config is None:
         return []
-    before = gather(plan.config, plan.experiment)
+    before = gather(config.load(settings.config), settings.experiment)
     early = set(checks.of(before))
-    return [one for one in checks.of(replace(before, known=known_models.read(model))) if one not in early]
+    after = replace(before, known=known_models.read(model.directory))
+    return [one for one in checks.of(after) if one not in early]
 
 
-def _prompts(model: Path, problems: Path, plan: Plan) -> Iterator[Finding]:
+def _prompts(model: Model, problems: Path, settings: Settings) -> Iterator[Finding]:
     """Each problem, rendered, leaves the room that its answer may take."""
-    if plan.own_template:
-        voice = prompter.by_chat_template(model, None)
-    else:
-        voice = prompter.by_prompt_type(model, plan.answer_prompt_type, None)
-    lengths = {one.id: len(voice.ids(one.messages)) for one in prompts.read(problems)}
+    render = model.asked.prompt
+    if settings.own_template:
+        render = prompter.by_chat_template(model.hub, None).ids
+    lengths = {one.id: len(render(one.messages)) for one in prompts.read(problems)}
     longest = max(lengths, key=lambda name: lengths[name])
-    for path, room in plan.rooms.items():
+    for path, room in settings.prompt_room.items():
         over = sum(length > room for length in lengths.values())
         if over:
-            yield Finding(
+            yield error(
                 "prompt-length",
-                (plan.key("problems"), plan.key(f"{path}.max_new_tokens")),
+                [settings.key("problems"), settings.key(f"{path}.max_new_tokens")],
                 f"{over} of {len(lengths)} prompts, the longest ({longest}) of {lengths[longest]} tokens",
                 f"at most {room} beside the answer",
                 f"lower max_new_tokens by {lengths[longest] - room}, give a longer seq_length, or leave those problems out",
             )
 
 
-def _template(model: Path, plan: Plan) -> Iterator[Finding]:
-    trained = rendering.load(model, plan.prompt_type)
-    asked = rendering.load(model, plan.answer_prompt_type)
-    split = trained.split_markers()
-    if split:
-        yield Finding("markers", (plan.key("prompt_type"), plan.key("model")), f"{' '.join(split)} are several tokens",
-                      "one token each", "choose the prompt type of the model's family")  # fmt: skip
-    if trained.tokenizer.new_tokens:
-        yield Finding("new-tokens", (plan.key("prompt_type"), plan.key("model")),
-                      f"{' '.join(trained.tokenizer.new_tokens)} are not in the vocabulary", "tokens that the model has",
-                      "choose the prompt type of the model's family")  # fmt: skip
+def _template(model: Model, settings: Settings) -> Iterator[Finding]:
+    """Template and tokenizer belong together, and one end token ends answers in training and in generation."""
+    trained, asked = model.trained, model.asked
+    keys = settings.key("prompt_type"), settings.key("model")
+    family = "choose the prompt type of the model's family"
+    if split := trained.split_markers():
+        yield error("markers", keys, f"{' '.join(split)} are several tokens", "one token each", family)
+    if new := trained.tokenizer.new_tokens:
+        found = f"{' '.join(new)} are not in the vocabulary"
+        yield error("new-tokens", keys, found, "tokens that the model has", family)
     if trained.eos_id not in asked.stop_token_ids:
-        yield Finding("stop-ids", (plan.key("tokenize.prompt_type"), plan.key("generate.prompt_type")),
-                      f"training ends answers with {trained.eos_id}, generation stops at {asked.stop_token_ids}",
-                      "one end token", "write prompt_type once")  # fmt: skip
-    size = files.read_json(model / "config.json")["vocab_size"]
-    if trained.tokenizer.size() > size:
-        yield Finding("vocabulary", (plan.key("model"),), f"{trained.tokenizer.size()} tokens for vocab_size {size}",
-                      "at most as many", "correct config.json, or choose a template without new tokens")  # fmt: skip
+        yield error(
+            "stop-ids",
+            [settings.key("tokenize.prompt_type"), settings.key("generate.prompt_type")],
+            f"training ends answers with {trained.eos_id}, generation stops at {asked.stop_token_ids}",
+            "one end token",
+            "write prompt_type once",
+        )
+    size, rows = trained.tokenizer.size(), model.config["vocab_size"]
+    if size > rows:
+        cure = "correct config.json, or choose a template without new tokens"
+        yield error("vocabulary", keys[1:], f"{size} tokens for vocab_size {rows}", "at most as many", cure)
     try:
-        own = hub_template.HubRenderer(tokenizer.load(model)).prompt(PROBE)
+        own = hub_template.HubRenderer(model.hub).prompt(PROBE)
     except Problem:
         return  # the tokenizer brings no chat template to compare with
     if own != trained.prompt(PROBE):
-        # asked for, it would render prompts that training never saw
-        severity = "error" if plan.own_template else "warning"
-        texts = [
-            trained.tokenizer.backend.decode(ids, skip_special_tokens=False)
+        shown, wanted = (
+            repr(trained.tokenizer.backend.decode(ids, skip_special_tokens=False))
             for ids in (trained.prompt(PROBE), own)
-        ]
-        yield Finding("chat-template", (plan.key("prompt_type"), plan.key("model")), f"prompts like {texts[0]!r}",
-                      f"{texts[1]!r}, as the model's own chat template", "choose that prompt type, or accept this",
-                      severity)  # fmt: skip
+        )
+        # asked for, it would render prompts that training never saw
+        yield (error if settings.own_template else warning)(
+            "chat-template",
+            keys,
+            f"prompts like {shown}",
+            f"{wanted}, as the model's own chat template",
+            "choose that prompt type, or accept this",
+        )
 
 
-def _decontamination(overlap: Mapping[str, Any], plan: Plan) -> Iterator[Finding]:
-    if overlap["contained"]:
-        yield Finding("contamination", (plan.key("problems"), plan.key("dataset")),
-                      f"{overlap['contained']} of {overlap['problems']} problems occur in the training shard",
-                      "none", "leave those rows or those problems out", "warning")  # fmt: skip
+def _contamination(common: Mapping[str, int], settings: Settings) -> Iterator[Finding]:
+    if common["contained"]:
+        keys = settings.key("problems"), settings.key("dataset")
+        found = f"{common['contained']} of {common['problems']} problems occur in the training shard"
+        yield warning("contamination", keys, found, "none", "leave those rows or those problems out")

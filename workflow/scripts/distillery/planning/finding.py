@@ -1,15 +1,133 @@
-"""One thing that a plan found wrong or doubtful, and the line it is printed as."""
+"""One thing that a plan found wrong or doubtful, the line it is printed as, and the ids of all that can be found.
+
+    yield error("min-lr", s.keys("train.min_lr", "train.lr"), "0.1 above 0.01", "at most lr", "lower min_lr")
+
+config/README.md lists the ids, made from here by plan_config_reference.py.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from distillery.planning.catalogue import MEANINGS
-
 Severity = Literal["error", "warning", "accepted"]
 ORDER = ("error", "warning", "accepted")
+# each id, and in one line what it says: `accept` takes these names
+SECTIONS = {
+    "the configuration": {
+        "accept": "`accept` names no check, or an error, which cannot be accepted",
+    },
+    "layouts and devices": {
+        "devices": "the devices do not hold the layout a whole number of times",
+        "npus-per-node": "a stage wants more devices of a node than the machine has",
+        "layout-change": "weights change their layout on the way, which takes a reshard step",
+        "tensor-split": "heads, widths or vocabulary do not divide by the tensor size",
+        "layer-list": "num_layer_list does not fit the stages or the model",
+        "layer-split": "layers do not divide by the pipeline size",
+        "virtual-pipeline": "virtual pipeline stages, for which no weights are converted",
+        "sequence-parallel": "sequence parallelism without tensor ranks that divide the sequence",
+        "context-parallel": "context parallelism with a length that cannot be cut, or that varies",
+        "node-rank": "a node number beyond the number of nodes",
+        "master-address": "several nodes, and an address that only one of them reaches",
+        "master-port": "a port that msrun does not take",
+        "tensor-across-nodes": "tensor ranks in several nodes, whose links are slow",
+    },
+    "batches and steps": {
+        "batch-split": "the batch is no whole number of micro-batches on each replica",
+        "pipeline-bubble": "fewer micro-batches than pipeline stages",
+        "epochs": "training sees the rows very often, or hardly",
+        "few-rows": "fewer rows than one batch",
+        "warmup": "a warm-up of less than a step",
+        "min-lr": "the rate's minimum is above the rate",
+        "learning-rate": "a rate far from the published recipe for this dataset",
+        "one-checkpoint": "no checkpoint before the end",
+        "not-resumable": "checkpoints without the optimizer's state",
+        "start-flags": "flags for starting and saving that have no effect: a start reads what is there",
+    },
+    "the model": {
+        "unknown-model": "a model whose config.json is not recorded: most checks wait for the file",
+        "model-sizes": "sizes of a model that do not fit together, or a config.json that cannot be used",
+        "rope-base": "another rotary base than config.json's, not declared",
+        "rope-context": "another context than config.json's, not declared",
+        "rope-scaled": "a rotary override on top of the model's own scaling",
+        "rope-agreement": "training and answers with different rotary settings",
+        "context": "sequences longer than the model's context",
+        "base-context": "the original weights asked beyond their context",
+        "dtype": "weights in another type than they were published in",
+        "dtype-cpu": "a type that the CPU back end does not multiply",
+        "engine-device": "MindSpeed-LLM without an NPU",
+        "engine-option": "options that the built-in engine lacks",
+        "vocabulary": "token ids without a row in the embedding",
+    },
+    "data and templates": {
+        "prompt-type": "data, training and answers with different templates",
+        "prompt-type-name": "no such template",
+        "template-markers": "markers of the template that are not single tokens of the model",
+        "stop-token": "answers stop at another token than training ends them with",
+        "no-end-token": "a template that ends answers with no token",
+        "system-prompt": "another system prompt than the model was taught with",
+        "map-keys": "a mapping that the handler does not know",
+        "plain-text": "plain text, which fine-tuning cannot take",
+        "neat-pack": "neat_pack without pack",
+        "pack-length": "packing without a length to fill",
+        "pack-variable": "packed rows of variable length",
+        "pack-positions": "packed rows whose positions run on",
+        "pack-resets": "packed rows whose positions start anew inside a row",
+        "tokenize-length": "rows longer than training takes, which lose their end token",
+        "short-rows": "rows shorter than training pads them to",
+        "some-shards": "only some of a dataset's shards",
+    },
+    "answers": {
+        "answer-length": "no room for a prompt beside the answer",
+        "answer-budget": "answers far shorter than the training rows",
+        "tokens-to-oom": "more tokens than MindSpeed-LLM allows in a batch",
+        "beam-answers": "more answers than beams",
+        "beams-unused": "beams without a beam search",
+        "greedy-sampling": "sampling settings of a greedy task",
+        "greedy-samples": "several greedy answers, all equal",
+        "no-task": "no task for the answers",
+        "chat-task": "a task that waits for someone to type",
+        "two-templates": "two ways to render prompts",
+        "no-kv-cache": "no cache: the work grows with the square of the answer",
+    },
+    "machines and launches": {
+        "msrun-join": "a launch whose end says nothing of its workers",
+        "msrun-tee": "a pipe to tee, which hides the exit status",
+        "device-memory": "training does not fit a device",
+        "device-unknown": "a device of unknown memory: nothing says whether training fits",
+    },
+    "this machine": {
+        "npu-limit": "a job wants more devices than Snakemake's --resources npu= allows",
+        "disk": "less free disk than the plan writes",
+        "host-memory": "a job larger than the machine's memory",
+        "visible-npus": "fewer devices visible than a stage wants",
+    },
+    "MindSpeed-LLM 2.2.0": {
+        "mindspeed-home": "its engine is asked for, and no installation is named",
+        "mindspeed-flag": "a flag that its parser rejects",
+        "mindspeed-value": "values that its validation rejects together",
+        "mindspeed-pack": "packed data whose rows cannot be counted",
+    },
+    "fetched files": {
+        "recorded-config": "config.json is not the one that was recorded",
+        "recorded-tokenizer": "the tokenizer is not the one that was recorded",
+        "markers": "markers of the template that are several tokens",
+        "new-tokens": "tokens of the template that the vocabulary lacks",
+        "stop-ids": "answers stop at other ids than training ends them with",
+        "pad-end": "padding and end are one token, and labels lose it",
+        "chat-template": "prompts unlike the model's own chat template",
+        "columns": "columns that the shards lack",
+        "rows": "rows that are no conversations",
+        "cut-answers": "rows that lose their end in training",
+        "overlong-rows": "many rows too long for training",
+        "open-think": "thoughts that are never closed",
+        "unboxed": "answers without a box for the result",
+        "prompt-length": "prompts that leave no room for the answer",
+        "contamination": "problems that occur in the training data",
+    },
+}
+MEANINGS = {name: meaning for section in SECTIONS.values() for name, meaning in section.items()}
 
 
 @dataclass(frozen=True)
@@ -17,7 +135,7 @@ class Finding:
     """A contradiction between configuration keys, or between a key and a fact.
 
     Attributes:
-        id: names the check, one of the catalogue; `accept` lists such names.
+        id: names the check, one of MEANINGS; `accept` lists such names.
         keys: dotted paths into the configuration, all of those involved.
         found, expected: the values as they are, and as they would be right.
         fix: the edit that cures it.
@@ -34,11 +152,21 @@ class Finding:
     experiments: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
-        assert self.id in MEANINGS, f"{self.id} is not in the catalogue"
+        assert self.id in MEANINGS, f"{self.id} is not in MEANINGS"
 
     def __str__(self) -> str:
         """`error[ID] key, key: found, expected; fix`, one line."""
         return f"{self.severity}[{self.id}] {', '.join(self.keys)}: {self.found}, expected {self.expected}; {self.fix}"
+
+
+def error(id: str, keys: Sequence[str], found: str, expected: str, fix: str) -> Finding:
+    """A contradiction that stops the plan."""
+    return Finding(id, tuple(keys), found, expected, fix)
+
+
+def warning(id: str, keys: Sequence[str], found: str, expected: str, fix: str) -> Finding:
+    """Something doubtful, which `accept` may name."""
+    return Finding(id, tuple(keys), found, expected, fix, "warning")
 
 
 def sort(findings: Iterable[Finding]) -> list[Finding]:

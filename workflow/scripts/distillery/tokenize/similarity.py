@@ -1,4 +1,4 @@
-"""Texts that are the same, nearly the same, or share a stretch of words.
+"""Texts that are the same, nearly the same, or share a stretch of words, as open-r1 compares problems with training data.
 
 Words are runs of letters or digits, lower case; other signs count one by one, so that formulas are compared too.
 """
@@ -8,9 +8,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import numpy as np
+
+from distillery.tokenize.readers import Source
 
 _WORD = re.compile(r"[^\W_]+|[^\w\s]")
 NGRAM = 8
@@ -98,3 +101,23 @@ class Overlap:
     def find(self, found: list[str]) -> list[str]:
         """Ids of problems that these words overlap with, sorted."""
         return sorted({self._owners[ngram] for ngram in ngrams(found) if ngram in self._owners})
+
+
+def contamination(shard: Path, problems: Path) -> dict[str, int]:
+    """How many problems a training shard holds: all their stretches of NGRAM words occur in its column `problem`.
+
+    Returns:
+        {"problems": n, "contained": m}, both 0 for a shard without that column.
+    """
+    if "problem" not in Source(shard).columns():
+        return {"problems": 0, "contained": 0}
+    seen: set[int] = set()
+    for text in _texts(shard):
+        seen |= ngrams(words(text))
+    asked = [ngrams(words(text)) for text in _texts(problems)]
+    return {"problems": len(asked), "contained": sum(bool(one) and one <= seen for one in asked)}
+
+
+def _texts(path: Path) -> Iterator[str]:
+    for rows in Source(path).blocks(["problem"]):
+        yield from (row["problem"] or "" for row in rows)

@@ -14,7 +14,6 @@ from dataclasses import replace
 
 from distillery.experiment import Config, Experiment
 from distillery.planning import finding
-from distillery.planning.catalogue import MEANINGS
 from distillery.planning.checks import (
     dataset_checks,
     generate_checks,
@@ -25,7 +24,7 @@ from distillery.planning.checks import (
     train_checks,
 )
 from distillery.planning.experiment_setup import Setup, gather
-from distillery.planning.finding import Finding
+from distillery.planning.finding import MEANINGS, Finding
 from distillery.problems import Problem
 
 ALL = (

@@ -1,0 +1,132 @@
+"""The settings of an experiment that fetched files are held against: those that decide what is found, and no others.
+
+print(as_json(config, "embedded"))       # in a rule, whose job runs again when one of them changes
+settings = parse(text)                   # in its command
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from distillery.experiment import Config
+from distillery.planning import known_models
+from distillery.problems import UsageProblem
+from distillery.provenance import canonical
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What plan_sources.py asks of an experiment.
+
+    Attributes:
+        experiment, dataset: their names, for the keys of findings.
+        prompt_type: of the training data; `answer_prompt_type` of the prompts.
+        train_length: tokens of a row that training sees.
+        tokenize_length: rows of so many tokens are left out; None keeps rows of any length.
+        max_rejected_share: of rows; above it tokenize fails.
+        prompt_room: tokens that each kind of answers (`generate`, `generate.base`) leaves for its prompt.
+        own_template: prompts are rendered by the tokenizer's chat template, not by `answer_prompt_type`.
+        origin: the model's repository or GGUF file, under which its config.json may be recorded.
+        config: the whole experiment as a configuration, where the model is not recorded and the cross-checks had to
+            wait for its config.json.
+        accept: ids of warnings that are wanted.
+        rows: size of the sample.
+    """
+
+    experiment: str
+    dataset: str
+    prompt_type: str
+    answer_prompt_type: str
+    handler_name: str
+    train_length: int
+    map_keys: Mapping[str, Any] = field(default_factory=dict)
+    tokenize_length: int | None = None
+    max_rejected_share: float = 0.01
+    prompt_room: Mapping[str, int] = field(default_factory=dict)
+    own_template: bool = False
+    origin: str = ""
+    config: Mapping[str, Any] | None = None
+    accept: Sequence[str] = ()
+    rows: int = 256
+
+    def key(self, path: str) -> str:
+        """The path of an experiment's key in the whole configuration."""
+        return f"experiments.{self.experiment}.{path}"
+
+
+def of(config: Config, name: str) -> Settings:
+    """The settings of one experiment."""
+    e = config.experiments[name]
+    dataset, made, model = config.datasets[e.dataset], e.tokenize, config.models[e.model]
+    asked = {"generate": e.tuned_generation}
+    if e.base_generation != e.tuned_generation:
+        asked["generate.base"] = e.base_generation
+    return Settings(
+        experiment=name,
+        dataset=dataset.name,
+        prompt_type=made.prompt_type,
+        answer_prompt_type=e.tuned_generation.prompt_type,
+        handler_name=dataset.handler_name,
+        train_length=e.train.seq_length,
+        map_keys=dataset.map_keys,
+        tokenize_length=made.seq_length,
+        max_rejected_share=made.max_rejected_share,
+        prompt_room={path: one.seq_length - one.settings["max_new_tokens"] for path, one in asked.items()},
+        own_template=bool(e.tuned_generation.settings.get("hf_chat_template")),
+        origin=known_models.origin(model),
+        config=_alone(config, name) if known_models.of(model) is None else None,
+        accept=e.accept,
+    )
+
+
+def as_json(config: Config, name: str) -> str:
+    """The settings of one experiment in one line, for `parse`."""
+    return canonical(dataclasses.asdict(of(config, name)))
+
+
+def parse(text: str) -> Settings:
+    """Settings from one JSON object with the names of `Settings`.
+
+    Raises:
+        UsageProblem: no such object, an unknown name, or one that is missing.
+    """
+    try:
+        return Settings(**json.loads(text))
+    except (TypeError, ValueError) as error:
+        names = ", ".join(one.name for one in dataclasses.fields(Settings))
+        raise UsageProblem(
+            "these are no settings of the checks",
+            where="--settings-json",
+            found=error,
+            wanted=f"an object of {names}",
+            fix="`snakemake -n -p` prints an experiment's own",
+        ) from None
+
+
+def _alone(config: Config, name: str) -> dict[str, Any]:
+    """The configuration of one experiment and what it names, as it could stand in a file."""
+    e = config.experiments[name]
+    problems = config.problem_sets[e.problems]
+    machine = {key: value for key, value in dataclasses.asdict(e.hardware).items() if value is not None}
+    return {
+        "models": {e.model: _source(config.models[e.model])},
+        "datasets": {
+            one: {
+                "source": _source(config.datasets[one].source),
+                "handler_name": config.datasets[one].handler_name,
+                "map_keys": dict(config.datasets[one].map_keys),
+            }
+            for one in (e.dataset, problems.settings.get("dataset", e.dataset))
+        },
+        "problem_sets": {e.problems: _source(problems)},
+        "hardware": {machine.pop("name"): machine},
+        "experiments": {name: dict(e.settings)},
+    }
+
+
+def _source(source: Any) -> dict[str, Any]:
+    return {source.kind: dict(source.settings)}
