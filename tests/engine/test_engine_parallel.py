@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from engine_oracle import model
 from engine_parallel_worker import curve
-from places import ROOT, SCRIPTS
+from places import SCRIPTS, SUPPORT
 from train_parts import end_of_ranks, flags, forget_the_end, make, ranks, result, start_ranks, train
 
 from distillery.engine.mesh import Mesh, mesh
 from distillery.problems import UsageProblem
 
-WORKER = ROOT / "tests/engine_parallel_worker.py"
+WORKER = SUPPORT / "engine_parallel_worker.py"
 # (model, processes): layouts TP,PP,ZeRO,recompute; data parallel is what is left. Tied: stages share the table, and the
 # 61 tokens leave the second tensor rank a row of padding
 LAYOUTS = {

@@ -74,7 +74,7 @@ def test_mindspore_is_loaded_without_its_data_pipeline_and_others_still_get_it()
 import sys
 sys.path.insert(0, sys.argv[1])
 from distillery.engine import mindspore_import
-lean.load("CPU")
+mindspore_import.load("CPU")
 assert "mindspore" in sys.modules and "dataengine" not in open("/proc/self/maps").read()
 import mindspore.dataset, scipy.linalg
 assert mindspore.dataset.NumpySlicesDataset([1, 2]).get_dataset_size() == 2
