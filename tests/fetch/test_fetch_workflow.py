@@ -74,7 +74,7 @@ def test_served_by_hubs_or_made_in_place_all_results_are_the_same(embedded, tmp_
         server.log.clear()
         assert not house.planned()
         (house.path / "resources/models/tiny-qwen2/manifest.json").unlink()
-        house.run("--forcerun", "fetch_shard", "--until", "digest", "convert_hf_to_mcore")
+        house.run("--forcerun", "fetch_shard", "--until", "fetch_digest", "convert_hf_to_mcore")
         assert not server.log and digests(house) == expected
         shard = next((house.path / "resources/datasets/arithmetic").glob("*.parquet"))
         assert shard.is_symlink() and shard.resolve().stat().st_mode & 0o222 == 0

@@ -305,10 +305,17 @@ def kill_amid_training(process, folder, cluster):
         time.sleep(0.2)
 
 
-PREPARE = ["make_shard", "make_problems", "make_model", "digest", "tokenize_shard", "merge_shards"]
-PREPARE += ["check_sources", "convert_hf_to_mcore", "prove_round_trip"]
+PREPARE = [
+    "fetch_generated_shard",
+    "fetch_generated_problems",
+    "fetch_generated_model",
+    "fetch_digest",
+    "tokenize_shard",
+    "tokenize_merge",
+]
+PREPARE += ["plan_sources", "convert_hf_to_mcore", "convert_prove_round_trip"]
 # jobs on devices stay alone: Snakemake cannot add up their textual resources
-JUDGE = ["score_base", "score_tuned", "compare", "plan_outcome", "report"]
+JUDGE = ["evaluate_base", "evaluate_tuned", "evaluate_compare", "plan_outcome", "report_page"]
 
 
 def test_the_whole_experiment_runs_on_two_nodes(trained):

@@ -279,7 +279,7 @@ def test_seven_billion_parameters_plan_clean_without_npu_or_downloads(tmp_path, 
     assert "error[" not in text and "warning[" not in text
     jobs = {job.rule: job.command for job in dag.parse(text)}
     assert "--workers 8 --npus 8" in jobs["train_mindspeed"]
-    assert "--max-position-embeddings" in jobs["override_rope"]
+    assert "--max-position-embeddings" in jobs["fetch_rotated_model"]
     assert f"--save-dir results/experiments/{name}/hf" in jobs["convert_mcore_to_hf"]
     assert not (tmp_path / "resources").exists()
 

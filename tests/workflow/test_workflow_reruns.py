@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-AFTER_TRAIN = ["convert_mcore_to_hf", "prove_export", "plan_outcome"]
-AFTER_TRAIN += ["answer_tuned", "score_tuned", "compare", "report"]
+AFTER_TRAIN = ["convert_mcore_to_hf", "convert_prove_export", "plan_outcome"]
+AFTER_TRAIN += ["generate_tuned_answers", "evaluate_tuned", "evaluate_compare", "report_page"]
 
 
 def test_a_finished_run_has_nothing_to_do(finished):
@@ -23,7 +23,7 @@ def test_a_finished_run_has_nothing_to_do(finished):
     "name",
     [
         "Snakefile",
-        "workflow/rules/finetune.smk",
+        "workflow/rules/train.smk",
         "workflow/scripts/posttrain_gpt.py",
         "workflow/scripts/distillery/provenance.py",
         "resources/datasets/sums/train-00000-of-00002.parquet",
@@ -59,14 +59,16 @@ def test_editing_a_helper_module_reruns_the_commands_that_import_it(finished):
     name = "workflow/scripts/distillery/evaluate/comparison.py"
     text = (finished.path / name).read_text()
     with finished.edited(name, (text + "\nEXTRA = 1\n").encode()):
-        assert finished.planned() == Counter({"compare": 1, "report": 1})
+        assert finished.planned() == Counter({"evaluate_compare": 1, "report_page": 1})
 
 
 def test_editing_a_command_reruns_it_and_what_follows(finished):
     name = "workflow/scripts/score.py"
     text = (finished.path / name).read_text()
     with finished.edited(name, text.replace("def main(", "EXTRA = 1\n\n\ndef main(").encode()):
-        assert finished.planned() == Counter({"score_base": 1, "score_tuned": 1, "compare": 1, "report": 1})
+        assert finished.planned() == Counter(
+            {"evaluate_base": 1, "evaluate_tuned": 1, "evaluate_compare": 1, "report_page": 1}
+        )
 
 
 def test_editing_a_template_reruns_what_renders_it(finished):
@@ -74,8 +76,8 @@ def test_editing_a_template_reruns_what_renders_it(finished):
     text = (finished.path / name).read_bytes()
     with finished.edited(name, text + b" "):
         rerun = set(finished.planned())
-    assert {"tokenize_shard", "merge_shards", "answer_base", "answer_tuned"} <= rerun
-    assert not {"make_shard", "make_model", "convert_hf_to_mcore"} & rerun
+    assert {"tokenize_shard", "tokenize_merge", "generate_base_answers", "generate_tuned_answers"} <= rerun
+    assert not {"fetch_generated_shard", "fetch_generated_model", "convert_hf_to_mcore"} & rerun
 
 
 def test_editing_a_kernel_reruns_what_computes_with_it(finished):
@@ -83,8 +85,8 @@ def test_editing_a_kernel_reruns_what_computes_with_it(finished):
     text = (finished.path / name).read_bytes()
     with finished.edited(name, text + b"\nint extra;\n"):
         rerun = set(finished.planned())
-    assert {"train", "answer_base", "answer_tuned"} <= rerun
-    assert not {"tokenize_shard", "make_model", "convert_hf_to_mcore"} & rerun
+    assert {"train", "generate_base_answers", "generate_tuned_answers"} <= rerun
+    assert not {"tokenize_shard", "fetch_generated_model", "convert_hf_to_mcore"} & rerun
 
 
 def test_a_training_leaf_reruns_training_and_what_follows(finished):
@@ -96,8 +98,8 @@ def test_a_generation_leaf_reruns_both_sides_of_generation(finished):
     with finished.replaced("experiment.yaml", "max_new_tokens: 8", "max_new_tokens: 9"):
         # the early checks read it too; were they an input of training, Snakemake would look no further below them.
         # The estimate of the answers is part of the plan
-        sides = ["answer_base", "score_base", "answer_tuned", "score_tuned"]
-        expected = ["check_sources", *sides, "compare", "plan_outcome", "report"]
+        sides = ["generate_base_answers", "evaluate_base", "generate_tuned_answers", "evaluate_tuned"]
+        expected = ["plan_sources", *sides, "evaluate_compare", "plan_outcome", "report_page"]
         assert finished.planned() == Counter(expected)
 
 
@@ -114,7 +116,14 @@ def test_one_row_of_one_shard_reruns_what_depends_on_that_shard(finished):
     buffer = io.BytesIO()
     pq.write_table(table, buffer)
     with finished.edited(name, buffer.getvalue()):
-        expected = ["digest", "tokenize_shard", "merge_shards", "quality", "train", *AFTER_TRAIN]
+        expected = [
+            "fetch_digest",
+            "tokenize_shard",
+            "tokenize_merge",
+            "tokenize_quality",
+            "train",
+            *AFTER_TRAIN,
+        ]
         assert finished.planned() == Counter(expected)
 
 
@@ -124,7 +133,7 @@ def test_a_second_experiment_shares_what_it_can(finished):
     config["experiments"]["second"] = {**config["experiments"]["small"]}
     config["experiments"]["second"]["train"] = {**config["experiments"]["small"]["train"], "lr": 0.01}
     with finished.edited("experiment.yaml", yaml.safe_dump(config).encode()):
-        assert finished.planned() == Counter(["check_sources", "train", *AFTER_TRAIN, "rulegraph"])
+        assert finished.planned() == Counter(["plan_sources", "train", *AFTER_TRAIN, "report_rulegraph"])
 
 
 def test_printed_commands_work_when_pasted(finished, tmp_path):

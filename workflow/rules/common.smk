@@ -98,7 +98,7 @@ def devices(stage, experiment=lambda w: EXPERIMENTS[w.experiment], engine="minds
         "mindspeed-llm": lambda w: prefix.flags(experiment(w), stage, engine),
     }
     # MindSpeed-LLM's ranks load to answer as they do to train
-    like = "train" if engine == "mindspeed-llm" or stage == "train" else "answer_tuned"
+    like = "train" if engine == "mindspeed-llm" or stage == "train" else "generate_tuned_answers"
     return {name: asked(name) for name in prefix.RESOURCES} | {
         "launch": line[engine],
         "runtime": lambda w, attempt: attempt * experiment(w).hardware.runtime,

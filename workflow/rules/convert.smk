@@ -30,7 +30,7 @@ rule convert_hf_to_mcore:
         " --save-dir {params.save} --tokenizer-model {params.load}/tokenizer.json --log {log}"
 
 
-rule prove_round_trip:
+rule convert_prove_round_trip:
     input:
         hf="resources/models/{model}/manifest.json",
         mcore="results/checkpoints/{model}/{converted}/manifest.json",
@@ -52,7 +52,7 @@ rule prove_round_trip:
         "{params.command} --hf-dir {params.hf} --mcore-dir {params.mcore} --output {output} --log {log}"
 
 
-rule reshard:
+rule convert_reshard:
     input:
         "results/checkpoints/{model}/{converted}/manifest.json",
     output:
@@ -104,7 +104,7 @@ rule convert_mcore_to_hf:
 
 
 # answers are scored with the trained weights themselves, what is handed over is their export: the same, proven
-rule prove_export:
+rule convert_prove_export:
     input:
         hf="results/experiments/{experiment}/hf/manifest.json",
         weights=lambda w: artefacts.tuned_weights(EXPERIMENTS[w.experiment]),

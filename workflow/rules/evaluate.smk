@@ -4,7 +4,7 @@ Outputs: *.scores.jsonl beside the answers, results/experiments/{experiment}/{co
 """
 
 
-rule score_base:
+rule evaluate_base:
     input:
         generations="results/generations/{model}/{generation}.jsonl",
         problems=lambda w: artefacts.problems(GENERATIONS[w.generation].problems),
@@ -25,7 +25,7 @@ rule score_base:
         " --output {output} --log {log}"
 
 
-use rule score_base as score_tuned with:
+use rule evaluate_base as evaluate_tuned with:
     input:
         generations="results/experiments/{experiment}/tuned.jsonl",
         problems=lambda w: artefacts.problems(EXPERIMENTS[w.experiment].problems),
@@ -37,7 +37,7 @@ use rule score_base as score_tuned with:
         "logs/{experiment}/score_tuned.tsv"
 
 
-rule compare:
+rule evaluate_compare:
     input:
         base=lambda w: f"{artefacts.base_answers(EXPERIMENTS[w.experiment])}.scores.jsonl",
         tuned="results/experiments/{experiment}/tuned.scores.jsonl",

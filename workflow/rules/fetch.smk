@@ -5,7 +5,7 @@ Outputs: resources/locks/{name}.json, resources/wheels/{wheel}.whl.
 
 
 # a moving revision is resolved once, here; the lock stays, and with it what later runs fetch
-rule lock:
+rule fetch_lock:
     input:
         lambda w: source_flags.known_lock(LOCKED[w.name]),
     output:

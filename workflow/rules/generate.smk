@@ -6,7 +6,7 @@ results/experiments/{experiment}/reshard-{layout}/manifest.json.
 """
 
 
-rule answer_base:
+rule generate_base_answers:
     input:
         model="resources/models/{model}/manifest.json",
         problems=lambda w: artefacts.problems(GENERATIONS[w.generation].problems),
@@ -32,7 +32,7 @@ rule answer_base:
         " --prompt-file {input.problems} {params.flags} --output {output} --log {log}"
 
 
-rule reshard_tuned:
+rule convert_reshard_tuned:
     input:
         "results/experiments/{experiment}/train/done.json",
     output:
@@ -56,7 +56,7 @@ rule reshard_tuned:
         " --save-dir {params.save} --log {log}"
 
 
-rule answer_tuned:
+rule generate_tuned_answers:
     input:
         weights=lambda w: artefacts.tuned_weights(EXPERIMENTS[w.experiment]),
         # config.json and the tokenizer

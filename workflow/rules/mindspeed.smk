@@ -127,7 +127,7 @@ rule convert_mcore_to_hf_mindspeed:
 
 
 # its one built-in question, beside the problem set's answers: for the report
-rule ask_mindspeed:
+rule generate_mindspeed_answer:
     input:
         weights=lambda w: artefacts.tuned_weights(EXPERIMENTS[w.experiment]),
         model=lambda w: artefacts.model(artefacts.rotated(EXPERIMENTS[w.experiment])),

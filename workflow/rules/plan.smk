@@ -15,7 +15,7 @@ onstart:
         raise WorkflowError("this machine cannot hold the plan, as listed above; no job was started")
 
 
-rule check_sources:
+rule plan_sources:
     input:
         # as it was fetched: an override of rope is no mistake
         model=lambda w: artefacts.model(EXPERIMENTS[w.experiment].model),

@@ -5,7 +5,7 @@ Outputs: results/experiments/{experiment}/report.html, with every figure and tab
 
 
 # the graph is drawn from the rules themselves; a job cannot see its own DAG, so it asks a second Snakemake
-rule rulegraph:
+rule report_rulegraph:
     output:
         "results/experiments/{experiment}/rulegraph.dot",
     log:
@@ -27,7 +27,7 @@ rule rulegraph:
         " results/experiments/{wildcards.experiment}/hf.proof.json --output {output} --log {log}"
 
 
-rule report:
+rule report_page:
     input:
         comparison="results/experiments/{experiment}/comparison.json",
         summary="results/experiments/{experiment}/summary.json",

@@ -32,7 +32,7 @@ rule tokenize_shard:
         " {params.flags} --log {log}"
 
 
-rule merge_shards:
+rule tokenize_merge:
     input:
         parts=lambda w: collect(
             "results/datasets/{{dataset}}/{{tokenization}}/shards/{batch}_manifest.json",
@@ -55,7 +55,7 @@ rule merge_shards:
         "{params.command} --input-prefixes {params.inputs} --output-prefix {params.prefix} --log {log}"
 
 
-rule quality:
+rule tokenize_quality:
     input:
         data="results/datasets/{dataset}/{tokenization}/{dataset}_manifest.json",
         shards=lambda w: [

@@ -78,7 +78,7 @@ def _data(s: Setup) -> tuple[Step, ...]:
     return (
         Step(
             "fetch data",
-            ("make_shard", "import_champ_shard", "fetch_shard", "import_shard"),
+            ("fetch_generated_shard", "fetch_champ_shard", "fetch_shard", "fetch_path_shard"),
             "-",
             f"resources/{folder}/{e.dataset}",
             disk_bytes=_shard_bytes(s),
@@ -98,7 +98,7 @@ def _data(s: Setup) -> tuple[Step, ...]:
         ),
         Step(
             "merge",
-            ("merge_shards",),
+            ("tokenize_merge",),
             "-",
             f"{manifest.removesuffix('manifest.json')}*",
             f"{logs}/merge.tsv",
@@ -108,7 +108,7 @@ def _data(s: Setup) -> tuple[Step, ...]:
         ),
         Step(
             "quality",
-            ("quality",),
+            ("tokenize_quality",),
             "-",
             timed=f"{logs}/{PurePath(artefacts.quality(e)).stem}.tsv",
             host_bytes=QUALITY_BYTES,
@@ -126,7 +126,7 @@ def _weights(s: Setup) -> tuple[Step, ...]:
     found = [
         Step(
             "fetch model",
-            ("make_model", "import_gguf", "fetch_model", "import_model"),
+            ("fetch_generated_model", "fetch_gguf_model", "fetch_model", "fetch_path_model"),
             "-",
             str(PurePath(artefacts.model(e.model)).parent),
             disk_bytes=0 if linked else size,
@@ -138,12 +138,12 @@ def _weights(s: Setup) -> tuple[Step, ...]:
             (converted, f"{log}.tsv"),
             REFERENCE_TO_MCORE,
         ),
-        _proof("prove conversion", "prove_round_trip", f"{log}.proof.tsv", size),
+        _proof("prove conversion", "convert_prove_round_trip", f"{log}.proof.tsv", size),
     ]
     if e.train.layout != e.convert.layout:
         place = str(PurePath(artefacts.weights(e)).parent)
         files = place, f"{place.replace('results/', 'logs/', 1)}.tsv"
-        found.append(_copy("reshard", "reshard", files, size))
+        found.append(_copy("reshard", "convert_reshard", files, size))
     return tuple(found)
 
 
@@ -154,12 +154,12 @@ def _export(s: Setup) -> tuple[Step, ...]:
     rules = ("convert_mcore_to_hf", "convert_mcore_to_hf_mindspeed")
     found = [
         _converter(s, "export", rules, files, REFERENCE_TO_HF),
-        _proof("prove export", "prove_export", f"logs/{e.name}/prove_export.tsv", size),
+        _proof("prove export", "convert_prove_export", f"logs/{e.name}/prove_export.tsv", size),
     ]
     if e.generate.layout != e.train.layout:
         place = PurePath(artefacts.tuned_weights(e)).parent
         files = str(place), f"logs/{e.name}/{place.name}.tsv"
-        found.append(_copy("reshard tuned", "reshard_tuned", files, size))
+        found.append(_copy("reshard tuned", "convert_reshard_tuned", files, size))
     return tuple(found)
 
 

@@ -25,15 +25,21 @@ def steps(s: Setup) -> tuple[Step, ...]:
     base, tuned = artefacts.base_answers(e), f"results/experiments/{e.name}/tuned"
     base_log, log = base.replace("results/", "logs/", 1), f"logs/{e.name}"
     found = [
-        _answers(s, "answer base", "answer_base", e.base_generation, (f"{base}.jsonl", f"{base_log}.tsv")),
-        _scores(s, "score base", "score_base", (f"{base}.scores.jsonl", f"{base_log}.scores.tsv")),
         _answers(
-            s, "answer", "answer_tuned", e.tuned_generation, (f"{tuned}.jsonl", f"{log}/generate_tuned.tsv")
+            s, "answer base", "generate_base_answers", e.base_generation, (f"{base}.jsonl", f"{base_log}.tsv")
         ),
-        _scores(s, "score", "score_tuned", (f"{tuned}.scores.jsonl", f"{log}/score_tuned.tsv")),
+        _scores(s, "score base", "evaluate_base", (f"{base}.scores.jsonl", f"{base_log}.scores.tsv")),
+        _answers(
+            s,
+            "answer",
+            "generate_tuned_answers",
+            e.tuned_generation,
+            (f"{tuned}.jsonl", f"{log}/generate_tuned.tsv"),
+        ),
+        _scores(s, "score", "evaluate_tuned", (f"{tuned}.scores.jsonl", f"{log}/score_tuned.tsv")),
     ]
     if artefacts.mindspeed_answer(e):
-        rules = ("ask_mindspeed",)
+        rules = ("generate_mindspeed_answer",)
         found.append(Step("ask", rules, "mindspeed-llm", devices=s.model_parallel(e.generate)))
     return tuple(found)
 

@@ -39,7 +39,7 @@ class Tokenizer:
 class Known:
     """A model before it is here. `name` is its repository, its folder, or `random` for one made from a seed.
 
-    `tokenizer` is None where only config.json was read: its files are large, and check_sources looks at them.
+    `tokenizer` is None where only config.json was read: its files are large, and plan_sources looks at them.
     """
 
     name: str

@@ -16,7 +16,7 @@ def known(s: Setup) -> Iterator[Finding]:
             (f"models.{s.experiment.model}",),
             "a model whose config.json is not recorded",
             "one of planning/architectures.json",
-            "check_sources holds its config.json against the plan as soon as it is fetched; add it there to know now",
+            "plan_sources holds its config.json against the plan as soon as it is fetched; add it there to know now",
             "warning",
         )
 
