@@ -1,6 +1,6 @@
-"""Files that are either whole or absent: write beside the target, fsync, rename.
+"""Files that are either whole or absent: write beside the target, fsync, rename; one writer at a time.
 
-The temporary name is fixed (`.NAME.partial`), so what a killed run left is overwritten by the next one.
+A temporary name (`.NAME.PROCESS.partial`) is its process's own. What a killed run left is removed by the next one.
 """
 
 from __future__ import annotations
@@ -9,50 +9,84 @@ import hashlib
 import json
 import os
 import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from distillery import one_writer
+
 
 @contextmanager
 def atomic(target: Path) -> Iterator[Path]:
-    """Yield a temporary path; on success it becomes `target`, on any exception it is removed."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.partial")
-    remove(partial)
-    try:
+    """Yield a temporary path; on success it becomes `target`, on any exception it is removed.
+
+    Raises:
+        Problem: another process writes `target`.
+    """
+    with _own_name(target) as partial:
         yield partial
         sync(partial)
         os.replace(partial, target)
         sync(target.parent)
-    except BaseException:
-        remove(partial)
-        raise
 
 
 @contextmanager
 def atomic_directory(target: Path) -> Iterator[Path]:
-    """Like `atomic` for a directory that is made whole; an old `target` is replaced."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.partial")
-    remove(partial)
-    partial.mkdir()
-    try:
+    """Like `atomic` for a directory that is made whole; an old `target` is replaced, and comes back if that fails."""
+    with _own_name(target) as partial:
+        partial.mkdir()
         yield partial
         for path in sorted(partial.rglob("*")):
             sync(path)
         # a directory cannot be renamed over a full one: the old one steps aside first
-        old = target.with_name(f".{target.name}.old")
-        remove(old)
+        old = _aside(target)
         if target.exists():
             os.replace(target, old)
-        os.replace(partial, target)
+        try:
+            os.replace(partial, target)
+        except BaseException:
+            if old.exists():
+                os.replace(old, target)
+            raise
         sync(target.parent)
         remove(old)
-    except BaseException:
+
+
+@contextmanager
+def _own_name(target: Path) -> Iterator[Path]:
+    """A name for this process's unfinished `target`, free at first and at the end; with the right to write it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with one_writer.of(target) as held:
+        if held:  # then whoever left these is dead
+            for left in _partials(target):
+                remove(left)
+            if _aside(target).exists() and not target.exists():
+                os.replace(_aside(target), target)  # killed between the two renames
+            remove(_aside(target))
+        process = f"{socket.gethostname().replace('.', '_')}-{os.getpid()}"
+        partial = target.with_name(f".{target.name}.{process}.partial")
         remove(partial)
-        raise
+        try:
+            yield partial
+        finally:
+            remove(partial)
+
+
+def _partials(target: Path) -> list[Path]:
+    begin = f".{target.name}."
+    return [
+        one
+        for one in target.parent.iterdir()
+        if one.name.startswith(begin)
+        and one.name.endswith(".partial")
+        and one.name.count(".", len(begin)) == 1
+    ]
+
+
+def _aside(target: Path) -> Path:
+    return target.with_name(f".{target.name}.old")
 
 
 def remove(path: Path) -> None:

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from distillery import files, provenance
+from distillery import files, one_writer, provenance
 from distillery.convert.dtypes import DType
 from distillery.convert.mcore_layout import Layout
 from distillery.convert.rank_files import TRACKER
@@ -92,24 +92,45 @@ def publication(save_dir: Path, iteration: int) -> Iterator[Publication]:
     in `save_dir` stays whole until then, and loses its tracker first.
     """
     staged = {name: save_dir / f".{name}.next" for name in (MANIFEST, TRACKER)}
-    try:
-        with files.atomic_directory(save_dir / f"iter_{iteration:07d}") as directory:
-            staging = Publication(directory)
-            yield staging
-            files.write_json(staged[MANIFEST], staging.manifest)
-            files.write_text(staged[TRACKER], str(iteration))
-            withdraw(save_dir)
-        for name, path in staged.items():
-            os.replace(path, save_dir / name)
-    finally:
-        for path in staged.values():
-            path.unlink(missing_ok=True)
+    save_dir.mkdir(parents=True, exist_ok=True)
+    with one_writer.of(save_dir):
+        try:
+            with (
+                _back_on_failure(save_dir),
+                files.atomic_directory(save_dir / f"iter_{iteration:07d}") as directory,
+            ):
+                staging = Publication(directory)
+                yield staging
+                files.write_json(staged[MANIFEST], staging.manifest)
+                files.write_text(staged[TRACKER], str(iteration))
+                for name in (TRACKER, MANIFEST):
+                    if (save_dir / name).exists():
+                        os.replace(save_dir / name, save_dir / f".{name}.old")
+            for name, path in staged.items():
+                os.replace(path, save_dir / name)
+        finally:
+            for path in staged.values():
+                path.unlink(missing_ok=True)
 
 
 def withdraw(save_dir: Path) -> None:
     """Make a checkpoint that is about to be replaced invisible: tracker first."""
     for name in (TRACKER, MANIFEST):
         (save_dir / name).unlink(missing_ok=True)
+
+
+@contextmanager
+def _back_on_failure(save_dir: Path) -> Iterator[None]:
+    """Manifest and tracker that stepped aside come back on an exception, tracker last; without one they are gone."""
+    try:
+        yield
+    except BaseException:
+        for name in (MANIFEST, TRACKER):
+            if (save_dir / f".{name}.old").exists():
+                os.replace(save_dir / f".{name}.old", save_dir / name)
+        raise
+    for name in (MANIFEST, TRACKER):
+        (save_dir / f".{name}.old").unlink(missing_ok=True)
 
 
 def check_target(save_dir: Path) -> None:

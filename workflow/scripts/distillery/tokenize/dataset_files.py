@@ -1,7 +1,7 @@
 """Names of the files of a dataset prefix, and how they become visible: all at once, the manifest last.
 
 Files are written under hidden names (`.NAME.partial`), so that a killed run leaves nothing that a reader takes for
-data, and the next run writes over it. Readers glob `<prefix>_packed_*_document*`, which a leading dot escapes.
+data, and the next run writes over it. One process at a time holds a prefix. Readers glob `<prefix>_packed_*_document*`, which a leading dot escapes.
 """
 
 from __future__ import annotations
@@ -9,11 +9,13 @@ from __future__ import annotations
 import errno
 import glob
 import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from distillery import files
+from distillery import files, one_writer
 from distillery.problems import Problem
 
 PACKED_STEMS = ("packed_input_ids", "packed_attention_mask", "packed_labels")
@@ -60,18 +62,29 @@ class DatasetFiles:
         data = [path for stem in self.stems for path in (self.bin(stem), self.idx(stem))]
         return [*data, self.rows, self.rejected]
 
-    def prepare(self) -> None:
-        """Make the folder, and remove what a killed run left.
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the prefix and make its folder; what a killed run left is removed first, what this one leaves at the end.
 
         Raises:
-            Problem: the folder cannot be made or written, or has a file that training would take for a field of this.
+            Problem: another process writes these files; the folder cannot be made or written, has no room left, or has
+                a file that training would take for a field of this.
         """
-        try:
-            self.prefix.parent.mkdir(parents=True, exist_ok=True)
-            self._check_strays()
-            self.discard()
-        except OSError as error:
-            raise self.refused(error) from None
+        with ExitStack() as stack:
+            try:
+                self.prefix.parent.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(one_writer.of(self.prefix))
+                self._check_strays()
+                self._discard()
+            except OSError as error:
+                raise self.refused(error) from None
+            stack.callback(self._discard)
+            try:
+                yield
+            except OSError as error:
+                if not is_full(error):
+                    raise
+                raise self.refused(error) from error
 
     def refused(self, error: OSError) -> Problem:
         """What to say of an error in writing these files."""
@@ -102,7 +115,7 @@ class DatasetFiles:
                 fix="remove them, or choose another --output-prefix",
             )
 
-    def discard(self) -> None:
+    def _discard(self) -> None:
         """Remove hidden files, of this run or of one that was killed."""
         for path in self._all():
             files.remove(hidden(path))

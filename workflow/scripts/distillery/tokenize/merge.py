@@ -15,7 +15,7 @@ from typing import Any
 from distillery import files
 from distillery.problems import Problem, UsageProblem
 from distillery.tokenize import indexed
-from distillery.tokenize.dataset_files import DatasetFiles, hidden, is_full
+from distillery.tokenize.dataset_files import DatasetFiles, hidden
 from distillery.tokenize.outputs import NAMED_ROWS
 
 # what must agree between parts for their tokens to mean the same
@@ -40,19 +40,12 @@ def run(prefixes: Sequence[Path], target: Path) -> dict[str, Any]:
     manifest = _merged(parts, manifests)
     stems = tuple(manifest["fields"])
     sources, made = [DatasetFiles(part, stems) for part in parts], DatasetFiles(target, stems)
-    made.prepare()
-    try:
+    with made.writing():
         for stem in stems:
             _merge_field(sources, made, stem)
         _merge_rows(sources, hidden(made.rows))
         _merge_rejected(sources, hidden(made.rejected))
         made.commit(manifest)
-    except OSError as error:
-        if not is_full(error):
-            raise
-        raise made.refused(error) from error
-    finally:
-        made.discard()
     return manifest
 
 

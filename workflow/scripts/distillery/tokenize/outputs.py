@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
+from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from isal import isal_zlib
 
 from distillery import files
 from distillery.tokenize import indexed, packing
-from distillery.tokenize.dataset_files import DatasetFiles, hidden, is_full
+from distillery.tokenize.dataset_files import DatasetFiles, hidden
 from distillery.tokenize.documents import IGNORED, Rules
 from distillery.tokenize.indexed import IDS, LABELS, MASK
 from distillery.tokenize.origins import Origins
@@ -60,24 +61,26 @@ class Outputs(AbstractContextManager):
         return list(self.files.stems)
 
     def __enter__(self) -> Outputs:
-        self.files.prepare()
-        mask = (MASK,) if self.packed and not self.rules.pack else ()
-        try:
-            for each in (*self.fields, *mask):
-                self._bins[each] = _created(self._bin(each))
-        except OSError as error:
-            self._close()
-            raise self.files.refused(error) from None
+        with ExitStack() as stack:
+            stack.enter_context(self.files.writing())
+            mask = (MASK,) if self.packed and not self.rules.pack else ()
+            try:
+                for each in (*self.fields, *mask):
+                    self._bins[each] = _created(self._bin(each))
+            except OSError as error:
+                self._close()
+                raise self.files.refused(error) from None
+            self._held = stack.pop_all()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, exception: BaseException | None, _: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, exception: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._close()
         self._origins.abandon()
-        self.files.discard()
         for field in self.fields:
             files.remove(_aside(self._bin(field)))
-        if is_full(exception):
-            raise self.files.refused(exception) from exception
+        self._held.__exit__(kind, exception, trace)
 
     def append(self, shard: str, part: Part) -> dict[str, int]:
         """Take over the outcomes, rows and rejections of a part; return where its tokens begin [byte] in each field."""

@@ -1,0 +1,88 @@
+"""One writer of an output at a time: a lock beside it that dies with its holder.
+
+    with one_writer.of(Path("results/d/d_manifest.json")):    # waits a little for another, then says so
+        ...
+
+Snakemake runs a job once, but people start commands by hand, unlock a directory whose job only stalled, and submit twice.
+The lock is flock(2) on `.NAME.lock`: a killed holder frees it, and the file itself is removed by whoever held it last.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from distillery.problems import Problem
+
+PATIENCE = 10.0  # seconds: longer than any small file takes, shorter than a person waits without a word
+POLL = 0.05
+# what file systems without locks answer, network disks among them
+NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
+
+
+@contextmanager
+def of(target: Path, patience: float | None = None) -> Iterator[bool]:
+    """Hold `target` against other writers; yields False where the disk has no locks, which is said on standard error.
+
+    Args:
+        patience: seconds to wait for another writer; PATIENCE where nothing is said.
+
+    Raises:
+        Problem: another process still writes it.
+        OSError: the folder cannot be written.
+    """
+    path = target.with_name(f".{target.name}.lock")
+    descriptor = _held(path, target, time.monotonic() + (PATIENCE if patience is None else patience))
+    try:
+        yield descriptor is not None
+    finally:
+        if descriptor is not None:
+            path.unlink(
+                missing_ok=True
+            )  # while it is held: who waits for it sees that it is gone, and makes another
+            os.close(descriptor)
+
+
+def _held(path: Path, target: Path, until: float) -> int | None:
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _still_there(path, descriptor):
+                return descriptor
+        except BlockingIOError:
+            if time.monotonic() > until:
+                os.close(descriptor)
+                raise Problem(
+                    "another process is writing this",
+                    where=target,
+                    found=f"{path.name} is held",
+                    wanted="one writer at a time",
+                    fix="wait for its end, or find it (fuser, ps) and stop it, and run the same command again",
+                ) from None
+            time.sleep(POLL)
+        except OSError as error:
+            os.close(descriptor)
+            if error.errno not in NO_LOCKS:
+                raise
+            path.unlink(missing_ok=True)
+            print(
+                f"note: {path.parent} has no locks: two writers of {target.name} would not be told",
+                file=sys.stderr,
+            )
+            return None
+        os.close(descriptor)
+
+
+def _still_there(path: Path, descriptor: int) -> bool:
+    """Whether the locked file is the one of that name: its last holder may have removed it meanwhile."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
