@@ -50,10 +50,10 @@ class Ours:
         engine_threads.limit(threads)
         os.environ["GLOG_v"] = "3"  # noqa: SIM112, MindSpore's name for it
         from distillery.convert import states
-        from distillery.engine import architecture, runner_choice
+        from distillery.engine import runner_choice, supported_models
 
         self.build = lambda slots, length: runner_choice.build(
-            architecture.read(model), states.load_state(model), slots, length, kernels=kernels
+            supported_models.read(model), states.load_state(model), slots, length, kernels=kernels
         )
         self.runner = None
 

@@ -41,8 +41,8 @@ def our_step(shape: str, kernels: str, threads: int, batch: int = 0, recompute: 
     mindspore_import.load("CPU")
     import numpy as np
 
+    from distillery.architecture import Architecture
     from distillery.engine import kernels as kernel_sets
-    from distillery.engine.architecture import Architecture
     from distillery.engine.batches import Rows, assemble
     from distillery.engine.decoder import Decoder, load_state
     from distillery.engine.mesh import Mesh
@@ -52,7 +52,16 @@ def our_step(shape: str, kernels: str, threads: int, batch: int = 0, recompute: 
     hidden, layers, vocab, heads, groups, ffn, rows, seq = SHAPES[shape]
     batch = batch or rows
     arch = Architecture(
-        "qwen2", vocab, hidden, ffn, layers, heads, groups, hidden // heads, 1e-6, True, True, seq, 1e4, ()
+        num_layers=layers,
+        hidden_size=hidden,
+        ffn_hidden_size=ffn,
+        num_attention_heads=heads,
+        num_query_groups=groups,
+        kv_channels=hidden // heads,
+        vocab_size=vocab,
+        untie_embeddings_and_output_weights=False,
+        add_qkv_bias=True,
+        max_position_embeddings=seq,
     )
     chosen = kernel_sets.choose("CPU", kernels)
     model, rng = Decoder(arch, chosen), np.random.RandomState(0)
@@ -226,8 +235,8 @@ def packing(args: argparse.Namespace) -> dict:
     engine_threads.limit(args.threads)
     import numpy as np
 
+    from distillery.architecture import Architecture
     from distillery.engine import kernels as kernel_sets
-    from distillery.engine.architecture import Architecture
     from distillery.engine.batches import Rows, assemble
     from distillery.engine.decoder import Decoder, load_state
     from distillery.engine.train_step import Step
@@ -246,7 +255,16 @@ def packing(args: argparse.Namespace) -> dict:
         [np.concatenate([np.full(lengths[i], k + 1, np.int32) for k, i in enumerate(one)]) for one in bins],
     )
     arch = Architecture(
-        "qwen2", vocab, hidden, ffn, layers, heads, groups, hidden // heads, 1e-6, True, True, seq, 1e4, ()
+        num_layers=layers,
+        hidden_size=hidden,
+        ffn_hidden_size=ffn,
+        num_attention_heads=heads,
+        num_query_groups=groups,
+        kv_channels=hidden // heads,
+        vocab_size=vocab,
+        untie_embeddings_and_output_weights=False,
+        add_qkv_bias=True,
+        max_position_embeddings=seq,
     )
     chosen, result = kernel_sets.choose("CPU", args.kernels), {}
     for name, rows, kind in [("padded", Rows(ids, labels, ids), "none"), ("packed", packed, "neat")]:

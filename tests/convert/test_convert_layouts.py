@@ -11,7 +11,7 @@ from convert_parts import assert_same, make_model, tensors
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from distillery.convert import architecture, convert, proof, states
+from distillery.convert import convert, proof, states, tensor_map
 from distillery.convert.mcore_layout import Layout
 from distillery.convert.weight_sources import open_hf, open_mcore
 
@@ -128,12 +128,12 @@ def test_payload_is_what_the_layout_implies(tmp_path):
     """HF bytes + replicated norms + vocabulary padding, + the tied embedding's copy with pipeline ranks."""
     hf = make_model(tmp_path / "hf", tie_word_embeddings=True, vocab_size=41)
     source = open_hf(hf)
-    a = architecture.read(hf)
+    a = tensor_map.read(hf)
     convert.to_mcore(source, Layout(2, 2), source.dtype, tmp_path / "mg", facts={})
     found = proof.payload(source, open_mcore(tmp_path / "mg"))
     norms, padding, copy = (2 * 2 + 1) * 16, 1 * 16, 42 * 16
-    assert found["hf_bytes"] == 2 * architecture.elements(a)
-    assert found["mcore_bytes"] == 2 * (architecture.elements(a) + norms + padding + copy)
+    assert found["hf_bytes"] == 2 * a.num_parameters
+    assert found["mcore_bytes"] == 2 * (a.num_parameters + norms + padding + copy)
     assert any("tied" in cause for cause in found["causes"])
 
 

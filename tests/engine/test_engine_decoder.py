@@ -6,7 +6,7 @@ import pytest
 import torch
 from engine_oracle import SMALL, mcore, model
 
-from distillery.engine import architecture
+from distillery.engine import supported_models
 from distillery.engine.decoder import Decoder, load_state, state_dict
 from distillery.problems import Problem
 
@@ -33,7 +33,7 @@ CASES = {
 
 def ours(made, **options) -> Decoder:
     state = mcore(made)
-    decoder = Decoder(architecture.from_config(made.config.to_dict()), **options)
+    decoder = Decoder(supported_models.from_config(made.config.to_dict()), **options)
     load_state(decoder, state)
     return decoder
 
@@ -78,7 +78,7 @@ def test_padding_rows_of_the_vocabulary_do_not_show():
     state = mcore(made)
     table = state["embedding.word_embeddings.weight"]
     state["embedding.word_embeddings.weight"] = np.concatenate([table, table[-1:].repeat(3, 0)])
-    decoder = Decoder(architecture.from_config(made.config.to_dict()), padded_vocab=len(table) + 3)
+    decoder = Decoder(supported_models.from_config(made.config.to_dict()), padded_vocab=len(table) + 3)
     load_state(decoder, state)
     ids = ms.Tensor(np.arange(6, dtype=np.int32)[None])
     np.testing.assert_allclose(decoder(ids).asnumpy(), ours(made)(ids).asnumpy(), atol=1e-6, rtol=0)
@@ -111,11 +111,11 @@ def test_state_comes_back_and_a_wrong_one_is_named():
 def test_what_the_decoder_lacks_is_refused(change):
     config = model("qwen2").config.to_dict()
     with pytest.raises(Problem, match=r"config\.json"):
-        architecture.from_config({**config, **change})
+        supported_models.from_config({**config, **change})
 
 
 def test_parameter_count():
     for family, tied in [("qwen2", True), ("llama", False)]:
         made = model(family, tie_word_embeddings=tied)
         counted = sum(p.numel() for p in made.parameters())
-        assert architecture.from_config(made.config.to_dict()).num_parameters == counted
+        assert supported_models.from_config(made.config.to_dict()).num_parameters == counted

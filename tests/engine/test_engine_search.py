@@ -6,7 +6,7 @@ import pytest
 import torch
 from engine_oracle import SMALL, mcore, model
 
-from distillery.engine import architecture, compiling, runner_choice
+from distillery.engine import compiling, runner_choice, supported_models
 from distillery.engine.beam import Beams, BeamSearch
 from distillery.engine.cache import CHUNK
 from distillery.engine.generation import Request, Sampled, generate
@@ -25,7 +25,7 @@ def pair(request):
     made = model(family, max_position_embeddings=256, tie_word_embeddings=family == "llama")
     for weight in made.parameters() if rounded else ():
         weight.data = weight.data.bfloat16().float()
-    arch = architecture.from_config(made.config.to_dict())
+    arch = supported_models.from_config(made.config.to_dict())
     cached = runner_choice.build(arch, mcore(made), 4, max(LENGTHS) + NEW, kernels=kernels)
     if kernels == "native":
         assert cached.table.dtype == (ms.uint16 if rounded else ms.float32), "bf16 weights are kept as such"
@@ -141,7 +141,7 @@ def test_kernels_of_narrower_vectors_score_as_transformers_does(wide, monkeypatc
     monkeypatch.setattr(compiling, "FLAGS", [f for f in compiling.FLAGS if f != "-march=native"] + wide)
     compiling.library.cache_clear()
     made = model("qwen2", max_position_embeddings=256)
-    arch, ids = architecture.from_config(made.config.to_dict()), requests()[6].prompt
+    arch, ids = supported_models.from_config(made.config.to_dict()), requests()[6].prompt
     try:
         for _ in ("float32", "bf16"):
             narrow = runner_choice.build(arch, mcore(made), 2, len(ids), kernels="native")
@@ -164,7 +164,7 @@ def test_scores_that_are_no_numbers_stop_the_run_and_name_the_prompt(kernels):
     state = mcore(made)
     state["decoder.layers.1.mlp.linear_fc2.weight"][3, 5] = np.nan
     broken = runner_choice.build(
-        architecture.from_config(made.config.to_dict()), state, 4, 40, kernels=kernels
+        supported_models.from_config(made.config.to_dict()), state, 4, 40, kernels=kernels
     )
     stopping = Stopping(4)
     searches = [

@@ -14,7 +14,7 @@ from megatron.core.optimizer_param_scheduler import OptimizerParamScheduler
 from places import SUPPORT
 
 from distillery import cutting
-from distillery.engine import architecture, batches, compiling, composed, native, passes, verification
+from distillery.engine import batches, compiling, composed, native, passes, supported_models, verification
 from distillery.engine.batches import IGNORED, Rows, assemble
 from distillery.engine.decoder import Decoder, load_state, state_dict
 from distillery.engine.kernels import choose, mark
@@ -61,7 +61,7 @@ def some_rows(count: int = 8, seed: int = 0) -> Rows:
 
 
 def ours(made, kernels=native) -> Decoder:
-    decoder = Decoder(architecture.from_config(made.config.to_dict()), kernels)
+    decoder = Decoder(supported_models.from_config(made.config.to_dict()), kernels)
     load_state(decoder, mcore(made))
     return decoder
 

@@ -20,8 +20,8 @@ from places import SCRIPTS
 from transformers import AutoModelForCausalLM
 
 from distillery.convert import states
-from distillery.convert.architecture import read
 from distillery.convert.mcore_layout import Layout
+from distillery.engine.supported_models import read
 from distillery.fetch import synthetic
 from distillery.generate import prompter
 from distillery.problems import Problem, UsageProblem

@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from distillery import files
 from distillery.convert import states
-from distillery.engine import architecture, runner_choice
+from distillery.engine import runner_choice, supported_models
 from distillery.engine.generation import Request, Sampled, generate
 from distillery.engine.stopping import Stopping
 from distillery.tokenize import rendering
@@ -90,7 +90,7 @@ def asked(smollm2) -> list[Request]:  # noqa: F811
 def answer(directory: Path, requests: list[Request], slots: int, new: int) -> list[tuple[int, ...]]:
     longest = max(len(request.prompt) for request in requests)
     runner = runner_choice.build(
-        architecture.read(directory), states.load_state(directory), slots, longest + new
+        supported_models.read(directory), states.load_state(directory), slots, longest + new
     )
     found = generate(runner, requests, lambda request: Sampled(request, Stopping(new), None))
     return [one.tokens for one in sorted(found, key=lambda one: one.request.index)]

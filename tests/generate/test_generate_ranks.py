@@ -26,10 +26,10 @@ from safetensors.numpy import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from distillery.convert import states
-from distillery.convert.architecture import read
 from distillery.convert.mcore_layout import Layout
 from distillery.engine import driver
 from distillery.engine.mesh import Mesh
+from distillery.engine.supported_models import read
 from distillery.problems import Problem
 from distillery.tokenize import rendering
 

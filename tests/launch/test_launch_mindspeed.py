@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shipped_lines import CONVERT, GENERATE, TUNE
 
-from distillery.engine.architecture import from_config
+from distillery.engine.supported_models import from_config
 from distillery.experiment import Dataset, Layout, Source, Tokenization
 from distillery.launch import commandline
 from distillery.launch.mindspeed import (

@@ -10,8 +10,8 @@ import yaml
 from places import ROOT
 
 from distillery import config
+from distillery.architecture import Architecture
 from distillery.engine import passes
-from distillery.engine.architecture import Architecture
 from distillery.experiment import Layout, Source
 from distillery.planning import estimate, known_models, memory, throughput, train_cost
 from distillery.planning.checks import memory_checks
@@ -215,9 +215,17 @@ def test_memory_of_the_built_in_engine_on_a_cpu(case, gigabytes):
         "B": (256, 8, 8192, 8, 4, 768, 512),
         "C": (96, 2, 511, 4, 2, 256, 128),
     }[shape]
-    head = hidden // heads
     model = Architecture(
-        "qwen2", vocabulary, hidden, ffn, layers, heads, groups, head, 1e-6, True, True, length, 1e4, ()
+        num_layers=layers,
+        hidden_size=hidden,
+        ffn_hidden_size=ffn,
+        num_attention_heads=heads,
+        num_query_groups=groups,
+        kv_channels=hidden // heads,
+        vocab_size=vocabulary,
+        untie_embeddings_and_output_weights=False,
+        add_qkv_bias=True,
+        max_position_embeddings=length,
     )
     at_once = train_cost.LOGITS_AT_ONCE if recompute else None
     run = memory.Run(length, rows, recompute=recompute, logits_at_once=at_once, distributed_optimizer=False)

@@ -17,7 +17,7 @@ import yaml
 from places import ROOT
 
 from distillery import config
-from distillery.engine.architecture import from_config
+from distillery.engine.supported_models import from_config
 from distillery.experiment import Source
 from distillery.fetch import model_directory, rope_override
 from distillery.launch.mindspeed import accepted_flags as reference

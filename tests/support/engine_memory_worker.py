@@ -11,8 +11,8 @@ sys.path.insert(0, str(SCRIPTS))
 import numpy as np  # noqa: E402
 from engine_parallel_worker import SETTINGS  # noqa: E402
 
+from distillery.architecture import Architecture  # noqa: E402
 from distillery.engine import native  # noqa: E402
-from distillery.engine.architecture import Architecture  # noqa: E402
 from distillery.engine.batches import Rows, assemble  # noqa: E402
 from distillery.engine.decoder import Decoder  # noqa: E402
 from distillery.engine.mesh import Mesh  # noqa: E402
@@ -27,7 +27,18 @@ def main() -> None:
     settings = replace(
         SETTINGS, seq_length=LENGTH, micro_batch_size=ROWS, global_batch_size=ROWS, recompute=recompute
     )
-    arch = Architecture("qwen2", 64, 128, 384, LAYERS, 4, 2, 32, 1e-6, True, True, LENGTH, 1e4, ())
+    arch = Architecture(
+        num_layers=LAYERS,
+        hidden_size=128,
+        ffn_hidden_size=384,
+        num_attention_heads=4,
+        num_query_groups=2,
+        kv_channels=32,
+        vocab_size=64,
+        untie_embeddings_and_output_weights=False,
+        add_qkv_bias=True,
+        max_position_embeddings=LENGTH,
+    )
     model = Decoder(arch, native)
     step = PipelineStep(model, settings, native, Mesh()) if recompute else Step(model, settings, native)
     ids = [np.random.RandomState(i).randint(0, 64, LENGTH).astype(np.int32) for i in range(ROWS)]

@@ -18,7 +18,7 @@ import numpy as np  # noqa: E402
 
 from distillery.convert import states  # noqa: E402
 from distillery.convert.mcore_layout import Layout  # noqa: E402
-from distillery.engine import architecture, native  # noqa: E402
+from distillery.engine import native, supported_models  # noqa: E402
 from distillery.engine.batches import IGNORED, Batch, Rows, assemble  # noqa: E402
 from distillery.engine.decoder import Decoder, load_state  # noqa: E402
 from distillery.engine.learning_rate import Schedule  # noqa: E402
@@ -65,7 +65,7 @@ def curve(hf: Path, place: Mesh, zero: bool, recompute: bool = False) -> list[tu
     from distillery.engine.pipeline_step import PipelineStep
     from distillery.engine.train_step import Step
 
-    arch = architecture.read(hf)
+    arch = supported_models.read(hf)
     layout = Layout(place.tensor, place.pipeline)
     state = states.load_state(hf, layout, place.tensor_rank, place.pipeline_rank)
     layers = arch.num_layers // place.pipeline

@@ -15,7 +15,7 @@ import posttrain_gpt  # noqa: E402
 
 from distillery import schema  # noqa: E402
 from distillery.config import OVERRIDES  # noqa: E402
-from distillery.engine import architecture  # noqa: E402
+from distillery.engine import supported_models  # noqa: E402
 from distillery.problems import UsageProblem  # noqa: E402
 from distillery.train import refusals  # noqa: E402
 
@@ -96,7 +96,7 @@ def test_numbers_out_of_range_are_refused(words, wanted, capsys):
     ],
 )
 def test_what_would_change_the_result_is_refused(words, wanted):
-    arch = architecture.from_config({"model_type": "qwen2", "vocab_size": 400, **CONFIG})
+    arch = supported_models.from_config({"model_type": "qwen2", "vocab_size": 400, **CONFIG})
     args = posttrain_gpt.parser().parse_args([*NEEDED.split(), *words.split()])
     with pytest.raises(UsageProblem, match="does not have this") as raised:
         refusals.check(args, arch)

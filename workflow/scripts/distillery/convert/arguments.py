@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from distillery.convert.architecture import Architecture
+from distillery.architecture import Architecture
 from distillery.convert.dtypes import DType
 from distillery.convert.mcore_layout import Layout
+from distillery.problems import Problem
 
 
 def build(a: Architecture, layout: Layout, dtype: DType, padded_vocab_size: int, iteration: int) -> Namespace:
@@ -23,7 +24,7 @@ def build(a: Architecture, layout: Layout, dtype: DType, padded_vocab_size: int,
         num_query_groups=a.num_query_groups,
         group_query_attention=a.num_query_groups != a.num_attention_heads,
         kv_channels=a.kv_channels,
-        add_qkv_bias=a.qkv_bias,
+        add_qkv_bias=a.add_qkv_bias,
         add_bias_linear=False,
         swiglu=True,
         normalization="RMSNorm",
@@ -37,7 +38,7 @@ def build(a: Architecture, layout: Layout, dtype: DType, padded_vocab_size: int,
         vocab_size=a.vocab_size,
         padded_vocab_size=padded_vocab_size,
         make_vocab_size_divisible_by=layout.make_vocab_size_divisible_by,
-        untie_embeddings_and_output_weights=not a.tied,
+        untie_embeddings_and_output_weights=a.untie_embeddings_and_output_weights,
         tokenizer_type="Llama2Tokenizer",
         attention_dropout=0.0,
         hidden_dropout=0.0,
@@ -53,3 +54,41 @@ def build(a: Architecture, layout: Layout, dtype: DType, padded_vocab_size: int,
         fp16=dtype.name == "fp16",
         iteration=iteration,
     )
+
+
+def from_args(args: Namespace, num_layers: int, padded_vocab_size: int, where: object) -> Architecture:
+    """The architecture of an MCore checkpoint, from its saved arguments.
+
+    Args:
+        num_layers: layers found in the rank files; `args.num_layers` counts empty ones too.
+        padded_vocab_size: rows of the whole embedding; the vocabulary's size where the args keep silent.
+
+    Raises:
+        Problem: the arguments lack a size.
+    """
+    saved = vars(args)
+    try:
+        heads = int(saved["num_attention_heads"])
+        hidden = int(saved["hidden_size"])
+        grouped = saved.get("group_query_attention", True) and saved.get("num_query_groups")
+        return Architecture(
+            num_layers=num_layers,
+            hidden_size=hidden,
+            ffn_hidden_size=int(saved["ffn_hidden_size"]),
+            num_attention_heads=heads,
+            num_query_groups=int(grouped or heads),
+            kv_channels=int(saved.get("kv_channels") or hidden // heads),
+            vocab_size=int(saved.get("vocab_size") or padded_vocab_size),
+            untie_embeddings_and_output_weights=bool(saved.get("untie_embeddings_and_output_weights", False)),
+            add_qkv_bias=bool(saved.get("add_qkv_bias", False)),
+            max_position_embeddings=int(saved.get("max_position_embeddings") or 4096),
+            norm_epsilon=float(saved.get("norm_epsilon", 1e-6)),
+            rotary_base=float(saved.get("rotary_base") or 10000.0),
+        ).checked(f"{where}, args")
+    except KeyError as missing:
+        raise Problem(
+            "the checkpoint's saved arguments lack a size",
+            where=f"{where}, args",
+            found=f"no {missing.args[0]}",
+            fix="convert again from the Hugging Face weights",
+        ) from None

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from distillery.convert import (
-    architecture,
     convert,
     convert_flags,
     copying,
@@ -19,6 +18,7 @@ from distillery.convert import (
     mcore,
     rank_files,
     stored_bytes,
+    tensor_map,
     vocabulary_rows,
     weight_sources,
 )
@@ -83,14 +83,14 @@ def say(line: str | None) -> None:
 
 def _check_bias(args: Namespace, source: Source) -> None:
     """The bias is derived from config.json or the checkpoint; the flag may only agree."""
-    if args.add_qkv_bias and not source.architecture.qkv_bias:
+    if args.add_qkv_bias and not source.architecture.add_qkv_bias:
         raise UsageProblem(
             "the model has no bias on q, k and v",
             where="--add-qkv-bias",
             found="the flag, and a model_type (or saved args) without such biases",
             fix="drop --add-qkv-bias; Qwen2 has these biases, Llama does not",
         )
-    if source.architecture.qkv_bias and not args.add_qkv_bias and args.save_model_type == "mg":
+    if source.architecture.add_qkv_bias and not args.add_qkv_bias and args.save_model_type == "mg":
         say("q, k and v have biases: converted as with --add-qkv-bias, which the trainer needs too")
 
 
@@ -138,7 +138,7 @@ def _hf_directories(args: Namespace) -> tuple[Path, Path]:
 
 def _warn_of_changes(source: Source, original: Path) -> None:
     """Settings that no tensor shows, and that some trainers change: config.json's are kept, which may be wrong."""
-    config = architecture.read(original)
+    config = tensor_map.read(original)
     for key in ("rotary_base", "max_position_embeddings", "norm_epsilon"):
         saved, kept = getattr(source.architecture, key), getattr(config, key)
         if saved != kept:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from distillery import files, provenance
-from distillery.convert import architecture, arguments, copying, export, mcore, shards
-from distillery.convert.architecture import Architecture
+from distillery.architecture import Architecture
+from distillery.convert import arguments, copying, export, mcore, shards, tensor_map
 from distillery.convert.copying import Output
 from distillery.convert.dtypes import DType
 from distillery.convert.mcore_layout import Layout, rank_directory
@@ -93,9 +93,9 @@ def to_hf(
     Raises:
         Problem: the original is of another shape; `save_dir` holds files that no export wrote; as `to_mcore`.
     """
-    a = architecture.read(original)
+    a = tensor_map.read(original)
     same_model(source.architecture, a, original)
-    shapes = architecture.shapes(a)
+    shapes = tensor_map.shapes(a)
     plans = shards.plan(shapes, dtype)
     side = export.side_files(original, dtype, template, sampling)
     if len(plans) > 1:
@@ -144,7 +144,7 @@ def source_digest(directory: Path) -> str | None:
 def same_model(found: Architecture, wanted: Architecture, original: Path) -> None:
     for key, value in vars(wanted).items():
         held = getattr(found, key)
-        if key in ("max_position_embeddings", "norm_epsilon", "rotary_base"):
+        if key in ("max_position_embeddings", "norm_epsilon", "rotary_base", "rope_scaling"):
             continue  # no tensor's shape depends on them, and the reference does not always save them
         if held != value and not (key == "vocab_size" and held > value):  # its args may count padding
             raise Problem(

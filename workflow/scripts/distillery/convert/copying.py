@@ -15,7 +15,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from distillery.convert import architecture
 from distillery.convert.checksums import crc32
 from distillery.convert.dtypes import DType
 from distillery.convert.gather import Reader, chunks
@@ -153,4 +152,4 @@ def _copy(
 
 def payload(source: Source, dtype: DType) -> int:
     """Bytes of the model's tensors as `dtype`, replicas not counted: what a progress bar can expect."""
-    return architecture.elements(source.architecture) * dtype.itemsize
+    return source.architecture.num_parameters * dtype.itemsize

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from distillery.convert import architecture, logits, proof, stored_bytes
+from distillery.convert import logits, proof, stored_bytes
 from distillery.convert.weight_sources import Source, open_hf, open_mcore
 from distillery.problems import UsageProblem
 
@@ -45,7 +45,7 @@ def _facts(source: Source, integrity_line: str) -> dict[str, Any]:
     a, grid = source.architecture, source.grid
     facts: dict[str, Any] = {
         "dtype": source.dtype.name,
-        "parameters": architecture.elements(a),
+        "parameters": a.num_parameters,
         "tensors": len(source.blocks),
         "checks": ["files whole, names and shapes as configured", integrity_line],
     }

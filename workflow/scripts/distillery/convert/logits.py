@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from distillery.convert import architecture
+from distillery.convert import tensor_map
 from distillery.convert.rank_files import iteration_directory, read_ranks
 from distillery.convert.states import mapped
 from distillery.convert.torchfile import Stored
@@ -31,12 +31,12 @@ def check(hf_dir: Path, mcore_dir: Path) -> dict[str, Any]:
         Problem: transformers with torch is not installed, the model is too large for a check in memory, or
             the logits differ.
     """
-    a = architecture.read(hf_dir)
-    if architecture.elements(a) > LARGEST:
+    a = tensor_map.read(hf_dir)
+    if a.num_parameters > LARGEST:
         raise Problem(
             "too large to compare logits in memory",
             where=hf_dir,
-            found=f"{architecture.elements(a):,} parameters",
+            found=f"{a.num_parameters:,} parameters",
             wanted=f"at most {LARGEST:,}",
             fix="drop --check-logits: the round trip proves every byte of any size",
         )
@@ -130,7 +130,7 @@ def _attention(
 ) -> np.ndarray:
     groups, repeats, d = a.num_query_groups // tp, a.num_attention_heads // a.num_query_groups, a.kv_channels
     qkv = x @ _f(shard, prefix + "linear_qkv.weight").T
-    if a.qkv_bias:
+    if a.add_qkv_bias:
         qkv = qkv + _f(shard, prefix + "linear_qkv.bias")
     qkv = qkv.reshape(*x.shape[:2], groups, repeats + 2, d)
     q, k = _rotate(qkv[..., :repeats, :], rotation), _rotate(qkv[..., repeats : repeats + 1, :], rotation)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from distillery.convert.architecture import Architecture
+from distillery.architecture import Architecture
 from distillery.problems import UsageProblem
 
 Chunk = tuple[tuple[int, int], ...]  # (local index, Hugging Face layer) of each layer present

@@ -12,7 +12,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from distillery.convert import architecture
+from distillery.convert import tensor_map
 from distillery.convert.convert import whole
 from distillery.convert.dtypes import DType
 from distillery.convert.gather import Reader, chunks
@@ -32,7 +32,7 @@ def round_trip(hf: Source, mcore: Source) -> dict[str, Any]:
         Problem: a tensor differs, or the rank files hold more or less than their layout implies.
     """
     names = list(hf.blocks)
-    shapes = architecture.shapes(hf.architecture)
+    shapes = tensor_map.shapes(hf.architecture)
     same = {
         key: value
         for key, value in vars(mcore.architecture).items()
@@ -65,7 +65,7 @@ def round_trip(hf: Source, mcore: Source) -> dict[str, Any]:
         )
     return {
         "tensors": len(names),
-        "elements": architecture.elements(hf.architecture),
+        "elements": hf.architecture.num_parameters,
         "sha256": {name: there for name, (there, _) in sorted(found.items())},
         "payload": payload(hf, mcore),
     }
@@ -92,7 +92,7 @@ def payload(hf: Source, mcore: Source) -> dict[str, Any]:
             wanted=f"{wanted:,} bytes",
             fix="convert again",
         )
-    original = architecture.elements(hf.architecture) * hf.dtype.itemsize
+    original = hf.architecture.num_parameters * hf.dtype.itemsize
     ratio = wanted / original
     return {
         "hf_bytes": original,

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from distillery.convert.architecture import EMBEDDING, HEAD, NORM, Architecture, Rule, layer_rules
+from distillery.architecture import Architecture
 from distillery.convert.mcore_layout import Grid
+from distillery.convert.tensor_map import EMBEDDING, HEAD, NORM, Rule, layer_rules
 
 
 @dataclass(frozen=True)

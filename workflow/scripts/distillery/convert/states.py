@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 
+from distillery.architecture import Architecture
 from distillery.convert import arguments, checksums, copying, gather, mcore, torchfile
-from distillery.convert.architecture import Architecture
 from distillery.convert.dtypes import DType, of
 from distillery.convert.mcore_layout import Layout, rank_directory
 from distillery.convert.rank_files import iteration_directory, read_rank

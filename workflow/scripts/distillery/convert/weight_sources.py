@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from distillery.convert import architecture, shards
-from distillery.convert.architecture import Architecture
+from distillery.architecture import Architecture
+from distillery.convert import arguments, shards, tensor_map
 from distillery.convert.dtypes import DType
 from distillery.convert.mcore_layout import Grid
 from distillery.convert.rank_files import TRACKER, iteration_directory, read_ranks, stages
@@ -67,17 +67,17 @@ def open_hf(directory: Path) -> Source:
     """The weights of a Hugging Face directory, names and shapes checked against config.json.
 
     Raises:
-        Problem: what `shards.read` and `architecture.read` raise; a tensor missing, unexpected or misshapen.
+        Problem: what `shards.read` and `tensor_map.read` raise; a tensor missing, unexpected or misshapen.
     """
     if not directory.is_dir():
         raise Problem("there is no such directory", where=directory, fix="correct --load-dir")
-    a = architecture.read(directory)
+    a = tensor_map.read(directory)
     stored = shards.read(directory)
-    if a.tied and architecture.HEAD in stored:
+    if a.tied and tensor_map.HEAD in stored:
         # some exporters write the shared matrix twice; config.json says which one counts
-        del stored[architecture.HEAD]
+        del stored[tensor_map.HEAD]
     stored = {name: place for name, place in stored.items() if not name.endswith("rotary_emb.inv_freq")}
-    wanted = architecture.shapes(a)
+    wanted = tensor_map.shapes(a)
     _compare({name: place.shape for name, place in stored.items()}, wanted, directory)
     types = {place.dtype.name: name for name, place in stored.items()}
     if len(types) > 1:
@@ -113,7 +113,7 @@ def open_mcore(directory: Path, iteration: int | None = None) -> Source:
     if not isinstance(embedding, Stored):
         raise Problem("the first rank has no embedding.word_embeddings.weight", where=where)
     padded = embedding.shape[0] * tp
-    a = architecture.from_args(args, layers, padded, where)
+    a = arguments.from_args(args, layers, padded, where)
     grid = Grid(tp, padded, placed)
     blocks: dict[str, list[Block]] = defaultdict(list)
     copies: dict[str, list[Block]] = defaultdict(list)

@@ -43,7 +43,7 @@ class CachedDecoder(Slots):
         layers = len(model.decoder.layers)
         part = model.arch.part(mesh.tensor, layers)
         self.model = model
-        self.groups, self.repeats, self.head_dim = part.num_groups, part.repeats, part.head_dim
+        self.groups, self.repeats, self.head_dim = part.num_query_groups, part.repeats, part.kv_channels
         # a prefill writes whole chunks, from any position below `length` on
         self.capacity = -(-(length + CHUNK - 1) // CHUNK) * CHUNK
         # rows ordered (slot, group, position): attention reads [slot, group, position, head_dim] without a copy

@@ -1,6 +1,6 @@
 """The decoder: Qwen2 and Llama in one class, its parameters named and laid out as in an MCore rank file.
 
-    model = Decoder(architecture.read(hf_directory))
+    model = Decoder(supported_models.read(hf_directory))
     load_state(model, state)            # {MCore name: array}, from a rank file
     logits = model(ids)                 # [batch, seq, vocab]
 
@@ -26,8 +26,8 @@ import mindspore as ms
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
+from distillery.architecture import Architecture
 from distillery.engine import composed, rope
-from distillery.engine.architecture import Architecture
 from distillery.engine.collectives import Copy, Reduce
 from distillery.engine.mesh import Mesh
 from distillery.problems import Problem
@@ -72,9 +72,9 @@ class SelfAttention(nn.Cell):
 
     def __init__(self, arch: Architecture, kernels: ModuleType):
         super().__init__()
-        self.linear_qkv = Linear(arch.hidden_size, arch.qkv_size, arch.qkv_bias)
-        self.linear_proj = Linear(arch.num_heads * arch.head_dim, arch.hidden_size)
-        self.core = kernels.Attention(arch.num_groups, arch.repeats, arch.head_dim)
+        self.linear_qkv = Linear(arch.hidden_size, arch.qkv_size, arch.add_qkv_bias)
+        self.linear_proj = Linear(arch.num_attention_heads * arch.kv_channels, arch.hidden_size)
+        self.core = kernels.Attention(arch.num_query_groups, arch.repeats, arch.kv_channels)
 
     def with_weights(self, x, cos, sin, segments, qkv, bias, proj) -> Tensor:
         b, s = segments.shape
@@ -88,8 +88,8 @@ class Mlp(nn.Cell):
 
     def __init__(self, arch: Architecture, kernels: ModuleType):
         super().__init__()
-        self.linear_fc1 = Linear(arch.hidden_size, 2 * arch.ffn_size)
-        self.linear_fc2 = Linear(arch.ffn_size, arch.hidden_size)
+        self.linear_fc1 = Linear(arch.hidden_size, 2 * arch.ffn_hidden_size)
+        self.linear_fc2 = Linear(arch.ffn_hidden_size, arch.hidden_size)
         self.swiglu = kernels.SwiGlu()
 
     def construct(self, x: Tensor) -> Tensor:
@@ -106,9 +106,9 @@ class Layer(nn.Cell):
     def __init__(self, arch: Architecture, kernels: ModuleType, tensor_peers: tuple[int, ...]):
         super().__init__()
         self.enter, self.leave = Copy(tensor_peers), Reduce(tensor_peers)
-        self.input_layernorm = Norm(arch.hidden_size, arch.norm_eps, kernels)
+        self.input_layernorm = Norm(arch.hidden_size, arch.norm_epsilon, kernels)
         self.self_attention = SelfAttention(arch, kernels)
-        self.pre_mlp_layernorm = Norm(arch.hidden_size, arch.norm_eps, kernels)
+        self.pre_mlp_layernorm = Norm(arch.hidden_size, arch.norm_epsilon, kernels)
         self.mlp = Mlp(arch, kernels)
 
     def construct(self, x: Tensor, cos: Tensor, sin: Tensor, segments: Tensor) -> Tensor:
@@ -136,7 +136,7 @@ class Stack(nn.Cell):
         super().__init__()
         peers = mesh.peers("tensor")
         self.layers = nn.CellList([Layer(arch, kernels, peers) for _ in range(arch.num_layers)])
-        self.final_layernorm = Norm(arch.hidden_size, arch.norm_eps, kernels) if mesh.last else None
+        self.final_layernorm = Norm(arch.hidden_size, arch.norm_epsilon, kernels) if mesh.last else None
 
 
 class WordEmbeddings(nn.Cell):

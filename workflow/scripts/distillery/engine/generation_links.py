@@ -11,7 +11,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from distillery.engine.architecture import Architecture
+from distillery.architecture import Architecture
 from distillery.engine.collectives import Sum
 from distillery.engine.mesh import Mesh
 

@@ -14,8 +14,8 @@ import ml_dtypes
 import numpy as np
 from mindspore import Parameter, Tensor, ops
 
+from distillery.architecture import Architecture
 from distillery.engine import compiling, rope
-from distillery.engine.architecture import Architecture
 from distillery.engine.mesh import Mesh
 from distillery.engine.slots import Slots
 
@@ -44,7 +44,7 @@ class NativeDecoder(Slots):
         # ranks send one another whole inputs: those of a step without prompts are small
         self.narrow = self.width if self.links is None else slots
         self.capacity = -(-length // SPAN) * SPAN
-        self.eps = Tensor(np.array([arch.norm_eps], np.float32))
+        self.eps = Tensor(np.array([arch.norm_epsilon], np.float32))
         self.cos, self.sin = _angles(arch, self.capacity)
         packing = np.uint16 if all(map(_is_bfloat16, state.values())) else np.float32
         self.weights = [_layer(part, state, i, packing) for i in range(layers)]
@@ -55,7 +55,7 @@ class NativeDecoder(Slots):
         if mesh.last:
             self.head = tables[-1]  # tied to the table where a rank has both
             self.final_norm = _parameter("norm", _float32(state.pop("decoder.final_layernorm.weight")))
-        groups, dim = part.num_groups, arch.head_dim
+        groups, dim = part.num_query_groups, arch.kv_channels
         blocks, padded = self.capacity // KEYS, -(-dim // PAD) * PAD
         self.keys = [_zeros(f"keys.{i}", slots, groups, blocks, dim, KEYS) for i in range(layers)]
         self.values = [_zeros(f"values.{i}", slots, groups, self.capacity, padded) for i in range(layers)]
@@ -156,7 +156,9 @@ def _layer(arch: Architecture, state: dict[str, np.ndarray], number: int, packin
     def part(name: str) -> np.ndarray:
         return _float32(state.pop(f"decoder.layers.{number}.{name}"))
 
-    bias = part("self_attention.linear_qkv.bias") if arch.qkv_bias else np.zeros(arch.qkv_size, np.float32)
+    bias = (
+        part("self_attention.linear_qkv.bias") if arch.add_qkv_bias else np.zeros(arch.qkv_size, np.float32)
+    )
     arrays = [
         part("input_layernorm.weight"),
         pack(part("self_attention.linear_qkv.weight"), packing),

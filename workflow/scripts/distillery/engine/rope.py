@@ -12,7 +12,7 @@ import math
 import numpy as np
 from mindspore import Tensor, ops
 
-from distillery.engine.architecture import Architecture
+from distillery.architecture import Architecture
 from distillery.problems import Problem
 
 
@@ -22,7 +22,7 @@ def inverse_frequencies(arch: Architecture) -> tuple[np.ndarray, float]:
     Raises:
         Problem: the scaling kind is not one of default, linear, llama3, yarn.
     """
-    d, theta = arch.head_dim, arch.rope_theta
+    d, theta = arch.kv_channels, arch.rotary_base
     powers = np.float32(theta) ** (np.arange(0, d, 2, dtype=np.float32) / np.float32(d))
     plain = (np.float32(1.0) / powers).astype(np.float32)
     scaling = dict(arch.rope_scaling)
@@ -32,7 +32,7 @@ def inverse_frequencies(arch: Architecture) -> tuple[np.ndarray, float]:
     if kind == "linear":
         return plain / np.float32(scaling["factor"]), 1.0
     if kind == "llama3":
-        return _llama3(plain, scaling, arch.max_positions), 1.0
+        return _llama3(plain, scaling, arch.max_position_embeddings), 1.0
     if kind == "yarn":
         return _yarn(powers, scaling, arch)
     raise Problem(
@@ -57,18 +57,19 @@ def _llama3(plain: np.ndarray, scaling: dict, max_positions: int) -> np.ndarray:
 
 def _yarn(powers: np.ndarray, scaling: dict, arch: Architecture) -> tuple[np.ndarray, float]:
     """Blend of extrapolated (fast dimensions) and interpolated (slow) frequencies by a linear ramp."""
-    context = float(scaling.get("original_max_position_embeddings") or arch.max_positions)
-    factor = float(scaling.get("factor") or arch.max_positions / context)
+    d, longest = arch.kv_channels, arch.max_position_embeddings
+    context = float(scaling.get("original_max_position_embeddings") or longest)
+    factor = float(scaling.get("factor") or longest / context)
     fast, slow = float(scaling.get("beta_fast") or 32), float(scaling.get("beta_slow") or 1)
 
     def dimension(rotations: float) -> float:
-        return arch.head_dim * math.log(context / (rotations * 2 * math.pi)) / (2 * math.log(arch.rope_theta))
+        return d * math.log(context / (rotations * 2 * math.pi)) / (2 * math.log(arch.rotary_base))
 
     low, high = dimension(fast), dimension(slow)
     if scaling.get("truncate", True):
         low, high = math.floor(low), math.ceil(high)
-    low, high = max(low, 0), min(high, arch.head_dim - 1)
-    ramp = (np.arange(arch.head_dim // 2, dtype=np.float32) - low) / max(high - low, 0.001)
+    low, high = max(low, 0), min(high, d - 1)
+    ramp = (np.arange(d // 2, dtype=np.float32) - low) / max(high - low, 0.001)
     keep = 1 - np.clip(ramp, 0, 1)
     blended = 1.0 / (factor * powers) * (1 - keep) + 1.0 / powers * keep
     attention = scaling.get("attention_factor")

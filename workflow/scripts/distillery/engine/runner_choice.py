@@ -8,8 +8,8 @@ import sys
 import mindspore as ms
 import numpy as np
 
+from distillery.architecture import Architecture
 from distillery.engine import compiling
-from distillery.engine.architecture import Architecture
 from distillery.engine.cache import CachedDecoder
 from distillery.engine.decoder import Decoder, load_state
 from distillery.engine.mesh import Mesh
@@ -70,7 +70,18 @@ def _verify() -> None:
     Raises:
         Problem: their logits differ.
     """
-    arch = Architecture("qwen2", 50, 24, 40, 1, 4, 2, 6, 1e-6, False, True, 128, 1e4, ())
+    arch = Architecture(
+        num_layers=1,
+        hidden_size=24,
+        ffn_hidden_size=40,
+        num_attention_heads=4,
+        num_query_groups=2,
+        kv_channels=6,
+        vocab_size=50,
+        untie_embeddings_and_output_weights=True,
+        add_qkv_bias=True,
+        max_position_embeddings=128,
+    )
     model = Decoder(arch)
     random = np.random.RandomState(0)
     state = {name: random.randn(*p.shape).astype(np.float32) for name, p in model.parameters_and_names()}

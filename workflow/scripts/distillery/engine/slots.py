@@ -12,8 +12,8 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
 
+from distillery.architecture import Architecture
 from distillery.engine import graph_cache
-from distillery.engine.architecture import Architecture
 from distillery.engine.awaited_array import Arrival
 from distillery.engine.generation_links import Links
 from distillery.engine.mesh import Mesh

@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> None:
     repeated_flags.check(args, found.architecture)
     layout = answering_ranks.layout(args, found.architecture)
     context = _context(args, found, task)
-    model_context = found.architecture.max_positions
+    model_context = found.architecture.max_position_embeddings
     rows = found.architecture.vocab_size
     limits = Limits(context, model_context, args.max_new_tokens, rows, tuple(args.stop_word))
     voice = _prompter(args, found, tokenizer).stopping_at(args.add_eos_token, args.stop_word)
@@ -145,7 +145,7 @@ def _target(output: Path | None) -> Iterator[Path]:
 
 
 def _context(args: argparse.Namespace, found: Weights, task: tasks.Task) -> int:
-    model = found.architecture.max_positions
+    model = found.architecture.max_position_embeddings
     seq_length, new = args.seq_length, args.max_new_tokens
     if seq_length is not None and seq_length > model:
         raise Problem(

@@ -13,7 +13,7 @@ from distillery.generate import signals, tasks
 from distillery.problems import Interrupted, Problem, UsageProblem
 
 if TYPE_CHECKING:
-    from distillery.engine.architecture import Architecture
+    from distillery.architecture import Architecture
     from distillery.engine.driver import Driver
     from distillery.engine.mesh import Mesh
     from distillery.engine.slots import Slots

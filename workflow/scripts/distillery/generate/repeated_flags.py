@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import argparse
 
-from distillery.engine.architecture import Architecture
+from distillery.architecture import Architecture
 from distillery.problems import UsageProblem
 
 # flag -> the field of Architecture that it repeats
 SHAPES = {
     "num_layers": ("num_layers", int),
     "hidden_size": ("hidden_size", int),
-    "ffn_hidden_size": ("ffn_size", int),
-    "num_attention_heads": ("num_heads", int),
-    "num_query_groups": ("num_groups", int),
-    "kv_channels": ("head_dim", int),
-    "rotary_base": ("rope_theta", float),
-    "norm_epsilon": ("norm_eps", float),
+    "ffn_hidden_size": ("ffn_hidden_size", int),
+    "num_attention_heads": ("num_attention_heads", int),
+    "num_query_groups": ("num_query_groups", int),
+    "kv_channels": ("kv_channels", int),
+    "rotary_base": ("rotary_base", float),
+    "norm_epsilon": ("norm_epsilon", float),
 }
 VALUES = (
     "num_layer_list make_vocab_size_divisible_by "

@@ -11,7 +11,7 @@ from distillery.problems import Problem, UsageProblem
 from distillery.provenance import digest
 
 if TYPE_CHECKING:
-    from distillery.engine.architecture import Architecture
+    from distillery.architecture import Architecture
 
 TRACKER = "latest_checkpointed_iteration.txt"
 
@@ -38,7 +38,7 @@ def find(directory: Path, tokenizer: Path) -> Weights:
     Raises:
         Problem: it holds neither a Hugging Face model nor an MCore checkpoint.
     """
-    from distillery.engine import architecture
+    from distillery.engine import supported_models
 
     records = {name: _record(directory / name) for name in ("manifest.json", "done.json")}
     template = records["done.json"].get("template") or records["manifest.json"].get("template")
@@ -55,7 +55,7 @@ def find(directory: Path, tokenizer: Path) -> Weights:
             fix="give --load the directory that the fetch, convert or train step wrote",
         )
     identity = digest(records if any(records.values()) else _sizes(directory))
-    return Weights(directory, kind, architecture.read(config), template, identity)
+    return Weights(directory, kind, supported_models.read(config), template, identity)
 
 
 def prompt_type(weights: Weights, asked: str | None) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from distillery.engine.architecture import Architecture
+from distillery.architecture import Architecture
 from distillery.experiment import Config, Dataset, Experiment, Source, Stage
 from distillery.planning import known_models
 from distillery.planning.known_models import Known, Tokenizer

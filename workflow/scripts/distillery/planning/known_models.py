@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from distillery import files
-from distillery.engine import architecture
-from distillery.engine.architecture import Architecture
+from distillery.architecture import Architecture
+from distillery.engine import supported_models
 from distillery.experiment import Source
 from distillery.fetch import tiny_model, tiny_tokenizer
 from distillery.problems import Problem
@@ -90,7 +90,7 @@ def read(directory: Path) -> Known | None:
         raise Problem(
             "not JSON", where=path, found=error, wanted="a config.json", fix="fetch it again"
         ) from None
-    return Known(directory.name, config, architecture.from_config(config, path), None)
+    return Known(directory.name, config, supported_models.from_config(config, path), None)
 
 
 @functools.cache
@@ -104,7 +104,7 @@ def known(repo: str) -> Known | None:
     return Known(
         repo,
         config,
-        architecture.from_config(config, repo),
+        supported_models.from_config(config, repo),
         Tokenizer(**table["tokenizers"][entry["tokenizer"]]),
     )
 
@@ -158,6 +158,6 @@ def _random(settings: Mapping[str, Any]) -> Known:
     return Known(
         "random",
         config,
-        architecture.from_config(config),
+        supported_models.from_config(config),
         Tokenizer(eos=eos, bos=None, length=size, tokens=ids, system=None),
     )

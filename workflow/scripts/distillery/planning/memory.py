@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from dataclasses import astuple, dataclass, replace
 
-from distillery.engine.architecture import Architecture
+from distillery.architecture import Architecture
 from distillery.experiment import Layout
 
 GIB = 2**30
@@ -79,13 +79,13 @@ def stage(model: Architecture, layout: Layout, run: Run, counts: tuple[int, ...]
     """Memory of each device of pipeline stage `rank`, which holds `counts[rank]` layers."""
     tensor, width = layout.tensor_parallel_size, WIDTH[layout.params_dtype]
     last = rank == len(counts) - 1
-    h, f = model.hidden_size, model.ffn_size
+    h, f = model.hidden_size, model.ffn_hidden_size
     mine = parameters(model, counts, rank) / tensor
 
     tokens = run.seq_length * run.micro_batch_size / run.context_parallel
     flying = min(len(counts) - rank, run.microbatches)
     everywhere = 8 * h / (tensor if run.sequence_parallel else 1)
-    cut = 2 * (model.qkv_size + model.num_heads * model.head_dim) + 6 * f
+    cut = 2 * (model.qkv_size + model.num_attention_heads * model.kv_channels) + 6 * f
     layer = (everywhere + cut / tensor) * width / 2
     inputs = width * h / (tensor if run.sequence_parallel else 1)
     kept = counts[rank] * flying * inputs + layer if run.recompute else counts[rank] * flying * layer
@@ -135,4 +135,4 @@ def generate(model: Architecture, layout: Layout, sequences: int, length: int, w
 
 def kv_cache(model: Architecture, width: int = 2) -> int:
     """Bytes of one token's keys and values in all layers."""
-    return 2 * model.num_layers * model.num_groups * model.head_dim * width
+    return 2 * model.num_layers * model.num_query_groups * model.kv_channels * width

@@ -6,7 +6,7 @@ import argparse
 import shlex
 from pathlib import Path
 
-from distillery.engine.architecture import from_config
+from distillery.engine.supported_models import from_config
 from distillery.fetch import rope_override
 from distillery.launch import commandline, launch_request, launcher
 from distillery.launch.launch_request import Request

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from distillery.engine.architecture import Architecture, from_config
+from distillery.architecture import Architecture
+from distillery.engine.supported_models import from_config
 from distillery.planning import chips
 
 PUBLISHED = Path(__file__).with_name("published.json")
@@ -28,7 +29,7 @@ def flops_per_token(model: Architecture, seq_length: float, recompute: bool = Fa
     recomputation adds a forward pass, a third.
     """
     matmuls = model.num_parameters - (0 if model.tied else model.vocab_size * model.hidden_size)
-    attention = model.num_layers * model.num_heads * model.head_dim * seq_length
+    attention = model.num_layers * model.num_attention_heads * model.kv_channels * seq_length
     return 6 * (matmuls + attention) * (4 / 3 if recompute else 1)
 
 

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 from distillery.problems import UsageProblem
 
 if TYPE_CHECKING:
-    from distillery.engine.architecture import Architecture
+    from distillery.architecture import Architecture
 
 # flag, type, attribute of Architecture it must equal
 ARCHITECTURE = [
     ("--num-layers", int, "num_layers"),
     ("--hidden-size", int, "hidden_size"),
-    ("--ffn-hidden-size", int, "ffn_size"),
-    ("--num-attention-heads", int, "num_heads"),
-    ("--num-query-groups", int, "num_groups"),
-    ("--kv-channels", int, "head_dim"),
-    ("--rotary-base", float, "rope_theta"),
-    ("--norm-epsilon", float, "norm_eps"),
+    ("--ffn-hidden-size", int, "ffn_hidden_size"),
+    ("--num-attention-heads", int, "num_attention_heads"),
+    ("--num-query-groups", int, "num_query_groups"),
+    ("--kv-channels", int, "kv_channels"),
+    ("--rotary-base", float, "rotary_base"),
+    ("--norm-epsilon", float, "norm_epsilon"),
 ]
 # would change the result, and this engine cannot do it; what to do instead
 REFUSED = {
@@ -65,17 +65,21 @@ def check(args: argparse.Namespace, arch: Architecture) -> None:
         if given is not None and given != getattr(arch, attribute):
             raise _contradiction(flag, given, getattr(arch, attribute))
     for flag, given, holds in [
-        ("--untie-embeddings-and-output-weights", args.untie_embeddings_and_output_weights, not arch.tied),
-        ("--add-qkv-bias", args.add_qkv_bias, arch.qkv_bias),
+        (
+            "--untie-embeddings-and-output-weights",
+            args.untie_embeddings_and_output_weights,
+            arch.untie_embeddings_and_output_weights,
+        ),
+        ("--add-qkv-bias", args.add_qkv_bias, arch.add_qkv_bias),
     ]:
         if given and not holds:
             raise _contradiction(flag, "given", "the opposite")
-    if args.seq_length > arch.max_positions:
+    if args.seq_length > arch.max_position_embeddings:
         raise UsageProblem(
             "rows longer than the model's context",
             where="--seq-length",
             found=args.seq_length,
-            wanted=f"at most max_position_embeddings = {arch.max_positions} of config.json",
+            wanted=f"at most max_position_embeddings = {arch.max_position_embeddings} of config.json",
             fix="lower --seq-length, or raise max_position_embeddings in the model's config.json on purpose",
         )
 

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from distillery import files, provenance
+from distillery.architecture import Architecture
 from distillery.convert import mcore, rank_files, states
 from distillery.convert.mcore_layout import rank_directory
 from distillery.convert.weight_sources import TRACKER
-from distillery.engine.architecture import Architecture
 from distillery.engine.mesh import Mesh
 from distillery.engine.sharded import TABLES
 from distillery.engine.snapshots import Snapshots

@@ -16,7 +16,7 @@ ENGINE_CODE = [
 ]
 
 if TYPE_CHECKING:
-    from distillery.engine.architecture import Architecture
+    from distillery.architecture import Architecture
     from distillery.engine.mesh import Mesh
 
 
@@ -33,11 +33,11 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
     threads.limit(args.threads)
     mindspore_import.load(args.device_target)
 
-    from distillery.engine import architecture, collectives
+    from distillery.engine import collectives, supported_models
     from distillery.engine.train_loop import Cadence, train
     from distillery.train import tokenized_data, train_files
 
-    arch = architecture.read(args.tokenizer_name_or_path)
+    arch = supported_models.read(args.tokenizer_name_or_path)
     refusals.check(args, arch)
     data = tokenized_data.read(args.data_path)
     tokenized_data.check_tokenizer(data, args.tokenizer_name_or_path)
@@ -106,7 +106,7 @@ def flops_per_token(arch: Architecture, seq_length: int) -> float:
     """Forward and backward: 6 per weight that multiplies (norms and the looked-up embedding left out), and
     attention's 12 * heads * head_dim * seq/2 a layer (causal: half of the keys)."""
     matrices = arch.num_parameters - (0 if arch.tied else arch.vocab_size * arch.hidden_size)
-    return 6 * matrices + 6 * arch.num_layers * arch.num_heads * arch.head_dim * seq_length
+    return 6 * matrices + 6 * arch.num_layers * arch.num_attention_heads * arch.kv_channels * seq_length
 
 
 def _say_strangers(directory: Path, key: str) -> None:

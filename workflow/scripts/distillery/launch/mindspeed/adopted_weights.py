@@ -14,7 +14,6 @@ from typing import Any
 
 from distillery import files
 from distillery.convert import (
-    architecture,
     checksums,
     convert,
     dtypes,
@@ -23,6 +22,7 @@ from distillery.convert import (
     rank_files,
     shards,
     stored_bytes,
+    tensor_map,
     weight_sources,
 )
 from distillery.convert.mcore_layout import Layout
@@ -43,7 +43,7 @@ def adopt_mcore(directory: Path, asked: Asked, *, load: Path, save: Path) -> dic
         Problem: ranks or tensors are missing, misshapen or damaged; another model, layout or type than asked for.
     """
     source = weight_sources.open_mcore(directory)
-    model = architecture.read(load)
+    model = tensor_map.read(load)
     convert.same_model(source.architecture, model, load)
     layout = Layout(asked.tensor_parallel_size, asked.pipeline_parallel_size, asked.num_layer_list)
     grid, dtype = layout.grid(model), dtypes.of(asked.params_dtype)

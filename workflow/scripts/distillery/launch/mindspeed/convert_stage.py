@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from distillery import files as disk
-from distillery.engine import architecture
+from distillery.engine import supported_models
 from distillery.experiment import Layout
 from distillery.launch import commandline, launcher
 from distillery.launch.launch_request import Request
@@ -78,7 +78,7 @@ def to_mcore(request: Request, layout: Layout, *, load: Path, save: Path) -> dic
     with _folder(save) as folder:
         flags = hf_to_mcore(
             layout,
-            qkv_bias=architecture.read(load).qkv_bias,
+            qkv_bias=supported_models.read(load).add_qkv_bias,
             load=str(load.absolute()),
             save=str(folder / "mcore"),
         )
@@ -117,7 +117,7 @@ def to_hf(
             (beside / path.name).symlink_to(path)
         flags = mcore_to_hf(
             params_dtype,
-            qkv_bias=architecture.read(original).qkv_bias,
+            qkv_bias=supported_models.read(original).add_qkv_bias,
             load=str(load.absolute()),
             save=str(beside),
             num_layer_list=num_layer_list,

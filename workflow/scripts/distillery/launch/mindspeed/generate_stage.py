@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from distillery import files as disk
-from distillery.engine import architecture
+from distillery.engine import supported_models
 from distillery.experiment import Experiment
 from distillery.launch import commandline, launcher
 from distillery.launch.launch_request import Request
@@ -93,7 +93,7 @@ def run(request: Request, *, load: Path, tokenizer: Path, output: Path) -> str:
         Problem: flags that the reference rejects, a failed run, or one that answered nothing.
         Interrupted: stopped by a signal.
     """
-    model = commandline.words(shape(architecture.read(tokenizer)))
+    model = commandline.words(shape(supported_models.read(tokenizer)))
     script, *words = worker(request, model, load=load, tokenizer=tokenizer)
     accepted_flags.refuse(SCRIPT, words)
     disk.remove(output)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
-from distillery.engine.architecture import Architecture
+from distillery.architecture import Architecture
 from distillery.experiment import Dataset, Experiment
 from distillery.launch import commandline
 from distillery.launch.mindspeed import (
@@ -136,9 +136,9 @@ def _training(one: Experiment) -> Iterator[Fault]:
 def _shape(one: Experiment, model: Architecture) -> Iterator[Fault]:
     """Its flags can say what the model is, rotary settings of the experiment included."""
     base = one.train.rope.rotary_base
-    own = base is not None and base != model.rope_theta
+    own = base is not None and base != model.rotary_base
     try:
-        shape.architecture(replace(model, rope_theta=base) if own else model)
+        shape.architecture(replace(model, rotary_base=base) if own else model)
     except Problem as problem:
         key = "rope.rotary_base" if own else "model"
         yield Fault(

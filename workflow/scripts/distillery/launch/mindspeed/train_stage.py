@@ -15,7 +15,7 @@ from typing import Any
 
 from distillery import files
 from distillery.convert.mcore_layout import rank_directory
-from distillery.engine import architecture
+from distillery.engine import supported_models
 from distillery.launch import commandline, launcher
 from distillery.launch.launch_request import Request
 from distillery.launch.mindspeed import accepted_flags, shape, train_lines
@@ -38,7 +38,7 @@ def run(request: Request, *, load: Path, save: Path, data: Path, tokenizer: Path
         Interrupted: stopped by a signal or a time limit, with a checkpoint to go on from.
     """
     chosen = list(request.worker)
-    model = commandline.words(shape.architecture(architecture.read(tokenizer)))
+    model = commandline.words(shape.architecture(supported_models.read(tokenizer)))
     manifest = files.read_json(data.with_name(f"{data.name}_manifest.json"))
     content = {
         "engine": accepted_flags.DATA.stem,

@@ -83,10 +83,10 @@ def tensor_split(s: Setup) -> Iterator[Finding]:
     if model is None:
         return
     sizes = {
-        "attention heads": model.num_heads,
-        "key/value groups": model.num_groups,
+        "attention heads": model.num_attention_heads,
+        "key/value groups": model.num_query_groups,
         "hidden size": model.hidden_size,
-        "ffn size": model.ffn_size,
+        "ffn size": model.ffn_hidden_size,
         "vocabulary": model.vocab_size,
     }
     for key, layout in _layouts(s):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from distillery import config
-from distillery.engine.architecture import Architecture
+from distillery.architecture import Architecture
 from distillery.experiment import Layout
 from distillery.planning import chips, memory, train_cost
 from distillery.planning.checks import layout_checks as layouts
@@ -122,7 +122,7 @@ def _with(s: Setup, layout: Layout) -> Setup:
 
 def candidates(model: Architecture, devices: int, dtype: str) -> Iterator[Layout]:
     """Every even cut of the model over the devices."""
-    for tensor in (size for size in range(1, devices + 1) if model.num_groups % size == 0):
+    for tensor in (size for size in range(1, devices + 1) if model.num_query_groups % size == 0):
         for stages in range(1, devices // tensor + 1):
             if devices % (tensor * stages) == 0 and model.num_layers % stages == 0:
                 yield Layout(dtype, tensor, stages)

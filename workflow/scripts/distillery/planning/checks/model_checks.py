@@ -27,12 +27,12 @@ def rope_base(s: Setup) -> Iterator[Finding]:
         return
     for name, stage in s.stages():
         base = stage.rope.rotary_base
-        if base is not None and base != s.architecture.rope_theta and not stage.rope.override:
+        if base is not None and base != s.architecture.rotary_base and not stage.rope.override:
             yield Finding(
                 "rope-base",
                 (f"{s.stage_key(name, 'rope')}.rotary_base", f"models.{s.experiment.model}"),
                 f"{base:g}",
-                f"{s.architecture.rope_theta:g}, as config.json of {s.known.name} says",
+                f"{s.architecture.rotary_base:g}, as config.json of {s.known.name} says",
                 "leave it out, or say override: true if training is to learn another base",
             )
 
@@ -43,12 +43,12 @@ def rope_context(s: Setup) -> Iterator[Finding]:
         return
     for name, stage in s.stages():
         positions = stage.rope.max_position_embeddings
-        if positions not in (None, s.architecture.max_positions) and not stage.rope.override:
+        if positions not in (None, s.architecture.max_position_embeddings) and not stage.rope.override:
             yield Finding(
                 "rope-context",
                 (f"{s.stage_key(name, 'rope')}.max_position_embeddings", f"models.{s.experiment.model}"),
                 str(positions),
-                f"{s.architecture.max_positions}, as config.json of {s.known.name} says",
+                f"{s.architecture.max_position_embeddings}, as config.json of {s.known.name} says",
                 "leave it out, or say override: true if training is to learn another context",
             )
 
@@ -96,7 +96,7 @@ def context(s: Setup) -> Iterator[Finding]:
         return
     for name, stage in s.stages():
         declared = stage.rope.max_position_embeddings if stage.rope.override else None
-        limit = declared or s.architecture.max_positions
+        limit = declared or s.architecture.max_position_embeddings
         if stage.seq_length > limit:
             yield Finding(
                 "context",
@@ -115,15 +115,15 @@ def base_context(s: Setup) -> Iterator[Finding]:
     length = s.experiment.base_generation.seq_length
     extended = (
         s.experiment.generate.rope.override
-        and s.experiment.generate.seq_length > s.architecture.max_positions
+        and s.experiment.generate.seq_length > s.architecture.max_position_embeddings
     )
-    if extended and length > s.architecture.max_positions:
+    if extended and length > s.architecture.max_position_embeddings:
         yield Finding(
             "base-context",
             (s.key("generate.base.seq_length"), f"models.{s.experiment.model}"),
             f"{length} tokens for the original weights",
-            f"at most {s.architecture.max_positions}, the context of {s.known.name}",
-            f"set generate.base: {{seq_length: {s.architecture.max_positions}}}",
+            f"at most {s.architecture.max_position_embeddings}, the context of {s.known.name}",
+            f"set generate.base: {{seq_length: {s.architecture.max_position_embeddings}}}",
         )
 
 

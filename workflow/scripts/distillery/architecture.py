@@ -1,0 +1,188 @@
+"""What a model is, read from its Hugging Face config.json and nowhere else, in the words of Megatron's flags.
+
+Who computes with a model or converts it refuses what it cannot do by itself: engine.supported_models, convert.tensor_map.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from distillery.files import read_json
+from distillery.problems import Problem, UsageProblem
+
+Refusal = Callable[
+    [Mapping[str, Any], object], None
+]  # (config, where it was read) -> returns or raises Problem
+
+
+@dataclass(frozen=True)
+class Family:
+    """What config.json does not say of a model_type: a bias on q, k and v, and transformers' defaults of absent keys.
+
+    `num_query_groups` None is as many as heads, which is also what a null in config.json means.
+    """
+
+    add_qkv_bias: bool
+    max_position_embeddings: int
+    num_query_groups: int | None
+
+
+# defaults: Qwen2Config and LlamaConfig of transformers 5.23 (the same in 4.x)
+FAMILIES = {"qwen2": Family(True, 32768, 32), "llama": Family(False, 2048, None)}
+NEEDED = (
+    "vocab_size",
+    "hidden_size",
+    "intermediate_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """Shape of a decoder; every length is a count of elements. Fields are called as Megatron's flags are.
+
+    `kv_channels` is the size of a head, `rope_scaling` the sorted items of config.json's RoPE dictionary, () for
+    plain RoPE.
+    """
+
+    num_layers: int
+    hidden_size: int
+    ffn_hidden_size: int
+    num_attention_heads: int
+    num_query_groups: int
+    kv_channels: int
+    vocab_size: int
+    untie_embeddings_and_output_weights: bool
+    add_qkv_bias: bool
+    max_position_embeddings: int
+    norm_epsilon: float = 1e-6
+    rotary_base: float = 10000.0
+    rope_scaling: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def tied(self) -> bool:
+        """Whether the embedding is also the output layer."""
+        return not self.untie_embeddings_and_output_weights
+
+    @property
+    def repeats(self) -> int:
+        """Query heads that share one key/value group."""
+        return self.num_attention_heads // self.num_query_groups
+
+    @property
+    def qkv_size(self) -> int:
+        """Rows of the fused linear_qkv: per group its query heads, then key, then value."""
+        return (self.num_attention_heads + 2 * self.num_query_groups) * self.kv_channels
+
+    @property
+    def num_parameters(self) -> int:
+        """Elements of all weights, a tied embedding counted once."""
+        h, f = self.hidden_size, self.ffn_hidden_size
+        attention = self.qkv_size * (h + self.add_qkv_bias) + self.num_attention_heads * self.kv_channels * h
+        layer = attention + 3 * h * f + 2 * h
+        return self.num_layers * layer + self.vocab_size * h * (1 if self.tied else 2) + h
+
+    def checked(self, where: object) -> Architecture:
+        """The same, if sizes fit one another.
+
+        Args:
+            where: what they were read from.
+
+        Raises:
+            Problem: heads cannot be shared evenly among groups, or a head has no halves to rotate.
+        """
+        if self.num_attention_heads % self.num_query_groups or self.kv_channels % 2:
+            raise Problem(
+                "attention heads cannot be shared evenly among key/value groups, or their size is odd",
+                where=f"{where}, num_attention_heads, num_key_value_heads, head_dim",
+                found=f"{self.num_attention_heads} heads, {self.num_query_groups} groups, head_dim {self.kv_channels}",
+                wanted="heads a multiple of groups, head_dim even",
+            )
+        return self
+
+    def part(self, tensor: int, layers: int) -> Architecture:
+        """What one of `tensor` tensor ranks holds of `layers` layers.
+
+        Raises:
+            UsageProblem: heads, groups or ffn columns cannot be shared evenly.
+        """
+        if self.num_query_groups % tensor or self.ffn_hidden_size % tensor:
+            raise UsageProblem(
+                "the model cannot be cut so for tensor parallelism",
+                where="--tensor-model-parallel-size",
+                found=f"{self.num_query_groups} key/value groups, {self.ffn_hidden_size} ffn columns, TP {tensor}",
+                wanted="both multiples of TP",
+                fix=f"choose a divisor of {self.num_query_groups}",
+            )
+        return replace(
+            self,
+            num_layers=layers,
+            num_attention_heads=self.num_attention_heads // tensor,
+            num_query_groups=self.num_query_groups // tensor,
+            ffn_hidden_size=self.ffn_hidden_size // tensor,
+        )
+
+
+def read(directory: Path, refuse: Refusal) -> Architecture:
+    """The architecture of a Hugging Face model directory.
+
+    Raises:
+        Problem: there is no config.json; and as `from_config`.
+    """
+    path = Path(directory) / "config.json"
+    if not path.is_file():
+        raise Problem(
+            "the model has no config.json",
+            where=path,
+            fix="point to a complete Hugging Face directory; for an MCore checkpoint, to that of the original model",
+        )
+    return from_config(read_json(path), path, refuse)
+
+
+def from_config(config: Mapping[str, Any], where: object, refuse: Refusal) -> Architecture:
+    """As `read`, from the parsed config.json, by the rules of transformers 5: `rope_scaling`, transformers 4's name, is
+    `rope_parameters`, and what stands in that dictionary goes before the same key outside of it.
+
+    Raises:
+        Problem: a family that is not in FAMILIES, a missing size, sizes that do not fit one another; what `refuse`
+            raises.
+    """
+    family = FAMILIES.get(config.get("model_type", ""))
+    if family is None:
+        raise Problem(
+            "this model family has neither a decoder nor a mapping to MCore names here",
+            where=f"{where}, model_type",
+            found=config.get("model_type"),
+            wanted=" or ".join(FAMILIES),
+            fix="choose a Qwen2, Qwen2.5 or Llama model; a family is added in FAMILIES of distillery/architecture.py",
+        )
+    refuse(config, where)
+    if missing := [key for key in NEEDED if config.get(key) is None]:
+        raise Problem(
+            "config.json lacks sizes of the model",
+            where=where,
+            found=f"no {', '.join(missing)}",
+            fix="fetch config.json again",
+        )
+    rope = config.get("rope_scaling") or config.get("rope_parameters") or {}
+    kind = rope.get("rope_type", rope.get("type", "default"))
+    heads = config["num_attention_heads"]
+    return Architecture(
+        num_layers=config["num_hidden_layers"],
+        hidden_size=config["hidden_size"],
+        ffn_hidden_size=config["intermediate_size"],
+        num_attention_heads=heads,
+        num_query_groups=config.get("num_key_value_heads", family.num_query_groups) or heads,
+        kv_channels=config.get("head_dim") or config["hidden_size"] // heads,
+        vocab_size=config["vocab_size"],
+        untie_embeddings_and_output_weights=not config.get("tie_word_embeddings", False),
+        add_qkv_bias=family.add_qkv_bias,
+        max_position_embeddings=config.get("max_position_embeddings", family.max_position_embeddings),
+        norm_epsilon=float(config.get("rms_norm_eps", 1e-6)),
+        rotary_base=float(rope.get("rope_theta", config.get("rope_theta", 10000.0))),
+        rope_scaling=() if kind == "default" else tuple(sorted({**rope, "rope_type": kind}.items())),
+    ).checked(where)
