@@ -69,7 +69,7 @@ def rows(node: dict[str, Any], prefix: str = "", deep: bool = True) -> Iterator[
 
     required = set(node.get("required", []))
     for key, child in node.get("properties", {}).items():
-        whole = {**schema.resolve(child), **child}
+        whole = schema.resolve(child)
         default = "required" if key in required else ""
         if "default" in whole and whole["default"] not in ({}, []):
             default = f"`{canonical(whole['default'])}`"
@@ -84,10 +84,14 @@ def rows(node: dict[str, Any], prefix: str = "", deep: bool = True) -> Iterator[
 
 
 def _values(node: dict[str, Any]) -> str:
+    from distillery import ranges
+
     if "enum" in node:
         return ", ".join(f"`{canonical(one)}`" if one is None else f"`{one}`" for one in node["enum"])
-    kind = node.get("type", "")
-    return " or ".join(kind) if isinstance(kind, list) else kind
+    kinds = [node.get("type", "")] if isinstance(node.get("type", ""), str) else node["type"]
+    if {"integer", "number"}.intersection(kinds):
+        return " or ".join([ranges.words(node), *kinds[1:]])
+    return " or ".join(kinds)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from distillery import schema, sweep
+from distillery import config_faults, schema, sweep
 from distillery.experiment import (
     Config,
     Conversion,
@@ -37,13 +37,13 @@ def load(raw: Mapping[str, Any]) -> Config:
     Raises:
         Problem: listing every fault, each with its key, what was found and what is allowed.
     """
-    faults = schema.faults(raw)
+    faults = config_faults.faults(raw)
     if not faults:
         swept, members, faults = sweep.expand(raw["experiments"])
     if not faults:
         laptop = {"laptop": {}, **raw.get("hardware", {})}
         raw = {**raw, "hardware": laptop, "experiments": swept}
-        faults = schema.faults(raw) if swept.keys() != members.keys() else []
+        faults = config_faults.faults(raw) if swept.keys() != members.keys() else []
     if not faults:
         filled = schema.with_defaults(raw)
         faults = _unknown_names(filled, members)

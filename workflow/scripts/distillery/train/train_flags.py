@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from distillery.problems import UsageProblem
-from distillery.train.ranges import number, stages, whole
+from distillery.ranges import number, reader, stages, whole
 from distillery.train.refusals import ARCHITECTURE, ONLY, REFUSED
 
 # said by every script, implied by the families this engine has, or without meaning on it
@@ -42,14 +42,17 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     )
 
     batch = parser.add_argument_group("batches")
-    batch.add_argument("--seq-length", type=whole(1), required=True, metavar="TOKENS")
-    batch.add_argument("--micro-batch-size", type=whole(1), default=1, metavar="ROWS")
+    batch.add_argument("--seq-length", type=reader(whole(1)), required=True, metavar="TOKENS")
+    batch.add_argument("--micro-batch-size", type=reader(whole(1)), default=1, metavar="ROWS")
     batch.add_argument(
-        "--global-batch-size", type=whole(1), metavar="ROWS", help="default: micro batch x data parallel"
+        "--global-batch-size",
+        type=reader(whole(1)),
+        metavar="ROWS",
+        help="default: micro batch x data parallel",
     )
-    batch.add_argument("--train-iters", type=whole(1), required=True, metavar="STEPS")
+    batch.add_argument("--train-iters", type=reader(whole(1)), required=True, metavar="STEPS")
     batch.add_argument(
-        "--seed", type=whole(0, 2**32 - 1), default=1234, help="of the data order (default 1234)"
+        "--seed", type=reader(whole(0, 2**32 - 1)), default=1234, help="of the data order (default 1234)"
     )
     batch.add_argument(
         "--split", default="100,0,0", help="shares of training, evaluation, test (default 100,0,0)"
@@ -72,41 +75,53 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     )
 
     optimizer = parser.add_argument_group("AdamW and its schedule")
-    optimizer.add_argument("--lr", type=number(), required=True)
-    optimizer.add_argument("--min-lr", type=number(), default=0.0)
+    optimizer.add_argument("--lr", type=reader(number()), required=True)
+    optimizer.add_argument("--min-lr", type=reader(number()), default=0.0)
     optimizer.add_argument("--lr-decay-style", choices=["constant", "linear", "cosine"], default="linear")
-    optimizer.add_argument("--lr-decay-iters", type=whole(1), metavar="STEPS", help="default: --train-iters")
+    optimizer.add_argument(
+        "--lr-decay-iters", type=reader(whole(1)), metavar="STEPS", help="default: --train-iters"
+    )
     warmup = optimizer.add_mutually_exclusive_group()
-    warmup.add_argument("--lr-warmup-iters", type=whole(0), default=0, metavar="STEPS")
+    warmup.add_argument("--lr-warmup-iters", type=reader(whole(0)), default=0, metavar="STEPS")
     warmup.add_argument(
-        "--lr-warmup-fraction", type=number(below=1.0), metavar="SHARE", help="of the decay steps"
+        "--lr-warmup-fraction", type=reader(number(below=1)), metavar="SHARE", help="of the decay steps"
     )
     optimizer.add_argument(
-        "--weight-decay", type=number(), default=0.01, help="on matrices only (default 0.01)"
+        "--weight-decay", type=reader(number()), default=0.01, help="on matrices only (default 0.01)"
     )
     optimizer.add_argument(
-        "--clip-grad", type=number(), default=1.0, metavar="NORM", help="0: no clipping (default 1)"
+        "--clip-grad", type=reader(number()), default=1.0, metavar="NORM", help="0: no clipping (default 1)"
     )
-    optimizer.add_argument("--adam-beta1", type=number(below=1.0), default=0.9)
-    optimizer.add_argument("--adam-beta2", type=number(below=1.0), default=0.999)
-    optimizer.add_argument("--adam-eps", type=number(), default=1e-8)
+    optimizer.add_argument("--adam-beta1", type=reader(number(below=1)), default=0.9)
+    optimizer.add_argument("--adam-beta2", type=reader(number(below=1)), default=0.999)
+    optimizer.add_argument("--adam-eps", type=reader(number()), default=1e-8)
 
     run = parser.add_argument_group("run")
-    run.add_argument("--save-interval", type=whole(0), default=0, metavar="STEPS", help="0: only at the end")
     run.add_argument(
-        "--keep-checkpoints", type=whole(1), default=2, metavar="N", help="latest ones kept (default 2)"
+        "--save-interval", type=reader(whole(0)), default=0, metavar="STEPS", help="0: only at the end"
     )
-    run.add_argument("--log-interval", type=whole(1), default=100, metavar="STEPS")
+    run.add_argument(
+        "--keep-checkpoints",
+        type=reader(whole(1)),
+        default=2,
+        metavar="N",
+        help="latest ones kept (default 2)",
+    )
+    run.add_argument("--log-interval", type=reader(whole(1)), default=100, metavar="STEPS")
     run.add_argument("--log-throughput", action="store_true", help="also TFLOP/s of a rank, padding included")
     run.add_argument(
         "--eval-interval",
-        type=whole(0),
+        type=reader(whole(0)),
         default=1000,
         metavar="STEPS",
         help="0: never (default 1000); else also after the last step",
     )
     run.add_argument(
-        "--eval-iters", type=whole(0), default=100, metavar="STEPS", help="global batches (default 100)"
+        "--eval-iters",
+        type=reader(whole(0)),
+        default=100,
+        metavar="STEPS",
+        help="global batches (default 100)",
     )
     run.add_argument(
         "--recompute-granularity",
@@ -115,10 +130,16 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         "native kernel keeps no scores",
     )
     run.add_argument("--recompute-method", choices=["uniform", "block"], help="both: every layer")
-    run.add_argument("--recompute-num-layers", type=whole(1), metavar="N", help="no effect: every layer")
+    run.add_argument(
+        "--recompute-num-layers", type=reader(whole(1)), metavar="N", help="no effect: every layer"
+    )
     run.add_argument("--device-target", choices=["CPU", "Ascend"], default="CPU")
     run.add_argument(
-        "--threads", type=whole(1), default=2, metavar="N", help="CPU threads of the engine (default 2)"
+        "--threads",
+        type=reader(whole(1)),
+        default=2,
+        metavar="N",
+        help="CPU threads of the engine (default 2)",
     )
     run.add_argument("--kernels", choices=["auto", "native", "composed"], default="auto", help="on a CPU")
     run.add_argument(
@@ -127,8 +148,8 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     run.add_argument("--fp16", action="store_true", help="likewise")
 
     parallel = parser.add_argument_group("layout, under msrun (world = TP x PP x DP)")
-    parallel.add_argument("--tensor-model-parallel-size", type=whole(1), default=1, metavar="TP")
-    parallel.add_argument("--pipeline-model-parallel-size", type=whole(1), default=1, metavar="PP")
+    parallel.add_argument("--tensor-model-parallel-size", type=reader(whole(1)), default=1, metavar="TP")
+    parallel.add_argument("--pipeline-model-parallel-size", type=reader(whole(1)), default=1, metavar="PP")
     parallel.add_argument(
         "--num-layer-list", type=stages, metavar="N,N,...", help="layers of each pipeline stage"
     )
