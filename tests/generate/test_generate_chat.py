@@ -152,7 +152,7 @@ def test_history_is_what_the_model_is_asked_with(tiny):  # noqa: F811
     """Turn by turn with a reused cache, the answers are those to the whole conversation asked afresh."""
     from distillery.convert import states
 
-    arch = architecture.read(tiny)
+    arch = supported_models.read(tiny)
     prompter, task, limits = (
         by_prompt_type(tiny, "qwen_math_r1", None),
         Task("chat"),
