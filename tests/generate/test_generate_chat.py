@@ -16,7 +16,7 @@ import pytest
 from generate_models import parrot, tiny  # noqa: F401
 from places import SCRIPTS
 
-from distillery.engine import runner_choice
+from distillery.engine import runner_choice, supported_models
 from distillery.engine.generation import Request, generate
 from distillery.engine.stopping import Stopping
 from distillery.generate.batch import Limits
