@@ -18,7 +18,7 @@ gc.set_threshold(100_000)
 # the library lies beside the commands; no install, no PYTHONPATH
 sys.path.insert(0, str(Path(workflow.current_basedir).parent / "scripts"))
 
-from distillery import artefacts
+from distillery import artefacts, config_file
 from distillery.launch import commandline
 from distillery import config as configuration
 from distillery.fetch import source_flags
@@ -30,6 +30,9 @@ from distillery.problems import Problem
 from distillery.provenance import SCRIPTS, canonical, code, rules
 
 try:
+    # Snakemake reads the files itself, and takes the last of two equal keys
+    for path in workflow.configfiles if workflow.is_main_process else []:
+        config_file.read(Path(path))
     CONFIG = configuration.load(config)
 except Problem as problem:
     raise WorkflowError(str(problem))

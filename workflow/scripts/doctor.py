@@ -27,14 +27,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    import yaml
-
     from distillery import config
     from distillery.doctor import examination, reach
 
-    if not args.configfile.is_file():
-        raise Problem("no such file", where=args.configfile, fix="name a file of config/")
-    loaded = config.load(yaml.safe_load(args.configfile.read_text(encoding="utf-8")))
+    loaded = config.read(args.configfile)
     machines = {one.hardware.name: one.hardware for one in loaded.experiments.values()}
     results = []
     for result in examination.examine(

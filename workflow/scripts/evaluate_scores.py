@@ -18,12 +18,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    import yaml
-
     from distillery import config
     from distillery.files import read_json
 
-    for name in config.load(yaml.safe_load(args.configfile.read_text(encoding="utf-8"))).experiments:
+    for name in config.read(args.configfile).experiments:
         directory = Path("results/experiments", name)
         summary = read_json(directory / "summary.json")
         for side in ("base", "tuned"):

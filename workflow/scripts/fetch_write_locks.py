@@ -19,12 +19,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    import yaml
-
     from distillery import config
     from distillery.fetch import listing, locking, source_flags
 
-    loaded = config.load(yaml.safe_load(args.configfile.read_text(encoding="utf-8")))
+    loaded = config.read(args.configfile)
     named = {
         name: source for name, source in source_flags.locked(loaded).items() if "lock" in source.settings
     }

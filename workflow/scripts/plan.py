@@ -26,14 +26,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    import yaml
-
     from distillery import config
     from distillery.planning import checks, dag, plan_tables
 
-    if not args.configfile.is_file():
-        raise Problem("no such file", where=args.configfile, fix="name a file of config/")
-    loaded = config.load(yaml.safe_load(args.configfile.read_text(encoding="utf-8")))
+    loaded = config.read(args.configfile)
     findings = checks.run(loaded)
     errors = sum(finding.severity == "error" for finding in findings)
     if not args.json:

@@ -1,6 +1,6 @@
 """The configuration, checked and turned into experiments; nothing else reads raw YAML.
 
-config = load(yaml.safe_load(open("config/config.yaml")))
+config = read(Path("config/config.yaml"))
 config.experiments["embedded"].train.layout.name   # 'fp32-tp1-pp1'
 """
 
@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from distillery import config_faults, schema, sweep
+from distillery import config_faults, config_file, schema, sweep
 from distillery.experiment import (
     Config,
     Conversion,
@@ -29,6 +30,15 @@ from distillery.problems import Problem
 # keys of `train` and `generate` that choose their own value of what the whole experiment shares
 OVERRIDES = ("layout", "prompt_type", "seq_length", "rope", "npus_per_node", "engine")
 PROMPT = 1024  # tokens: the longest problem of MATH-500 with its system prompt has room
+
+
+def read(path: Path) -> Config:
+    """`load` of what a YAML file says.
+
+    Raises:
+        Problem: as `load`, or the file cannot be read strictly.
+    """
+    return load(config_file.read(path))
 
 
 def load(raw: Mapping[str, Any]) -> Config:
