@@ -16,6 +16,8 @@ from places import SCRIPTS
 from distillery import files, provenance
 from distillery.problems import Problem
 
+# what is printed waits in a buffer, as it does for users
+ENVIRONMENT = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
 COMMAND = """
     import argparse, sys
     sys.path.insert(0, {scripts!r})
@@ -31,7 +33,7 @@ COMMAND = """
 def run(body: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     text = textwrap.dedent(COMMAND).format(scripts=str(SCRIPTS), body=body)
     return subprocess.run(
-        [sys.executable, "-c", text, *arguments], capture_output=True, text=True, check=False
+        [sys.executable, "-c", text, *arguments], capture_output=True, text=True, check=False, env=ENVIRONMENT
     )
 
 
@@ -44,12 +46,46 @@ def run(body: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         ("raise Interrupted('stopped at step 3')", [], 3, "x.py: error: stopped at step 3"),
         ("raise Problem('bad row', where='a.jsonl, row 3', fix='mend it')", [], 1, "where:  a.jsonl, row 3"),
         ("1 / 0", [], 1, "ZeroDivisionError"),
+        ("1 / 0", [], 1, "x.py: error: the above is a defect of this command"),
+        (
+            "open('/no/such')",
+            [],
+            1,
+            "x.py: error: the system refused: No such file or directory\n  where:  /no/such",
+        ),
+        ("raise OSError(28, 'No space left on device', '/a')", [], 1, "fix:    make room on that disk"),
+        ("raise MemoryError", [], 1, "x.py: error: there is not enough memory"),
+        ("raise type('PanicException', (BaseException,), {})('range')", [], 1, "found:  range"),
+        ("raise Problem('from \\x1b[2J a model')", [], 1, "error: from \\x1b[2J a model"),
+        ("raise Problem('half \\udcff')", [], 1, "error: half \\udcff"),
     ],
 )
 def test_exit_codes_and_messages(body, arguments, code, words):
     done = run(body, *arguments)
     assert done.returncode == code
     assert words in done.stderr
+
+
+@pytest.mark.faults
+def test_a_full_disk_is_told_on_the_terminal():
+    """The log lies on the disk that is full: before, ten commands ended without a word."""
+    done = run("raise Problem('too small')", "--log", "/dev/full")
+    assert done.returncode == 1 and "x.py: error: too small" in done.stderr
+    done = run("pass", "--log", "/dev/full")
+    assert done.returncode == 1 and "No space left on device" in done.stderr
+    done = run("pass", "--log", "/dev/null/x.log")
+    assert done.returncode == 1 and "x.py: error: the system refused: " in done.stderr
+
+
+def test_a_reader_that_goes_away_is_no_defect():
+    text = textwrap.dedent(COMMAND).format(scripts=str(SCRIPTS), body="print('x' * 10**6)")
+    done = subprocess.run(
+        ["bash", "-c", 'set -o pipefail; "$0" -c "$1" | head -c 1', sys.executable, text],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1 and "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
 
 
 def test_a_log_takes_all_output_and_errors_still_reach_the_terminal(tmp_path):

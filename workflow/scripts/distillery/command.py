@@ -10,15 +10,17 @@ saved, 1 anything else. `main(args)` returns nothing and raises `Problem` for wh
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import sys
 import traceback
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 
-from distillery.problems import Problem
+from distillery.problems import CURES, Problem, of_system
+from distillery.terminal_text import printable
 
 
 def run(
@@ -35,24 +37,51 @@ def run(
         help="write all output to FILE (folders are made) instead of the terminal; errors go to both",
     )
     args = parser.parse_args()
-    terminal = _redirect(args.log) if args.log else None
+    terminal: int | None = None
+    code = 0
     try:
+        terminal = _redirect(args.log) if args.log else None
         with _sampler(args.log) if sampled and args.log else nullcontext():
             main(args)
-    except Problem as problem:
-        _say(f"{parser.prog}: error: {problem}", terminal)
-        code = problem.exit_code
-    except KeyboardInterrupt:
-        _say(f"{parser.prog}: interrupted, nothing half-written was left", terminal)
-        code = 1
-    except Exception:
-        _say(traceback.format_exc().rstrip(), terminal)
-        _say(f"{parser.prog}: error: the above is a defect of this command, not of its input", terminal)
-        code = 1
-    else:
-        code = 0
-    sys.stdout.flush()
-    sys.stderr.flush()
+        sys.stdout.flush()
+    except BaseException as error:
+        text, code = _told(error, parser.prog)
+        _say(text, terminal)
+    _end(code)
+
+
+def _told(error: BaseException, prog: str) -> tuple[str, int]:
+    """(what to say, exit code) of whatever ended a command; SystemExit goes on as it is."""
+    if isinstance(error, SystemExit):
+        raise error
+    if isinstance(error, KeyboardInterrupt):
+        return f"{prog}: interrupted, nothing half-written was left", 1
+    if isinstance(error, OSError):
+        error = of_system(error)
+    elif isinstance(error, MemoryError):
+        error = Problem("there is not enough memory", found=str(error) or None, fix=CURES[errno.ENOMEM])
+    elif type(error).__name__ == "PanicException":  # of a library in Rust; it is no Exception
+        error = Problem(
+            "a library gave up on its input",
+            found=error,
+            fix="look for a damaged input file, and make it again",
+        )
+    if isinstance(error, Problem):
+        return f"{prog}: error: {error}", error.exit_code
+    trace = "".join(traceback.format_exception(error)).rstrip()
+    return f"{trace}\n{prog}: error: the above is a defect of this command, not of its input", 1
+
+
+def _end(code: int) -> None:
+    """Leave with this code; without the rest of the output where its disk is full or its reader has gone."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            code = code or 1
+            os.dup2(
+                os.open(os.devnull, os.O_WRONLY), stream.fileno()
+            )  # else Python says so once more, with 120
     sys.exit(code)
 
 
@@ -78,6 +107,11 @@ def _redirect(log: Path) -> int:
 
 
 def _say(text: str, terminal: int | None) -> None:
-    print(text, file=sys.stderr, flush=True)
+    """To the terminal first: the log may be on the disk that is full."""
+    line = f"{printable(text)}\n"
     if terminal is not None:
-        os.write(terminal, (text + "\n").encode())
+        with suppress(OSError):
+            os.write(terminal, line.encode())
+    with suppress(OSError):
+        sys.stderr.write(line)
+        sys.stderr.flush()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 
 class Problem(Exception):
     """A failure the user can act on; commands print it without a traceback and exit 1.
@@ -41,3 +43,34 @@ class Interrupted(Problem):
     """Stopped from outside with a resumable state saved; exit 3, and the same command continues."""
 
     exit_code = 3
+
+
+# what the system says, and what cures it; other errors are said in the system's own words
+CURES = {
+    errno.ENOSPC: "make room on that disk and run the same command again",
+    errno.EDQUOT: "make room in your quota and run the same command again",
+    errno.EFBIG: "raise the limit of file sizes (ulimit -f), or use a disk that takes larger files",
+    errno.EROFS: "write elsewhere: this disk is read-only",
+    errno.EACCES: "change the permissions, or write elsewhere",
+    errno.EPERM: "change the permissions, or write elsewhere",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENFILE: "this machine has too many open files: close other programs",
+    errno.ENOENT: "make it, or correct the path",
+    errno.ENOTDIR: "a file stands where a folder is wanted: move it, or correct the path",
+    errno.EISDIR: "a folder stands where a file is wanted: move it, or correct the path",
+    errno.ENAMETOOLONG: "give a shorter name",
+    errno.EIO: "the disk failed: look into `dmesg`, and use another one",
+    errno.ESTALE: "the network disk lost this file: mount it again and run the same command again",
+    errno.ENOMEM: "close other programs, or raise the limit of memory (ulimit -v)",
+    errno.EAGAIN: "raise the limit of processes (ulimit -u)",
+}
+
+
+def of_system(error: OSError) -> Problem:
+    """What the system refused, as a Problem: its words, the file, and the cure where one is known."""
+    places = [str(name) for name in (error.filename, error.filename2) if name is not None]
+    return Problem(
+        f"the system refused: {error.strerror or error}",
+        where=" -> ".join(places) or None,
+        fix=CURES.get(error.errno or 0),
+    )
