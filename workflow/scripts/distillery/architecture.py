@@ -5,12 +5,14 @@ Who computes with a model or converts it refuses what it cannot do by itself: en
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from distillery.files import read_json
+from distillery.json_files import Record
+from distillery.json_files import read as read_json
 from distillery.problems import Problem, UsageProblem
 
 Refusal = Callable[
@@ -39,6 +41,18 @@ NEEDED = (
     "num_hidden_layers",
     "num_attention_heads",
 )
+# far beyond any model: what a damaged file says must not be enumerated
+MOST = {
+    "vocab_size": 10**8,
+    "hidden_size": 10**6,
+    "intermediate_size": 10**7,
+    "num_hidden_layers": 10**4,
+    "num_attention_heads": 10**5,
+    "num_key_value_heads": 10**5,
+    "head_dim": 10**5,
+    "max_position_embeddings": 10**9,
+}
+LENGTHS = ("rope_theta", "original_max_position_embeddings")  # of the rotary settings, beside the factors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +165,8 @@ def from_config(config: Mapping[str, Any], where: object, refuse: Refusal) -> Ar
         Problem: a family that is not in FAMILIES, a missing size, sizes that do not fit one another; what `refuse`
             raises.
     """
-    family = FAMILIES.get(config.get("model_type", ""))
+    config = Record(config).at(where)
+    family = FAMILIES.get(config.typed("model_type", str, ""))
     if family is None:
         raise Problem(
             "this model family has neither a decoder nor a mapping to MCore names here",
@@ -160,6 +175,7 @@ def from_config(config: Mapping[str, Any], where: object, refuse: Refusal) -> Ar
             wanted=" or ".join(FAMILIES),
             fix="choose a Qwen2, Qwen2.5 or Llama model; a family is added in FAMILIES of distillery/architecture.py",
         )
+    rope = _rope(config)
     refuse(config, where)
     if missing := [key for key in NEEDED if config.get(key) is None]:
         raise Problem(
@@ -168,21 +184,59 @@ def from_config(config: Mapping[str, Any], where: object, refuse: Refusal) -> Ar
             found=f"no {', '.join(missing)}",
             fix="fetch config.json again",
         )
-    rope = config.get("rope_scaling") or config.get("rope_parameters") or {}
-    kind = rope.get("rope_type", rope.get("type", "default"))
-    heads = config["num_attention_heads"]
+
+    def size(key: str, default: int | None = None) -> int:
+        return config.typed(key, int, default, least=1, most=MOST[key])
+
+    kind = rope.typed("rope_type", str, rope.typed("type", str, "default"))
+    hidden, heads = size("hidden_size"), size("num_attention_heads")
+    groups = heads if "num_key_value_heads" in config else family.num_query_groups or heads
     return Architecture(
-        num_layers=config["num_hidden_layers"],
-        hidden_size=config["hidden_size"],
-        ffn_hidden_size=config["intermediate_size"],
+        num_layers=size("num_hidden_layers"),
+        hidden_size=hidden,
+        ffn_hidden_size=size("intermediate_size"),
         num_attention_heads=heads,
-        num_query_groups=config.get("num_key_value_heads", family.num_query_groups) or heads,
-        kv_channels=config.get("head_dim") or config["hidden_size"] // heads,
-        vocab_size=config["vocab_size"],
-        untie_embeddings_and_output_weights=not config.get("tie_word_embeddings", False),
+        num_query_groups=size("num_key_value_heads", groups),
+        kv_channels=size("head_dim", max(1, hidden // heads)),
+        vocab_size=size("vocab_size"),
+        untie_embeddings_and_output_weights=not config.typed("tie_word_embeddings", bool, False),
         add_qkv_bias=family.add_qkv_bias,
-        max_position_embeddings=config.get("max_position_embeddings", family.max_position_embeddings),
-        norm_epsilon=float(config.get("rms_norm_eps", 1e-6)),
-        rotary_base=float(rope.get("rope_theta", config.get("rope_theta", 10000.0))),
+        max_position_embeddings=size("max_position_embeddings", family.max_position_embeddings),
+        norm_epsilon=float(config.typed("rms_norm_eps", float, 1e-6, least=0)),
+        rotary_base=float(
+            rope.typed("rope_theta", float, config.typed("rope_theta", float, 10000.0, least=1), least=1)
+        ),
         rope_scaling=() if kind == "default" else tuple(sorted({**rope, "rope_type": kind}.items())),
     ).checked(where)
+
+
+def _rope(config: Record) -> Record:
+    """The rotary settings, under either name; each number among them positive and finite.
+
+    Raises:
+        Problem: settings a kind of layer each, or a value that is no such number.
+    """
+    found = Record(config.typed("rope_scaling", dict, {}) or config.typed("rope_parameters", dict, {}))
+    found.at(f"{config.where}, {'rope_scaling' if config.get('rope_scaling') else 'rope_parameters'}")
+    for key, value in found.items():
+        if isinstance(value, dict):
+            raise Problem(
+                "rotary settings of their own for a kind of layer",
+                where=f"{found.where}, {key}",
+                found=value,
+                wanted="one set of numbers for all layers",
+                fix="choose a model whose layers all attend alike",
+            )
+        if (
+            ("factor" in key or key in LENGTHS)
+            and isinstance(value, int | float)
+            and not 0 < value < math.inf
+        ):
+            raise Problem(
+                "a rotary setting that is no sensible number",
+                where=f"{found.where}, {key}",
+                found=value,
+                wanted="above 0, and finite",
+                fix="fetch config.json again",
+            )
+    return found

@@ -16,6 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from distillery import one_writer
+from distillery.json_files import read as read_json
+
+__all__ = ["atomic", "atomic_directory", "read_json", "remove", "sha256", "sync", "write_json", "write_text"]
 
 
 @contextmanager
@@ -105,10 +108,6 @@ def write_text(target: Path, text: str) -> None:
 def write_json(target: Path, value: Any) -> None:
     """Two-space JSON with sorted keys and a final newline: the same value gives the same bytes."""
     write_text(target, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
-
-
-def read_json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def sha256(path: Path) -> str:

@@ -1,0 +1,165 @@
+"""JSON files that lie beside data and weights: read with distrust, so that a broken one is named and not stumbled over.
+
+    manifest = json_files.read(path)              # a Record, or a Problem that names the file
+    manifest["payload_digest"]                    # a missing key is a Problem that names file and key
+    manifest.typed("tokens", int, least=0)        # so is a value of another type or beyond its range
+
+A Record is a dict: whoever passes it on, or compares it, need not know. Records below it name their own place.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any, TypeVar
+
+from distillery.problems import Problem
+
+Kind = TypeVar("Kind")
+NAMES = {
+    dict: "an object",
+    list: "a list",
+    str: "a text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+}
+MAKE_AGAIN = "make it again, or fetch it again"
+DEEPEST = 100  # levels: transformers' own files have five
+
+
+class Record(dict):
+    """An object of a JSON file: keys that are missing and values of other types are Problems."""
+
+    where: str = "JSON"
+
+    def at(self, where: object) -> Record:
+        """This record, known to stand there; so do those below it."""
+        _name(self, str(where), 0)
+        return self
+
+    def __missing__(self, key: str) -> Any:
+        raise Problem(
+            "a key is missing",
+            where=f"{self.where}, {key}",
+            found=f"only {', '.join(map(str, self)) or 'an empty object'}"[:300],
+            wanted=key,
+            fix=MAKE_AGAIN,
+        )
+
+    def typed(
+        self,
+        key: str,
+        kind: type[Kind],
+        default: Any = None,
+        *,
+        least: float = -math.inf,
+        most: float = math.inf,
+    ) -> Any:
+        """The value of a key: of this kind (a whole number is a float too, true is no number).
+
+        Args:
+            default: what a missing key, or null, stands for; without one they are Problems.
+            least, most: of a number; not a number and infinity are none.
+
+        Raises:
+            Problem: naming file, key, what was found and what was wanted.
+        """
+        value = self.get(key)
+        if value is None:
+            if default is not None:
+                return default
+            value = self[key]  # a missing key says so
+        fits = isinstance(value, int | float if kind is float else kind)
+        number = kind in (int, float)
+        if (
+            not fits
+            or (isinstance(value, bool) and kind is not bool)
+            or (number and not (least <= value <= most and math.isfinite(value)))
+        ):
+            more = f" from {least:g}" * (least > -math.inf) + f" to {most:g}" * (most < math.inf)
+            raise Problem(
+                "a value that cannot be used",
+                where=f"{self.where}, {key}",
+                found=repr(value)[:300],
+                wanted=f"{NAMES[kind]}{more}",
+                fix=MAKE_AGAIN,
+            )
+        return value
+
+    def records(self, key: str) -> list[Record]:
+        """The value of a key that holds a list of objects."""
+        listed = self.typed(key, list)
+        for at, one in enumerate(listed):
+            if not isinstance(one, Record):
+                raise Problem(
+                    "a value that cannot be used",
+                    where=f"{self.where}, {key}.{at}",
+                    found=repr(one)[:300],
+                    wanted="an object",
+                    fix=MAKE_AGAIN,
+                )
+        return listed
+
+
+def read(path: Path, kind: type[Kind] = dict) -> Any:  # type: ignore[assignment]
+    """The content of a JSON file, a byte order mark before it or not; objects as Records.
+
+    Args:
+        kind: of the outermost value.
+
+    Raises:
+        Problem: not UTF-8, not JSON, cut, of another kind, or nested beyond sense; names the file and the place in it.
+        OSError: the file cannot be read.
+    """
+    return parse(path.read_bytes(), path, kind)
+
+
+def parse(data: bytes, where: object, kind: type[Kind] = dict) -> Any:  # type: ignore[assignment]
+    """As `read`, of bytes that were read already; `where` names them."""
+    try:
+        value = json.loads(data.decode("utf-8-sig"), object_pairs_hook=Record)
+    except UnicodeDecodeError as error:
+        raise Problem(
+            "not UTF-8",
+            where=f"{where}, byte {error.start}",
+            found=data[error.start : error.start + 8],
+            wanted="JSON in UTF-8",
+            fix=MAKE_AGAIN,
+        ) from None
+    except (ValueError, RecursionError) as error:
+        what = (
+            "an empty file"
+            if not data.strip()
+            else "nested too deeply"
+            if isinstance(error, RecursionError)
+            else error
+        )
+        raise Problem("not JSON", where=where, found=what, wanted=NAMES[kind], fix=MAKE_AGAIN) from None
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise Problem(
+            "JSON of another kind", where=where, found=repr(value)[:300], wanted=NAMES[kind], fix=MAKE_AGAIN
+        )
+    _name(value, str(where), 0)
+    return value
+
+
+def _name(value: Any, where: str, depth: int) -> None:
+    """Tell each Record where it stands."""
+    if depth > DEEPEST:
+        raise Problem(
+            "not JSON that anything here writes",
+            where=where,
+            found=f"more than {DEEPEST} levels",
+            fix=MAKE_AGAIN,
+        )
+    if isinstance(value, Record):
+        value.where = where
+        for key, one in value.items():
+            if isinstance(one, dict | list):
+                _name(one, f"{where}, {key}", depth + 1)
+    elif isinstance(value, list):
+        for at, one in enumerate(value):
+            if isinstance(one, dict | list):
+                _name(one, f"{where}.{at}", depth + 1)
