@@ -183,7 +183,7 @@ class Snapshots:
         try:
             state = files.read_json(path / "state.json")
             listed = [(entry["name"], entry["bytes"], entry["sha256"]) for entry in state["files"]]
-        except (ValueError, KeyError, TypeError):
+        except (Problem, KeyError, TypeError):
             return "its state.json cannot be read"
         for name, size, digest in listed:
             file = path / name

@@ -18,7 +18,6 @@ from distillery.architecture import Architecture
 from distillery.engine import supported_models
 from distillery.experiment import Source
 from distillery.fetch import tiny_model, tiny_tokenizer
-from distillery.problems import Problem
 
 KNOWN = Path(__file__).with_name("architectures.json")
 
@@ -84,12 +83,7 @@ def read(directory: Path) -> Known | None:
     path = directory / "config.json"
     if not path.is_file():
         return None
-    try:
-        config = files.read_json(path)
-    except ValueError as error:
-        raise Problem(
-            "not JSON", where=path, found=error, wanted="a config.json", fix="fetch it again"
-        ) from None
+    config = files.read_json(path)
     return Known(directory.name, config, supported_models.from_config(config, path), None)
 
 

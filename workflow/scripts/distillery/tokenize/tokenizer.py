@@ -7,7 +7,6 @@ here too, so that ids agree with `AutoTokenizer.from_pretrained(directory)`.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -168,10 +167,7 @@ def _add_listed(tokenizer: HubTokenizer, config: dict[str, Any]) -> None:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    try:
-        return files.read_json(path) if path.is_file() else {}
-    except json.JSONDecodeError as error:
-        raise Problem("not JSON", where=path, found=error, fix="fetch the file again") from None
+    return files.read_json(path) if path.is_file() else {}
 
 
 def _text(token: Any) -> str | None:
