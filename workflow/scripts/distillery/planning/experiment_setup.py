@@ -104,6 +104,22 @@ class Setup:
         """The path of an experiment's key in the whole configuration."""
         return f"experiments.{self.experiment.name}.{path}"
 
+    def keys(self, *paths: str) -> tuple[str, ...]:
+        """The paths of several of an experiment's keys."""
+        return tuple(map(self.key, paths))
+
+    @property
+    def model_key(self) -> str:
+        return f"models.{self.experiment.model}"
+
+    @property
+    def dataset_key(self) -> str:
+        return f"datasets.{self.dataset.name}"
+
+    @property
+    def hardware_key(self) -> str:
+        return f"hardware.{self.experiment.hardware.name}"
+
     def stage_key(self, stage: str, key: str) -> str:
         """The key that a stage's value comes from: its own where it has one, else the experiment's.
 
@@ -118,7 +134,7 @@ class Setup:
     def devices_key(self, stage: str) -> str:
         if "npus_per_node" in self.experiment.settings.get(stage, {}):
             return self.key(f"{stage}.npus_per_node")
-        return f"hardware.{self.experiment.hardware.name}.npus_per_node"
+        return f"{self.hardware_key}.npus_per_node"
 
 
 def gather(config: Config, name: str) -> Setup:
