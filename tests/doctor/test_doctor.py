@@ -14,7 +14,7 @@ import yaml
 from places import ROOT
 
 from distillery import config
-from distillery.doctor import examination, matching, npu_machine, reach
+from distillery.doctor import examination, npu_machine, reach
 from distillery.experiment import Hardware
 
 NODE = Hardware("node", "Ascend", 2, 1, 2, 0, "localhost", 6000, chip="910B3")
@@ -157,7 +157,7 @@ def test_hubs_are_asked_where_fetching_would_ask(monkeypatch):
     ],
 )
 def test_mindspore_cann_and_driver_go_together(mindspore, cann, driver, state):
-    assert matching.match("x", mindspore, cann, driver).state == state
+    assert npu_machine.match("x", mindspore, cann, driver).state == state
 
 
 def test_the_versions_are_those_of_the_engine_that_trains(tmp_path):

@@ -28,14 +28,11 @@ def parser() -> argparse.ArgumentParser:
 
 def main(args: argparse.Namespace) -> None:
     from distillery import config
-    from distillery.doctor import examination, reach
+    from distillery.doctor import examination
 
     loaded = config.read(args.configfile)
-    machines = {one.hardware.name: one.hardware for one in loaded.experiments.values()}
     results = []
-    for result in examination.examine(
-        examination.Scope(tuple(machines.values()), reach.hubs(loaded), Path.cwd())
-    ):
+    for result in examination.examine(examination.scope(loaded, Path.cwd())):
         results.append(result)
         if not args.json:
             print(line(result), flush=True)

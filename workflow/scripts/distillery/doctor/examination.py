@@ -1,6 +1,6 @@
 """What is installed on this machine, each thing tried and not just looked up.
 
-    for result in examine(hardware=[...], online=True): print(result)
+    for result in examine(scope(config, Path.cwd())): print(result)
 
 Every check is a function that returns a `Result`; none raises, whatever it finds broken.
 """
@@ -19,9 +19,8 @@ from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 
-from distillery.doctor import npu_machine, reach
-from distillery.doctor.result import Result, fail, good
-from distillery.experiment import Hardware
+from distillery.doctor import Result, fail, good, npu_machine, reach
+from distillery.experiment import Config, Hardware
 from distillery.provenance import SCRIPTS
 
 LOCK = SCRIPTS.parents[1] / "envs" / "requirements.txt"
@@ -47,6 +46,12 @@ class Scope:
     hardware: tuple[Hardware, ...] = ()
     hubs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     directory: Path = Path()
+
+
+def scope(config: Config, directory: Path) -> Scope:
+    """What the selected experiments of a configuration need, where they will run below `directory`."""
+    machines = {one.hardware.name: one.hardware for one in config.experiments.values()}
+    return Scope(tuple(machines.values()), reach.hubs(config), directory)
 
 
 def examine(scope: Scope) -> Iterator[Result]:

@@ -15,13 +15,19 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from distillery import npu_smi
-from distillery.doctor import matching, reach
-from distillery.doctor.result import Result, fail, good, nothing
+from distillery.doctor import Result, fail, good, nothing, reach
 from distillery.experiment import Hardware
 
 TOOLKIT = Path("/usr/local/Ascend/ascend-toolkit/latest")
 DRIVER = Path("/usr/local/Ascend/driver/version.info")
 VERSION = re.compile(r"^\s*[Vv]ersion\s*=\s*\[?\"?([\w.\-]+)", re.MULTILINE)
+# MindSpore: CANN, oldest driver. mindspore.cn/mindformers/docs/en/stable/installation.html
+PUBLISHED = {
+    "2.7.2": ("8.5.0", "25.5.0"),
+    "2.7.1": ("8.3.RC1", "25.3.RC1"),
+    "2.7.0": ("8.2.RC1", "25.2.0"),
+    "2.6.0": ("8.1.RC1", "25.0.RC1"),
+}
 REFERENCE = "v2.2.0"
 REFERENCE_SCRIPTS = ("preprocess_data.py", "convert_ckpt.py", "posttrain_gpt.py", "inference.py")
 # the versions that MindSpeed-LLM 2.2.0's goldens of this project were made with; its other parts have no metadata
@@ -73,7 +79,31 @@ def versions(machine: Hardware, home: Path, driver: Path) -> Result:
     name = f"versions on {machine.name}"
     if not found:
         return fail(name, f"no MindSpore in {python}", "install the one that this machine's CANN goes with")
-    return matching.match(name, found, read_version(_info(home)), read_version(driver))
+    return match(name, found, read_version(_info(home)), read_version(driver))
+
+
+def match(name: str, mindspore: str, cann: str | None, driver: str | None) -> Result:
+    """Whether the three fit together, by the table that mindspore.cn publishes with MindSpore Transformers.
+
+    A MindSpore that is newer than the table is no fault: nothing is known of it, and the matmul on the device decides.
+
+    Args:
+        name: of the result.
+        cann, driver: versions as their own files say them; None where they are not there.
+    """
+    found = f"MindSpore {mindspore}, CANN {cann or 'none'}, driver {driver or 'none'}"
+    wanted = PUBLISHED.get(mindspore)
+    if wanted is None:
+        return nothing(name, f"{found}: no published match for this MindSpore")
+    if cann is None or not cann.startswith(wanted[0]) or driver is None or _old(driver, wanted[1]):
+        return fail(name, found, f"MindSpore {mindspore} goes with CANN {wanted[0]} and driver {wanted[1]}")
+    return good(name, found)
+
+
+def _old(driver: str, wanted: str) -> bool:
+    """Drivers serve older CANNs too: only an older one is wrong."""
+    one, other = ([int(part) for part in re.findall(r"\d+", text)[:2]] for text in (driver, wanted))
+    return one < other
 
 
 def _info(home: Path) -> Path:
@@ -111,9 +141,9 @@ def devices(wanted: int) -> Result:
     except (OSError, subprocess.TimeoutExpired) as error:
         return fail("npu-smi", str(error), "restart the driver, or reboot: it does not answer")
     chips = npu_smi.parse(answer.stdout)
-    ill = [f"NPU {chip.npu} {chip.health}" for chip in chips if chip.health.upper() not in ("OK", "NA")]
-    if ill:
-        return fail("npu-smi", ", ".join(ill), "look at `npu-smi info -t health`")
+    unhealthy = [f"NPU {chip.npu} {chip.health}" for chip in chips if chip.health.upper() not in ("OK", "NA")]
+    if unhealthy:
+        return fail("npu-smi", ", ".join(unhealthy), "look at `npu-smi info -t health`")
     if len(chips) < wanted:
         return fail("npu-smi", f"{len(chips)} chips", f"{wanted} are configured: lower npus_per_node")
     return good(

@@ -8,7 +8,7 @@ import urllib.request
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from distillery.doctor.result import Result, fail, good
+from distillery.doctor import Result, fail, good
 from distillery.experiment import Config, Hardware
 from distillery.fetch import clients, source_flags
 
