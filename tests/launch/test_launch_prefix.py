@@ -9,7 +9,7 @@ from places import ROOT
 
 from distillery import config
 from distillery.launch import launch_request, prefix
-from distillery.planning import host_memory
+from distillery.planning import estimate
 
 RAW = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
 
@@ -81,12 +81,12 @@ def test_memory_is_asked_for_by_the_estimate():
     raw = yaml.safe_load((ROOT / "config" / "qwen2.5-math-7b.yaml").read_text())
     seven = config.load(raw)
     # 8 ranks, 4 copies of 15 GB on their way in or 107 GB on their way out: never the profiles' 4 GB
-    asked = host_memory.megabytes(seven, "qwen2.5-math-7b", "train")
+    asked = estimate.megabytes(seven, "qwen2.5-math-7b", "train")
     assert 107_000 < asked < 500_000
     # a batch of our converter streams in little
-    assert host_memory.megabytes(seven, "qwen2.5-math-7b", "convert_hf_to_mcore") == host_memory.LEAST
+    assert estimate.megabytes(seven, "qwen2.5-math-7b", "convert_hf_to_mcore") == estimate.LEAST_MEGABYTES
     raw["hardware"]["atlas-800t-a2"]["host_memory_gib"] = 100
-    assert host_memory.megabytes(config.load(raw), "qwen2.5-math-7b", "train") == 102_400
+    assert estimate.megabytes(config.load(raw), "qwen2.5-math-7b", "train") == 102_400
 
 
 def test_a_rules_line_is_launched_as_it_stands():

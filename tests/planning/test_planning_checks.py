@@ -15,8 +15,8 @@ from places import ROOT
 
 from distillery import artefacts, config
 from distillery.launch.mindspeed import generate_stage
-from distillery.planning import checks, known_models, summary
-from distillery.planning.checks import granted, model_checks
+from distillery.planning import checks, estimate, known_models
+from distillery.planning.checks import host_checks, model_checks
 from distillery.planning.checks.layout_checks import describe
 from distillery.planning.experiment_setup import gather
 from distillery.planning.finding import SECTIONS, Finding
@@ -590,14 +590,14 @@ def test_findings_say_whose_they_are_and_shared_ones_are_printed_once():
     loaded = config.load(raw)
     found = [(each.severity, each.experiments) for each in checks.run(loaded) if each.id == "unknown-model"]
     assert found == [("warning", ("a", "c")), ("accepted", ("b",))]
-    said = summary.of(loaded, "b", checks.run(loaded))["findings"]
+    said = estimate.summary(loaded, "b", checks.run(loaded))["findings"]
     assert [(each["id"], each["severity"]) for each in said] == [("unknown-model", "accepted")]
 
 
 def test_a_request_beyond_what_snakemake_may_give_is_an_error_with_the_other_findings():
     loaded = config.load(SEVEN)
-    assert granted.run(loaded, 8) == []
-    (one,) = granted.run(loaded, 4)
+    assert host_checks.granted(loaded, 8) == []
+    (one,) = host_checks.granted(loaded, 4)
     assert str(one).startswith(
         "error[npu-limit] experiments.qwen2.5-math-7b (train), hardware.atlas-800t-a2."
     )

@@ -13,7 +13,7 @@ from distillery import config
 from distillery.architecture import Architecture
 from distillery.engine import passes
 from distillery.experiment import Layout, Source
-from distillery.planning import estimate, known_models, memory, throughput, train_cost
+from distillery.planning import device_facts, estimate, known_models, memory, train_cost
 from distillery.planning.checks import memory_checks
 from distillery.planning.experiment_setup import gather
 
@@ -103,15 +103,17 @@ def test_answering_is_bound_by_reading_the_weights():
 
 
 def test_operations_of_a_token():
-    per_token = throughput.flops_per_token(MODEL, 4096)
+    per_token = device_facts.flops_per_token(MODEL, 4096)
     assert per_token == 6 * (7_615_616_512 - 152064 * 3584) + 6 * 28 * 3584 * 4096
-    assert throughput.flops_per_token(MODEL, 4096, recompute=True) == pytest.approx(per_token * 4 / 3)
+    assert device_facts.flops_per_token(MODEL, 4096, recompute=True) == pytest.approx(per_token * 4 / 3)
 
 
 def test_speeds_left_out_of_the_fit():
     """What came out, to a percent: tuning within 15 %, pre-training only in part, and the plan uses tuning."""
     left_out = {
-        (row.model, row.seq_length, row.published): row.error for row in throughput.table() if not row.fitted
+        (row.model, row.seq_length, row.published): row.error
+        for row in device_facts.table()
+        if not row.fitted
     }
     assert left_out == pytest.approx(
         {
@@ -123,7 +125,7 @@ def test_speeds_left_out_of_the_fit():
         },
         abs=0.006,
     )
-    assert throughput.utilisation("tuning") == pytest.approx(0.296, abs=0.001)
+    assert device_facts.utilisation("tuning") == pytest.approx(0.296, abs=0.001)
 
 
 def test_the_guides_experiment_takes_hours_and_a_hundred_gigabytes():

@@ -15,7 +15,7 @@ from places import ROOT, SCRIPTS
 
 from distillery import config, files
 from distillery.launch import loglines
-from distillery.planning import checks, outcome, summary
+from distillery.planning import checks, estimate, outcome
 from distillery.planning.finding import Finding
 
 
@@ -27,7 +27,7 @@ def run(name: str, *words: object, cwd: Path) -> subprocess.CompletedProcess:
 def test_estimates_stand_beside_measurements(tmp_path):
     raw = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     loaded = config.load(raw)
-    estimate = summary.of(loaded, "embedded", checks.run(loaded))["estimate"]
+    estimated = estimate.summary(loaded, "embedded", checks.run(loaded))["estimate"]
     converted = tmp_path / "results/checkpoints/tiny-qwen2/fp32-tp1-pp1"
     converted.mkdir(parents=True)
     (converted / "weights").write_bytes(b"x" * 2_000_000)
@@ -56,7 +56,7 @@ def test_estimates_stand_beside_measurements(tmp_path):
     files.write_json(tuned.with_name("tuned.timings.json"), {"resumed": 1, "generate_seconds": 0.5})
     assert outcome.answered(tuned) == {"tokens": 3}
     files.write_json(tuned.with_name("tuned.timings.json"), {"resumed": 0, "generate_seconds": 0.5})
-    rows = outcome.compare(estimate, metrics, {"tokens": 1_600_000}, tmp_path, tmp_path / "work")
+    rows = outcome.compare(estimated, metrics, {"tokens": 1_600_000}, tmp_path, tmp_path / "work")
     measured = {row["quantity"]: row["measured"] for row in rows if row["measured"]}
     assert measured == {
         "tokens of the dataset": 1_600_000,
@@ -85,7 +85,7 @@ def test_every_step_of_a_real_run_is_found_and_its_memory_was_foreseen(finished)
     """The patterns name the files that the rules write, and the fit holds for a run that it did not see."""
     plan = files.read_json(finished.path / "results/experiments/small/plan.json")
     loaded = config.load(yaml.safe_load(finished.configfile.read_text()))
-    steps = summary.of(loaded, "small", [])["estimate"]["steps"]
+    steps = estimate.summary(loaded, "small", [])["estimate"]["steps"]
     for step in steps:
         for pattern in filter(None, (step["leaves"], step["timed"])):
             assert list(finished.path.glob(pattern)), (step["name"], pattern)
@@ -109,11 +109,11 @@ def test_megatrons_log_lines_are_measurements_too():
         "[Rank 1] (after 1 iterations) memory (MB) | allocated: 100.0 | max allocated: 51000.4 | reserved: 9",
     )
     loaded = config.load(yaml.safe_load((ROOT / "config/qwen2.5-math-7b.yaml").read_text()))
-    estimate = summary.of(loaded, "qwen2.5-math-7b", [])["estimate"]
+    estimated = estimate.summary(loaded, "qwen2.5-math-7b", [])["estimate"]
     records = [loglines.metrics(line) for line in log]
     measured = {
         row["quantity"]: row["measured"]
-        for row in outcome.compare(estimate, records, {}, Path("none"), Path("none"))
+        for row in outcome.compare(estimated, records, {}, Path("none"), Path("none"))
     }
     assert measured["memory of training"] == 51000
     assert measured["time of training"] == 12.3456

@@ -21,7 +21,7 @@ from distillery.engine.supported_models import from_config
 from distillery.experiment import Source
 from distillery.fetch import model_directory, rope_override
 from distillery.launch.mindspeed import accepted_flags as reference
-from distillery.planning import dag, known_models, msrun_lines
+from distillery.planning import known_models, planned_jobs
 from distillery.planning.checks import host_checks
 from distillery.planning.experiment_setup import gather
 from distillery.problems import Problem
@@ -53,11 +53,11 @@ job    count
 
 
 def test_jobs_are_read_from_a_dry_run():
-    shard, digest, everything = dag.parse(OUTPUT)
+    shard, digest, everything = planned_jobs.parse(OUTPUT)
     assert (shard.rule, shard.outputs, shard.command) == ("make_shard", ("a.parquet",), "make a.parquet")
     assert (digest.inputs, digest.wildcards) == (("a.parquet",), "dataset=d")
     assert everything.command == ""
-    assert dag.needed([shard, digest], ["a.sha256"]) == {shard.key, digest.key}
+    assert planned_jobs.needed([shard, digest], ["a.sha256"]) == {shard.key, digest.key}
 
 
 def test_a_sweep_is_one_experiment_for_each_combination_and_shares_its_prefix():
@@ -277,7 +277,7 @@ def test_seven_billion_parameters_plan_clean_without_npu_or_downloads(tmp_path, 
     text = answer.stdout + answer.stderr
     assert answer.returncode == 0, text
     assert "error[" not in text and "warning[" not in text
-    jobs = {job.rule: job.command for job in dag.parse(text)}
+    jobs = {job.rule: job.command for job in planned_jobs.parse(text)}
     assert "--workers 8 --npus 8" in jobs["train_mindspeed"]
     assert "--max-position-embeddings" in jobs["fetch_rotated_model"]
     assert f"--save-dir results/experiments/{name}/hf" in jobs["convert_mcore_to_hf"]
@@ -356,14 +356,14 @@ def test_msruns_line_is_read_from_a_jobs_command():
     setup = gather(config.load(seven), "qwen2.5-math-7b")
     launch = "--npus 2 --log-dir logs/a --directory /opt/ML --python /opt/ms/bin/python --log logs/a.log"
     asked = f"python workflow/scripts/generate_mindspeed.py --load W --tokenizer-name-or-path M --output A {launch}"
-    words = shlex.split(msrun_lines.msrun(f"{asked} --workers 2 -- --task greedy", setup))
+    words = shlex.split(planned_jobs.msrun(f"{asked} --workers 2 -- --task greedy", setup))
     assert words[0] == "/opt/ms/bin/msrun" and "/opt/ML/inference.py" in words
     assert words[words.index("--load") + 1] == str(Path("W").absolute())
     assert words[words.index("--rotary-base") + 1] == "40000"  # of the weights that training made
     # one process needs no msrun, and a model that nobody knows has no flags yet
-    assert msrun_lines.msrun(f"{asked} --workers 1 -- --task greedy", setup) is None
-    assert msrun_lines.msrun(f"{asked} --workers 2 -- --task greedy", replace(setup, known=None)) is None
-    assert msrun_lines.msrun("python workflow/scripts/score.py --output s", setup) is None
+    assert planned_jobs.msrun(f"{asked} --workers 1 -- --task greedy", setup) is None
+    assert planned_jobs.msrun(f"{asked} --workers 2 -- --task greedy", replace(setup, known=None)) is None
+    assert planned_jobs.msrun("python workflow/scripts/score.py --output s", setup) is None
 
 
 def test_planning_loads_nothing_heavy(tmp_path):

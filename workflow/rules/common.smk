@@ -24,8 +24,8 @@ from distillery import config as configuration
 from distillery.fetch import source_flags
 from distillery.launch import prefix
 from distillery.launch.mindspeed import generate_stage, shape, tokenize_stage, train_lines
-from distillery.planning import checks, fetched_settings, finding, host_memory, summary
-from distillery.planning.checks import granted
+from distillery.planning import checks, estimate, fetched_settings, finding
+from distillery.planning.checks import host_checks
 from distillery.problems import Problem
 from distillery.provenance import SCRIPTS, canonical, code, rules
 
@@ -40,7 +40,7 @@ except Problem as problem:
 FINDINGS = checks.run(CONFIG)
 if workflow.is_main_process:
     NPUS = workflow.global_resources["npu"].value if "npu" in workflow.global_resources else None
-    SHOWN = finding.sort([*FINDINGS, *([] if NPUS is None else granted.run(CONFIG, NPUS))])
+    SHOWN = finding.sort([*FINDINGS, *([] if NPUS is None else host_checks.granted(CONFIG, NPUS))])
     sys.stderr.writelines(f"{one}\n" for one in SHOWN if one.severity != "accepted")
     ERRORS = sum(one.severity == "error" for one in SHOWN)
     if ERRORS and not {"--unlock", "--lint"}.intersection(sys.argv):
@@ -105,7 +105,7 @@ def devices(stage, experiment=lambda w: EXPERIMENTS[w.experiment], engine="minds
     return {name: asked(name) for name in prefix.RESOURCES} | {
         "launch": line[engine],
         "runtime": lambda w, attempt: attempt * experiment(w).hardware.runtime,
-        "mem_mb": lambda w: host_memory.megabytes(CONFIG, experiment(w).name, like),
+        "mem_mb": lambda w: estimate.megabytes(CONFIG, experiment(w).name, like),
     }
 
 

@@ -50,7 +50,7 @@ rule convert_hf_to_mcore_mindspeed:
         "../../envs/ascend.yaml"
     resources:
         launch=lambda w: prefix.host(CONVERTED[w.converted].hardware),
-        mem_mb=lambda w: host_memory.megabytes(
+        mem_mb=lambda w: estimate.megabytes(
             CONFIG, CONVERTED[w.converted].name, "convert_hf_to_mcore_mindspeed"
         ),
     params:
@@ -109,7 +109,7 @@ rule convert_mcore_to_hf_mindspeed:
         "../../envs/ascend.yaml"
     resources:
         launch=lambda w: prefix.host(EXPERIMENTS[w.experiment].hardware),
-        mem_mb=lambda w: host_memory.megabytes(CONFIG, w.experiment, "convert_mcore_to_hf_mindspeed"),
+        mem_mb=lambda w: estimate.megabytes(CONFIG, w.experiment, "convert_mcore_to_hf_mindspeed"),
     params:
         **runs("convert_mindspeed"),
         load=subpath(input.done, parent=True),

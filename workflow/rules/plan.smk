@@ -4,8 +4,6 @@ Outputs: results/experiments/{experiment}/checks.json, made before anything that
 results/experiments/{experiment}/plan.json with estimates beside measurements.
 """
 
-from distillery.planning.checks import host_checks
-
 
 # what depends on this machine matters only where jobs are about to start
 onstart:
@@ -65,7 +63,7 @@ rule plan_outcome:
         "../../envs/cpu.yaml"
     params:
         **runs("plan_outcome"),
-        plan=lambda w: shlex.quote(canonical(summary.of(CONFIG, w.experiment, FINDINGS))),
+        plan=lambda w: shlex.quote(canonical(estimate.summary(CONFIG, w.experiment, FINDINGS))),
     shell:
         "{params.command} --plan-json {params.plan} --checks {input.checks} --done {input.done}"
         " --data-manifest {input.data} --output {output} --log {log}"

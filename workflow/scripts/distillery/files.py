@@ -110,6 +110,15 @@ def write_json(target: Path, value: Any) -> None:
     write_text(target, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
 
 
+def bytes_of(path: Path) -> int:
+    """Bytes of a file or of all files below a directory; links count nothing."""
+    if path.is_symlink() or not path.exists():
+        return 0
+    if path.is_file():
+        return path.stat().st_size
+    return sum(one.stat().st_size for one in path.rglob("*") if one.is_file() and not one.is_symlink())
+
+
 def sha256(path: Path) -> str:
     """Hex digest of a file's bytes, read in chunks."""
     with path.open("rb") as stream:

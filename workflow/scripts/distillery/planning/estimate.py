@@ -6,12 +6,16 @@ estimated from `tokens_per_row` where a dataset states it, else bounded from abo
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
 from pathlib import PurePath
+from typing import Any
 
 from distillery import artefacts
-from distillery.planning import chips, generate_cost, memory, train_cost
-from distillery.planning.experiment_setup import Setup
+from distillery.experiment import Config
+from distillery.planning import device_facts, generate_cost, memory, train_cost
+from distillery.planning.experiment_setup import Setup, gather
+from distillery.planning.finding import Finding
 from distillery.planning.memory import GIB
 from distillery.planning.plan_step import START_SECONDS, Step
 
@@ -29,12 +33,15 @@ REFERENCE_TO_MCORE, REFERENCE_TO_HF = 3.4, 4.4
 BYTES_PER_SECOND = 0.5e9  # disk to disk, of conversions
 REFERENCE_BYTES_PER_SECOND = 0.045e9  # 1.26 GB in 28 CPU s; back in 33 to 40
 QUALITY_BYTES = 0.12e9  # measured with 12,800 rows
+LEAST_MEGABYTES = 4000  # as the profiles give any job
+# Megatron's share is assumed, not measured; a job that takes more than it asked for is killed
+MEMORY_ROOM = 1.5
 SCANNED_ROWS_PER_SECOND = 4600  # of the quality card: 12,800 rows in 2.8 CPU s
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """All steps of an experiment, and how they were reckoned."""
+    """All steps of an experiment, and what they were estimated with."""
 
     experiment: str
     steps: tuple[Step, ...]
@@ -45,31 +52,48 @@ def of(s: Setup) -> Estimate:
     """The estimate of one experiment."""
     e = s.experiment
     steps = (*_data(s), *_weights(s), train_cost.step(s), *_export(s), *generate_cost.steps(s))
-    reckoned = {
-        "peak_tflops": chips.peak_tflops(e.hardware),
+    assumptions = {
+        "peak_tflops": device_facts.peak_tflops(e.hardware),
         "utilisation": train_cost.utilisation(e.train),
         "rows": s.rows,
         "epochs": s.epochs,
         "tokens_per_row": s.dataset.source.settings.get("tokens_per_row", f"at most {e.train.seq_length}"),
     }
-    return Estimate(e.name, steps, reckoned)
+    return Estimate(e.name, steps, assumptions)
 
 
-def dataset_tokens(s: Setup) -> float | None:
-    """Tokens of the rows that are tokenized: stated, or at most the length at which rows are left out."""
-    if s.rows is None:
-        return None
-    mean = s.dataset.source.settings.get("tokens_per_row")
-    limit = s.experiment.tokenize.seq_length
-    if mean is None and limit is None:
-        return None
-    return s.rows * min(filter(None, (mean, limit)))
+def summary(config: Config, name: str, findings: Iterable[Finding]) -> dict[str, Any]:
+    """What the plan says of one experiment, as JSON: `{"estimate": Estimate, "findings": [Finding]}`.
+
+    Args:
+        findings: of all experiments.
+    """
+    return {
+        "estimate": asdict(of(gather(config, name))),
+        "findings": [asdict(one) for one in findings if name in one.experiments],
+    }
+
+
+def megabytes(config: Config, name: str, rule: str) -> int:
+    """Memory that a job of `rule` asks a scheduler for on each of its nodes: its estimate and half as much again.
+
+    It is never more than the node has. Where nothing can be estimated it is the whole node, or LEAST_MEGABYTES where that
+    is not known either.
+    """
+    steps = of(gather(config, name)).steps
+    estimated = next((step.host_bytes for step in steps if rule in step.rules), None)
+    memory = config.experiments[name].hardware.host_memory_gib
+    node = None if memory is None else int(memory * 1024)
+    if estimated is None:
+        return node or LEAST_MEGABYTES
+    wanted = max(LEAST_MEGABYTES, round(estimated * MEMORY_ROOM / 1e6))
+    return wanted if node is None else min(wanted, node)
 
 
 def _data(s: Setup) -> tuple[Step, ...]:
     """Shards, and what tokenization makes of them: once in parts, once merged."""
     e, source = s.experiment, s.dataset.source
-    tokens, engine, manifest = dataset_tokens(s), e.tokenize.engine, artefacts.tokenized(e)
+    tokens, engine, manifest = s.tokens, e.tokenize.engine, artefacts.tokenized(e)
     size = None if tokens is None else tokens * TOKENIZED_BYTES_PER_TOKEN
     starts = len(s.dataset.batches(e.tokenize.shards))
     logs = f"logs/datasets/{e.dataset}/{e.tokenize.name}"

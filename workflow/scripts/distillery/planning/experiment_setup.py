@@ -86,6 +86,15 @@ class Setup:
         return None if rows is None else rows * self.shards // len(self.dataset.shards)
 
     @property
+    def tokens(self) -> float | None:
+        """Tokens of those rows: stated, or at most the length at which rows are left out; None where not known."""
+        mean = self.dataset.source.settings.get("tokens_per_row")
+        limit = self.experiment.tokenize.seq_length
+        if self.rows is None or (mean is None and limit is None):
+            return None
+        return self.rows * min(filter(None, (mean, limit)))
+
+    @property
     def problem_rows(self) -> int | None:
         """Problems that are answered, None where only the file knows."""
         return CHAMP_PROBLEMS if self.problems.kind == "champ" else self.problems.settings.get("rows")
@@ -93,11 +102,11 @@ class Setup:
     @property
     def epochs(self) -> float | None:
         """How often training sees each row; None where rows, or for packed ones their mean length, are not known."""
-        tokens, mean = self.experiment.tokenize, self.dataset.source.settings.get("tokens_per_row")
-        if not self.rows or (tokens.pack and not (mean and tokens.seq_length)):
+        made, mean = self.experiment.tokenize, self.dataset.source.settings.get("tokens_per_row")
+        if not self.rows or (made.pack and not (mean and made.seq_length)):
             return None
         # a packed sequence holds as many rows as their mean length lets it
-        held = max(1, tokens.seq_length / mean) if tokens.pack else 1
+        held = max(1, made.seq_length / mean) if made.pack else 1
         return self.train["train_iters"] * self.train["global_batch_size"] * held / self.rows
 
     def key(self, path: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from distillery import artefacts
 from distillery.experiment import Generation
-from distillery.planning import chips, memory
+from distillery.planning import device_facts, memory
 from distillery.planning.experiment_setup import Setup
 from distillery.planning.plan_step import START_SECONDS, Step
 from distillery.planning.train_cost import RUNTIME_BYTES
@@ -59,7 +59,7 @@ def _answers(s: Setup, name: str, rule: str, generation: Generation, files: tupl
     sequences = min(settings["micro_batch_size"], asked)
     new = asked * settings["max_new_tokens"]
     hardware = s.experiment.hardware
-    bandwidth, peak = chips.bandwidth_tbs(hardware), chips.peak_tflops(hardware)
+    bandwidth, peak = device_facts.bandwidth_tbs(hardware), device_facts.peak_tflops(hardware)
     seconds = None
     if bandwidth and peak:
         reading = model.num_parameters * memory.WIDTH[layout.params_dtype] / tensor / (bandwidth * 1e12)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from distillery import files
-from distillery.planning import benchmarks, disk
+from distillery import files, resource_samples
 
-MEGABYTE = 1e6
+MEGABYTE, MEBIBYTE = 1e6, 2**20
+SMALLEST = 20  # MiB: less is the shell before Python has started, as Snakemake sees of a job of a second
 
 
 @dataclass(frozen=True)
@@ -68,14 +69,14 @@ def _rows(
         yield Row(f"time of {name}, at most", "s", steps[name]["seconds"], answers.get("seconds"))
     for name, step in steps.items():
         if step["timed"] and name != "train":
-            seconds, megabytes = benchmarks.measured(directory, step["timed"])
+            seconds, megabytes = measured(directory, step["timed"])
             if name not in ("answer base", "answer"):
                 yield Row(f"time of {name}", "s", step["seconds"], seconds)
             yield Row(f"memory of {name}", "MB", _in(step["host_bytes"], MEGABYTE), megabytes)
     for name, step in steps.items():
         if step["leaves"]:
             places = [trained] if step is train else directory.glob(step["leaves"])
-            size = sum(map(disk.bytes_of, places))
+            size = sum(map(files.bytes_of, places))
             yield Row(f"disk of {name}", "MB", _in(step["disk_bytes"], MEGABYTE), size / MEGABYTE)
 
 
@@ -111,3 +112,35 @@ def read_metrics(done: Path) -> list[dict[str, Any]]:
     """The records that a training's done.json names."""
     lines = (done.parent / files.read_json(done)["metrics"]).read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in lines]
+
+
+def measured(directory: Path, pattern: str) -> tuple[float | None, float | None]:
+    """(seconds of all jobs together, 10^6 bytes of the one that took most); None for what was not measured.
+
+    Benchmark files and the samples beside them are no outputs, and may be missing.
+
+    Snakemake looks at a job's memory every half minute: of a short one it often sees nothing, or too little. Samples
+    are closer, and count where there are some.
+
+    Args:
+        pattern: of the jobs' benchmark files, below `directory`.
+    """
+    seconds, megabytes = 0.0, 0.0
+    found = sorted(directory.glob(pattern))
+    for path in found:
+        with path.open(encoding="utf-8", newline="") as lines:
+            for row in csv.DictReader(lines, delimiter="\t"):
+                seconds += float(row["s"])
+                if (seen := _number(row["max_rss"])) > SMALLEST:
+                    megabytes = max(megabytes, seen * MEBIBYTE / 1e6)
+        samples = resource_samples.read(path.with_suffix(".samples.jsonl"))
+        megabytes = max([megabytes, *(one["memory_megabytes"] for one in samples)])
+    return (seconds if found else None), megabytes or None
+
+
+def _number(text: str) -> float:
+    """0 for Snakemake's `NA` and `-`."""
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0

@@ -1,9 +1,12 @@
-"""One step of an experiment as a plan sees it: the jobs it is made of, and what they take."""
+"""One step of an experiment as a plan sees it: the jobs it is made of, what they take, and what they leave on disk."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
+from distillery import files
 from distillery.planning.memory import Memory
 
 START_SECONDS = 0.5  # Python and its imports, of the light commands
@@ -35,3 +38,26 @@ class Step:
     tokens: float | None = None
     flops: float | None = None
     seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Disk:
+    """Bytes: of these steps' files now and at the end, which is the peak, and still to be written."""
+
+    now: float
+    end: float
+    missing: float
+
+
+def disk(steps: Iterable[Step], directory: Path) -> Disk:
+    """What steps leave below a directory; what several experiments share counts once."""
+    sizes: dict[str, float] = {}
+    for step in steps:
+        if step.leaves and step.disk_bytes:
+            sizes[step.leaves] = max(sizes.get(step.leaves, 0), step.disk_bytes)
+    there = {
+        leaves: sum(files.bytes_of(path) for path in directory.glob(leaves)) if directory.is_dir() else 0
+        for leaves in sizes
+    }
+    missing = sum(max(0, sizes[leaves] - there[leaves]) for leaves in sizes)
+    return Disk(sum(there.values()), sum(sizes.values()), missing)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from distillery.experiment import Config
-from distillery.planning import chips, dag, disk, estimate, msrun_lines
+from distillery.planning import device_facts, estimate, plan_step, planned_jobs
 from distillery.planning.checks import host_checks
 from distillery.planning.experiment_setup import Setup, gather
 from distillery.planning.finding import Finding
@@ -34,8 +34,8 @@ OF_EACH = ("engine", "devices", "device_memory", "host_bytes")
 def build(
     config: Config,
     findings: Sequence[Finding],
-    every: Sequence[dag.Job],
-    due: Sequence[dag.Job],
+    every: Sequence[planned_jobs.Job],
+    due: Sequence[planned_jobs.Job],
     directory: Path,
 ) -> dict[str, Any]:
     """The whole plan: findings, an estimate for each experiment, jobs with their figures, and disk.
@@ -61,7 +61,7 @@ def build(
     ]
     for job in jobs:
         setup = next((setups[name] for name in job["experiments"]), None)
-        job["msrun"] = setup and msrun_lines.msrun(job["command"], setup)
+        job["msrun"] = setup and planned_jobs.msrun(job["command"], setup)
         job |= _figures(job, jobs, estimates)
     free = shutil.disk_usage(directory).free
     lacks = host_checks.disk(list(setups.values()), free, directory)
@@ -83,11 +83,11 @@ def build(
     }
 
 
-def _needed(name: str, config: Config, every: Sequence[dag.Job]) -> set[tuple[str, str]]:
+def _needed(name: str, config: Config, every: Sequence[planned_jobs.Job]) -> set[tuple[str, str]]:
     """Keys of an experiment's jobs. Its report shows its whole sweep, whose other members are no part of it."""
     others = tuple(f"results/experiments/{other}/" for other in config.experiments if other != name)
     mine = [job for job in every if not any(path.startswith(others) for path in job.outputs)]
-    return dag.needed(mine, [f"results/experiments/{name}/report.html"])
+    return planned_jobs.needed(mine, [f"results/experiments/{name}/report.html"])
 
 
 def _figures(
@@ -125,9 +125,9 @@ def _experiment(
         steps.append({**_plain(step), "jobs": len(mine), "to_run": sum(job["due"] for job in mine)})
     return {
         "steps": steps,
-        "disk": asdict(disk.of(found.steps, directory)),
+        "disk": asdict(plan_step.disk(found.steps, directory)),
         "assumptions": found.assumptions,
-        "device_budget_gib": chips.memory_gib(setup.experiment.hardware),
+        "device_budget_gib": device_facts.memory_gib(setup.experiment.hardware),
         "known_after_tokenize": ["rows left out as too long", "rows rejected", "tokens", "supervised tokens"],
     }
 
@@ -146,7 +146,7 @@ def text(plan: Mapping[str, Any]) -> str:
                 f"  training memory of the fullest device: {memory['total'] / 2**30:.3g}{of} GiB = {parts}"
             )
         known = {key: value for key, value in one["assumptions"].items() if value is not None}
-        said.append("  reckoned with " + ", ".join(f"{key} {_short(value)}" for key, value in known.items()))
+        said.append("  assumptions: " + ", ".join(f"{key} {_short(value)}" for key, value in known.items()))
         said.append("  known after tokenize: " + ", ".join(one["known_after_tokenize"]))
         now, end, missing = (_short(one["disk"][key], 1e9) for key in ("now", "end", "missing"))
         free = _short(plan["disk_free"], 1e9)
@@ -160,7 +160,7 @@ def text(plan: Mapping[str, Any]) -> str:
         f"{counts['jobs']} jobs: {counts['to_run']} to run, {counts['cached']} cached;"
         f" {counts['shared']} shared by several experiments",
         "",
-        f"one command of each rule, and what it starts on its devices ({msrun_lines.KEY}: known with data and weights):",
+        f"one command of each rule, and what it starts on its devices ({planned_jobs.KEY}: known with data and weights):",
     ]
     first = {job["rule"]: job["command"] for job in reversed(plan["jobs"])}
     for job in plan["jobs"]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from distillery.experiment import Stage
-from distillery.planning import chips, memory, throughput
+from distillery.planning import device_facts, memory
 from distillery.planning.experiment_setup import Setup
 from distillery.planning.memory import Memory, Run
 from distillery.planning.plan_step import Step
@@ -25,7 +25,7 @@ RANK_HOST_BYTES = 4e9
 
 def utilisation(stage: Stage) -> float:
     """Share of the peak at which a stage trains."""
-    return throughput.utilisation("tuning") if stage.engine == "mindspeed-llm" else BUILT_IN_UTILISATION
+    return device_facts.utilisation("tuning") if stage.engine == "mindspeed-llm" else BUILT_IN_UTILISATION
 
 
 def run(s: Setup, stage: Stage | None = None, recompute: bool | None = None) -> Run:
@@ -68,8 +68,8 @@ def step(s: Setup) -> Step:
         return Step("train", rules, stage.engine, leaves, timed, devices)
     length = mean_length(s)
     tokens = train["train_iters"] * train["global_batch_size"] * length
-    flops = tokens * throughput.flops_per_token(model, length, train.get("recompute_granularity") == "full")
-    peak = chips.peak_tflops(s.experiment.hardware)
+    flops = tokens * device_facts.flops_per_token(model, length, train.get("recompute_granularity") == "full")
+    peak = device_facts.peak_tflops(s.experiment.hardware)
     used = device_memory(s)
     on_cpu = s.experiment.hardware.device == "CPU"
     process = process_bytes(used)

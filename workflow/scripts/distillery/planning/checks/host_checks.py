@@ -1,27 +1,30 @@
-"""What a plan needs against what this machine has. Asked only where jobs are about to start."""
+"""What a plan needs against what this machine has, and against what Snakemake may give its jobs."""
 
 from __future__ import annotations
 
 import os
 import shutil
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 
 from distillery.experiment import Config
-from distillery.launch import devices
-from distillery.planning import disk as written
-from distillery.planning import estimate, finding
+from distillery.launch import devices, prefix
+from distillery.planning import estimate, finding, plan_step
 from distillery.planning.experiment_setup import Setup, gather
-from distillery.planning.finding import Finding
+from distillery.planning.finding import Finding, error
 from distillery.planning.memory import GIB
 
 DISK = "disk"
 
 
 def run(config: Config, directory: Path, *, local: bool) -> list[Finding]:
-    """Findings about disk and, where jobs run on this very machine (`local`), memory and devices."""
+    """Findings about disk and, where jobs run on this very machine (`local`), memory and devices.
+
+    Asked only where jobs are about to start.
+    """
     found: list[Finding] = []
     setups = [gather(config, name) for name in config.experiments]
     found += disk(setups, shutil.disk_usage(directory).free, directory)
@@ -32,9 +35,36 @@ def run(config: Config, directory: Path, *, local: bool) -> list[Finding]:
     return finding.sort(dict.fromkeys(found))
 
 
+def granted(config: Config, npus: int) -> list[Finding]:
+    """Jobs that want more devices than Snakemake's `--resources npu=` allows: it would cut their request silently.
+
+    Args:
+        npus: devices that all jobs together may have.
+    """
+    found = []
+    for name in config.experiments:
+        s = gather(config, name)
+        for stage in ("train", "generate"):
+            wanted = prefix.resources(s.experiment, stage)["npu"]
+            if wanted > npus:
+                one = error(
+                    "npu-limit",
+                    [
+                        f"experiments.{name} ({stage})",
+                        f"{s.hardware_key}.npus_per_node",
+                        f"{s.hardware_key}.nodes",
+                    ],
+                    f"{wanted} devices, more than --resources npu={npus} allows",
+                    f"npu={wanted}",
+                    "raise --resources npu=, or lower npus_per_node or nodes",
+                )
+                found.append(replace(one, experiments=(name,)))
+    return finding.merge(found)
+
+
 def disk(setups: list[Setup], free: float, directory: Path) -> Iterator[Finding]:
     """Everything that will be written, less what is there already, has room."""
-    found = written.of((step for one in setups for step in estimate.of(one).steps), directory)
+    found = plan_step.disk((step for one in setups for step in estimate.of(one).steps), directory)
     if found.missing > free:
         keys = tuple(one.key("train.save_interval") for one in setups)
         yield Finding(

@@ -8,7 +8,7 @@ from dataclasses import replace
 from distillery import config
 from distillery.architecture import Architecture
 from distillery.experiment import Layout
-from distillery.planning import chips, memory, train_cost
+from distillery.planning import device_facts, memory, train_cost
 from distillery.planning.checks import layout_checks as layouts
 from distillery.planning.checks import train_checks
 from distillery.planning.checks.layout_checks import describe
@@ -32,7 +32,7 @@ DECIDED = (
 def device_unknown(s: Setup) -> Iterator[Finding]:
     """A plan knows a device's memory, or it cannot say whether training fits."""
     machine = s.experiment.hardware
-    if machine.device == "Ascend" and chips.memory_gib(machine) is None:
+    if machine.device == "Ascend" and device_facts.memory_gib(machine) is None:
         yield Finding(
             "device-unknown",
             (f"hardware.{machine.name}.chip", f"hardware.{machine.name}.memory_gib"),
@@ -45,7 +45,7 @@ def device_unknown(s: Setup) -> Iterator[Finding]:
 
 def device_memory(s: Setup) -> Iterator[Finding]:
     """Training fits the fullest device."""
-    budget = chips.memory_gib(s.experiment.hardware)
+    budget = device_facts.memory_gib(s.experiment.hardware)
     needed = train_cost.device_memory(s)
     if budget is None or needed is None or needed.gib <= budget:
         return

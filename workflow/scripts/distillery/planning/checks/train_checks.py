@@ -3,13 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from distillery.planning import recipes
 from distillery.planning.experiment_setup import Setup
 from distillery.planning.finding import Finding
 
 MANY_EPOCHS, FEW_EPOCHS = 5, 0.2
 FAR = 4  # times above or below the published learning rate
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Full fine-tuning on one dataset: peak learning rate, epochs, longest sequence."""
+
+    name: str
+    lr: float
+    epochs: float
+    seq_length: int
+    source: str
+
+
+# by hub repository
+RECIPES = {
+    "open-r1/OpenR1-Math-220k": Recipe(
+        "OpenR1-Qwen-7B", 5e-5, 3, 32768, "https://huggingface.co/open-r1/OpenR1-Qwen-7B"
+    ),
+    "open-r1/Mixture-of-Thoughts": Recipe(
+        "OpenR1-Distill-7B",
+        4e-5,
+        5,
+        32768,
+        "https://github.com/huggingface/open-r1/blob/main/recipes/OpenR1-Distill-7B/sft/config_distill.yaml",
+    ),
+}
 
 
 def batch_split(s: Setup) -> Iterator[Finding]:
@@ -96,7 +122,7 @@ def min_lr(s: Setup) -> Iterator[Finding]:
 
 def learning_rate(s: Setup) -> Iterator[Finding]:
     """Far from the rate that is published to work for this dataset, either way."""
-    recipe = recipes.of(s.dataset)
+    recipe = RECIPES.get(s.dataset.source.settings.get("repo", ""))
     if recipe is None:
         return
     factor = s.train["lr"] / recipe.lr
