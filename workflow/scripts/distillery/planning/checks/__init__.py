@@ -3,7 +3,7 @@
     for finding in run(config): print(finding)
 
 They know the configuration, recorded facts of models and chips, and nothing of this machine; what only
-the machine or the files can tell is in `host`, in `granted`, and in the early rule that runs plan_sources.py.
+the machine or the files can tell is in `host_checks` and in the early rule that runs plan_sources.py.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from distillery.planning.checks import (
     train_checks,
 )
 from distillery.planning.experiment_setup import Setup, gather
-from distillery.planning.finding import MEANINGS, Finding
+from distillery.planning.finding import MEANINGS, Finding, error
 from distillery.problems import Problem
 
 ALL = (
@@ -59,9 +59,14 @@ def _of(config: Config, experiment: Experiment) -> list[Finding]:
         source = config.models[experiment.model]
         key = f"models.{experiment.model}.{source.kind}" + (".config" if source.kind == "random" else "")
         found = [
-            Finding("model-sizes", (key,), f"{problem.what} ({problem.where}: {problem.found})", str(problem.wanted),
-                    problem.fix or "change the sizes so that they divide")
-        ]  # fmt: skip
+            error(
+                "model-sizes",
+                [key],
+                f"{problem.what} ({problem.where}: {problem.found})",
+                str(problem.wanted),
+                problem.fix or "change the sizes so that they divide",
+            )
+        ]
     return [*finding.accept(found, experiment.accept), *acceptance(experiment, found)]
 
 
@@ -72,8 +77,18 @@ def acceptance(experiment: Experiment, found: list[Finding]) -> Iterator[Finding
     for name in experiment.accept:
         if name not in MEANINGS:
             near = difflib.get_close_matches(name, MEANINGS, n=1)
-            yield Finding("accept", (key,), f"{name!r}, which no check is called",
-                          f"{near[0]}, or another id" if near else "ids of warnings", "config/README.md lists all ids")  # fmt: skip
+            yield error(
+                "accept",
+                [key],
+                f"{name!r}, which no check is called",
+                f"{near[0]}, or another id" if near else "ids of warnings",
+                "config/README.md lists all ids",
+            )
         elif name in errors:
-            yield Finding("accept", (key,), f"{name}, which is an error here", "ids of warnings",
-                          f"cure error[{name}]: errors cannot be accepted")  # fmt: skip
+            yield error(
+                "accept",
+                [key],
+                f"{name}, which is an error here",
+                "ids of warnings",
+                f"cure error[{name}]: errors cannot be accepted",
+            )

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from distillery.planning.experiment_setup import Setup, stop_tokens, template, trained_end
-from distillery.planning.finding import Finding
+from distillery.planning.finding import Finding, error, warning
 from distillery.problems import Problem
 from distillery.tokenize import handlers, templates
 from distillery.tokenize.templates import Mark, Template
@@ -30,9 +30,9 @@ def prompt_type(s: Setup) -> Iterator[Finding]:
     (source, made), *others = _uses(s)
     for key, used in others:
         if used != made:
-            yield Finding(
+            yield error(
                 "prompt-type",
-                (source, key),
+                [source, key],
                 f"data made with {made}, then {used}",
                 "one prompt type",
                 "write prompt_type once, under the experiment",
@@ -43,9 +43,9 @@ def prompt_type_name(s: Setup) -> Iterator[Finding]:
     """The prompt type exists."""
     for key, name in dict.fromkeys(_uses(s)):
         if template(name) is None:
-            yield Finding(
+            yield error(
                 "prompt-type-name",
-                (key,),
+                [key],
                 name,
                 "one of " + ", ".join(sorted(templates.names())),
                 "choose one",
@@ -71,9 +71,9 @@ def markers(s: Setup) -> Iterator[Finding]:
         bos = Mark(special="bos") in (*style.prefix, *style.user) and s.tokenizer.bos is None
         if split:
             vanishing = ", and its bos, which this tokenizer lacks, vanishes" if bos else ""
-            yield Finding(
+            yield error(
                 "template-markers",
-                (key, f"models.{s.experiment.model}"),
+                [key, s.model_key],
                 f"{name}'s {' '.join(split)} fall into several ordinary tokens{vanishing}",
                 f"markers that {s.known.name} has as single tokens",
                 "choose the prompt type of the model's family",
@@ -93,18 +93,17 @@ def stop(s: Setup) -> Iterator[Finding]:
     if s.generate.get("hf_chat_template") and s.experiment.generate.engine == "mindspeed-llm":
         key, asked, stops = s.key("generate.hf_chat_template"), "MindSpeed-LLM with it", [s.tokenizer.eos]
     if end is None:
-        yield Finding(
+        yield warning(
             "no-end-token",
-            (made_key,),
+            [made_key],
             f"{made} ends answers with no token",
             "an end that generation can stop at",
             "choose a prompt type with an end token",
-            "warning",
         )
     elif end not in stops:
-        yield Finding(
+        yield error(
             "stop-token",
-            (made_key, key),
+            [made_key, key],
             f"{made} trains {_named(end, s)}, {asked} stops at {', '.join(_named(one, s) for one in stops)}",
             "one end token: the tuned model would never stop",
             "write prompt_type once, under the experiment, and no other template",
@@ -122,13 +121,12 @@ def system_prompt(s: Setup) -> Iterator[Finding]:
     if s.tokenizer is None or style is None or s.tokenizer.system is None or not style.default_system:
         return
     if style.default_system != s.tokenizer.system and s.tokenizer.system:
-        yield Finding(
+        yield warning(
             "system-prompt",
-            (s.stage_key("tokenize", "prompt_type"), f"models.{s.experiment.model}"),
+            [s.stage_key("tokenize", "prompt_type"), s.model_key],
             f"{style.name} says {style.default_system!r}",
             f"{s.tokenizer.system!r}, as the chat template of {s.known.name} does",
             "choose a prompt type with that system prompt, or accept this",
-            "warning",
         )
 
 
@@ -138,9 +136,9 @@ def map_keys(s: Setup) -> Iterator[Finding]:
         if s.dataset.handler_name != "GeneralPretrainHandler":
             handlers.mapped(s.dataset.handler_name, s.dataset.map_keys)
     except Problem as problem:
-        yield Finding(
+        yield error(
             "map-keys",
-            (f"datasets.{s.dataset.name}.map_keys", f"datasets.{s.dataset.name}.handler_name"),
+            [f"{s.dataset_key}.map_keys", f"{s.dataset_key}.handler_name"],
             f"{problem.what} ({problem.found})",
             str(problem.wanted),
             problem.fix or "correct the mapping",
@@ -150,9 +148,9 @@ def map_keys(s: Setup) -> Iterator[Finding]:
 def plain_text(s: Setup) -> Iterator[Finding]:
     """Fine-tuning learns answers: plain text has none."""
     if s.dataset.handler_name == "GeneralPretrainHandler":
-        yield Finding(
+        yield error(
             "plain-text",
-            (f"datasets.{s.dataset.name}.handler_name",),
+            [f"{s.dataset_key}.handler_name"],
             "GeneralPretrainHandler, whose text has no answers to learn",
             "a handler of conversations",
             "choose another; preprocess_data.py by hand still makes data of plain text",
@@ -161,34 +159,32 @@ def plain_text(s: Setup) -> Iterator[Finding]:
 
 def packing(s: Setup) -> Iterator[Finding]:
     """Packed rows neither see one another nor lose their questions."""
-    made, key = s.experiment.tokenize, s.key("tokenize.pack")
+    made, key, neat = s.experiment.tokenize, s.key("tokenize.pack"), s.key("tokenize.neat_pack")
     if made.neat_pack and not made.pack:
-        yield Finding(
-            "neat-pack",
-            (s.key("tokenize.neat_pack"), key),
-            "neat_pack without pack",
-            "both",
-            "set pack: true",
-        )
+        yield error("neat-pack", [neat, key], "neat_pack without pack", "both", "set pack: true")
     if not made.pack:
         return
     if made.seq_length is None:
-        yield Finding("pack-length", (key, s.key("tokenize.seq_length")), "pack with no length", "a length to fill",
-                      "leave tokenize.seq_length out: it is the experiment's")  # fmt: skip
+        keys, cure = (
+            [key, s.key("tokenize.seq_length")],
+            "leave tokenize.seq_length out: it is the experiment's",
+        )
+        yield error("pack-length", keys, "pack with no length", "a length to fill", cure)
     if s.train.get("variable_seq_lengths"):
-        yield Finding("pack-variable", (key, s.key("train.variable_seq_lengths")), "packed rows of variable length",
-                      "one of them", "leave variable_seq_lengths out")  # fmt: skip
+        keys, cure = [key, s.key("train.variable_seq_lengths")], "leave variable_seq_lengths out"
+        yield error("pack-variable", keys, "packed rows of variable length", "one of them", cure)
     if s.train.get("reset_position_ids") is False:
-        yield Finding("pack-positions", (key, s.key("train.reset_position_ids")), "positions that run on from row to row",
-                      "positions that start anew with each row", "leave reset_position_ids out")  # fmt: skip
+        keys, cure = [key, s.key("train.reset_position_ids")], "leave reset_position_ids out"
+        found, expected = "positions that run on from row to row", "positions that start anew with each row"
+        yield error("pack-positions", keys, found, expected, cure)
     style = template(made.prompt_type)
     if not made.neat_pack and style and s.tokenizer:
         end = trained_end(style, s.tokenizer)
         texts = [slot for slot in (*style.system, *style.user) if isinstance(slot, str)]
         if end and any(end in text for text in texts):
-            yield Finding(
+            yield error(
                 "pack-resets",
-                (key, s.key("tokenize.neat_pack"), s.stage_key("tokenize", "prompt_type")),
+                [key, neat, s.stage_key("tokenize", "prompt_type")],
                 f"positions reset at every {end}, which {style.name} puts behind the question too",
                 "answers that see their question",
                 "set neat_pack: true",
@@ -198,23 +194,23 @@ def packing(s: Setup) -> Iterator[Finding]:
 def lengths(s: Setup) -> Iterator[Finding]:
     """Rows too long for training are left out by tokenize; training would cut off their end, the end token with it."""
     made, trained = s.experiment.tokenize.seq_length, s.experiment.train.seq_length
-    keys = (s.stage_key("tokenize", "seq_length"), s.stage_key("train", "seq_length"))
+    keys = s.stage_key("tokenize", "seq_length"), s.stage_key("train", "seq_length")
+    once = "write seq_length once, under the experiment"
     if made is None:
-        yield Finding(
+        yield warning(
             "tokenize-length",
             keys,
             f"rows of any length, cut in training at {trained} tokens with their end token"
             " (how many: known after tokenize)",
             f"rows below {trained} tokens",
             "leave tokenize.seq_length out: it is the experiment's",
-            "warning",
         )
     elif made > trained:
-        yield Finding("tokenize-length", keys, f"rows up to {made} tokens for training at {trained}",
-                      "one length", "write seq_length once, under the experiment")  # fmt: skip
+        found = f"rows up to {made} tokens for training at {trained}"
+        yield error("tokenize-length", keys, found, "one length", once)
     elif made < trained:
-        yield Finding("short-rows", keys, f"rows up to {made} tokens, padded to {trained}", "one length",
-                      "write seq_length once, under the experiment", "warning")  # fmt: skip
+        found = f"rows up to {made} tokens, padded to {trained}"
+        yield warning("short-rows", keys, found, "one length", once)
 
 
 def shards(s: Setup) -> Iterator[Finding]:
@@ -223,16 +219,12 @@ def shards(s: Setup) -> Iterator[Finding]:
     total = int(match.group(1)) if match else len(s.dataset.shards)
     if s.shards < total:
         by_choice = s.experiment.tokenize.shards is not None
-        yield Finding(
+        yield warning(
             "some-shards",
-            (
-                s.key("tokenize.shards") if by_choice else f"datasets.{s.dataset.name}.source",
-                f"datasets.{s.dataset.name}",
-            ),
+            [s.key("tokenize.shards") if by_choice else f"{s.dataset_key}.source", s.dataset_key],
             f"{s.shards} of {total} shards" + (f", {s.rows} rows" if s.rows else ""),
             f"all {total}",
             "leave tokenize.shards out" if by_choice else "name all files",
-            "warning",
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from distillery.planning.experiment_setup import Setup
-from distillery.planning.finding import Finding
+from distillery.planning.finding import Finding, error, warning
 
 # Megatron's default of --max-tokens-to-oom, which its own parser gives inference.py: the 4096 in its module never hold
 REFERENCE_TOKENS_TO_OOM = 12000
@@ -19,13 +19,11 @@ def length(s: Setup) -> Iterator[Finding]:
     ):
         new = one.settings["max_new_tokens"]
         if new >= one.seq_length and (path == "generate" or one != s.experiment.tuned_generation):
-            own = path == "generate.base"
-            yield Finding(
+            own = s.key(f"{path}.seq_length")
+            length_key = own if path == "generate.base" else s.stage_key("generate", "seq_length")
+            yield error(
                 "answer-length",
-                (
-                    s.key(f"{path}.max_new_tokens"),
-                    s.key(f"{path}.seq_length") if own else s.stage_key("generate", "seq_length"),
-                ),
+                [s.key(f"{path}.max_new_tokens"), length_key],
                 f"{new} new tokens in a context of {one.seq_length}",
                 f"at most {one.seq_length - 1}, less the prompt",
                 "ask for fewer, or for a longer context",
@@ -37,13 +35,12 @@ def answer_budget(s: Setup) -> Iterator[Finding]:
     mean = s.dataset.source.settings.get("tokens_per_row")
     new = s.generate["max_new_tokens"]
     if mean and new < mean / 2:
-        yield Finding(
+        yield warning(
             "answer-budget",
-            (s.key("generate.max_new_tokens"), f"datasets.{s.dataset.name}.source"),
+            [s.key("generate.max_new_tokens"), f"{s.dataset_key}.source"],
             f"{new} new tokens, where training rows have {mean:g} on average",
             f"at least {int(mean)}",
             "ask for more, or most answers end inside <think>",
-            "warning",
         )
 
 
@@ -54,9 +51,9 @@ def tokens_to_oom(s: Setup) -> Iterator[Finding]:
     limit = s.generate.get("max_tokens_to_oom", REFERENCE_TOKENS_TO_OOM)
     needed = s.experiment.generate.seq_length
     if needed > limit:
-        yield Finding(
+        yield error(
             "tokens-to-oom",
-            (s.key("generate.max_tokens_to_oom"), s.stage_key("generate", "seq_length")),
+            [s.key("generate.max_tokens_to_oom"), s.stage_key("generate", "seq_length")],
             f"{limit} for a sequence of {needed}",
             f"at least {needed}",
             f"set max_tokens_to_oom to {needed}",
@@ -66,14 +63,14 @@ def tokens_to_oom(s: Setup) -> Iterator[Finding]:
 def beams(s: Setup) -> Iterator[Finding]:
     """Beam search keeps at least two candidates, and answers with as many at most."""
     g = s.generate
-    searching = str(g["task"]).startswith("beam_search")
-    if searching and g["num_samples"] > g.get("num_beams", 2):
-        yield Finding("beam-answers", (s.key("generate.num_samples"), s.key("generate.num_beams")),
-                      f"{g['num_samples']} answers of {g.get('num_beams', 2)} beams", "at most one for each beam",
-                      "ask for fewer, or for more beams")  # fmt: skip
+    searching, beams = str(g["task"]).startswith("beam_search"), g.get("num_beams", 2)
+    if searching and g["num_samples"] > beams:
+        keys, cure = s.keys("generate.num_samples", "generate.num_beams"), "ask for fewer, or for more beams"
+        found = f"{g['num_samples']} answers of {beams} beams"
+        yield error("beam-answers", keys, found, "at most one for each beam", cure)
     if not searching and "num_beams" in g:
-        yield Finding("beams-unused", (s.key("generate.num_beams"), s.key("generate.task")),
-                      f"num_beams with task {g['task']}", "a beam search", "leave num_beams out", "warning")  # fmt: skip
+        keys, found = s.keys("generate.num_beams", "generate.task"), f"num_beams with task {g['task']}"
+        yield warning("beams-unused", keys, found, "a beam search", "leave num_beams out")
 
 
 def sampling(s: Setup) -> Iterator[Finding]:
@@ -82,29 +79,29 @@ def sampling(s: Setup) -> Iterator[Finding]:
         return
     unused = [key for key in ("temperature", "top_k", "top_p") if key in s.generate]
     if unused:
-        yield Finding("greedy-sampling", (*(s.key(f"generate.{key}") for key in unused), s.key("generate.task")),
-                      f"{', '.join(unused)} with task greedy", "task do_sample", "choose do_sample, or leave them out",
-                      "warning")  # fmt: skip
+        keys = s.keys(*(f"generate.{key}" for key in unused), "generate.task")
+        found, cure = f"{', '.join(unused)} with task greedy", "choose do_sample, or leave them out"
+        yield warning("greedy-sampling", keys, found, "task do_sample", cure)
     if s.generate["num_samples"] > 1:
-        yield Finding("greedy-samples", (s.key("generate.num_samples"), s.key("generate.task")),
-                      f"{s.generate['num_samples']} equal answers", "1, or task do_sample", "choose do_sample",
-                      "warning")  # fmt: skip
+        keys = s.keys("generate.num_samples", "generate.task")
+        found = f"{s.generate['num_samples']} equal answers"
+        yield warning("greedy-samples", keys, found, "1, or task do_sample", "choose do_sample")
 
 
 def task(s: Setup) -> Iterator[Finding]:
     """A batch has no terminal to chat at."""
     if s.generate["task"] is None:
-        yield Finding(
+        yield error(
             "no-task",
-            (s.key("generate.task"),),
+            s.keys("generate.task"),
             "no choice: the reference then runs all five tasks, the last of which waits for someone to type",
             "greedy, do_sample, beam_search or beam_search_with_sampling",
             "choose one",
         )
     elif s.generate["task"] == "chat":
-        yield Finding(
+        yield error(
             "chat-task",
-            (s.key("generate.task"),),
+            s.keys("generate.task"),
             "chat, which waits for someone to type",
             "a task for a batch",
             "choose greedy or do_sample here; chat runs from the command line",
@@ -114,8 +111,13 @@ def task(s: Setup) -> Iterator[Finding]:
 def rendering(s: Setup) -> Iterator[Finding]:
     """Prompts are rendered by one template."""
     if s.generate.get("hf_chat_template") and "prompt_type" in s.experiment.settings["generate"]:
-        yield Finding("two-templates", (s.key("generate.hf_chat_template"), s.key("generate.prompt_type")),
-                      "both", "one of them", "leave one out")  # fmt: skip
+        yield error(
+            "two-templates",
+            s.keys("generate.hf_chat_template", "generate.prompt_type"),
+            "both",
+            "one of them",
+            "leave one out",
+        )
 
 
 def kv_cache(s: Setup) -> Iterator[Finding]:
@@ -124,9 +126,13 @@ def kv_cache(s: Setup) -> Iterator[Finding]:
     MindSpeed-LLM's refuses sequence parallelism, which its derived line never has.
     """
     if s.experiment.generate.engine == "mindspeed-llm" and not s.generate.get("use_kv_cache"):
-        yield Finding("no-kv-cache", (s.key("generate.use_kv_cache"), s.key("generate.max_new_tokens")),
-                      f"no cache for {s.generate['max_new_tokens']} tokens: the work grows with their square", "true",
-                      "set use_kv_cache: true", "warning")  # fmt: skip
+        yield warning(
+            "no-kv-cache",
+            s.keys("generate.use_kv_cache", "generate.max_new_tokens"),
+            f"no cache for {s.generate['max_new_tokens']} tokens: the work grows with their square",
+            "true",
+            "set use_kv_cache: true",
+        )
 
 
 CHECKS = (

@@ -14,7 +14,7 @@ from distillery.experiment import Config
 from distillery.launch import devices, prefix
 from distillery.planning import estimate, finding, plan_step
 from distillery.planning.experiment_setup import Setup, gather
-from distillery.planning.finding import Finding, error
+from distillery.planning.finding import Finding, error, warning
 from distillery.planning.memory import GIB
 
 DISK = "disk"
@@ -42,23 +42,19 @@ def granted(config: Config, npus: int) -> list[Finding]:
         npus: devices that all jobs together may have.
     """
     found = []
-    for name in config.experiments:
-        s = gather(config, name)
+    for name, one in config.experiments.items():
+        hardware = f"hardware.{one.hardware.name}"
         for stage in ("train", "generate"):
-            wanted = prefix.resources(s.experiment, stage)["npu"]
+            wanted = prefix.resources(one, stage)["npu"]
             if wanted > npus:
-                one = error(
+                lack = error(
                     "npu-limit",
-                    [
-                        f"experiments.{name} ({stage})",
-                        f"{s.hardware_key}.npus_per_node",
-                        f"{s.hardware_key}.nodes",
-                    ],
+                    [f"experiments.{name} ({stage})", f"{hardware}.npus_per_node", f"{hardware}.nodes"],
                     f"{wanted} devices, more than --resources npu={npus} allows",
                     f"npu={wanted}",
                     "raise --resources npu=, or lower npus_per_node or nodes",
                 )
-                found.append(replace(one, experiments=(name,)))
+                found.append(replace(lack, experiments=(name,)))
     return finding.merge(found)
 
 
@@ -67,7 +63,7 @@ def disk(setups: list[Setup], free: float, directory: Path) -> Iterator[Finding]
     found = plan_step.disk((step for one in setups for step in estimate.of(one).steps), directory)
     if found.missing > free:
         keys = tuple(one.key("train.save_interval") for one in setups)
-        yield Finding(
+        yield error(
             DISK,
             keys,
             f"about {found.end / 1e9:.1f} GB, of which {found.missing / 1e9:.1f} are still to be written, for"
@@ -84,14 +80,13 @@ def memory(s: Setup, total: float) -> Iterator[Finding]:
     for step in estimate.of(s).steps:
         used = step.host_bytes
         if used and used > limit:
-            yield Finding(
+            # what Megatron's ranks take is assumed, not measured
+            yield (warning if step.devices and machine.device == "Ascend" else error)(
                 "host-memory",
-                (s.key("model"), f"hardware.{machine.name}"),
+                [s.key("model"), s.hardware_key],
                 f"{step.name} takes about {used / GIB:.1f} GiB, this machine has {limit / GIB:.1f}",
                 "enough memory",
                 "use a machine with more, or smaller batches and sequences",
-                # what Megatron's ranks take is assumed, not measured
-                "warning" if step.devices and machine.device == "Ascend" else "error",
             )
 
 
@@ -105,9 +100,9 @@ def npus(s: Setup, environment: Mapping[str, str]) -> Iterator[Finding]:
         wanted = stage.npus_per_node if name == "train" else s.model_parallel(stage)
         seen = devices.visible(environment, wanted)
         if len(seen) < wanted:
-            yield Finding(
+            yield error(
                 "visible-npus",
-                (s.devices_key(name),),
+                [s.devices_key(name)],
                 f"{wanted} for {name}, {len(seen)} visible",
                 f"at most {len(seen)}",
                 "lower it, or look at ASCEND_RT_VISIBLE_DEVICES and npu-smi",

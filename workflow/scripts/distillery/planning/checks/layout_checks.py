@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from distillery.experiment import Layout
 from distillery.planning.experiment_setup import Setup
-from distillery.planning.finding import Finding
+from distillery.planning.finding import Finding, error, warning
 
 
 def describe(layout: Layout) -> str:
@@ -23,9 +23,9 @@ def node_devices(s: Setup) -> Iterator[Finding]:
     machine = s.experiment.hardware
     for name, stage in s.stages():
         if stage.npus_per_node > machine.npus_per_node:
-            yield Finding(
+            yield error(
                 "npus-per-node",
-                (s.devices_key(name), f"hardware.{machine.name}.npus_per_node"),
+                [s.devices_key(name), f"{s.hardware_key}.npus_per_node"],
                 f"{stage.npus_per_node} for {name}, where a node has {machine.npus_per_node}",
                 f"at most {machine.npus_per_node}",
                 "lower it, or correct the hardware",
@@ -39,9 +39,9 @@ def devices(s: Setup) -> Iterator[Finding]:
         needed = s.model_parallel(stage)
         available = s.world(stage) if name == "train" else stage.npus_per_node
         if available % needed if name == "train" else available < needed:
-            yield Finding(
+            yield error(
                 "devices",
-                (s.devices_key(name), s.stage_key(name, "layout")),
+                [s.devices_key(name), s.stage_key(name, "layout")],
                 f"{_count(available)} for {describe(stage.layout)}",
                 f"a multiple of {needed}" if name == "train" else f"at least {needed}, in one node",
                 (f"set {name}.npus_per_node to {needed}, or " if needed <= most else "")
@@ -66,7 +66,7 @@ def layout_change(s: Setup) -> Iterator[Finding]:
             )
             found = f"weights are {describe(held)}, {purpose} {describe(layout)}"
             fix = "write the layout once, or accept this: a reshard step is added"
-            yield Finding("layout-change", keys, found, "one layout", fix, "warning")
+            yield warning("layout-change", keys, found, "one layout", fix)
 
 
 def _layouts(s: Setup) -> list[tuple[str, Layout]]:
@@ -94,9 +94,9 @@ def tensor_split(s: Setup) -> Iterator[Finding]:
         uneven = [f"{size} {what}" for what, size in sizes.items() if size % tensor]
         if uneven:
             possible = [n for n in range(1, 65) if not any(size % n for size in sizes.values())]
-            yield Finding(
+            yield error(
                 "tensor-split",
-                (f"{key}.tensor_parallel_size", f"models.{s.experiment.model}"),
+                [f"{key}.tensor_parallel_size", s.model_key],
                 f"TP{tensor} for {', '.join(uneven)}",
                 f"TP in {', '.join(map(str, possible))}",
                 "choose one of those; pipeline stages use the other devices",
@@ -110,7 +110,7 @@ def layer_split(s: Setup) -> Iterator[Finding]:
         stages, layers = layout.pipeline_parallel_size, layout.num_layer_list
         where = (f"{key}.num_layer_list", f"{key}.pipeline_parallel_size")
         if layers and (len(layers) != stages or stages == 1):
-            yield Finding(
+            yield error(
                 "layer-list",
                 where,
                 f"{len(layers)} counts for {stages} stages",
@@ -118,17 +118,17 @@ def layer_split(s: Setup) -> Iterator[Finding]:
                 "leave num_layer_list out, or give one count a stage",
             )
         elif model and layers and sum(layers) != model.num_layers:
-            yield Finding(
+            yield error(
                 "layer-list",
-                (where[0], f"models.{s.experiment.model}"),
+                [where[0], s.model_key],
                 f"counts that sum to {sum(layers)}",
                 f"{model.num_layers} layers",
                 f"make them sum to {model.num_layers}",
             )
         elif model and not layers and model.num_layers % stages:
-            yield Finding(
+            yield error(
                 "layer-split",
-                (where[1], f"models.{s.experiment.model}"),
+                [where[1], s.model_key],
                 f"PP{stages} for {model.num_layers} layers",
                 "a divisor of the layers",
                 "choose a divisor, or set num_layer_list",
@@ -142,13 +142,13 @@ def sequence_parallel(s: Setup) -> Iterator[Finding]:
     stage = s.experiment.train
     tensor = stage.layout.tensor_parallel_size
     if tensor == 1 or stage.seq_length % tensor:
-        yield Finding(
+        yield error(
             "sequence-parallel",
-            (
+            [
                 s.key("train.sequence_parallel"),
                 s.stage_key("train", "layout"),
                 s.stage_key("train", "seq_length"),
-            ),
+            ],
             f"TP{tensor} and {stage.seq_length} tokens",
             "TP above 1 that divides the length",
             "leave sequence_parallel out, or choose such a TP",
@@ -162,9 +162,9 @@ def context_parallel(s: Setup) -> Iterator[Finding]:
         return
     if length % (2 * context) or s.train.get("variable_seq_lengths"):
         varied = " of variable length" if s.train.get("variable_seq_lengths") else ""
-        yield Finding(
+        yield error(
             "context-parallel",
-            (s.key("train.context_parallel_size"), s.stage_key("train", "seq_length")),
+            [s.key("train.context_parallel_size"), s.stage_key("train", "seq_length")],
             f"CP{context} for sequences of {length} tokens{varied}",
             f"a fixed length that 2*CP = {2 * context} divides",
             "change the length or CP, and leave variable_seq_lengths out",
@@ -176,26 +176,26 @@ def nodes(s: Setup) -> Iterator[Finding]:
     machine = s.experiment.hardware
     at = f"hardware.{machine.name}"
     if machine.node_rank >= machine.nodes:
-        yield Finding(
+        yield error(
             "node-rank",
-            (f"{at}.node_rank", f"{at}.nodes"),
+            [f"{at}.node_rank", f"{at}.nodes"],
             f"number {machine.node_rank} of {machine.nodes}",
             f"0 to {machine.nodes - 1}",
             "count nodes from 0",
         )
     # with `gres` a cluster is asked for nodes, and tells the launcher which is the first
     if machine.nodes > 1 and not machine.gres and machine.master_addr in ("localhost", "127.0.0.1", "::1"):
-        yield Finding(
+        yield error(
             "master-address",
-            (f"{at}.master_addr", f"{at}.nodes", f"{at}.gres"),
+            [f"{at}.master_addr", f"{at}.nodes", f"{at}.gres"],
             f"{machine.master_addr} for {machine.nodes} nodes",
             "an address that all nodes reach",
             "set it to the first node's address, or name gres for a Slurm cluster, which tells it",
         )
     if not 1024 <= machine.master_port <= 65535:
-        yield Finding(
+        yield error(
             "master-port",
-            (f"{at}.master_port",),
+            [f"{at}.master_port"],
             str(machine.master_port),
             "1024 to 65535 (msrun takes no other)",
             "choose a free port there, e.g. 6000",
@@ -206,13 +206,12 @@ def tensor_across_nodes(s: Setup) -> Iterator[Finding]:
     """Tensor ranks talk twice a layer, which only the links inside a node bear."""
     for name, stage in s.stages():
         if stage.layout.tensor_parallel_size > stage.npus_per_node and s.experiment.hardware.nodes > 1:
-            yield Finding(
+            yield warning(
                 "tensor-across-nodes",
-                (s.stage_key(name, "layout"), s.devices_key(name)),
+                [s.stage_key(name, "layout"), s.devices_key(name)],
                 f"TP{stage.layout.tensor_parallel_size} over nodes of {stage.npus_per_node}",
                 f"TP of at most {stage.npus_per_node}",
                 "use pipeline stages between nodes",
-                "warning",
             )
 
 

@@ -13,7 +13,7 @@ from distillery.planning.checks import layout_checks as layouts
 from distillery.planning.checks import train_checks
 from distillery.planning.checks.layout_checks import describe
 from distillery.planning.experiment_setup import Setup
-from distillery.planning.finding import Finding
+from distillery.planning.finding import Finding, error, warning
 
 NEAREST = 3
 MOST_NODES = 64
@@ -33,13 +33,12 @@ def device_unknown(s: Setup) -> Iterator[Finding]:
     """A plan knows a device's memory, or it cannot say whether training fits."""
     machine = s.experiment.hardware
     if machine.device == "Ascend" and device_facts.memory_gib(machine) is None:
-        yield Finding(
+        yield warning(
             "device-unknown",
-            (f"hardware.{machine.name}.chip", f"hardware.{machine.name}.memory_gib"),
+            [f"{s.hardware_key}.chip", f"{s.hardware_key}.memory_gib"],
             "neither: nothing says whether training fits",
             "one of them",
             "set chip as npu-smi prints it, or memory_gib",
-            "warning",
         )
 
 
@@ -49,13 +48,9 @@ def device_memory(s: Setup) -> Iterator[Finding]:
     needed = train_cost.device_memory(s)
     if budget is None or needed is None or needed.gib <= budget:
         return
-    yield Finding(
+    yield error(
         "device-memory",
-        (
-            s.stage_key("train", "layout"),
-            s.stage_key("train", "seq_length"),
-            f"hardware.{s.experiment.hardware.name}",
-        ),
+        [s.stage_key("train", "layout"), s.stage_key("train", "seq_length"), s.hardware_key],
         f"{needed.gib:.1f} GiB on the fullest device ({describe(s.experiment.train.layout)}: weights"
         f" {needed.parameters / memory.GIB:.1f}, gradients {needed.gradients / memory.GIB:.1f}, optimizer"
         f" {needed.optimizer / memory.GIB:.1f}, activations {needed.activations / memory.GIB:.1f}, logits"

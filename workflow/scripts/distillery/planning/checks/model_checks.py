@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from distillery.planning.experiment_setup import Setup
-from distillery.planning.finding import Finding
+from distillery.planning.finding import Finding, error, warning
 
 
 def known(s: Setup) -> Iterator[Finding]:
     """Most checks need the model's config.json, which is recorded for well-known models only."""
     if s.known is None:
-        yield Finding(
+        yield warning(
             "unknown-model",
-            (f"models.{s.experiment.model}",),
+            [s.model_key],
             "a model whose config.json is not recorded",
             "one of planning/architectures.json",
             "plan_sources holds its config.json against the plan as soon as it is fetched; add it there to know now",
-            "warning",
         )
 
 
@@ -28,9 +27,9 @@ def rope_base(s: Setup) -> Iterator[Finding]:
     for name, stage in s.stages():
         base = stage.rope.rotary_base
         if base is not None and base != s.architecture.rotary_base and not stage.rope.override:
-            yield Finding(
+            yield error(
                 "rope-base",
-                (f"{s.stage_key(name, 'rope')}.rotary_base", f"models.{s.experiment.model}"),
+                [f"{s.stage_key(name, 'rope')}.rotary_base", s.model_key],
                 f"{base:g}",
                 f"{s.architecture.rotary_base:g}, as config.json of {s.known.name} says",
                 "leave it out, or say override: true if training is to learn another base",
@@ -44,9 +43,9 @@ def rope_context(s: Setup) -> Iterator[Finding]:
     for name, stage in s.stages():
         positions = stage.rope.max_position_embeddings
         if positions not in (None, s.architecture.max_position_embeddings) and not stage.rope.override:
-            yield Finding(
+            yield error(
                 "rope-context",
-                (f"{s.stage_key(name, 'rope')}.max_position_embeddings", f"models.{s.experiment.model}"),
+                [f"{s.stage_key(name, 'rope')}.max_position_embeddings", s.model_key],
                 str(positions),
                 f"{s.architecture.max_position_embeddings}, as config.json of {s.known.name} says",
                 "leave it out, or say override: true if training is to learn another context",
@@ -59,14 +58,13 @@ def rope_scaled(s: Setup) -> Iterator[Finding]:
     rope = s.experiment.train.rope
     changed = [key for key in ("rotary_base", "max_position_embeddings") if getattr(rope, key) is not None]
     if scaling and changed and rope.override:
-        yield Finding(
+        yield warning(
             "rope-scaled",
             tuple(f"{s.stage_key('train', 'rope')}.{key}" for key in changed),
             f"an override, on top of the {scaling['rope_type']} scaling"
             + (f" by {scaling['factor']:g}" if "factor" in scaling else ""),
             f"one of them: config.json of {s.known.name} keeps its rope_scaling",
             "leave the override out, or accept this",
-            "warning",
         )
 
 
@@ -80,9 +78,9 @@ def rope_agreement(s: Setup) -> Iterator[Finding]:
         answer.rotary_base,
         answer.max_position_embeddings,
     ):
-        yield Finding(
+        yield error(
             "rope-agreement",
-            (s.stage_key("train", "rope"), s.stage_key("generate", "rope")),
+            [s.stage_key("train", "rope"), s.stage_key("generate", "rope")],
             f"base {train.rotary_base} and context {train.max_position_embeddings} in training,"
             f" {answer.rotary_base} and {answer.max_position_embeddings} in answers",
             "the same (None is config.json's)",
@@ -98,9 +96,9 @@ def context(s: Setup) -> Iterator[Finding]:
         declared = stage.rope.max_position_embeddings if stage.rope.override else None
         limit = declared or s.architecture.max_position_embeddings
         if stage.seq_length > limit:
-            yield Finding(
+            yield error(
                 "context",
-                (s.stage_key(name, "seq_length"), f"models.{s.experiment.model}"),
+                [s.stage_key(name, "seq_length"), s.model_key],
                 f"{stage.seq_length} tokens",
                 f"at most {limit}, {'as rope declares' if declared else f'the context of {s.known.name}'}",
                 f"set seq_length to {limit}, or declare rope: {{rotary_base: ..., max_position_embeddings:"
@@ -118,9 +116,9 @@ def base_context(s: Setup) -> Iterator[Finding]:
         and s.experiment.generate.seq_length > s.architecture.max_position_embeddings
     )
     if extended and length > s.architecture.max_position_embeddings:
-        yield Finding(
+        yield error(
             "base-context",
-            (s.key("generate.base.seq_length"), f"models.{s.experiment.model}"),
+            [s.key("generate.base.seq_length"), s.model_key],
             f"{length} tokens for the original weights",
             f"at most {s.architecture.max_position_embeddings}, the context of {s.known.name}",
             f"set generate.base: {{seq_length: {s.architecture.max_position_embeddings}}}",
@@ -134,21 +132,20 @@ def dtype(s: Setup) -> Iterator[Finding]:
     published = wanted.get(str(s.known.config.get("torch_dtype")) if s.known else "")
     if e.hardware.device == "CPU" and e.train.engine == "mindspore":
         if e.convert.layout.params_dtype != "fp32":
-            yield Finding(
+            yield error(
                 "dtype-cpu",
-                (s.key("params_dtype"), f"hardware.{e.hardware.name}.device"),
+                [s.key("params_dtype"), f"{s.hardware_key}.device"],
                 f"{e.convert.layout.params_dtype} on a CPU",
                 "fp32",
                 "set params_dtype to fp32, or choose hardware with an NPU",
             )
     elif published and e.convert.layout.params_dtype != published:
-        yield Finding(
+        yield warning(
             "dtype",
-            (s.key("params_dtype"), f"models.{e.model}"),
+            [s.key("params_dtype"), s.model_key],
             e.convert.layout.params_dtype,
             f"{published}, as config.json of {s.known.name} says",
             f"set params_dtype to {published}",
-            "warning",
         )
 
 
@@ -157,9 +154,9 @@ def device(s: Setup) -> Iterator[Finding]:
     machine = s.experiment.hardware
     for name, stage in s.stages():
         if stage.engine == "mindspeed-llm" and machine.device == "CPU":
-            yield Finding(
+            yield error(
                 "engine-device",
-                (s.stage_key(name, "engine"), f"hardware.{machine.name}.device"),
+                [s.stage_key(name, "engine"), f"{s.hardware_key}.device"],
                 "mindspeed-llm on a CPU",
                 "device: Ascend",
                 "choose hardware with NPUs, or engine: mindspore",
@@ -173,9 +170,9 @@ def builtin_options(s: Setup) -> Iterator[Finding]:
     absent = ("sequence_parallel", "context_parallel_size")
     found = [key for key in absent if s.train.get(key, 1) not in (1, False) or s.train.get(key) is True]
     if found:
-        yield Finding(
+        yield error(
             "engine-option",
-            (*(s.key(f"train.{key}") for key in found), s.stage_key("train", "engine")),
+            [*(s.key(f"train.{key}") for key in found), s.stage_key("train", "engine")],
             ", ".join(found),
             "options that the built-in engine has",
             "leave them out, or choose train.engine: mindspeed-llm",
@@ -188,9 +185,9 @@ def vocabulary(s: Setup) -> Iterator[Finding]:
         return
     highest = max(s.tokenizer.tokens.values(), default=0)
     if not highest < s.tokenizer.length <= s.architecture.vocab_size:
-        yield Finding(
+        yield error(
             "vocabulary",
-            (f"models.{s.experiment.model}",),
+            [s.model_key],
             f"vocab_size {s.architecture.vocab_size}, {s.tokenizer.length} tokens, highest special id {highest}",
             "vocab_size >= tokens > highest id",
             "correct config.json's vocab_size",

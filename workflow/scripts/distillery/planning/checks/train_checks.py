@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from distillery.planning.experiment_setup import Setup
-from distillery.planning.finding import Finding
+from distillery.planning.finding import Finding, error, warning
 
 MANY_EPOCHS, FEW_EPOCHS = 5, 0.2
 FAR = 4  # times above or below the published learning rate
@@ -42,9 +42,9 @@ def batch_split(s: Setup) -> Iterator[Finding]:
     """A step is a whole number of micro-batches on each replica."""
     whole, micro, replicas = s.train["global_batch_size"], s.train["micro_batch_size"], s.data_parallel
     if whole % (micro * replicas):
-        yield Finding(
+        yield error(
             "batch-split",
-            (s.key("train.global_batch_size"), s.key("train.micro_batch_size"), s.devices_key("train")),
+            [s.key("train.global_batch_size"), s.key("train.micro_batch_size"), s.devices_key("train")],
             f"{whole} sequences in micro-batches of {micro} on {replicas} replicas",
             f"a multiple of {micro * replicas}",
             f"set global_batch_size to {max(1, round(whole / (micro * replicas))) * micro * replicas}",
@@ -56,13 +56,12 @@ def pipeline_bubble(s: Setup) -> Iterator[Finding]:
     stages, count = s.experiment.train.layout.pipeline_parallel_size, s.microbatches
     if count < stages:
         idle = (stages - 1) / (count + stages - 1)
-        yield Finding(
+        yield warning(
             "pipeline-bubble",
-            (s.key("train.global_batch_size"), s.stage_key("train", "layout")),
+            [s.key("train.global_batch_size"), s.stage_key("train", "layout")],
             f"{count} micro-batches for {stages} stages, which idle {idle:.0%} of the time",
             f"at least {stages}",
             "make the batch larger, the micro-batch smaller, or use fewer stages",
-            "warning",
         )
 
 
@@ -72,22 +71,21 @@ def epochs(s: Setup) -> Iterator[Finding]:
     if count is None or FEW_EPOCHS <= count <= MANY_EPOCHS:
         return
     steps = max(1, round(s.rows / s.train["global_batch_size"]))
-    yield Finding(
+    yield warning(
         "epochs",
-        (s.key("train.train_iters"), s.key("train.global_batch_size"), f"datasets.{s.dataset.name}"),
+        [s.key("train.train_iters"), s.key("train.global_batch_size"), s.dataset_key],
         f"{s.train['train_iters']} * {s.train['global_batch_size']} sequences = {count:.3g} epochs of {s.rows} rows",
         f"{FEW_EPOCHS} to {MANY_EPOCHS} epochs",
         f"{steps} steps are one epoch",
-        "warning",
     )
 
 
 def few_rows(s: Setup) -> Iterator[Finding]:
     """The last, incomplete batch is dropped: fewer rows than one batch are none."""
     if s.rows is not None and s.rows < s.train["global_batch_size"]:
-        yield Finding(
+        yield error(
             "few-rows",
-            (f"datasets.{s.dataset.name}", s.key("train.global_batch_size")),
+            [s.dataset_key, s.key("train.global_batch_size")],
             f"{s.rows} rows",
             f"at least one batch of {s.train['global_batch_size']}",
             "take more rows or a smaller batch",
@@ -98,22 +96,21 @@ def warmup(s: Setup) -> Iterator[Finding]:
     """A warm-up shorter than a step is none."""
     steps = s.train["train_iters"] * s.train["lr_warmup_fraction"]
     if 0 < steps < 1:
-        yield Finding(
+        yield warning(
             "warmup",
-            (s.key("train.lr_warmup_fraction"), s.key("train.train_iters")),
+            s.keys("train.lr_warmup_fraction", "train.train_iters"),
             f"{steps:.2g} steps",
             "0, or at least one step",
             f"set lr_warmup_fraction to 0 or to at least {1 / s.train['train_iters']:.2g}",
-            "warning",
         )
 
 
 def min_lr(s: Setup) -> Iterator[Finding]:
     """The rate falls to its minimum, not rises."""
     if s.train["min_lr"] > s.train["lr"]:
-        yield Finding(
+        yield error(
             "min-lr",
-            (s.key("train.min_lr"), s.key("train.lr")),
+            s.keys("train.min_lr", "train.lr"),
             f"{s.train['min_lr']:g} above {s.train['lr']:g}",
             "at most lr",
             "lower min_lr",
@@ -128,13 +125,12 @@ def learning_rate(s: Setup) -> Iterator[Finding]:
     factor = s.train["lr"] / recipe.lr
     if not 1 / FAR <= factor <= FAR:
         times = f"{1 / factor:.3g} times below" if factor < 1 else f"{factor:.3g} times above"
-        yield Finding(
+        yield warning(
             "learning-rate",
-            (s.key("train.lr"), f"datasets.{s.dataset.name}"),
+            [s.key("train.lr"), s.dataset_key],
             f"{s.train['lr']:g}, {times} the published recipe",
             f"about {recipe.lr:g} ({recipe.name})",
             f"set lr to {recipe.lr:g}, or accept this",
-            "warning",
         )
 
 
@@ -142,13 +138,12 @@ def checkpoints(s: Setup) -> Iterator[Finding]:
     """A run that stops in the middle goes on from the last checkpoint, if there is one."""
     every, last = s.train["save_interval"], s.train["train_iters"]
     if every >= last:
-        yield Finding(
+        yield warning(
             "one-checkpoint",
-            (s.key("train.save_interval"), s.key("train.train_iters")),
+            s.keys("train.save_interval", "train.train_iters"),
             f"a checkpoint every {every} of {last} steps: only the last",
             "at least one before the end",
             f"set save_interval to {max(1, last // 4)}",
-            "warning",
         )
 
 
@@ -157,22 +152,20 @@ def resume(s: Setup) -> Iterator[Finding]:
     if not s.train.get("no_save_optim"):
         return
     if s.experiment.train.engine == "mindspeed-llm":
-        yield Finding(
+        yield warning(
             "not-resumable",
-            (s.key("train.no_save_optim"),),
+            s.keys("train.no_save_optim"),
             "no resumable checkpoint: without the optimizer's state an interrupted run starts again from step 0",
             "a run that resumes",
             "leave it out",
-            "warning",
         )
     else:
-        yield Finding(
+        yield warning(
             "start-flags",
-            (s.key("train.no_save_optim"), s.key("train.engine")),
+            s.keys("train.no_save_optim", "train.engine"),
             "no_save_optim, which has no effect here",
             "a run that saves its whole state, as the built-in engine does",
             "leave it out",
-            "warning",
         )
 
 
