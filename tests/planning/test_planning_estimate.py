@@ -1,4 +1,4 @@
-"""Memory, speed and size by formula, against the published rows and a table reckoned by another hand."""
+"""Memory, speed and size by formula, against the published rows and an independent table."""
 
 from __future__ import annotations
 

@@ -159,8 +159,10 @@ def main(args: argparse.Namespace) -> None:
 
 
 def check(args: argparse.Namespace) -> None:
-    """Raises:
-    UsageProblem: flags that do not go together, or a number that makes no sense.
+    """Flags go together and are in range.
+
+    Raises:
+        UsageProblem: flags that do not go together, or a number that makes no sense.
     """
     for flag, least in (
         ("workers", 1),

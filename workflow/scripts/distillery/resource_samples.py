@@ -39,9 +39,11 @@ class Sampler:
     def __init__(
         self, path: Path, devices: Sequence[int] | None = None, interval: float = INTERVAL_SECONDS
     ) -> None:
-        """Args:
-        devices: the job's chips, by their numbers in npu-smi's order; None: all of them.
-        interval: longest time between samples.
+        """Where samples go, and how often they are taken.
+
+        Args:
+            devices: the job's chips, by their numbers in npu-smi's order; None: all of them.
+            interval: longest time between samples.
         """
         self._path, self._devices, self._interval = path, devices, interval
         self._stop = threading.Event()

@@ -18,11 +18,13 @@ from distillery.problems import UsageProblem
 
 @dataclass(frozen=True)
 class Beams:
-    """Args:
-    num_beams: sequences kept alive; at least 2.
-    num_answers: the best so many are returned; at most num_beams.
-    length_penalty: a finished sequence scores its summed log-probability / tokens ** length_penalty,
-        so above 0 favours long answers, below 0 short ones.
+    """How beam search looks for answers.
+
+    Args:
+        num_beams: sequences kept alive; at least 2.
+        num_answers: the best so many are returned; at most num_beams.
+        length_penalty: a finished sequence scores its summed log-probability / tokens ** length_penalty,
+            so above 0 favours long answers, below 0 short ones.
     """
 
     num_beams: int = 2

@@ -1,7 +1,7 @@
 """One rank drives the others: it alone reads requests, draws tokens and hears signals, and tells them what to run.
 
-    boss = driver.meet(mesh)            # a Driver on rank 0, a connection to it on the others
-    if mesh.rank: driver.follow(boss, load)
+    first = driver.meet(mesh)            # a Driver on rank 0, a connection to it on the others
+    if mesh.rank: driver.follow(first, load)
 
 Orders go over sockets. In a collective a rank waits for at most 30 seconds on a CPU (MindSpore 2.10), and none of
 its settings changes that; here the others wait as long as rank 0 takes, and notice if it is gone.
@@ -82,7 +82,7 @@ def meet(mesh: Mesh) -> Driver | Connection:
         return Driver(mesh, [listener.accept() for _ in range(mesh.world - 1)])
 
 
-def follow(boss: Connection, load: Callable[[int, int], Slots]) -> None:
+def follow(first: Connection, load: Callable[[int, int], Slots]) -> None:
     """Do what rank 0 says until it ends: ("build", slots, longest sequence), ("run", greedy, inputs), ("move", table),
     ("end",).
 
@@ -92,12 +92,12 @@ def follow(boss: Connection, load: Callable[[int, int], Slots]) -> None:
     model: Slots | None = None
     while True:
         with _noticed("the first rank"):
-            name, *rest = boss.recv()
+            name, *rest = first.recv()
         if name == "end":
             return
         if name == "build":
             model = load(*rest)
-            boss.send(type(model).__name__)
+            first.send(type(model).__name__)
         elif name == "run":
             model.run(*rest)
         elif name == "move":

@@ -24,11 +24,13 @@ from distillery.problems import Problem
 
 @dataclass(frozen=True)
 class Request:
-    """Args:
-    index: names the request in its answer.
-    prompt: token ids, at least one.
-    seed: of this answer's random stream.
-    name: what a Problem calls the prompt.
+    """A prompt to be answered.
+
+    Args:
+        index: names the request in its answer.
+        prompt: token ids, at least one.
+        seed: of this answer's random stream.
+        name: what a Problem calls the prompt.
     """
 
     index: int
@@ -39,9 +41,11 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """Args:
-    tokens: the generated ids, a stop id included.
-    stop: "eos", "length" or "stop_word".
+    """What was generated for a request.
+
+    Args:
+        tokens: the generated ids, a stop id included.
+        stop: "eos", "length" or "stop_word".
     """
 
     request: Request
@@ -100,7 +104,9 @@ class Sampled:
 
 
 def check_scores(rows: np.ndarray, request: Request, count: int) -> None:
-    """Args:
+    """Stop at scores that no token can be chosen from.
+
+    Args:
         rows: float32 logits [live, vocab], or [live] ids, of which -1 stands for scores without a highest one.
         count: tokens generated so far.
 

@@ -17,7 +17,8 @@ from distillery.engine.mesh import Mesh
 
 
 class Links(nn.Cell):
-    """
+    """The sums and hand-overs between ranks that generate together.
+
     Args:
         mesh: this rank's place; no data parallelism.
         first_id, columns: this rank's part of the vocabulary.

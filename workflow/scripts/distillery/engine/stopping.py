@@ -13,11 +13,13 @@ SLACK = (
 
 @dataclass(frozen=True)
 class Stopping:
-    """Args:
-    max_new_tokens: at least 1.
-    stop_ids: ids that end an answer; the id itself is the answer's last token.
-    stop_words: texts that end an answer as soon as they appear in it.
-    text_of: decodes ids; needed with stop_words only.
+    """When an answer ends.
+
+    Args:
+        max_new_tokens: at least 1.
+        stop_ids: ids that end an answer; the id itself is the answer's last token.
+        stop_words: texts that end an answer as soon as they appear in it.
+        text_of: decodes ids; needed with stop_words only.
     """
 
     max_new_tokens: int

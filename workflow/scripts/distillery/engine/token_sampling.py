@@ -16,10 +16,12 @@ from distillery.problems import UsageProblem
 
 @dataclass(frozen=True)
 class Sampling:
-    """Args:
-    temperature: logits are divided by it; > 0.
-    top_k: keep the k most likely tokens, and all that tie with the k-th; 0 keeps every token.
-    top_p: keep the fewest most likely tokens whose probabilities sum to more than top_p; in (0, 1].
+    """How a token is drawn from its logits.
+
+    Args:
+        temperature: logits are divided by it; > 0.
+        top_k: keep the k most likely tokens, and all that tie with the k-th; 0 keeps every token.
+        top_p: keep the fewest most likely tokens whose probabilities sum to more than top_p; in (0, 1].
     """
 
     temperature: float = 1.0

@@ -24,8 +24,10 @@ CASES: list[tuple[str, tuple, list[tuple[int, ...]]]] = [
 
 
 def check(kernels: ModuleType, oracle: ModuleType) -> None:
-    """Raises:
-    Problem: a kernel's output or gradient differs from the oracle's by more than TOLERANCE.
+    """Hold kernels against those of an oracle, forwards and backwards.
+
+    Raises:
+        Problem: a kernel's output or gradient differs from the oracle's by more than TOLERANCE.
     """
     for name, options, shapes in CASES:
         wanted = outcome(getattr(oracle, name)(*options), name, options, shapes)

@@ -30,7 +30,7 @@ def score(
     def questions() -> Iterator[Question]:
         for row in generations:
             if row["id"] not in order:
-                raise _strangers({row["id"]}, set())
+                raise _mismatch({row["id"]}, set())
             problem = problems[order[row["id"]]]
             thinking = extraction.opens_thinking(row["prompt"])
             scores.append(
@@ -64,7 +64,7 @@ def score(
             "crashed": verdict.crashed,
         }
     if missing := set(order) - {score["id"] for score in scores}:
-        raise _strangers(set(), missing)
+        raise _mismatch(set(), missing)
     return sorted(scores, key=lambda score: (order[score["id"]], score["sample"]))
 
 
@@ -83,7 +83,7 @@ def _order(problems: list[dict[str, str]]) -> dict[str, int]:
     return order
 
 
-def _strangers(unknown: set[str], missing: set[str]) -> Problem:
+def _mismatch(unknown: set[str], missing: set[str]) -> Problem:
     return Problem(
         "generations and problems do not belong together",
         found=f"generations of unknown problems {sorted(unknown)}"

@@ -26,7 +26,7 @@ def model(
         return 0
     staging = directory.with_name(f".{directory.name}.fetch")
     staged = {name: names.inside(staging, name) for name in paths}
-    _clear_of_strangers(staging, set(staged.values()))
+    _remove_others(staging, set(staged.values()))
     for one in listing.files:
         here, there = staged[one.name], paths[one.name]
         if one.is_verifiable and not here.exists() and transfer.is_there(one, there):
@@ -46,7 +46,7 @@ def model(
     return fetched
 
 
-def _clear_of_strangers(staging: Path, wanted: set[Path]) -> None:
+def _remove_others(staging: Path, wanted: set[Path]) -> None:
     """Remove what an earlier lock left: the model is judged by the files of this one alone."""
     kept = wanted | {path for one in wanted for path in part.beside(one)}
     for path in staging.rglob("*"):

@@ -22,8 +22,10 @@ FLAGS = "--tensor-model-parallel-size, --pipeline-model-parallel-size"
 
 
 def check(args: argparse.Namespace) -> None:
-    """Raises:
-    UsageProblem: not as many processes as the layout has ranks, or a chat on several.
+    """The layout that the flags ask for fits the processes that were started.
+
+    Raises:
+        UsageProblem: not as many processes as the layout has ranks, or a chat on several.
     """
     tensor, pipeline = args.tensor_model_parallel_size, args.pipeline_model_parallel_size
     if min(tensor, pipeline) < 1:
@@ -96,11 +98,11 @@ def lead(args: argparse.Namespace, load: Callable[[Mesh, int, int], Slots]) -> D
     from distillery.engine import collectives, driver
 
     mesh = collectives.join(args.tensor_model_parallel_size, args.pipeline_model_parallel_size, args.device)
-    boss = driver.meet(mesh)
+    first = driver.meet(mesh)
     if mesh.rank == 0:
-        return boss
+        return first
     try:
-        driver.follow(boss, partial(load, mesh))
+        driver.follow(first, partial(load, mesh))
     except Problem:
         if signals.arrived(*signals.STOPS):
             raise Interrupted("stopped with the first rank", fix="run the same command again") from None

@@ -26,12 +26,14 @@ SHOWN = 5  # prompts that an error names
 
 @dataclass(frozen=True)
 class Limits:
-    """Args:
-    context: tokens of the longest sequence, prompt and answer together.
-    model_context: what the model allows for it.
-    max_new_tokens: of one answer.
-    vocab_size: rows of the model's embedding.
-    stop_words: texts that end an answer.
+    """What bounds prompts and answers.
+
+    Args:
+        context: tokens of the longest sequence, prompt and answer together.
+        model_context: what the model allows for it.
+        max_new_tokens: of one answer.
+        vocab_size: rows of the model's embedding.
+        stop_words: texts that end an answer.
     """
 
     context: int
@@ -87,9 +89,7 @@ def check_ids(ids: Sequence[int], prompter: Prompter, vocab_size: int, name: str
 
 
 def _check_lengths(lengths: dict[str, int], limits: Limits) -> None:
-    """Raises:
-    Problem: prompts, of these lengths in tokens by id, leave no room for an answer; names them and the cures.
-    """
+    """Raise a Problem where prompts, of these lengths in tokens by id, leave no room for an answer."""
     over = {name: size for name, size in lengths.items() if size + limits.max_new_tokens > limits.context}
     if not over:
         return
@@ -180,8 +180,10 @@ def record(asked: Asked, one: Answer, prompter: Prompter, trim: Callable[[str], 
 
 
 def check_signals(journal: Path) -> None:
-    """Raises:
-    Interrupted: one of `signals.STOPS` has come.
+    """End the run where a signal asks for it; the journal keeps what is answered.
+
+    Raises:
+        Interrupted: one of `signals.STOPS` has come.
     """
     found = signals.arrived(*signals.STOPS)
     if found:

@@ -26,8 +26,10 @@ GREETING = "Ask something. q leaves, clear forgets the conversation, Ctrl-C stop
 
 
 def require_terminal() -> None:
-    """Raises:
-    UsageProblem: standard input or output is a file or a pipe.
+    """A chat has someone to talk to.
+
+    Raises:
+        UsageProblem: standard input or output is a file or a pipe.
     """
     missing = [name for name, stream in (("input", sys.stdin), ("output", sys.stdout)) if not stream.isatty()]
     if missing:
@@ -40,9 +42,11 @@ def require_terminal() -> None:
 
 
 def read_line() -> str:
-    """Raises:
-    KeyboardInterrupt: Ctrl-C was pressed.
-    EOFError: Ctrl-D was.
+    """A line typed at the terminal, without its end.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C was pressed.
+        EOFError: Ctrl-D was.
     """
     signals.wait_for(sys.stdin, signal.SIGINT)
     with signals.delivered(signal.SIGINT):  # a line ended by Ctrl-D goes on

@@ -26,8 +26,10 @@ class Journal:
     """Records of one run, inside a `with`: `taken` holds those of an earlier, interrupted one."""
 
     def __init__(self, target: Path, identity: str):
-        """Raises:
-        Problem: another run is writing these answers.
+        """Lock the journal beside `target` and read what an interrupted run of the same identity left.
+
+        Raises:
+            Problem: another run is writing these answers.
         """
         self.target = target
         self.path = target.with_name(f".{target.name}.journal")

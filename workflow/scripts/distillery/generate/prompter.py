@@ -29,9 +29,11 @@ PROBES = (TALK, TALK[:2], TALK[1:], TALK[1:2])
 
 @dataclass(frozen=True)
 class Prompter:
-    """Args:
-    ids: everything up to where the assistant begins.
-    stop_ids: ids that end an answer.
+    """A tokenizer with the template that prompts are rendered by.
+
+    Args:
+        ids: everything up to where the assistant begins.
+        stop_ids: ids that end an answer.
     """
 
     ids: Callable[[Messages], list[int]]

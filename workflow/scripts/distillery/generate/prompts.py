@@ -20,10 +20,12 @@ QUESTION = "how are you?"  # what the reference's inference.py asks
 
 @dataclass(frozen=True)
 class Prompt:
-    """Args:
-    id: unique in its file.
-    messages: role and content of each turn, a system turn only at the start, the user's at the end.
-    seed: replaces the one derived from the command's seed.
+    """A conversation that waits for its answer.
+
+    Args:
+        id: unique in its file.
+        messages: role and content of each turn, a system turn only at the start, the user's at the end.
+        seed: replaces the one derived from the command's seed.
     """
 
     id: str

@@ -51,8 +51,10 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def check(args: argparse.Namespace, arch: Architecture) -> None:
-    """Raises:
-    UsageProblem: a shape flag contradicts config.json.
+    """Flags that repeat config.json agree with it.
+
+    Raises:
+        UsageProblem: a shape flag contradicts config.json.
     """
     for name, (field, _) in SHAPES.items():
         found, wanted = getattr(args, name), getattr(arch, field)

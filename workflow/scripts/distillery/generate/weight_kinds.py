@@ -18,11 +18,13 @@ TRACKER = "latest_checkpointed_iteration.txt"
 
 @dataclass(frozen=True)
 class Weights:
-    """Args:
-    kind: "hf" (a Hugging Face directory) or "mcore".
-    architecture: from config.json, beside HF weights or in the tokenizer's directory.
-    template: the template record of the data the weights were tuned on; None for untuned weights.
-    identity: digest of the weights' content as their manifest has it.
+    """Weights to answer with, as found.
+
+    Args:
+        kind: "hf" (a Hugging Face directory) or "mcore".
+        architecture: from config.json, beside HF weights or in the tokenizer's directory.
+        template: the template record of the data the weights were tuned on; None for untuned weights.
+        identity: digest of the weights' content as their manifest has it.
     """
 
     directory: Path

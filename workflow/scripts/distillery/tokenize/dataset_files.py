@@ -100,8 +100,10 @@ class DatasetFiles:
         )
 
     def _check_strays(self) -> None:
-        """Raises:
-        Problem: training would take a file that is not of this dataset for one of its fields.
+        """No file of another dataset lies among this one's fields.
+
+        Raises:
+            Problem: training would take a file that is not of this dataset for one of its fields.
         """
         own = {path.name for path in self._all()}
         pattern = f"{glob.escape(self.prefix.name)}_packed_*_document*"

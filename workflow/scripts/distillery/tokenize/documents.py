@@ -65,8 +65,10 @@ class DocumentMaker:
         self.cut_at = NO_LIMIT if rules.overlong else rules.seq_length or cutting.DEFAULT_LIMIT
 
     def make(self, conversation: Conversation) -> Document:
-        """Raises:
-        Rejected: the row cannot be rendered, renders to nothing, or breaks a rule.
+        """A conversation's ids and labels, cut and checked by the rules.
+
+        Raises:
+            Rejected: the row cannot be rendered, renders to nothing, or breaks a rule.
         """
         conversation = self.special_text.apply(conversation)
         encoded = self._encode(conversation)

@@ -28,7 +28,9 @@ class HubRenderer:
     """Stands where a `Renderer` does: `messages`, `prompt`, `record`, `eos_id`, `pad_id`, `stop_token_ids`."""
 
     def __init__(self, hub: HubTokenizer, source: str | None = None) -> None:
-        """Args:
+        """Compile the template and find the token that it ends answers with.
+
+        Args:
             source: Jinja text that stands in for the tokenizer's own.
 
         Raises:

@@ -38,9 +38,11 @@ class Outputs(AbstractContextManager):
     """
 
     def __init__(self, prefix: Path, fields: tuple[str, ...], packed: bool, rules: Rules) -> None:
-        """Args:
-        fields: those whose tokens the parts bring.
-        packed: instruction data, with `_packed` in names and an attention mask beside the fields.
+        """The fields of a dataset that is to be written.
+
+        Args:
+            fields: those whose tokens the parts bring.
+            packed: instruction data, with `_packed` in names and an attention mask beside the fields.
         """
         self.fields, self.packed, self.rules = fields, packed, rules
         self.files = DatasetFiles(

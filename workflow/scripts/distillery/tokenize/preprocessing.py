@@ -125,8 +125,10 @@ def _beside() -> Iterator[ThreadPoolExecutor]:
 
 
 def _check_names(sources: list[Source]) -> None:
-    """Raises:
-    UsageProblem: two files of one name, which the manifest, rows.parquet and the rejected rows could not tell apart.
+    """No two inputs share a name.
+
+    Raises:
+        UsageProblem: two files of one name, which the manifest, rows.parquet and the rejected rows could not tell apart.
     """
     paths: dict[str, Path] = {}
     for source in sources:

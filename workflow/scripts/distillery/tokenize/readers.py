@@ -57,8 +57,10 @@ class Source:
     path: Path
 
     def columns(self) -> list[str]:
-        """Raises:
-        Problem: the file is not readable.
+        """Names of the columns, in the file's order.
+
+        Raises:
+            Problem: the file is not readable.
         """
         if self.path.suffix in TEXTS:
             return TEXTS[self.path.suffix][0](self.path)

@@ -38,7 +38,10 @@ def load(directory: Path, prompt_type: str) -> Renderer:
 
 
 class Renderer:
-    """Attributes: `eos_id`, `pad_id` (as the template leaves them), `stop_token_ids` (eos first)."""
+    """Conversations to pieces and ids, by one template and one tokenizer.
+
+    Attributes: `eos_id`, `pad_id` (as the template leaves them), `stop_token_ids` (eos first).
+    """
 
     def __init__(self, template: Template, hub: HubTokenizer) -> None:
         """Replace the tokenizer's eos and add stop words, as the template wants it.

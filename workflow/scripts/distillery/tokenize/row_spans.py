@@ -1,4 +1,4 @@
-"""The work of one process: spans of files to blocks of rows to parts, and what befell each row.
+"""The work of one process: spans of files to blocks of rows to parts, and what happened to each row.
 
 A part holds the tokens of its block's documents, and apart from them what is to be known about them, which is little.
 """

@@ -88,8 +88,10 @@ class Overlap:
     """Which texts share a stretch of NGRAM words with one of a set of problems."""
 
     def __init__(self, problems: Iterable[tuple[str, str]]) -> None:
-        """Args:
-        problems: (id, text) of each.
+        """Index the problems' stretches of words.
+
+        Args:
+            problems: (id, text) of each.
         """
         self._owners: dict[int, str] = {}
         self.problems = 0

@@ -20,8 +20,10 @@ class SpecialText:
     """
 
     def __init__(self, tokenizer: HubTokenizer, policy: str) -> None:
-        """Args:
-        policy: "keep" (the text becomes the token, as in the reference), "escape" or "reject".
+        """What is looked for in a tokenizer's texts, and what happens then.
+
+        Args:
+            policy: "keep" (the text becomes the token, as in the reference), "escape" or "reject".
         """
         self.policy = policy
         self.special = list(tokenizer.special_tokens())
@@ -30,8 +32,10 @@ class SpecialText:
         self.common = os.path.commonprefix(self.special)
 
     def apply(self, conversation: Conversation) -> Conversation:
-        """Raises:
-        Rejected: such content is there, and the policy is "reject".
+        """The conversation as the policy leaves it.
+
+        Raises:
+            Rejected: such content is there, and the policy is "reject".
         """
         tools = conversation.tools if isinstance(conversation.tools, str) else ""
         found = [*self._spelt(conversation.system or ""), *self._spelt(tools)]

@@ -26,8 +26,10 @@ class Parquet:
     """Pieces are row groups. Pages go through a buffer: memory does not grow with a row group's size."""
 
     def __init__(self, path: Path) -> None:
-        """Raises:
-        Problem: not a whole parquet file.
+        """Open the file and read its footer.
+
+        Raises:
+            Problem: not a whole parquet file.
         """
         import pyarrow.parquet as pq
 
@@ -65,8 +67,10 @@ class Arrow:
     """Pieces are record batches, of an IPC file or of an IPC stream (as `datasets` caches are)."""
 
     def __init__(self, path: Path) -> None:
-        """Raises:
-        Problem: neither.
+        """Map the file, and find out whether it is an IPC file or a stream.
+
+        Raises:
+            Problem: neither.
         """
         import pyarrow as pa
 

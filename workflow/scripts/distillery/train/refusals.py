@@ -41,8 +41,10 @@ ONLY = {
 
 
 def check(args: argparse.Namespace, arch: Architecture) -> None:
-    """Raises:
-    UsageProblem: a flag contradicts config.json, or asks for what this engine cannot do.
+    """Flags agree with config.json and with what this engine computes.
+
+    Raises:
+        UsageProblem: a flag contradicts config.json, or asks for what this engine cannot do.
     """
     for name, fix in REFUSED.items():
         given = getattr(args, name.replace("-", "_"))

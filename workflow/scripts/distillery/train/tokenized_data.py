@@ -131,8 +131,10 @@ def check_ids(data: Data, vocab_size: int) -> None:
 
 
 def check_tokenizer(data: Data, directory: Path) -> None:
-    """Raises:
-    Problem: the data was made with another tokenizer than the model's.
+    """The data was tokenized with the model's tokenizer.
+
+    Raises:
+        Problem: the data was made with another tokenizer than the model's.
     """
     path, wanted = directory / "tokenizer.json", data.manifest["tokenizer"]["sha256"]
     found = files.sha256(path) if path.is_file() else "no tokenizer.json"

@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
     if leader:
         snapshots.claim()
         files.write_json(work / "key.json", content)
-        _say_strangers(args.save / "work", key)
+        _report_other_runs(args.save / "work", key)
     agree = _agreement(place)
 
     def build():
@@ -109,7 +109,7 @@ def flops_per_token(arch: Architecture, seq_length: int) -> float:
     return 6 * matrices + 6 * arch.num_layers * arch.num_attention_heads * arch.kv_channels * seq_length
 
 
-def _say_strangers(directory: Path, key: str) -> None:
+def _report_other_runs(directory: Path, key: str) -> None:
     others = sorted(path.name for path in directory.iterdir() if path.is_dir() and path.name != key)
     if others:
         print(

@@ -33,8 +33,10 @@ def options(parser: str) -> Mapping[str, Mapping[str, Any]]:
 
 
 def refuse(parser: str, words: Sequence[str]) -> None:
-    """Raises:
-    Problem: that parser would reject these words; names every reason.
+    """Stop before a line is started that MindSpeed-LLM would reject.
+
+    Raises:
+        Problem: that parser would reject these words; names every reason.
     """
     if rejected := faults(parser, words):
         raise Problem("MindSpeed-LLM 2.2.0 would reject this line", found="\n           ".join(rejected))
