@@ -21,7 +21,7 @@ include: "workflow/rules/common.smk"
 rule all:
     default_target: True
     input:
-        collect("results/experiments/{experiment}/report.html", experiment=EXPERIMENTS),
+        collect(artefacts.REPORT.path, experiment=EXPERIMENTS),
 
 
 include: "workflow/rules/fetch.smk"

@@ -108,11 +108,11 @@ def test_an_unwritable_path_is_no_failure(tmp_path):
 def test_watch_shows_devices_and_the_last_loss_of_each_job(tmp_path, monkeypatch):
     fake_npu_smi(tmp_path, f"print(open({str(DATA / 'npu-smi-25.2.0.txt')!r}).read())")
     logs = tmp_path / "logs" / "e"
-    (logs / "msrun_training").mkdir(parents=True)
-    (logs / "finetune.log").write_text(
+    (logs / "msrun_train").mkdir(parents=True)
+    (logs / "train.log").write_text(
         "plan\nstep 9/40  loss 2.5000  lr 1e-3\nstep 10/40  loss 1.2500  lr 1e-3\nok\n"
     )
-    (logs / "finetune.samples.jsonl").write_text(
+    (logs / "train.samples.jsonl").write_text(
         '{"seconds": 60.1, "memory_megabytes": 4321, "cpu_percent": 99.5, "chips": []}\n{"seco'
     )
     (logs / "generate_tuned.log").write_text("50 of 400 answers\n")
@@ -122,14 +122,14 @@ def test_watch_shows_devices_and_the_last_loss_of_each_job(tmp_path, monkeypatch
     (logs / "merge.log").write_text("nothing to watch\n")
     line = " iteration        7/    2000 | consumed samples: 64 | lm loss: 3.250000E+00 | loss scale: 1.0 |"
     (logs / "other.log").write_text(line + "\n")
-    (logs / "msrun_training" / "worker_0.log").write_text(line + "\n")
+    (logs / "msrun_train" / "worker_0.log").write_text(line + "\n")
     command = [sys.executable, str(ROOT / "workflow/scripts/watch.py"), "--once", "--logs", "logs"]
     environment = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "120"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     rows = [line.replace("│", " ").split() for line in done.stdout.splitlines()]
     assert ["0", "0", "OK", "0.0", "3197", "/", "65536", "91.3", "33.0"] in rows
-    assert ["logs/e/finetune.log", "10", "40", "1.2500", "60.1", "4321", "99.5"] in rows
+    assert ["logs/e/train.log", "10", "40", "1.2500", "60.1", "4321", "99.5"] in rows
     assert ["logs/e/generate_tuned.log", "-", "-", "-", "2.0", "12", "1.5"] in rows
     assert ["logs/e/other.log", "7", "2000", "3.250000E+00", "-", "-", "-"] in rows
     assert "worker_0" not in done.stdout and "merge" not in done.stdout

@@ -143,10 +143,10 @@ def test_a_log_folder_in_use_is_refused_and_its_job_goes_on(tmp_path):
 
 
 def test_each_log_has_a_folder_of_its_own_beside_it(tmp_path):
-    words = [*LAUNCH, "--workers", "2", "--", sys.executable, WORKER, "--log", "logs/e/finetune.log"]
+    words = [*LAUNCH, "--workers", "2", "--", sys.executable, WORKER, "--log", "logs/e/train.log"]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    folder = tmp_path / "logs/e/msrun_finetune"
+    folder = tmp_path / "logs/e/msrun_train"
     assert {f"worker_{rank}.log" for rank in range(2)} <= {path.name for path in folder.iterdir()}
     nowhere = subprocess.run([*LAUNCH, "--", WORKER], cwd=tmp_path, capture_output=True, text=True)
     assert nowhere.returncode == 2

@@ -321,7 +321,7 @@ JUDGE = ["evaluate_base", "evaluate_tuned", "evaluate_compare", "plan_outcome", 
 def test_the_whole_experiment_runs_on_two_nodes(trained):
     folder, _ = trained
     assert (folder / "results/experiments/embedded/report.html").exists()
-    logs = sorted((folder / "logs/embedded/msrun_finetune").glob("msrun_*.log"))
+    logs = sorted((folder / "logs/embedded/msrun_train").glob("msrun_*.log"))
     assert [log.name for log in logs] == ["msrun_0.log", "msrun_1.log"]
 
 
@@ -329,7 +329,7 @@ def test_a_kill_amid_training_ends_with_the_weights_of_an_uninterrupted_run(trai
     there, here = (
         json.loads((one / "results/experiments/embedded/train/done.json").read_text()) for one in trained
     )
-    resumed = (trained[0] / "logs/embedded/msrun_finetune/worker_0.log").read_text()
+    resumed = (trained[0] / "logs/embedded/msrun_train/worker_0.log").read_text()
     assert KILLED_AFTER <= int(re.search(r"resuming after step (\d+)", resumed)[1]) < STEPS
     assert there["payload_digest"] == here["payload_digest"]
     assert there["loss"] == here["loss"]

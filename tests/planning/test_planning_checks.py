@@ -548,7 +548,7 @@ def test_common_changes_are_one_key_each(before, change, layouts, new, base):
     resharded = len({describe(experiment.convert.layout), *layouts}) > 1
     where = "hardware.atlas-800t-a2.npus_per_node" if key.startswith("h/") else key[2:].replace("/", ".")
     assert moved == ([where] if resharded else [])
-    assert (artefacts.weights(experiment).count("-to-") == 1) == (
+    assert (artefacts.weights(experiment).path.count("-to-") == 1) == (
         layouts[0] != describe(experiment.convert.layout)
     )
 

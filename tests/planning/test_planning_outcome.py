@@ -38,7 +38,7 @@ def test_estimates_stand_beside_measurements(tmp_path):
     log.parent.mkdir(parents=True)
     log.write_text("s\tmax_rss\tcpu_time\n1.5\t100.00\t0.1\n")
     log.with_suffix(".proof.tsv").write_text("s\tmax_rss\tcpu_time\n0.4\t2.62\t0.0\n")
-    logs = log.parent.parent.parent / "datasets/arithmetic" / loaded.experiments["embedded"].tokenize.name
+    logs = tmp_path / "logs/datasets/arithmetic" / loaded.experiments["embedded"].tokenize.name / "shards"
     logs.mkdir(parents=True)
     for number, memory in enumerate(("NA", "10.00")):
         (logs / f"train-{number}.tsv").write_text(f"s\tmax_rss\tcpu_time\n2.0\t{memory}\t0.1\n")

@@ -16,7 +16,7 @@ def test_retries_of_a_diverged_training_stop_at_once_until_something_changes(fin
         failed = house.snakemake("--cores", "2", "--retries", "3", "finetune")
     said = failed.stdout + failed.stderr
     assert failed.returncode == 1 and said.count("Error in rule train") == 4, said
-    log = (house.path / "logs/small/finetune.log").read_text()
+    log = (house.path / "logs/small/train.log").read_text()
     assert "training diverged at step 3" in log
     assert "epochs" not in log  # which a run that trains says first
     (marker,) = (house.path / "results/experiments/small/train/work").glob("*/diverged.json")
@@ -26,4 +26,4 @@ def test_retries_of_a_diverged_training_stop_at_once_until_something_changes(fin
     assert (
         json.loads((house.path / "results/experiments/small/train/done.json").read_text())["iteration"] == 4
     )
-    assert "epochs" in (house.path / "logs/small/finetune.log").read_text()
+    assert "epochs" in (house.path / "logs/small/train.log").read_text()

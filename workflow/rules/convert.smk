@@ -8,22 +8,22 @@ and hf.proof.json beside that directory.
 
 rule convert_hf_to_mcore:
     input:
-        "resources/models/{model}/manifest.json",
+        artefacts.MODEL.path,
     output:
-        "results/checkpoints/{model}/{layout}/manifest.json",
+        artefacts.CHECKPOINT.path,
     log:
-        "logs/checkpoints/{model}/{layout}.log",
+        artefacts.CHECKPOINT.log,
     benchmark:
-        "logs/checkpoints/{model}/{layout}.tsv"
+        artefacts.CHECKPOINT.benchmark
     wildcard_constraints:
-        layout=run_by("mindspore", "convert", lambda e: e.convert.name),
+        converted=run_by("mindspore", "convert", lambda e: e.convert.name),
     conda:
         "../../envs/cpu.yaml"
     params:
         **runs("convert_ckpt"),
         load=subpath(input[0], parent=True),
         save=subpath(output[0], parent=True),
-        layout=lambda w: commandline.convert(LAYOUTS[w.layout]),
+        layout=lambda w: commandline.convert(CONVERTED[w.converted].convert.layout),
     shell:
         "{params.command} --use-mcore-models --model-type GPT --load-model-type hf"
         " --save-model-type mg --model-type-hf llama2 {params.layout} --load-dir {params.load}"
@@ -32,14 +32,14 @@ rule convert_hf_to_mcore:
 
 rule convert_prove_round_trip:
     input:
-        hf="resources/models/{model}/manifest.json",
-        mcore="results/checkpoints/{model}/{converted}/manifest.json",
+        hf=artefacts.MODEL.path,
+        mcore=artefacts.CHECKPOINT.path,
     output:
-        "results/checkpoints/{model}/{converted}.proof.json",
+        artefacts.CONVERSION_PROOF.path,
     log:
-        "logs/checkpoints/{model}/{converted}.proof.log",
+        artefacts.CONVERSION_PROOF.log,
     benchmark:
-        "logs/checkpoints/{model}/{converted}.proof.tsv"
+        artefacts.CONVERSION_PROOF.benchmark
     wildcard_constraints:
         converted=either(CONVERTED),
     conda:
@@ -54,13 +54,13 @@ rule convert_prove_round_trip:
 
 rule convert_reshard:
     input:
-        "results/checkpoints/{model}/{converted}/manifest.json",
+        artefacts.CHECKPOINT.path,
     output:
-        "results/checkpoints/{model}/{converted}-to-{target}/manifest.json",
+        artefacts.RESHARDED.path,
     log:
-        "logs/checkpoints/{model}/{converted}-to-{target}.log",
+        artefacts.RESHARDED.log,
     benchmark:
-        "logs/checkpoints/{model}/{converted}-to-{target}.tsv"
+        artefacts.RESHARDED.benchmark
     wildcard_constraints:
         converted=either(CONVERTED),
         target=either(LAYOUTS),
@@ -79,14 +79,14 @@ rule convert_reshard:
 
 rule convert_mcore_to_hf:
     input:
-        done="results/experiments/{experiment}/train/done.json",
-        model=lambda w: artefacts.model(artefacts.rotated(EXPERIMENTS[w.experiment])),
+        done=artefacts.TRAINED.path,
+        model=lambda w: artefacts.rotated_model(EXPERIMENTS[w.experiment]),
     output:
-        "results/experiments/{experiment}/hf/manifest.json",
+        artefacts.EXPORTED.path,
     log:
-        "logs/{experiment}/mcore2hf.log",
+        artefacts.EXPORTED.log,
     benchmark:
-        "logs/{experiment}/mcore2hf.tsv"
+        artefacts.EXPORTED.benchmark
     wildcard_constraints:
         experiment=run_by("mindspore", "convert"),
     conda:
@@ -106,14 +106,14 @@ rule convert_mcore_to_hf:
 # answers are scored with the trained weights themselves, what is handed over is their export: the same, proven
 rule convert_prove_export:
     input:
-        hf="results/experiments/{experiment}/hf/manifest.json",
-        weights=lambda w: artefacts.tuned_weights(EXPERIMENTS[w.experiment]),
+        hf=artefacts.EXPORTED.path,
+        weights=lambda w: artefacts.tuned_weights(EXPERIMENTS[w.experiment]).path,
     output:
-        "results/experiments/{experiment}/hf.proof.json",
+        artefacts.EXPORT_PROOF.path,
     log:
-        "logs/{experiment}/prove_export.log",
+        artefacts.EXPORT_PROOF.log,
     benchmark:
-        "logs/{experiment}/prove_export.tsv"
+        artefacts.EXPORT_PROOF.benchmark
     conda:
         "../../envs/cpu.yaml"
     params:

@@ -6,14 +6,14 @@ Outputs: *.scores.jsonl beside the answers, results/experiments/{experiment}/{co
 
 rule evaluate_base:
     input:
-        generations="results/generations/{model}/{generation}.jsonl",
-        problems=lambda w: artefacts.problems(GENERATIONS[w.generation].problems),
+        generations=artefacts.BASE_ANSWERS.path,
+        problems=lambda w: artefacts.PROBLEMS.at(problems=GENERATIONS[w.generation].problems),
     output:
-        "results/generations/{model}/{generation}.scores.jsonl",
+        artefacts.BASE_SCORES.path,
     log:
-        "logs/generations/{model}/{generation}.scores.log",
+        artefacts.BASE_SCORES.log,
     benchmark:
-        "logs/generations/{model}/{generation}.scores.tsv"
+        artefacts.BASE_SCORES.benchmark
     wildcard_constraints:
         generation=either(GENERATIONS),
     conda:
@@ -27,27 +27,27 @@ rule evaluate_base:
 
 use rule evaluate_base as evaluate_tuned with:
     input:
-        generations="results/experiments/{experiment}/tuned.jsonl",
-        problems=lambda w: artefacts.problems(EXPERIMENTS[w.experiment].problems),
+        generations=artefacts.TUNED_ANSWERS.path,
+        problems=lambda w: artefacts.PROBLEMS.at(problems=EXPERIMENTS[w.experiment].problems),
     output:
-        "results/experiments/{experiment}/tuned.scores.jsonl",
+        artefacts.TUNED_SCORES.path,
     log:
-        "logs/{experiment}/score_tuned.log",
+        artefacts.TUNED_SCORES.log,
     benchmark:
-        "logs/{experiment}/score_tuned.tsv"
+        artefacts.TUNED_SCORES.benchmark
 
 
 rule evaluate_compare:
     input:
-        base=lambda w: f"{artefacts.base_answers(EXPERIMENTS[w.experiment])}.scores.jsonl",
-        tuned="results/experiments/{experiment}/tuned.scores.jsonl",
+        base=lambda w: artefacts.base_scores(EXPERIMENTS[w.experiment]).path,
+        tuned=artefacts.TUNED_SCORES.path,
     output:
-        comparison="results/experiments/{experiment}/comparison.json",
-        summary="results/experiments/{experiment}/summary.json",
+        comparison=artefacts.COMPARISON.path,
+        summary=artefacts.SUMMARY.path,
     log:
-        "logs/{experiment}/compare.log",
+        artefacts.COMPARISON.log,
     benchmark:
-        "logs/{experiment}/compare.tsv"
+        artefacts.COMPARISON.benchmark
     conda:
         "../../envs/cpu.yaml"
     params:

@@ -9,11 +9,11 @@ rule fetch_lock:
     input:
         lambda w: source_flags.known_lock(LOCKED[w.name]),
     output:
-        "resources/locks/{name}.json",
+        artefacts.LOCK.path,
     log:
-        "logs/locks/{name}.log",
+        artefacts.LOCK.log,
     benchmark:
-        "logs/locks/{name}.tsv"
+        artefacts.LOCK.benchmark
     wildcard_constraints:
         name=either(LOCKED),
     retries: 2
@@ -32,11 +32,11 @@ rule fetch_lock:
 
 rule fetch_wheel:
     output:
-        "resources/wheels/{wheel}.whl",
+        artefacts.WHEEL.path,
     log:
-        "logs/wheels/{wheel}.log",
+        artefacts.WHEEL.log,
     benchmark:
-        "logs/wheels/{wheel}.tsv"
+        artefacts.WHEEL.benchmark
     retries: 2
     conda:
         "../../envs/cpu.yaml"

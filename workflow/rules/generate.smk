@@ -8,14 +8,14 @@ results/experiments/{experiment}/reshard-{layout}/manifest.json.
 
 rule generate_base_answers:
     input:
-        model="resources/models/{model}/manifest.json",
-        problems=lambda w: artefacts.problems(GENERATIONS[w.generation].problems),
+        model=artefacts.MODEL.path,
+        problems=lambda w: artefacts.PROBLEMS.at(problems=GENERATIONS[w.generation].problems),
     output:
-        "results/generations/{model}/{generation}.jsonl",
+        artefacts.BASE_ANSWERS.path,
     log:
-        "logs/generations/{model}/{generation}.log",
+        artefacts.BASE_ANSWERS.log,
     benchmark:
-        "logs/generations/{model}/{generation}.tsv"
+        artefacts.BASE_ANSWERS.benchmark
     wildcard_constraints:
         generation=either(GENERATIONS),
     conda:
@@ -34,13 +34,13 @@ rule generate_base_answers:
 
 rule convert_reshard_tuned:
     input:
-        "results/experiments/{experiment}/train/done.json",
+        artefacts.TRAINED.path,
     output:
-        "results/experiments/{experiment}/reshard-{layout}/manifest.json",
+        artefacts.TRAINED_RESHARDED.path,
     log:
-        "logs/{experiment}/reshard-{layout}.log",
+        artefacts.TRAINED_RESHARDED.log,
     benchmark:
-        "logs/{experiment}/reshard-{layout}.tsv"
+        artefacts.TRAINED_RESHARDED.benchmark
     wildcard_constraints:
         layout=either(LAYOUTS),
     conda:
@@ -58,16 +58,16 @@ rule convert_reshard_tuned:
 
 rule generate_tuned_answers:
     input:
-        weights=lambda w: artefacts.tuned_weights(EXPERIMENTS[w.experiment]),
+        weights=lambda w: artefacts.tuned_weights(EXPERIMENTS[w.experiment]).path,
         # config.json and the tokenizer
-        model=lambda w: artefacts.model(artefacts.rotated(EXPERIMENTS[w.experiment])),
-        problems=lambda w: artefacts.problems(EXPERIMENTS[w.experiment].problems),
+        model=lambda w: artefacts.rotated_model(EXPERIMENTS[w.experiment]),
+        problems=lambda w: artefacts.PROBLEMS.at(problems=EXPERIMENTS[w.experiment].problems),
     output:
-        "results/experiments/{experiment}/tuned.jsonl",
+        artefacts.TUNED_ANSWERS.path,
     log:
-        "logs/{experiment}/generate_tuned.log",
+        artefacts.TUNED_ANSWERS.log,
     benchmark:
-        "logs/{experiment}/generate_tuned.tsv"
+        artefacts.TUNED_ANSWERS.benchmark
     conda:
         "../../envs/cpu.yaml"
     threads: lambda w: prefix.threads(EXPERIMENTS[w.experiment], "generate")

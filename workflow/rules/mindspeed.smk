@@ -8,14 +8,14 @@ what it wrote. Where it is installed, and how its processes start, comes as a re
 rule tokenize_shard_mindspeed:
     input:
         shards=lambda w: [ancient(path) for path in artefacts.shards(w.dataset, w.batch)],
-        digest="resources/datasets/{dataset}/{batch}.parquet.sha256",
-        model=lambda w: artefacts.model(TOKENIZATIONS[w.tokenization].model),
+        digest=artefacts.DIGEST.path,
+        model=lambda w: artefacts.MODEL.at(model=TOKENIZATIONS[w.tokenization].model),
     output:
-        "results/datasets/{dataset}/{tokenization}/shards/{batch}_manifest.json",
+        artefacts.TOKENIZED_SHARD.path,
     log:
-        "logs/datasets/{dataset}/{tokenization}/{batch}.log",
+        artefacts.TOKENIZED_SHARD.log,
     benchmark:
-        "logs/datasets/{dataset}/{tokenization}/{batch}.tsv"
+        artefacts.TOKENIZED_SHARD.benchmark
     wildcard_constraints:
         tokenization=run_by("mindspeed-llm", "tokenize", lambda e: e.tokenize.name),
     conda:
@@ -26,7 +26,7 @@ rule tokenize_shard_mindspeed:
     params:
         **runs("tokenize_mindspeed", TEMPLATES),
         tokenizer=subpath(input.model, parent=True),
-        prefix=subpath(output[0], strip_suffix="_manifest.json"),
+        prefix=subpath(output[0], strip_suffix=artefacts.TOKENIZED_ENDING),
         flags=lambda w: commandline.flags(
             tokenize_stage.of_dataset(CONFIG.datasets[w.dataset], TOKENIZATIONS[w.tokenization])
         ),
@@ -37,13 +37,13 @@ rule tokenize_shard_mindspeed:
 
 rule convert_hf_to_mcore_mindspeed:
     input:
-        "resources/models/{model}/manifest.json",
+        artefacts.MODEL.path,
     output:
-        "results/checkpoints/{model}/{converted}/manifest.json",
+        artefacts.CHECKPOINT.path,
     log:
-        "logs/checkpoints/{model}/{converted}.log",
+        artefacts.CHECKPOINT.log,
     benchmark:
-        "logs/checkpoints/{model}/{converted}.tsv"
+        artefacts.CHECKPOINT.benchmark
     wildcard_constraints:
         converted=run_by("mindspeed-llm", "convert", lambda e: e.convert.name),
     conda:
@@ -65,15 +65,15 @@ rule convert_hf_to_mcore_mindspeed:
 
 rule train_mindspeed:
     input:
-        data=lambda w: artefacts.tokenized(EXPERIMENTS[w.experiment]),
-        weights=lambda w: artefacts.weights(EXPERIMENTS[w.experiment]),
-        model=lambda w: artefacts.model(artefacts.rotated(EXPERIMENTS[w.experiment])),
+        data=lambda w: artefacts.tokenized(EXPERIMENTS[w.experiment]).path,
+        weights=lambda w: artefacts.weights(EXPERIMENTS[w.experiment]).path,
+        model=lambda w: artefacts.rotated_model(EXPERIMENTS[w.experiment]),
     output:
-        "results/experiments/{experiment}/train/done.json",
+        artefacts.TRAINED.path,
     log:
-        "logs/{experiment}/finetune.log",
+        artefacts.TRAINED.log,
     benchmark:
-        "logs/{experiment}/finetune.tsv"
+        artefacts.TRAINED.benchmark
     wildcard_constraints:
         experiment=run_by("mindspeed-llm", "train"),
     conda:
@@ -83,7 +83,7 @@ rule train_mindspeed:
         **devices("train", engine="mindspeed-llm"),
     params:
         **runs("train_mindspeed"),
-        data=subpath(input.data, strip_suffix="_manifest.json"),
+        data=subpath(input.data, strip_suffix=artefacts.TOKENIZED_ENDING),
         load=subpath(input.weights, parent=True),
         save=subpath(output[0], parent=True),
         tokenizer=subpath(input.model, parent=True),
@@ -95,14 +95,14 @@ rule train_mindspeed:
 
 rule convert_mcore_to_hf_mindspeed:
     input:
-        done="results/experiments/{experiment}/train/done.json",
-        model=lambda w: artefacts.model(artefacts.rotated(EXPERIMENTS[w.experiment])),
+        done=artefacts.TRAINED.path,
+        model=lambda w: artefacts.rotated_model(EXPERIMENTS[w.experiment]),
     output:
-        "results/experiments/{experiment}/hf/manifest.json",
+        artefacts.EXPORTED.path,
     log:
-        "logs/{experiment}/mcore2hf.log",
+        artefacts.EXPORTED.log,
     benchmark:
-        "logs/{experiment}/mcore2hf.tsv"
+        artefacts.EXPORTED.benchmark
     wildcard_constraints:
         experiment=run_by("mindspeed-llm", "convert"),
     conda:
@@ -129,14 +129,14 @@ rule convert_mcore_to_hf_mindspeed:
 # its one built-in question, beside the problem set's answers: for the report
 rule generate_mindspeed_answer:
     input:
-        weights=lambda w: artefacts.tuned_weights(EXPERIMENTS[w.experiment]),
-        model=lambda w: artefacts.model(artefacts.rotated(EXPERIMENTS[w.experiment])),
+        weights=lambda w: artefacts.tuned_weights(EXPERIMENTS[w.experiment]).path,
+        model=lambda w: artefacts.rotated_model(EXPERIMENTS[w.experiment]),
     output:
-        "results/experiments/{experiment}/mindspeed_answer.txt",
+        artefacts.MINDSPEED_ANSWER.path,
     log:
-        "logs/{experiment}/ask_mindspeed.log",
+        artefacts.MINDSPEED_ANSWER.log,
     benchmark:
-        "logs/{experiment}/ask_mindspeed.tsv"
+        artefacts.MINDSPEED_ANSWER.benchmark
     wildcard_constraints:
         experiment=run_by("mindspeed-llm", "generate"),
     conda:

@@ -16,16 +16,16 @@ onstart:
 rule plan_sources:
     input:
         # as it was fetched: an override of rope is no mistake
-        model=lambda w: artefacts.model(EXPERIMENTS[w.experiment].model),
+        model=lambda w: artefacts.MODEL.at(model=EXPERIMENTS[w.experiment].model),
         shard=lambda w: ancient(artefacts.first_shard(CONFIG, EXPERIMENTS[w.experiment])),
         digest=lambda w: f"{artefacts.first_shard(CONFIG, EXPERIMENTS[w.experiment])}.sha256",
-        problems=lambda w: artefacts.problems(EXPERIMENTS[w.experiment].problems),
+        problems=lambda w: artefacts.PROBLEMS.at(problems=EXPERIMENTS[w.experiment].problems),
     output:
-        "results/experiments/{experiment}/checks.json",
+        artefacts.CHECKS.path,
     log:
-        "logs/{experiment}/checks.log",
+        artefacts.CHECKS.log,
     benchmark:
-        "logs/{experiment}/checks.tsv"
+        artefacts.CHECKS.benchmark
     # its errors should come before hours of other work. Training has no file of it as input: as `ancient` it would keep
     # Snakemake from seeing changed params of what follows (jobs below one that is due are looked at no further), and
     # else it would train again for a changed length of answers
@@ -43,21 +43,21 @@ rule plan_sources:
 
 rule plan_outcome:
     input:
-        checks="results/experiments/{experiment}/checks.json",
-        data=lambda w: artefacts.tokenized(EXPERIMENTS[w.experiment]),
-        weights=lambda w: artefacts.weights(EXPERIMENTS[w.experiment]),
-        model=lambda w: artefacts.model(EXPERIMENTS[w.experiment].model),
-        done="results/experiments/{experiment}/train/done.json",
-        hf="results/experiments/{experiment}/hf/manifest.json",
+        checks=artefacts.CHECKS.path,
+        data=lambda w: artefacts.tokenized(EXPERIMENTS[w.experiment]).path,
+        weights=lambda w: artefacts.weights(EXPERIMENTS[w.experiment]).path,
+        model=lambda w: artefacts.MODEL.at(model=EXPERIMENTS[w.experiment].model),
+        done=artefacts.TRAINED.path,
+        hf=artefacts.EXPORTED.path,
         # what they left is measured
-        base=lambda w: f"{artefacts.base_answers(EXPERIMENTS[w.experiment])}.jsonl",
-        tuned="results/experiments/{experiment}/tuned.jsonl",
+        base=lambda w: artefacts.base_answers(EXPERIMENTS[w.experiment]).path,
+        tuned=artefacts.TUNED_ANSWERS.path,
     output:
-        "results/experiments/{experiment}/plan.json",
+        artefacts.PLAN.path,
     log:
-        "logs/{experiment}/plan.log",
+        artefacts.PLAN.log,
     benchmark:
-        "logs/{experiment}/plan.tsv"
+        artefacts.PLAN.benchmark
     localrule: True
     conda:
         "../../envs/cpu.yaml"

@@ -7,11 +7,11 @@ Outputs: results/experiments/{experiment}/report.html, with every figure and tab
 # the graph is drawn from the rules themselves; a job cannot see its own DAG, so it asks a second Snakemake
 rule report_rulegraph:
     output:
-        "results/experiments/{experiment}/rulegraph.dot",
+        artefacts.RULEGRAPH.path,
     log:
-        "logs/{experiment}/rulegraph.log",
+        artefacts.RULEGRAPH.log,
     benchmark:
-        "logs/{experiment}/rulegraph.tsv"
+        artefacts.RULEGRAPH.benchmark
     localrule: True
     conda:
         "../../envs/cpu.yaml"
@@ -20,55 +20,54 @@ rule report_rulegraph:
         configfiles=shlex.join(shortest(path) for path in workflow.configfiles),
         snakefile=shortest(workflow.main_snakefile),
         rules=rules(),
+        targets=[one.path for one in (artefacts.CHECKS, artefacts.COMPARISON, artefacts.EXPORT_PROOF)],
     shell:
         "{params.command} --snakefile {params.snakefile} --configfile {params.configfiles}"
-        " --target results/experiments/{wildcards.experiment}/checks.json"
-        " results/experiments/{wildcards.experiment}/comparison.json"
-        " results/experiments/{wildcards.experiment}/hf.proof.json --output {output} --log {log}"
+        " --target {params.targets} --output {output} --log {log}"
 
 
 rule report_page:
     input:
-        comparison="results/experiments/{experiment}/comparison.json",
-        summary="results/experiments/{experiment}/summary.json",
-        base=lambda w: f"{artefacts.base_answers(EXPERIMENTS[w.experiment])}.jsonl",
-        base_scores=lambda w: f"{artefacts.base_answers(EXPERIMENTS[w.experiment])}.scores.jsonl",
-        tuned="results/experiments/{experiment}/tuned.jsonl",
-        tuned_scores="results/experiments/{experiment}/tuned.scores.jsonl",
-        problems=lambda w: artefacts.problems(EXPERIMENTS[w.experiment].problems),
-        data=lambda w: artefacts.tokenized(EXPERIMENTS[w.experiment]),
-        quality=lambda w: artefacts.quality(EXPERIMENTS[w.experiment]),
-        done="results/experiments/{experiment}/train/done.json",
-        proof=lambda w: artefacts.conversion_proof(EXPERIMENTS[w.experiment]),
-        export_proof="results/experiments/{experiment}/hf.proof.json",
+        comparison=artefacts.COMPARISON.path,
+        summary=artefacts.SUMMARY.path,
+        base=lambda w: artefacts.base_answers(EXPERIMENTS[w.experiment]).path,
+        base_scores=lambda w: artefacts.base_scores(EXPERIMENTS[w.experiment]).path,
+        tuned=artefacts.TUNED_ANSWERS.path,
+        tuned_scores=artefacts.TUNED_SCORES.path,
+        problems=lambda w: artefacts.PROBLEMS.at(problems=EXPERIMENTS[w.experiment].problems),
+        data=lambda w: artefacts.tokenized(EXPERIMENTS[w.experiment]).path,
+        quality=lambda w: artefacts.quality(EXPERIMENTS[w.experiment]).path,
+        done=artefacts.TRAINED.path,
+        proof=lambda w: artefacts.conversion_proof(EXPERIMENTS[w.experiment]).path,
+        export_proof=artefacts.EXPORT_PROOF.path,
         mindspeed_answer=lambda w: artefacts.mindspeed_answer(EXPERIMENTS[w.experiment]),
-        plan="results/experiments/{experiment}/plan.json",
-        sweep=lambda w: [f"results/experiments/{name}/summary.json" for name in CONFIG.siblings(w.experiment)],
-        rulegraph="results/experiments/{experiment}/rulegraph.dot",
+        plan=artefacts.PLAN.path,
+        sweep=lambda w: [artefacts.SUMMARY.at(experiment=name) for name in CONFIG.siblings(w.experiment)],
+        rulegraph=artefacts.RULEGRAPH.path,
         templates=collect(f"{SCRIPTS.parent}/report/{{name}}", name=REPORT_TEMPLATES),
     output:
         page=report(
-            "results/experiments/{experiment}/report.html",
+            artefacts.REPORT.path,
             caption="../report/page.rst",
             category="{experiment}",
             labels={"part": "the whole report"},
         ),
         loss=report(
-            "results/experiments/{experiment}/report/loss.svg",
+            artefacts.REPORT_PART.at(part="loss.svg"),
             caption="../report/loss.rst",
             category="{experiment}",
             labels={"part": "training loss"},
         ),
         accuracy=report(
-            "results/experiments/{experiment}/report/accuracy.svg",
+            artefacts.REPORT_PART.at(part="accuracy.svg"),
             caption="../report/accuracy.rst",
             category="{experiment}",
             labels={"part": "accuracy by family"},
         ),
     log:
-        "logs/{experiment}/report.log",
+        artefacts.REPORT.log,
     benchmark:
-        "logs/{experiment}/report.tsv"
+        artefacts.REPORT.benchmark
     conda:
         "../../envs/cpu.yaml"
     params:

@@ -3,26 +3,22 @@
 
 rule tokenize:
     input:
-        [artefacts.tokenized(e) for e in EXPERIMENTS.values()],
+        [artefacts.tokenized(e).path for e in EXPERIMENTS.values()],
 
 
 rule hf2mcore:
     input:
-        [artefacts.weights(e) for e in EXPERIMENTS.values()],
+        [artefacts.weights(e).path for e in EXPERIMENTS.values()],
 
 
 rule finetune:
     input:
-        collect(
-            "results/experiments/{experiment}/{file}.json",
-            experiment=EXPERIMENTS,
-            file=["checks", "train/done"],
-        ),
+        collect([artefacts.CHECKS.path, artefacts.TRAINED.path], experiment=EXPERIMENTS),
 
 
 rule mcore2hf:
     input:
-        collect("results/experiments/{experiment}/hf/manifest.json", experiment=EXPERIMENTS),
+        collect(artefacts.EXPORTED.path, experiment=EXPERIMENTS),
 
 
 rule generate_base:
@@ -32,8 +28,4 @@ rule generate_base:
 
 rule generate_tuned:
     input:
-        collect(
-            "results/experiments/{experiment}/{file}",
-            experiment=EXPERIMENTS,
-            file=["checks.json", "tuned.jsonl"],
-        ),
+        collect([artefacts.CHECKS.path, artefacts.TUNED_ANSWERS.path], experiment=EXPERIMENTS),

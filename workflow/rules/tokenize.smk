@@ -9,14 +9,14 @@ rule tokenize_shard:
     input:
         # read by the command; its content is tracked by its digest
         shards=lambda w: [ancient(path) for path in artefacts.shards(w.dataset, w.batch)],
-        digest="resources/datasets/{dataset}/{batch}.parquet.sha256",
-        model=lambda w: artefacts.model(TOKENIZATIONS[w.tokenization].model),
+        digest=artefacts.DIGEST.path,
+        model=lambda w: artefacts.MODEL.at(model=TOKENIZATIONS[w.tokenization].model),
     output:
-        "results/datasets/{dataset}/{tokenization}/shards/{batch}_manifest.json",
+        artefacts.TOKENIZED_SHARD.path,
     log:
-        "logs/datasets/{dataset}/{tokenization}/{batch}.log",
+        artefacts.TOKENIZED_SHARD.log,
     benchmark:
-        "logs/datasets/{dataset}/{tokenization}/{batch}.tsv"
+        artefacts.TOKENIZED_SHARD.benchmark
     wildcard_constraints:
         tokenization=run_by("mindspore", "tokenize", lambda e: e.tokenize.name),
     conda:
@@ -24,7 +24,7 @@ rule tokenize_shard:
     params:
         **runs("preprocess_data", TEMPLATES),
         tokenizer=subpath(input.model, parent=True),
-        prefix=subpath(output[0], strip_suffix="_manifest.json"),
+        prefix=subpath(output[0], strip_suffix=artefacts.TOKENIZED_ENDING),
         flags=lambda w: commandline.tokenize(CONFIG.datasets[w.dataset], TOKENIZATIONS[w.tokenization]),
     shell:
         "{params.command} --input {input.shards} --tokenizer-name-or-path {params.tokenizer}"
@@ -34,47 +34,47 @@ rule tokenize_shard:
 
 rule tokenize_merge:
     input:
-        parts=lambda w: collect(
-            "results/datasets/{{dataset}}/{{tokenization}}/shards/{batch}_manifest.json",
-            batch=CONFIG.datasets[w.dataset].batches(TOKENIZATIONS[w.tokenization].shards),
-        ),
+        parts=lambda w: [
+            artefacts.TOKENIZED_SHARD.at(dataset=w.dataset, tokenization=w.tokenization, batch=one)
+            for one in CONFIG.datasets[w.dataset].batches(TOKENIZATIONS[w.tokenization].shards)
+        ],
         rows=lambda w: source_flags.counted(CONFIG.datasets[w.dataset]),
     output:
-        "results/datasets/{dataset}/{tokenization}/{dataset}_manifest.json",
+        artefacts.TOKENIZED.path,
     log:
-        "logs/datasets/{dataset}/{tokenization}/merge.log",
+        artefacts.TOKENIZED.log,
     benchmark:
-        "logs/datasets/{dataset}/{tokenization}/merge.tsv"
+        artefacts.TOKENIZED.benchmark
     conda:
         "../../envs/cpu.yaml"
     params:
         **runs("tokenize_merge"),
-        inputs=lambda w, input: [name.removesuffix("_manifest.json") for name in input.parts],
-        prefix=subpath(output[0], strip_suffix="_manifest.json"),
+        inputs=lambda w, input: [name.removesuffix(artefacts.TOKENIZED_ENDING) for name in input.parts],
+        prefix=subpath(output[0], strip_suffix=artefacts.TOKENIZED_ENDING),
     shell:
         "{params.command} --input-prefixes {params.inputs} --output-prefix {params.prefix} --log {log}"
 
 
 rule tokenize_quality:
     input:
-        data="results/datasets/{dataset}/{tokenization}/{dataset}_manifest.json",
+        data=artefacts.TOKENIZED.path,
         shards=lambda w: [
             ancient(path) for path in artefacts.all_shards(CONFIG, TOKENIZATIONS[w.tokenization])
         ],
-        problems="resources/problems/{problems}.parquet",
+        problems=artefacts.PROBLEMS.path,
     output:
-        "results/datasets/{dataset}/{tokenization}/quality-{problems}-{seq_length}.json",
+        artefacts.QUALITY.path,
     log:
-        "logs/datasets/{dataset}/{tokenization}/quality-{problems}-{seq_length}.log",
+        artefacts.QUALITY.log,
     benchmark:
-        "logs/datasets/{dataset}/{tokenization}/quality-{problems}-{seq_length}.tsv"
+        artefacts.QUALITY.benchmark
     wildcard_constraints:
         seq_length=r"\d+",
     conda:
         "../../envs/cpu.yaml"
     params:
         **runs("tokenize_quality", TEMPLATES),
-        prefix=subpath(input.data, strip_suffix="_manifest.json"),
+        prefix=subpath(input.data, strip_suffix=artefacts.TOKENIZED_ENDING),
     shell:
         "{params.command} --data-prefix {params.prefix} --input {input.shards} --problems {input.problems}"
         " --seq-length {wildcards.seq_length} --output {output} --log {log}"

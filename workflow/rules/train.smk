@@ -7,15 +7,15 @@ in a work directory that Snakemake does not know, hence never deletes: a retry r
 
 rule train:
     input:
-        data=lambda w: artefacts.tokenized(EXPERIMENTS[w.experiment]),
-        weights=lambda w: artefacts.weights(EXPERIMENTS[w.experiment]),
-        model=lambda w: artefacts.model(artefacts.rotated(EXPERIMENTS[w.experiment])),
+        data=lambda w: artefacts.tokenized(EXPERIMENTS[w.experiment]).path,
+        weights=lambda w: artefacts.weights(EXPERIMENTS[w.experiment]).path,
+        model=lambda w: artefacts.rotated_model(EXPERIMENTS[w.experiment]),
     output:
-        "results/experiments/{experiment}/train/done.json",
+        artefacts.TRAINED.path,
     log:
-        "logs/{experiment}/finetune.log",
+        artefacts.TRAINED.log,
     benchmark:
-        "logs/{experiment}/finetune.tsv"
+        artefacts.TRAINED.benchmark
     wildcard_constraints:
         experiment=run_by("mindspore", "train"),
     conda:
@@ -25,7 +25,7 @@ rule train:
         **devices("train"),
     params:
         **runs("posttrain_gpt", KERNELS),
-        data=subpath(input.data, strip_suffix="_manifest.json"),
+        data=subpath(input.data, strip_suffix=artefacts.TOKENIZED_ENDING),
         load=subpath(input.weights, parent=True),
         save=subpath(output[0], parent=True),
         tokenizer=subpath(input.model, parent=True),

@@ -76,7 +76,7 @@ def sampled(text: str) -> tuple[str, Path]:
     job, equals, path = text.partition("=")
     if not (job and equals and path):
         raise argparse.ArgumentTypeError(
-            f"found {text!r}, wanted JOB=FILE, such as train=logs/e/finetune.samples.jsonl"
+            f"found {text!r}, wanted JOB=FILE, such as train=logs/e/train.samples.jsonl"
         )
     return job, Path(path)
 

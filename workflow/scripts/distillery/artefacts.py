@@ -1,28 +1,130 @@
-"""Where each artefact of a configuration lies, relative to the working directory.
+"""Where everything lies below resources/, results/ and logs/, relative to the working directory.
+
+An artefact is a pattern with Snakemake's wildcards; rules are written with patterns, all else asks for places:
+
+    TRAINED.path                          # 'results/experiments/{experiment}/train/done.json'
+    TRAINED.log                           # 'logs/{experiment}/train.log'
+    TRAINED.at(experiment="embedded")     # 'results/experiments/embedded/train/done.json'
 
 Shared artefacts are named by what decides their content, so that experiments which agree share them.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from distillery import resource_samples
 from distillery.experiment import Config, Experiment, Tokenization
 
-
-def model(name: str) -> str:
-    """The manifest of a fetched model; its Hugging Face directory lies around it."""
-    return f"resources/models/{name}/manifest.json"
+WILDCARD = re.compile(r"\{(\w+)\}")
 
 
-def problems(name: str) -> str:
-    return f"resources/problems/{name}.parquet"
+@dataclass(frozen=True)
+class Artefact:
+    """A file that a job makes, and what lies below logs/ of that job: its log, its benchmark, resource samples.
+
+    A job that makes several files has one log: their `job` is the same.
+    """
+
+    path: str
+    job: str
+
+    @property
+    def log(self) -> str:
+        return f"logs/{self.job}.log"
+
+    @property
+    def benchmark(self) -> str:
+        """Snakemake's table of the job's seconds and memory."""
+        return f"logs/{self.job}.tsv"
+
+    @property
+    def samples(self) -> str:
+        """They are no output of a rule, and may be missing."""
+        return str(resource_samples.beside(Path(self.log)))
+
+    @property
+    def folder(self) -> str:
+        return self.path.rpartition("/")[0]
+
+    def of(self, **names: str) -> Artefact:
+        """With these wildcards filled in; others stay."""
+        return Artefact(_filled(self.path, names), _filled(self.job, names))
+
+    def at(self, **names: str) -> str:
+        """The path of `of`."""
+        return _filled(self.path, names)
+
+    @property
+    def everywhere(self) -> Artefact:
+        """As a pattern of a shell, which matches all there are."""
+        return Artefact(WILDCARD.sub("*", self.path), WILDCARD.sub("*", self.job))
+
+
+def _filled(pattern: str, names: Mapping[str, str]) -> str:
+    return WILDCARD.sub(lambda match: names.get(match[1], match[0]), pattern)
+
+
+def _shared(top: str, stem: str, ending: str) -> Artefact:
+    """Whose logs lie as it does itself."""
+    return Artefact(f"{top}/{stem}{ending}", stem)
+
+
+# fetch; a Hugging Face directory lies around a model's manifest
+LOCK = _shared("resources", "locks/{name}", ".json")
+WHEEL = _shared("resources", "wheels/{wheel}", ".whl")
+MODEL = _shared("resources", "models/{model}", "/manifest.json")
+SHARD = _shared("resources", "datasets/{dataset}/{shard}", ".parquet")
+DIGEST = Artefact("resources/datasets/{dataset}/{batch}.parquet.sha256", "datasets/{dataset}/{batch}.digest")
+ROW_COUNT = _shared("resources", "datasets/{dataset}/rows", ".json")
+PROBLEM_FILE = _shared("resources", "problems/{problems}.source", "")
+PROBLEMS = _shared("resources", "problems/{problems}", ".parquet")
+
+# tokenize; a prefix is the manifest's path without its ending
+TOKENIZED_ENDING = "_manifest.json"
+_TOKENIZED = "datasets/{dataset}/{tokenization}"
+TOKENIZED_SHARD = _shared("results", f"{_TOKENIZED}/shards/{{batch}}", TOKENIZED_ENDING)
+TOKENIZED = Artefact(f"results/{_TOKENIZED}/{{dataset}}{TOKENIZED_ENDING}", f"{_TOKENIZED}/merge")
+QUALITY = _shared("results", f"{_TOKENIZED}/quality-{{problems}}-{{seq_length}}", ".json")
+
+# convert
+CHECKPOINT = _shared("results", "checkpoints/{model}/{converted}", "/manifest.json")
+RESHARDED = CHECKPOINT.of(converted="{converted}-to-{target}")
+CONVERSION_PROOF = _shared("results", "checkpoints/{model}/{converted}.proof", ".json")
+
+# generate and evaluate with the original weights: experiments that ask the same of a model share both
+BASE_ANSWERS = _shared("results", "generations/{model}/{generation}", ".jsonl")
+BASE_SCORES = _shared("results", "generations/{model}/{generation}.scores", ".jsonl")
+
+
+def _own(path: str, job: str) -> Artefact:
+    """An experiment's own."""
+    return Artefact(f"results/experiments/{{experiment}}/{path}", f"{{experiment}}/{job}")
+
+
+CHECKS = _own("checks.json", "plan_sources")
+TRAINED = _own("train/done.json", "train")
+TRAINED_RESHARDED = _own("reshard-{layout}/manifest.json", "convert_reshard-{layout}")
+EXPORTED = _own("hf/manifest.json", "convert_mcore_to_hf")
+EXPORT_PROOF = _own("hf.proof.json", "convert_prove_export")
+TUNED_ANSWERS = _own("tuned.jsonl", "generate_tuned")
+MINDSPEED_ANSWER = _own("mindspeed_answer.txt", "generate_mindspeed")
+TUNED_SCORES = _own("tuned.scores.jsonl", "evaluate_tuned")
+COMPARISON = _own("comparison.json", "evaluate_compare")
+SUMMARY = _own("summary.json", "evaluate_compare")
+PLAN = _own("plan.json", "plan_outcome")
+RULEGRAPH = _own("rulegraph.dot", "report_rulegraph")
+REPORT = _own("report.html", "report_page")
+REPORT_PART = _own("report/{part}", "report_page")
 
 
 def wheel(settings: Mapping[str, Any]) -> str:
     """The wheel that a source with a `package` (name==version) comes from."""
-    return f"resources/wheels/{settings['package'].replace('==', '-')}.whl"
+    return WHEEL.at(wheel=settings["package"].replace("==", "-"))
 
 
 def wheels(config: Config) -> dict[str, Mapping[str, Any]]:
@@ -31,34 +133,36 @@ def wheels(config: Config) -> dict[str, Mapping[str, Any]]:
     return {wheel(source.settings): source.settings for source in sources if "package" in source.settings}
 
 
+def store(name: str) -> str:
+    """Where fetched files of a dataset or problem set lie: what the rules make are links into it."""
+    return f"resources/store/{name}"
+
+
+def fetched_manifest(path: str) -> str:
+    """What a fetched file's name, size and digest are, beside it."""
+    return f"{path}.manifest.json"
+
+
 def tokenizer_shards(config: Config, model_name: str) -> list[str]:
     """The first shards of a dataset, as many as hold the rows that a model's tokenizer is trained on."""
     settings = config.models[model_name].settings["tokenizer"]
     dataset = config.datasets[settings["dataset"]]
     per_shard = dataset.source.settings.get("rows_per_shard", 1)
     count = -(-settings["rows"] // per_shard)
-    return [f"resources/datasets/{dataset.name}/{shard}.parquet" for shard in dataset.shards[:count]]
-
-
-def tokenized(experiment: Experiment) -> str:
-    """The manifest of an experiment's merged dataset; its prefix is the name without `_manifest.json`."""
-    return (
-        f"results/datasets/{experiment.dataset}/{experiment.tokenize.name}/{experiment.dataset}_manifest.json"
-    )
+    return [SHARD.at(dataset=dataset.name, shard=shard) for shard in dataset.shards[:count]]
 
 
 def shards(dataset: str, batch: str) -> list[str]:
     """The shards of a batch: `train-00000-00099-of-01000` has a hundred, `train-00007-of-01000` one."""
     numbers, total = batch.removeprefix("train-").split("-of-")
     first, last = numbers.split("-")[0], numbers.split("-")[-1]
-    return [
-        f"resources/datasets/{dataset}/train-{number:0{len(first)}d}-of-{total}.parquet"
-        for number in range(int(first), int(last) + 1)
-    ]
+    names = (f"train-{number:0{len(first)}d}-of-{total}" for number in range(int(first), int(last) + 1))
+    return [SHARD.at(dataset=dataset, shard=name) for name in names]
 
 
 def first_shard(config: Config, experiment: Experiment) -> str:
-    return f"resources/datasets/{experiment.dataset}/{config.datasets[experiment.dataset].shards[0]}.parquet"
+    dataset = config.datasets[experiment.dataset]
+    return SHARD.at(dataset=dataset.name, shard=dataset.shards[0])
 
 
 def all_shards(config: Config, tokenization: Tokenization) -> list[str]:
@@ -67,10 +171,22 @@ def all_shards(config: Config, tokenization: Tokenization) -> list[str]:
     return [shard for batch in batches for shard in shards(tokenization.dataset, batch)]
 
 
-def quality(experiment: Experiment) -> str:
+def tokenized_shards(experiment: Experiment, batch: str) -> Artefact:
+    return TOKENIZED_SHARD.of(**_tokenization(experiment), batch=batch)
+
+
+def tokenized(experiment: Experiment) -> Artefact:
+    return TOKENIZED.of(**_tokenization(experiment))
+
+
+def quality(experiment: Experiment) -> Artefact:
     """The quality card of an experiment's dataset, shared by those that train and ask the same."""
-    where = f"results/datasets/{experiment.dataset}/{experiment.tokenize.name}"
-    return f"{where}/quality-{experiment.problems}-{experiment.train.seq_length}.json"
+    length = str(experiment.train.seq_length)
+    return QUALITY.of(**_tokenization(experiment), problems=experiment.problems, seq_length=length)
+
+
+def _tokenization(experiment: Experiment) -> dict[str, str]:
+    return {"dataset": experiment.dataset, "tokenization": experiment.tokenize.name}
 
 
 def rotated(experiment: Experiment) -> str:
@@ -80,42 +196,51 @@ def rotated(experiment: Experiment) -> str:
     return f"{experiment.model}-rope{'-'.join(settings)}" if settings else experiment.model
 
 
-def weights(experiment: Experiment) -> str:
+def rotated_model(experiment: Experiment) -> str:
+    return MODEL.at(model=rotated(experiment))
+
+
+def converted(experiment: Experiment) -> Artefact:
+    return CHECKPOINT.of(model=rotated(experiment), converted=experiment.convert.name)
+
+
+def weights(experiment: Experiment) -> Artefact:
     """The MCore checkpoint that training starts from: resharded where its layout differs."""
-    steps = experiment.convert.name
-    if experiment.train.layout != experiment.convert.layout:
-        steps += f"-to-{experiment.train.layout.name}"
-    return f"results/checkpoints/{rotated(experiment)}/{steps}/manifest.json"
+    if experiment.train.layout == experiment.convert.layout:
+        return converted(experiment)
+    names = {"converted": experiment.convert.name, "target": experiment.train.layout.name}
+    return RESHARDED.of(model=rotated(experiment), **names)
 
 
-def conversion_proof(experiment: Experiment) -> str:
-    return f"results/checkpoints/{rotated(experiment)}/{experiment.convert.name}.proof.json"
+def conversion_proof(experiment: Experiment) -> Artefact:
+    return CONVERSION_PROOF.of(model=rotated(experiment), converted=experiment.convert.name)
 
 
-def tuned_weights(experiment: Experiment) -> str:
+def tuned_weights(experiment: Experiment) -> Artefact:
     """What the tuned model answers with: training's checkpoint, resharded where answers have another layout."""
-    where = f"results/experiments/{experiment.name}"
     if experiment.generate.layout == experiment.train.layout:
-        return f"{where}/train/done.json"
-    return f"{where}/reshard-{experiment.generate.layout.name}/manifest.json"
+        return TRAINED.of(experiment=experiment.name)
+    return TRAINED_RESHARDED.of(experiment=experiment.name, layout=experiment.generate.layout.name)
 
 
-def base_answers(experiment: Experiment) -> str:
-    """The untuned model's answers, shared by all experiments that ask the same of it; without a suffix."""
-    return f"results/generations/{experiment.model}/{experiment.base_generation.name}"
+def base_answers(experiment: Experiment) -> Artefact:
+    return BASE_ANSWERS.of(model=experiment.model, generation=experiment.base_generation.name)
+
+
+def base_scores(experiment: Experiment) -> Artefact:
+    return BASE_SCORES.of(model=experiment.model, generation=experiment.base_generation.name)
 
 
 def mindspeed_answer(experiment: Experiment) -> list[str]:
     """What MindSpeed-LLM says to its own question with the tuned weights, where it is asked at all."""
     asked = experiment.generate.engine == "mindspeed-llm"
-    return [f"results/experiments/{experiment.name}/mindspeed_answer.txt"] if asked else []
+    return [MINDSPEED_ANSWER.at(experiment=experiment.name)] if asked else []
 
 
 def samples(experiment: Experiment) -> dict[str, str]:
-    """Resource samples beside the logs of an experiment's jobs, by job. They are no outputs, and may be missing."""
-    answers = base_answers(experiment).replace("results/", "logs/", 1)
+    """Resource samples of an experiment's jobs on devices, by job."""
     return {
-        "train": f"logs/{experiment.name}/finetune.samples.jsonl",
-        "generate base": f"{answers}.samples.jsonl",
-        "generate tuned": f"logs/{experiment.name}/generate_tuned.samples.jsonl",
+        "train": TRAINED.of(experiment=experiment.name).samples,
+        "generate base": base_answers(experiment).samples,
+        "generate tuned": TUNED_ANSWERS.of(experiment=experiment.name).samples,
     }

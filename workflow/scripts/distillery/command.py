@@ -88,7 +88,7 @@ def _end(code: int) -> None:
 def _sampler(log: Path) -> AbstractContextManager:
     # named at run time: a change of the sampler changes no result, so it must make none stale
     sampling = importlib.import_module("distillery.resource_samples")
-    return sampling.Sampler(log.with_suffix(".samples.jsonl"), sampling.visible(os.environ))
+    return sampling.Sampler(sampling.beside(log), sampling.visible(os.environ))
 
 
 def _redirect(log: Path) -> int:

@@ -10,26 +10,36 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from distillery import artefacts
 from distillery.files import sha256
 from distillery.problems import Problem
 from distillery.provenance import SCRIPTS
 
-# the compared files, below a run's directory
+# the compared files, below a run's directory: these, and all that lies around those
+SINGLE = (
+    artefacts.SHARD,
+    artefacts.PROBLEMS,
+    artefacts.CONVERSION_PROOF,
+    artefacts.BASE_ANSWERS,
+    artefacts.BASE_SCORES,
+    artefacts.TRAINED,
+    artefacts.EXPORT_PROOF,
+    artefacts.TUNED_ANSWERS,
+    artefacts.TUNED_SCORES,
+    artefacts.COMPARISON,
+    artefacts.SUMMARY,
+)
+WHOLE = (
+    artefacts.MODEL,
+    artefacts.TOKENIZED,
+    artefacts.CHECKPOINT,
+    artefacts.TRAINED_RESHARDED,
+    artefacts.EXPORTED,
+)
 KINDS = [
-    "resources/datasets/**/*.parquet",
-    "resources/problems/*.parquet",
-    "resources/models/**/*",
-    "results/datasets/**/*",
-    "results/checkpoints/**/*",
-    "results/generations/**/*.jsonl",
-    "results/experiments/*/train/done.json",
-    "results/experiments/*/train/iter_*/**/*",
-    "results/experiments/*/reshard-*/**/*",
-    "results/experiments/*/hf/*",
-    "results/experiments/*/hf.proof.json",
-    "results/experiments/*/*.jsonl",
-    "results/experiments/*/comparison.json",
-    "results/experiments/*/summary.json",
+    *(one.everywhere.path for one in SINGLE),
+    *(f"{one.everywhere.folder}/**/*" for one in WHOLE),
+    f"{artefacts.TRAINED.everywhere.folder}/iter_*/**/*",
 ]
 
 

@@ -113,6 +113,11 @@ class _Tree:
         }
 
 
+def beside(log: Path) -> Path:
+    """The samples of the job that writes this log; of a benchmark or another file of the job the same."""
+    return log.with_suffix(".samples.jsonl")
+
+
 def visible(environment: Mapping[str, str]) -> list[int] | None:
     """The chips that a job sees, by their numbers; None where nothing says which."""
     listed = environment.get(VISIBLE, "").replace(" ", "").split(",")

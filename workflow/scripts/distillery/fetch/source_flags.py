@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from distillery import artefacts
 from distillery.experiment import Config, Dataset, Source
 from distillery.fetch.listing import Listing
 
@@ -85,4 +86,4 @@ def path_in_repository(dataset: Dataset, shard: str) -> str:
 def counted(dataset: Dataset) -> list[str]:
     """The file that proves the number of rows, where the configuration says how many there must be."""
     knows = dataset.source.kind in (*LOCKED, "path") and "rows" in dataset.source.settings
-    return [f"resources/datasets/{dataset.name}/rows.json"] if knows else []
+    return [artefacts.ROW_COUNT.at(dataset=dataset.name)] if knows else []

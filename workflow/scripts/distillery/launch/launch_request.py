@@ -8,7 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
+from distillery import resource_samples
 from distillery.problems import UsageProblem
+
+# a launch's folder of its ranks' logs, beside its own log
+RANKS = "msrun_"
 
 
 @dataclass(frozen=True)
@@ -105,11 +109,11 @@ def from_args(args: argparse.Namespace, worker: Sequence[str]) -> Request:
     given |= {
         "worker": tuple(worker),
         # two jobs have two logs, hence two folders
-        "log_dir": args.log_dir or args.log.with_name(f"msrun_{args.log.stem}"),
+        "log_dir": args.log_dir or args.log.with_name(f"{RANKS}{args.log.stem}"),
         "set_env": tuple(args.set_env),
         "expect": tuple(args.expect),
         "env": {name: value for name, _, value in pairs},
-        "samples": args.samples or (args.log and args.log.with_suffix(".samples.jsonl")),
+        "samples": args.samples or (args.log and resource_samples.beside(args.log)),
     }
     return Request(**given)
 

@@ -13,6 +13,7 @@ from rich.live import Live
 from rich.table import Table
 
 from distillery import resource_samples
+from distillery.launch.launch_request import RANKS
 
 TAIL_BYTES = 65536
 # Megatron's line, and the built-in engine's
@@ -71,7 +72,7 @@ def _jobs(logs: Path, minutes: float) -> Table:
     for column in ("log", "step", "of", "loss", "seconds", "memory MB", "CPU %"):
         table.add_column(column, justify="left" if column == "log" else "right")
     for log in recent(logs, minutes):
-        found, use = last_step(log), resource_samples.last(log.with_suffix(".samples.jsonl"))
+        found, use = last_step(log), resource_samples.last(resource_samples.beside(log))
         if found is not None or use:
             cells = (use.get(key, "-") for key in ("seconds", "memory_megabytes", "cpu_percent"))
             table.add_row(str(log), *(found or "---"), *map(str, cells))
@@ -88,7 +89,7 @@ def recent(logs: Path, minutes: float) -> Iterator[Path]:
 
 
 def _of_rank(path: Path) -> bool:
-    return any(folder.name == "previous" or folder.name.startswith("msrun_") for folder in path.parents[:2])
+    return any(folder.name == "previous" or folder.name.startswith(RANKS) for folder in path.parents[:2])
 
 
 def last_step(log: Path) -> tuple[str, str, str] | None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from pathlib import PurePath
 from typing import Any
 
 from distillery import artefacts
+from distillery.artefacts import Artefact
 from distillery.experiment import Config
 from distillery.planning import device_facts, generate_cost, memory, train_cost
 from distillery.planning.experiment_setup import Setup, gather
@@ -93,26 +93,26 @@ def megabytes(config: Config, name: str, rule: str) -> int:
 def _data(s: Setup) -> tuple[Step, ...]:
     """Shards, and what tokenization makes of them: once in parts, once merged."""
     e, source = s.experiment, s.dataset.source
-    tokens, engine, manifest = s.tokens, e.tokenize.engine, artefacts.tokenized(e)
+    tokens, engine = s.tokens, e.tokenize.engine
+    parts, merged = artefacts.tokenized_shards(e, "train-*"), artefacts.tokenized(e)
     size = None if tokens is None else tokens * TOKENIZED_BYTES_PER_TOKEN
     starts = len(s.dataset.batches(e.tokenize.shards))
-    logs = f"logs/datasets/{e.dataset}/{e.tokenize.name}"
     # what comes from a hub lies in a store, and is linked
-    folder = "store" if source.kind in ("hub", "url") else "datasets"
+    stored = source.kind in ("hub", "url")
     return (
         Step(
             "fetch data",
             ("fetch_generated_shard", "fetch_champ_shard", "fetch_shard", "fetch_path_shard"),
             "-",
-            f"resources/{folder}/{e.dataset}",
+            artefacts.store(e.dataset) if stored else artefacts.SHARD.of(dataset=e.dataset).folder,
             disk_bytes=_shard_bytes(s),
         ),
         Step(
             "tokenize",
             ("tokenize_shard", "tokenize_shard_mindspeed"),
             engine,
-            f"{PurePath(manifest).parent}/shards",
-            f"{logs}/train-*.tsv",
+            parts.folder,
+            parts.benchmark,
             host_bytes=TOKENIZER_BYTES[engine],
             disk_bytes=size,
             tokens=tokens,
@@ -124,8 +124,8 @@ def _data(s: Setup) -> tuple[Step, ...]:
             "merge",
             ("tokenize_merge",),
             "-",
-            f"{manifest.removesuffix('manifest.json')}*",
-            f"{logs}/merge.tsv",
+            f"{merged.path.removesuffix(artefacts.TOKENIZED_ENDING)}_*",
+            merged.benchmark,
             host_bytes=CONVERTER_BYTES,
             disk_bytes=size,
             seconds=_copying(size),
@@ -134,7 +134,7 @@ def _data(s: Setup) -> tuple[Step, ...]:
             "quality",
             ("tokenize_quality",),
             "-",
-            timed=f"{logs}/{PurePath(artefacts.quality(e)).stem}.tsv",
+            timed=artefacts.quality(e).benchmark,
             host_bytes=QUALITY_BYTES,
             seconds=None if s.rows is None else START_SECONDS + s.rows / SCANNED_ROWS_PER_SECOND,
         ),
@@ -144,46 +144,40 @@ def _data(s: Setup) -> tuple[Step, ...]:
 def _weights(s: Setup) -> tuple[Step, ...]:
     """From the hub to what training starts from."""
     e, size = s.experiment, weight_bytes(s)
-    converted = artefacts.conversion_proof(e).removesuffix(".proof.json")
-    log = converted.replace("results/", "logs/", 1)
     linked = s.model.kind == "path" and s.model.settings.get("mode", "link") == "link"
     found = [
         Step(
             "fetch model",
             ("fetch_generated_model", "fetch_gguf_model", "fetch_model", "fetch_path_model"),
             "-",
-            str(PurePath(artefacts.model(e.model)).parent),
+            artefacts.MODEL.of(model=e.model).folder,
             disk_bytes=0 if linked else size,
         ),
         _converter(
             s,
             "convert",
             ("convert_hf_to_mcore", "convert_hf_to_mcore_mindspeed"),
-            (converted, f"{log}.tsv"),
+            artefacts.converted(e),
             REFERENCE_TO_MCORE,
         ),
-        _proof("prove conversion", "convert_prove_round_trip", f"{log}.proof.tsv", size),
+        _proof("prove conversion", "convert_prove_round_trip", artefacts.conversion_proof(e), size),
     ]
     if e.train.layout != e.convert.layout:
-        place = str(PurePath(artefacts.weights(e)).parent)
-        files = place, f"{place.replace('results/', 'logs/', 1)}.tsv"
-        found.append(_copy("reshard", "convert_reshard", files, size))
+        found.append(_copy("reshard", "convert_reshard", artefacts.weights(e), size))
     return tuple(found)
 
 
 def _export(s: Setup) -> tuple[Step, ...]:
     """From training's checkpoint to what is handed over and what answers."""
     e, size = s.experiment, weight_bytes(s)
-    files = f"results/experiments/{e.name}/hf", f"logs/{e.name}/mcore2hf.tsv"
+    exported, proof = (one.of(experiment=e.name) for one in (artefacts.EXPORTED, artefacts.EXPORT_PROOF))
     rules = ("convert_mcore_to_hf", "convert_mcore_to_hf_mindspeed")
     found = [
-        _converter(s, "export", rules, files, REFERENCE_TO_HF),
-        _proof("prove export", "convert_prove_export", f"logs/{e.name}/prove_export.tsv", size),
+        _converter(s, "export", rules, exported, REFERENCE_TO_HF),
+        _proof("prove export", "convert_prove_export", proof, size),
     ]
     if e.generate.layout != e.train.layout:
-        place = PurePath(artefacts.tuned_weights(e)).parent
-        files = str(place), f"logs/{e.name}/{place.name}.tsv"
-        found.append(_copy("reshard tuned", "convert_reshard_tuned", files, size))
+        found.append(_copy("reshard tuned", "convert_reshard_tuned", artefacts.tuned_weights(e), size))
     return tuple(found)
 
 
@@ -193,33 +187,34 @@ def weight_bytes(s: Setup) -> float | None:
     return s.architecture.num_parameters * width if s.architecture else None
 
 
-def _converter(s: Setup, name: str, rules: tuple[str, ...], files: tuple[str, str], factor: float) -> Step:
+def _converter(s: Setup, name: str, rules: tuple[str, ...], made: Artefact, factor: float) -> Step:
     """Between Hugging Face and MCore.
 
     Args:
         rules: by our converter, by the reference's.
-        files: what the step leaves, and its benchmark.
+        made: by the step.
         factor: bytes of memory that the reference's takes for a byte of weights.
     """
     size, engine = weight_bytes(s), s.experiment.convert.engine
     if engine == "mindspore":
-        return _copy(name, rules[0], files, size)
+        return _copy(name, rules[0], made, size)
     seconds = None if size is None else size / REFERENCE_BYTES_PER_SECOND
     taken = None if size is None else size * factor
+    files = made.folder, made.benchmark
     return Step(name, rules[1:], engine, *files, host_bytes=taken, disk_bytes=size, seconds=seconds)
 
 
-def _copy(name: str, rule: str, files: tuple[str, str], size: float | None) -> Step:
+def _copy(name: str, rule: str, made: Artefact, size: float | None) -> Step:
     """Weights rewritten by our converter, which streams them."""
-    seconds = _copying(size)
+    files, seconds = (made.folder, made.benchmark), _copying(size)
     return Step(
         name, (rule,), "mindspore", *files, host_bytes=CONVERTER_BYTES, disk_bytes=size, seconds=seconds
     )
 
 
-def _proof(name: str, rule: str, timed: str, size: float | None) -> Step:
+def _proof(name: str, rule: str, made: Artefact, size: float | None) -> Step:
     """Both sides read, tensor by tensor."""
-    return Step(name, (rule,), "-", timed=timed, host_bytes=CONVERTER_BYTES, seconds=_copying(size))
+    return Step(name, (rule,), "-", timed=made.benchmark, host_bytes=CONVERTER_BYTES, seconds=_copying(size))
 
 
 def _copying(size: float | None) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from distillery import artefacts
+from distillery.artefacts import Artefact
 from distillery.experiment import Generation
 from distillery.planning import device_facts, memory
 from distillery.planning.experiment_setup import Setup
@@ -22,21 +23,12 @@ def steps(s: Setup) -> tuple[Step, ...]:
     MindSpeed-LLM's answer to its own question, where it is asked, takes the same devices; how long is not known.
     """
     e = s.experiment
-    base, tuned = artefacts.base_answers(e), f"results/experiments/{e.name}/tuned"
-    base_log, log = base.replace("results/", "logs/", 1), f"logs/{e.name}"
+    tuned, scores = (one.of(experiment=e.name) for one in (artefacts.TUNED_ANSWERS, artefacts.TUNED_SCORES))
     found = [
-        _answers(
-            s, "answer base", "generate_base_answers", e.base_generation, (f"{base}.jsonl", f"{base_log}.tsv")
-        ),
-        _scores(s, "score base", "evaluate_base", (f"{base}.scores.jsonl", f"{base_log}.scores.tsv")),
-        _answers(
-            s,
-            "answer",
-            "generate_tuned_answers",
-            e.tuned_generation,
-            (f"{tuned}.jsonl", f"{log}/generate_tuned.tsv"),
-        ),
-        _scores(s, "score", "evaluate_tuned", (f"{tuned}.scores.jsonl", f"{log}/score_tuned.tsv")),
+        _answers(s, "answer base", "generate_base_answers", e.base_generation, artefacts.base_answers(e)),
+        _scores(s, "score base", "evaluate_base", artefacts.base_scores(e)),
+        _answers(s, "answer", "generate_tuned_answers", e.tuned_generation, tuned),
+        _scores(s, "score", "evaluate_tuned", scores),
     ]
     if artefacts.mindspeed_answer(e):
         rules = ("generate_mindspeed_answer",)
@@ -44,8 +36,8 @@ def steps(s: Setup) -> tuple[Step, ...]:
     return tuple(found)
 
 
-def _answers(s: Setup, name: str, rule: str, generation: Generation, files: tuple[str, str]) -> Step:
-    """Of one model; `files` are what the step leaves and its benchmark.
+def _answers(s: Setup, name: str, rule: str, generation: Generation, made: Artefact) -> Step:
+    """Of one model; the step makes `made`.
 
     A step of generation reads each tensor rank's share of all weights, stage after stage, and multiplies them with a
     token of every sequence: it takes the longer of the two, and its start. Prompts come on top, in large pieces.
@@ -53,7 +45,7 @@ def _answers(s: Setup, name: str, rule: str, generation: Generation, files: tupl
     layout, settings, model = s.experiment.generate.layout, generation.settings, s.architecture
     devices, problems = s.model_parallel(s.experiment.generate), s.problem_rows
     if problems is None or model is None:
-        return Step(name, (rule,), "mindspore", *files, devices)
+        return Step(name, (rule,), "mindspore", made.path, made.benchmark, devices)
     tensor = layout.tensor_parallel_size
     asked = problems * settings["num_samples"]
     sequences = min(settings["micro_batch_size"], asked)
@@ -72,7 +64,8 @@ def _answers(s: Setup, name: str, rule: str, generation: Generation, files: tupl
         name,
         (rule,),
         "mindspore",
-        *files,
+        made.path,
+        made.benchmark,
         devices,
         device_memory=used,
         # on a device the weights pass through, a tensor at a time
@@ -85,15 +78,16 @@ def _answers(s: Setup, name: str, rule: str, generation: Generation, files: tupl
     )
 
 
-def _scores(s: Setup, name: str, rule: str, files: tuple[str, str]) -> Step:
+def _scores(s: Setup, name: str, rule: str, made: Artefact) -> Step:
     if s.problem_rows is None:
-        return Step(name, (rule,), "-", *files)
+        return Step(name, (rule,), "-", made.path, made.benchmark)
     asked = s.problem_rows * s.generate["num_samples"]
     return Step(
         name,
         (rule,),
         "-",
-        *files,
+        made.path,
+        made.benchmark,
         host_bytes=SCORE_HOST_BYTES,
         disk_bytes=asked * SCORE_BYTES,
         seconds=START_SECONDS + asked / SCORED_PER_SECOND,

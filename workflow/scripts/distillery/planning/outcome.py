@@ -133,7 +133,7 @@ def measured(directory: Path, pattern: str) -> tuple[float | None, float | None]
                 seconds += float(row["s"])
                 if (seen := _number(row["max_rss"])) > SMALLEST:
                     megabytes = max(megabytes, seen * MEBIBYTE / 1e6)
-        samples = resource_samples.read(path.with_suffix(".samples.jsonl"))
+        samples = resource_samples.read(resource_samples.beside(path))
         megabytes = max([megabytes, *(one["memory_megabytes"] for one in samples)])
     return (seconds if found else None), megabytes or None
 

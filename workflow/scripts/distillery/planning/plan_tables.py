@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from distillery import artefacts
 from distillery.experiment import Config
 from distillery.planning import device_facts, estimate, plan_step, planned_jobs
 from distillery.planning.checks import host_checks
@@ -85,9 +86,11 @@ def build(
 
 def _needed(name: str, config: Config, every: Sequence[planned_jobs.Job]) -> set[tuple[str, str]]:
     """Keys of an experiment's jobs. Its report shows its whole sweep, whose other members are no part of it."""
-    others = tuple(f"results/experiments/{other}/" for other in config.experiments if other != name)
+    others = tuple(
+        f"{artefacts.REPORT.of(experiment=other).folder}/" for other in config.experiments if other != name
+    )
     mine = [job for job in every if not any(path.startswith(others) for path in job.outputs)]
-    return planned_jobs.needed(mine, [f"results/experiments/{name}/report.html"])
+    return planned_jobs.needed(mine, [artefacts.REPORT.at(experiment=name)])
 
 
 def _figures(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from distillery import artefacts
 from distillery.experiment import Stage
 from distillery.planning import device_facts, memory
 from distillery.planning.experiment_setup import Setup
@@ -62,10 +63,9 @@ def step(s: Setup) -> Step:
     """Training as a step."""
     stage, train, model = s.experiment.train, s.train, s.architecture
     devices, rules = s.world(stage), ("train", "train_mindspeed")
-    leaves = f"results/experiments/{s.experiment.name}/train"
-    timed = f"logs/{s.experiment.name}/finetune.tsv"
+    made = artefacts.TRAINED.of(experiment=s.experiment.name)
     if model is None:
-        return Step("train", rules, stage.engine, leaves, timed, devices)
+        return Step("train", rules, stage.engine, made.folder, made.benchmark, devices)
     length = mean_length(s)
     tokens = train["train_iters"] * train["global_batch_size"] * length
     flops = tokens * device_facts.flops_per_token(model, length, train.get("recompute_granularity") == "full")
@@ -77,8 +77,8 @@ def step(s: Setup) -> Step:
         "train",
         rules,
         stage.engine,
-        leaves,
-        timed,
+        made.folder,
+        made.benchmark,
         devices,
         device_memory=used,
         host_bytes=process * stage.npus_per_node if on_cpu else _node_bytes(s),
