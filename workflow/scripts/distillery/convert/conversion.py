@@ -48,9 +48,7 @@ def run(args: Namespace, progress: Callable[[int], Any] = lambda total: lambda c
         _check_layout(args, source)
     if args.tokenizer_model:
         say(vocabulary_rows.check(args.tokenizer_model, source.architecture.vocab_size))
-    checks = (
-        stored_bytes.of_manifest(args.load_dir) if source.grid is None else stored_bytes.of_storages(source)
-    )
+    checks = stored_bytes.of_source(args.load_dir, source)
     dtype = dtypes.of(args.params_dtype) if args.params_dtype else source.dtype
     if dtype != source.dtype:
         say(f"weights change from {source.dtype.name} to {dtype.name}, as --params-dtype says")

@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from distillery import provenance
+from distillery import json_files, manifests, provenance
 from distillery.convert import mcore
 from distillery.convert.dtypes import DType, of
 from distillery.convert.shards import INDEX, Shard
+from distillery.files import read_json
 from distillery.problems import Problem
 
 CARRIED = (
@@ -53,12 +54,16 @@ def side_files(
             without it the original's stay.
     """
     side = {name: (original / name).read_bytes() for name in CARRIED if (original / name).is_file()}
-    config = json.loads(side["config.json"])
+    manifests.check(original, {name: data for name, data in side.items() if name != "config.json"})
+    read = {
+        name: json_files.parse(data, original / name) for name, data in side.items() if name.endswith(".json")
+    }
+    config = read["config.json"]
     key = "dtype" if "dtype" in config else "torch_dtype"
     if config.get(key) is None or of(config[key], original / "config.json") != dtype:
         side["config.json"] = as_json({**config, key: dtype.torch})
     if template or sampling:
-        generation = json.loads(side.get("generation_config.json", b"{}"))
+        generation = dict(read.get("generation_config.json", {}))
         if not generation:  # without the file, transformers takes these from config.json
             ids = ("bos_token_id", "eos_token_id", "pad_token_id")
             generation = {k: config[k] for k in ids if config.get(k) is not None}
@@ -91,7 +96,7 @@ def template_of(load_dir: Path) -> dict[str, Any] | None:
     """The template record that training (done.json) or resharding (manifest.json) left beside a checkpoint."""
     for name in ("done.json", mcore.MANIFEST):
         if (load_dir / name).is_file():
-            record = json.loads((load_dir / name).read_text(encoding="utf-8")).get("template")
+            record = read_json(load_dir / name).get("template")
             if record:
                 return record
     return None

@@ -30,7 +30,7 @@ def run(hf_dir: Path | None, mcore_dir: Path | None, check_logits: bool) -> dict
         result["hf"] = _facts(hf, stored_bytes.of_manifest(hf_dir).run())
     if mcore_dir is not None:
         mcore = open_mcore(mcore_dir)
-        result["mcore"] = _facts(mcore, stored_bytes.of_storages(mcore).run())
+        result["mcore"] = _facts(mcore, stored_bytes.of_source(mcore_dir, mcore).run())
     if hf and mcore:
         result |= proof.round_trip(hf, mcore)
         _say(f"round trip: {result['tensors']} tensors equal by sha256")

@@ -20,9 +20,9 @@ from distillery.convert.dtypes import DType
 from distillery.convert.mcore_layout import Layout
 from distillery.convert.rank_files import TRACKER
 from distillery.convert.torchfile import Blank, Container
+from distillery.manifests import MANIFEST
 from distillery.problems import Problem
 
-MANIFEST = "manifest.json"
 RANK_FILE = "model_optim_rng.pt"
 Entry = tuple[str, str, str, tuple[int, ...], int]  # (file, tensor, type, shape, CRC-32)
 

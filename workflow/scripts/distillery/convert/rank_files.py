@@ -10,6 +10,7 @@ from typing import Any
 
 from distillery.convert import torchfile
 from distillery.convert.mcore_layout import Chunk, rank_directory
+from distillery.convert.torchfile import Stored
 from distillery.problems import Problem
 
 TRACKER = "latest_checkpointed_iteration.txt"
@@ -28,6 +29,18 @@ class Rank:
     args: Namespace
     chunks: list[dict[str, Any]]
     storages: list[tuple[int, int, int]]
+
+    @property
+    def entries(self) -> list[tuple[str, str, str, tuple[int, ...], int]]:
+        """(file, tensor, type, shape, CRC-32 as the container has it) of each tensor that is a storage of its own."""
+        crcs = {(offset, size): crc for offset, size, crc in self.storages}
+        file = f"{self.path.parent.name}/{self.path.name}"
+        return [
+            (file, name, one.dtype.name, one.shape, crcs[one.offset, one.bytes])
+            for chunk in self.chunks
+            for name, one in chunk.items()
+            if isinstance(one, Stored) and (one.offset, one.bytes) in crcs
+        ]
 
 
 def read_rank(path: Path) -> Rank:

@@ -22,33 +22,42 @@ from typing import Any
 import numpy as np
 
 from distillery.architecture import Architecture
-from distillery.convert import arguments, checksums, copying, gather, mcore, torchfile
+from distillery.convert import arguments, checksums, copying, gather, mcore, stored_bytes, torchfile
 from distillery.convert.dtypes import DType, of
 from distillery.convert.mcore_layout import Layout, rank_directory
 from distillery.convert.rank_files import iteration_directory, read_rank
 from distillery.convert.slices import Slice, rank_slices
 from distillery.convert.torchfile import Stored
-from distillery.convert.weight_sources import Source, open_source
+from distillery.convert.weight_sources import Source, open_mcore, open_source
 from distillery.problems import Problem
 
 State = Mapping[str, np.ndarray]
 
 
 def load_rank(
-    directory: Path, tp_rank: int = 0, pp_rank: int = 0, iteration: int | None = None
+    directory: Path,
+    tp_rank: int = 0,
+    pp_rank: int = 0,
+    iteration: int | None = None,
+    *,
+    checked: bool = False,
 ) -> tuple[dict[str, np.ndarray], Namespace]:
     """({MCore name: mapped array}, saved args) of one rank of an MCore checkpoint, as it lies in its file.
 
     Args:
         directory: holds the tracker file and iter_*; `iteration` overrides the tracker.
+        checked: this rank's bytes are held against their CRC-32s first, and those of all ranks against the record.
 
     Raises:
-        Problem: no such rank, unreadable or unsafe file, virtual pipeline chunks (use `load_state`).
+        Problem: no such rank, unreadable or unsafe file, virtual pipeline chunks (use `load_state`), bytes that changed.
     """
     chosen = iteration_directory(Path(directory), iteration)
     path = chosen / rank_directory(tp_rank, pp_rank, 2)
     if pp_rank == 0 and not path.is_dir():
         path = chosen / rank_directory(tp_rank, 0, 1)
+    if checked and (path / mcore.RANK_FILE).is_file():
+        source = open_mcore(Path(directory), iteration)
+        stored_bytes.of_source(Path(directory), source, {path / mcore.RANK_FILE}).run()
     return load_file(path / mcore.RANK_FILE)
 
 
@@ -65,17 +74,25 @@ def load_file(path: Path) -> tuple[dict[str, np.ndarray], Namespace]:
 
 
 def load_state(
-    directory: Path, layout: Layout | None = None, tp_rank: int = 0, pp_rank: int = 0
+    directory: Path,
+    layout: Layout | None = None,
+    tp_rank: int = 0,
+    pp_rank: int = 0,
+    *,
+    checked: bool = False,
 ) -> dict[str, np.ndarray]:
     """{MCore name: array} of a rank of `layout` (default TP1 PP1: the whole model), from any directory.
 
     Args:
         directory: a Hugging Face model or an MCore checkpoint of any layout, which is merged.
+        checked: all bytes are held against what was recorded when they were written, first.
 
     Raises:
-        Problem: what `open_source` raises for incomplete weights, and `Layout.grid` for the layout.
+        Problem: what `open_source` raises for incomplete weights, and `Layout.grid` for the layout; bytes that changed.
     """
     source = open_source(Path(directory))
+    if checked:
+        stored_bytes.of_source(Path(directory), source).run()
     layout = layout or Layout()
     (pieces,) = rank_slices(source.architecture, layout.grid(source.architecture), tp_rank, pp_rank)
     with gather.Reader() as reader:

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from distillery import files
 from distillery.convert import checksums, shards
-from distillery.convert.mcore import MANIFEST
+from distillery.convert.mcore import MANIFEST, payload_digest
 from distillery.convert.weight_sources import Source
+from distillery.files import read_json, sha256
 from distillery.problems import Problem
 
 
@@ -45,7 +45,7 @@ def of_manifest(directory: Path) -> Checks:
     if not path.is_file():
         line = f"no {MANIFEST} to compare with: sizes and names were checked, the bytes could not be"
         return Checks([], line)
-    content = files.read_json(path)
+    content = read_json(path)
     listed: list[dict[str, Any]] = content.get("files", [])
     for entry in listed:
         file = directory / entry["name"]
@@ -72,8 +72,28 @@ def of_manifest(directory: Path) -> Checks:
     )
 
 
-def of_storages(source: Source) -> Checks:
-    """Compare every record of an MCore checkpoint's weights with the CRC-32 that its container holds.
+def of_source(directory: Path, source: Source, files: Container[Path] | None = None) -> Checks:
+    """What lies in a directory against what was written: by its manifest, or by its container and its record.
+
+    The record is `payload_digest` of manifest.json or done.json: whole and sound rank files of another run differ from it.
+
+    Args:
+        files: rank files whose bytes are read; default: all.
+
+    Raises (or a call does):
+        Problem: names file and tensor, what was found and what was wanted.
+    """
+    if source.grid is None:
+        return of_manifest(directory)
+    _check_payload(directory, source)
+    return of_storages(source, files)
+
+
+def of_storages(source: Source, files: Container[Path] | None = None) -> Checks:
+    """Compare records of an MCore checkpoint's weights with the CRC-32 that its container holds.
+
+    Args:
+        files: rank files whose bytes are read; default: all.
 
     The calls raise:
         Problem: names the file and record that changed since it was written.
@@ -82,12 +102,27 @@ def of_storages(source: Source) -> Checks:
         functools.partial(_check_crc, path, offset, size, crc, f"bytes {offset} to {offset + size}")
         for path, storages in (source.storages or {}).items()
         for offset, size, crc in storages
+        if files is None or path in files
     ]
     return Checks(calls, f"{len(calls)} records agree with their CRC-32")
 
 
+def _check_payload(directory: Path, source: Source) -> None:
+    for name in ("done.json", MANIFEST):
+        record = read_json(directory / name) if (directory / name).is_file() else {}
+        wanted = record.get("payload_digest")
+        if wanted and wanted != payload_digest(source.entries):
+            raise Problem(
+                "the weights are not those that were recorded here",
+                where=f"{directory}, {name}, payload_digest",
+                found=f"{payload_digest(source.entries)} of the rank files",
+                wanted=wanted,
+                fix="rank files of another run lie here: put the right ones back, or make this directory again",
+            )
+
+
 def _check_sha256(path: Path, wanted: str) -> None:
-    found = files.sha256(path)
+    found = sha256(path)
     if found != wanted:
         raise Problem(
             "a file's bytes are not those that the manifest lists",

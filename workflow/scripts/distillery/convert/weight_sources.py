@@ -45,6 +45,7 @@ class Source:
         blocks: for each Hugging Face tensor, the rectangles it lies in; replicas besides the first are in `copies`.
         args: the saved arguments, of an MCore checkpoint.
         storages: per .pt file, (offset, bytes, CRC-32) of the storages in which weights lie.
+        entries: (file, tensor, type, shape, CRC-32) of the rank files' tensors, as `mcore.payload_digest` takes them.
         tensor_bytes: of all rank files together, replicas and padding counted.
     """
 
@@ -56,6 +57,7 @@ class Source:
     args: Namespace | None = None
     storages: dict[Path, list[tuple[int, int, int]]] | None = None
     tensor_bytes: int = 0
+    entries: tuple[tuple[str, str, str, tuple[int, ...], int], ...] = ()
 
 
 def open_source(directory: Path) -> Source:
@@ -137,7 +139,8 @@ def open_mcore(directory: Path, iteration: int | None = None) -> Source:
         )
     storages = {rank.path: _holding(rank.storages, places[rank.path]) for rank in ranks.values()}
     size = sum(place.bytes for held in places.values() for place in held)
-    return Source(a, types.pop(), dict(blocks), dict(copies), grid, args, storages, size)
+    entries = tuple(entry for rank in ranks.values() for entry in rank.entries)
+    return Source(a, types.pop(), dict(blocks), dict(copies), grid, args, storages, size, entries)
 
 
 def _invert(piece: Slice, stored: Stored) -> Iterator[tuple[str, Block]]:

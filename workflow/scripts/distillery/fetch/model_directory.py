@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distillery import files, provenance
+from distillery.manifests import MANIFEST
 
 if TYPE_CHECKING:
     import numpy as np
-
-MANIFEST = "manifest.json"
 
 
 def write_weights(directory: Path, tensors: dict[str, np.ndarray]) -> None:

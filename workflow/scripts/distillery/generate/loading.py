@@ -24,7 +24,10 @@ def part(
         layout: how `mesh` shares the weights.
         device: what MindSpore was told to run on.
     """
-    state = states.load_state(found.directory, layout, mesh.tensor_rank, mesh.pipeline_rank)
+    # one rank reads all bytes for all
+    state = states.load_state(
+        found.directory, layout, mesh.tensor_rank, mesh.pipeline_rank, checked=mesh.rank == 0
+    )
     return runner_choice.build(found.architecture, state, slots, longest, device, kernels, mesh)
 
 

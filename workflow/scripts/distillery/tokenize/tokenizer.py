@@ -7,16 +7,19 @@ here too, so that ids agree with `AutoTokenizer.from_pretrained(directory)`.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distillery import files
+from distillery import json_files, manifests
 from distillery.problems import Problem
 
 if TYPE_CHECKING:
     import tokenizers
 
+FLAGS = ("single_word", "lstrip", "rstrip", "normalized")
+AGAIN = "fetch the file again"
 ROLES = ("bos", "eos", "pad", "unk")
 # what a tokenizer class takes when tokenizer_config.json does not mention the token at all
 CLASS_DEFAULTS: dict[str, dict[str, str]] = {
@@ -43,7 +46,7 @@ class HubTokenizer:
     backend: tokenizers.Tokenizer
     directory: Path
     tokens: dict[str, str | None]
-    config: dict[str, Any]
+    config: json_files.Record
     sha256: str
     file_tokens: dict[str, tuple[bool, ...]]
     new_tokens: list[str] = field(default_factory=list)
@@ -118,22 +121,28 @@ def load(directory: Path) -> HubTokenizer:
             'converted by: python -c "from transformers import AutoTokenizer as T; '
             "T.from_pretrained('DIR').save_pretrained('DIR')\"",
         )
+    names = (path.name, "tokenizer_config.json", "special_tokens_map.json")
+    contents = {name: (directory / name).read_bytes() for name in names if (directory / name).is_file()}
+    manifests.check(directory, contents)
     try:
-        backend = tokenizers.Tokenizer.from_file(str(path))
-    except Exception as error:  # tokenizers raises plain Exception
+        backend = tokenizers.Tokenizer.from_buffer(contents[path.name])
+    except BaseException as error:  # tokenizers raises plain Exception, and panics, which are none
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            raise
         raise Problem(
             "tokenizer.json cannot be read", where=path, found=error, fix="fetch the file again"
         ) from None
     backend.no_truncation()
     backend.no_padding()
-    config = _json(directory / "tokenizer_config.json")
-    special = _json(directory / "special_tokens_map.json")
-    defaults = CLASS_DEFAULTS.get(config.get("tokenizer_class", "").removesuffix("Fast"), {})
-    tokens = {
-        role: _text(config.get(f"{role}_token", special.get(f"{role}_token", defaults.get(role))))
-        for role in ROLES
-    }
-    tokenizer = HubTokenizer(backend, directory, tokens, config, files.sha256(path), _added(backend))
+    config, special = (json_files.parse(contents.get(name, b"{}"), directory / name) for name in names[1:])
+    defaults = CLASS_DEFAULTS.get(config.typed("tokenizer_class", str, "").removesuffix("Fast"), {})
+    tokens = {}
+    for role in ROLES:
+        key = f"{role}_token"
+        held = config if key in config else special
+        tokens[role] = _text(held.get(key, defaults.get(role)), f"{held.where}, {key}")
+    sha256 = hashlib.sha256(contents[path.name]).hexdigest()
+    tokenizer = HubTokenizer(backend, directory, tokens, config, sha256, _added(backend))
     _add_listed(tokenizer, config)
     return tokenizer
 
@@ -145,31 +154,65 @@ def _added(backend: tokenizers.Tokenizer) -> dict[str, tuple[bool, ...]]:
     }
 
 
-def _add_listed(tokenizer: HubTokenizer, config: dict[str, Any]) -> None:
+def _add_listed(tokenizer: HubTokenizer, config: json_files.Record) -> None:
     from tokenizers import AddedToken
 
     known = {token.content for token in tokenizer.backend.get_added_tokens_decoder().values()}
-    listed = sorted(config.get("added_tokens_decoder", {}).items(), key=lambda item: int(item[0]))
-    for _, token in listed:
-        if token["content"] not in known:
-            flags = {
-                key: token[key] for key in ("single_word", "lstrip", "rstrip", "normalized") if key in token
-            }
-            add = (
-                tokenizer.backend.add_special_tokens if token.get("special") else tokenizer.backend.add_tokens
-            )
-            add([AddedToken(token["content"], **flags)])
-            known.add(token["content"])
-    more = [*tokenizer.tokens.values(), *map(_text, config.get("additional_special_tokens") or [])]
+    listed = config.typed("added_tokens_decoder", dict, json_files.Record())
+    for number in sorted(listed, key=lambda one: _number(one, listed)):
+        token = listed.typed(number, dict)
+        content = token.typed("content", str)
+        if content not in known:
+            flags = {key: token.typed(key, bool) for key in FLAGS if key in token}
+            special = token.typed("special", bool, False)
+            add = tokenizer.backend.add_special_tokens if special else tokenizer.backend.add_tokens
+            add([AddedToken(content, **flags)])
+            known.add(content)
+    more = [
+        *tokenizer.tokens.values(),
+        *_texts(config, "additional_special_tokens"),
+        *_texts(config, "extra_special_tokens"),
+    ]
     missing = [token for token in dict.fromkeys(more) if token and token not in known]
     if missing:
         tokenizer.add(missing)
 
 
-def _json(path: Path) -> dict[str, Any]:
-    return files.read_json(path) if path.is_file() else {}
+def _number(text: str, listed: json_files.Record) -> int:
+    if not text.isdecimal():
+        raise Problem(
+            "an id that is no number", where=listed.where, found=text, wanted="a token's id", fix=AGAIN
+        )
+    return int(text)
 
 
-def _text(token: Any) -> str | None:
+def _texts(config: json_files.Record, key: str) -> list[str | None]:
+    """Tokens of a key: a list of them, or, as transformers 5 also writes it, an object of names to tokens."""
+    value = config.get(key)
+    if isinstance(value, dict):
+        value = list(value.values())
+    if not isinstance(value, list | None):
+        wanted = "a list of tokens, or an object of names and tokens"
+        raise Problem(
+            "not special tokens",
+            where=f"{config.where}, {key}",
+            found=repr(value)[:200],
+            wanted=wanted,
+            fix=AGAIN,
+        )
+    return [_text(one, f"{config.where}, {key}") for one in value or []]
+
+
+def _text(token: Any, where: str) -> str | None:
     """A special token is written as its text or as {"content": text, ...}."""
-    return token["content"] if isinstance(token, dict) else token
+    if isinstance(token, json_files.Record):
+        return token.typed("content", str)
+    if not isinstance(token, str | None):
+        raise Problem(
+            "not a token",
+            where=where,
+            found=repr(token)[:200],
+            wanted="a text, or an object with content",
+            fix=AGAIN,
+        )
+    return token

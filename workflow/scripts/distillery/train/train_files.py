@@ -39,7 +39,7 @@ def load_part(directory: Path, place: Mesh, arch: Architecture, layer_list: list
         UsageProblem: the checkpoint has another layout than the flags say, or these contradict each other.
         Problem: no such rank, or an unreadable file.
     """
-    state, args = states.load_rank(directory, place.tensor_rank, place.pipeline_rank)
+    state, args = states.load_rank(directory, place.tensor_rank, place.pipeline_rank, checked=True)
     found = [getattr(args, f"{kind}_model_parallel_size", 1) for kind in ("tensor", "pipeline")]
     if found != [place.tensor, place.pipeline]:
         raise UsageProblem(
