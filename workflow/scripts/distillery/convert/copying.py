@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from distillery.convert.checksums import crc32
+from distillery.checksums import crc32
 from distillery.convert.dtypes import DType
 from distillery.convert.gather import Reader, chunks
 from distillery.convert.slices import Slice

@@ -21,8 +21,9 @@ from typing import Any
 
 import numpy as np
 
+from distillery import checksums
 from distillery.architecture import Architecture
-from distillery.convert import arguments, checksums, copying, gather, mcore, stored_bytes, torchfile
+from distillery.convert import arguments, copying, gather, mcore, stored_bytes, torchfile
 from distillery.convert.dtypes import DType, of
 from distillery.convert.mcore_layout import Layout, rank_directory
 from distillery.convert.rank_files import iteration_directory, read_rank

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from distillery.convert import checksums, shards
+from distillery import checksums
+from distillery.convert import shards
 from distillery.convert.mcore import MANIFEST, payload_digest
 from distillery.convert.weight_sources import Source
 from distillery.files import read_json, sha256

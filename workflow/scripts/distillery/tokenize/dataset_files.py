@@ -9,13 +9,15 @@ from __future__ import annotations
 import errno
 import glob
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeGuard
 
-from distillery import files, one_writer
+from distillery import checksums, files, one_writer
 from distillery.problems import Problem
 
 PACKED_STEMS = ("packed_input_ids", "packed_attention_mask", "packed_labels")
@@ -122,10 +124,18 @@ class DatasetFiles:
         for path in self._all():
             files.remove(hidden(path))
 
-    def commit(self, manifest: dict[str, Any]) -> None:
+    def commit(
+        self, manifest: dict[str, Any], known: Mapping[Path, int] = MappingProxyType({})
+    ) -> dict[str, Any]:
         """Sync every hidden file and rename it into place; a file that was not made this time is removed.
 
         So are the sample orders that MindSpeed-LLM's training keeps beside the data: they are of the old data.
+
+        Args:
+            known: CRC-32s of files that were taken while they were written.
+
+        Returns:
+            The manifest as it was written, with the CRC-32 of every file.
         """
         for path in self.prefix.parent.glob(f"{glob.escape(self.prefix.name)}_*indexmap_*.npy"):
             files.remove(path)
@@ -138,4 +148,49 @@ class DatasetFiles:
                 os.replace(hidden(path), path)
             else:
                 files.remove(path)
+        return self.describe(manifest, known)
+
+    def describe(
+        self, manifest: dict[str, Any], known: Mapping[Path, int] = MappingProxyType({})
+    ) -> dict[str, Any]:
+        """Write the manifest of files that are in place, see `commit`."""
+        crcs = {self._ending(path): known.get(path, -1) for path in self._all() if path.is_file()}
+        crcs |= {end: self._crc(end) for end, crc in crcs.items() if crc < 0}
+        manifest = {**manifest, "crc32": crcs}
         files.write_json(self.manifest, manifest)  # syncs the folder too
+        return manifest
+
+    def check(self, manifest: Mapping[str, Any], fix: str) -> None:
+        """Hold every file that the manifest has a CRC-32 of against it; files are read side by side.
+
+        Args:
+            fix: how to make the dataset again.
+
+        Raises:
+            Problem: a file is missing or changed since it was written; names it.
+        """
+
+        def compare(item: tuple[str, int]) -> None:
+            path, wanted = self._named(f"_{item[0]}"), item[1]
+            found = self._crc(item[0]) if path.is_file() else None
+            if found != wanted:
+                raise Problem(
+                    "a file of the dataset is not the one that was written",
+                    where=path,
+                    found="no such file" if found is None else f"CRC-32 {found:08x}",
+                    wanted=f"CRC-32 {wanted:08x}, as {self.manifest.name} has it",
+                    fix=fix,
+                )
+
+        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+            # a list is what version 0.1 wrote: of fields, not of files
+            known = [item for item in manifest.get("crc32", {}).items() if isinstance(item[1], int)]
+            for _ in pool.map(compare, known):
+                pass
+
+    def _ending(self, path: Path) -> str:
+        return path.name.removeprefix(f"{self.prefix.name}_")
+
+    def _crc(self, ending: str) -> int:
+        path = self._named(f"_{ending}")
+        return checksums.of_file(path, 0, path.stat().st_size)

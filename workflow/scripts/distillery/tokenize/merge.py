@@ -40,13 +40,14 @@ def run(prefixes: Sequence[Path], target: Path) -> dict[str, Any]:
     manifest = _merged(parts, manifests)
     stems = tuple(manifest["fields"])
     sources, made = [DatasetFiles(part, stems) for part in parts], DatasetFiles(target, stems)
+    for source, part in zip(sources, manifests, strict=True):
+        source.check(part, f"make {source.prefix} again with preprocess_data.py")
     with made.writing():
         for stem in stems:
             _merge_field(sources, made, stem)
         _merge_rows(sources, hidden(made.rows))
         _merge_rejected(sources, hidden(made.rejected))
-        made.commit(manifest)
-    return manifest
+        return made.commit(manifest)
 
 
 def copy(source: Path, target: Any) -> None:
@@ -129,10 +130,6 @@ def _merged(parts: list[Path], manifests: list[dict[str, Any]]) -> dict[str, Any
         "dropped": {"overlong": _named([manifest["dropped"]["overlong"] for manifest in manifests])},
         "noted": {
             note: _named([m["noted"][note] for m in manifests if note in m["noted"]]) for note in notes
-        },
-        "crc32": {
-            field: [value for manifest in manifests for value in manifest["crc32"][field]]
-            for field in first["crc32"]
         },
     }
 

@@ -137,8 +137,11 @@ class Outputs(AbstractContextManager):
         first = indices[self.fields[0]]
         self.sequences, self.tokens = len(first.lengths), int(first.lengths.sum(dtype=np.int64))
 
-    def commit(self, manifest: dict[str, Any]) -> None:
-        self.files.commit(manifest)
+    def commit(self, manifest: dict[str, Any]) -> dict[str, Any]:
+        """Make the dataset visible; returns its manifest as it was written."""
+        return self.files.commit(
+            manifest, {self.files.bin(stem): crc for stem, crc in self.checksums.items()}
+        )
 
     def _bin(self, field: str) -> Path:
         return hidden(self.files.bin(self.stem(field)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -107,11 +107,35 @@ def run(
             {"name": source.path.name, "sha256": digest.result(), "rows": tally.by_file[source.path.name]}
             for source, digest in zip(sources, digests, strict=True)
         ]
+        _check_digests({source.path: one["sha256"] for source, one in zip(sources, inputs, strict=True)})
         manifest = _manifest(recipe, renderer, work.tokenizer, inputs, tally, outputs)
         if max_samples is not None:
             manifest["max_samples"] = max_samples
-        outputs.commit(manifest)
-    return manifest
+        return outputs.commit(manifest)
+
+
+def _check_digests(found: Mapping[Path, str]) -> None:
+    """Hold files that were read against the digests that lie beside them, as fetch_digest.py writes them.
+
+    Raises:
+        Problem: a file changed after its digest was taken: some flips of a bit change rows that still can be read.
+    """
+    recorded = {}
+    for folder in {path.parent for path in found}:
+        for listed in sorted(folder.glob("*.sha256")):
+            for line in listed.read_text(encoding="utf-8").splitlines():
+                digest, _, name = line.partition("  ")
+                recorded[folder / name] = (digest, listed)
+    for path, digest in found.items():
+        wanted, listed = recorded.get(path, (digest, None))
+        if digest != wanted:
+            raise Problem(
+                "a shard is not the file whose digest lies beside it",
+                where=path,
+                found=f"sha256 {digest}",
+                wanted=f"sha256 {wanted}, as {listed.name} has it",
+                fix=f"remove it, and the workflow brings it back; was it changed on purpose, then remove {listed}",
+            )
 
 
 @contextmanager
@@ -165,7 +189,6 @@ def _manifest(
         "documents": outputs.sequences,
         "tokens": outputs.tokens,
         "supervised_tokens": outputs.supervised,
-        "crc32": {stem: [value] for stem, value in outputs.checksums.items()},
     }
 
 

@@ -104,6 +104,7 @@ def read(prefix: Path) -> Data:
             wanted=sorted(PACKED_STEMS),
             fix="tokenize with an instruction handler and a --prompt-type",
         )
+    found.check(manifest, "tokenize (and merge) again: the files, or one of them, were changed or replaced")
     ids, mask, labels = (Sequences(found.bin(stem), found.idx(stem)) for stem in PACKED_STEMS)
     return Data(Rows(ids, labels, mask), manifest, prefix)
 

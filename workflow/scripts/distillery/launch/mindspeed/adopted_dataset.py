@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from isal import isal_zlib
 
 from distillery import files
 from distillery.launch.mindspeed import accepted_flags
@@ -93,10 +92,8 @@ def adopt(recipe: Recipe, shard: Path, prefix: Path) -> dict[str, Any]:
         "documents": len(first.lengths),
         "tokens": int(first.lengths.sum(dtype=np.int64)),
         "supervised_tokens": 0 if recipe.plain else _supervised(made.bin(f"packed_{LABELS}")),
-        "crc32": {stem: [_crc(made.bin(stem))] for stem in made.stems if stem != f"packed_{MASK}"},
     }
-    files.write_json(made.manifest, manifest)
-    return manifest
+    return made.describe(manifest)
 
 
 def _rows(
@@ -133,11 +130,3 @@ def _supervised(labels: Path) -> int:
     return sum(
         int(np.count_nonzero(tokens[at : at + BLOCK] != IGNORED)) for at in range(0, len(tokens), BLOCK)
     )
-
-
-def _crc(path: Path) -> int:
-    value = 0
-    with path.open("rb") as stream:
-        while block := stream.read(4 * BLOCK):
-            value = isal_zlib.crc32(block, value)
-    return value

@@ -12,9 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from distillery import files
+from distillery import checksums, files
 from distillery.convert import (
-    checksums,
     convert,
     dtypes,
     export,
