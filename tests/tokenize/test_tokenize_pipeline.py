@@ -98,7 +98,7 @@ def test_merging_what_does_not_belong_together(tmp_path: Path) -> None:
     with pytest.raises(Problem, match="without a manifest"):
         merge([tmp_path / "a", tmp_path / "c"], tmp_path / "m")
     DatasetFiles(tmp_path / "a").bin("packed_labels").write_bytes(b"1234")
-    with pytest.raises(Problem, match="does not fit its index"):
+    with pytest.raises(Problem, match="is not the one that was written"):
         merge([tmp_path / "a"], tmp_path / "m")
     assert not list(tmp_path.glob("*m_*"))
 

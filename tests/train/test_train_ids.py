@@ -10,10 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from train_parts import command, flags, make
 
+from distillery import files
 from distillery.generate import batch
 from distillery.generate.prompter import by_prompt_type
 from distillery.problems import Problem
 from distillery.tokenize import indexed
+from distillery.tokenize.dataset_files import DatasetFiles
 from distillery.train.tokenized_data import Sequences
 
 
@@ -56,10 +58,14 @@ def test_training_names_the_token_that_the_model_lacks(parts, tmp_path, field, t
     ids = np.frombuffer(whole, "<i4").copy()
     ids[lengths[0] + 3] = token
     data.write_bytes(ids.tobytes())
+    dataset = DatasetFiles(parts / "tok/data")
+    manifest = files.read_json(dataset.manifest)
+    dataset.describe(manifest)  # as if the data had been made so
     try:
         done = command("posttrain_gpt.py", *flags(parts, tmp_path))
     finally:
         data.write_bytes(whole)
+        dataset.describe(manifest)
     assert done.returncode == 1, done.stderr
     assert f"{data}, sequence 1 " in done.stderr and "position 3" in done.stderr
     assert f"id {token}\n" in done.stderr and "wanted: 0 to 399" in done.stderr
