@@ -17,7 +17,7 @@ from distillery import schema  # noqa: E402
 from distillery.config import OVERRIDES  # noqa: E402
 from distillery.engine import supported_models  # noqa: E402
 from distillery.problems import UsageProblem  # noqa: E402
-from distillery.train import refusals  # noqa: E402
+from distillery.train import engine_settings  # noqa: E402
 
 NEEDED = (
     "--load l --save s --data-path d --tokenizer-name-or-path t --seq-length 128 --train-iters 9 --lr 1e-3"
@@ -99,7 +99,7 @@ def test_what_would_change_the_result_is_refused(words, wanted):
     arch = supported_models.from_config({"model_type": "qwen2", "vocab_size": 400, **CONFIG})
     args = posttrain_gpt.parser().parse_args([*NEEDED.split(), *words.split()])
     with pytest.raises(UsageProblem, match="does not have this") as raised:
-        refusals.check(args, arch)
+        engine_settings.check(args, arch)
     assert words.split()[0] in str(raised.value) and wanted in str(raised.value)
 
 

@@ -27,7 +27,8 @@ from distillery.generate import signals
 
 
 def parser() -> argparse.ArgumentParser:
-    from distillery.generate import repeated_flags, tasks
+    from distillery import megatron_flags
+    from distillery.generate import tasks
 
     it = argparse.ArgumentParser(
         prog="inference.py",
@@ -86,7 +87,12 @@ def parser() -> argparse.ArgumentParser:
         help="C++ layers, or MindSpore's ops",
     )
     add("--log-interval", type=int, default=50, metavar="N", help="answers between lines of progress")
-    repeated_flags.add(it)
+    add("--num-layer-list", metavar="N,N,...", help="layers of each pipeline stage (default: evenly)")
+    for name in ("--bf16", "--fp16"):
+        add(name, action="store_true", help="no effect: weights are taken as they are stored")
+    for name in ("--attention-dropout", "--hidden-dropout"):
+        add(name, help=argparse.SUPPRESS)  # nothing is dropped when answers are generated
+    megatron_flags.add_to(it)
     return it
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from signal import SIGTERM
 from typing import TYPE_CHECKING
 
-from distillery import provenance
+from distillery import megatron_flags, provenance
 from distillery.engine import compiling, threads
 from distillery.generate import (
     answering_ranks,
@@ -23,7 +23,6 @@ from distillery.generate import (
     chat,
     prompter,
     prompts,
-    repeated_flags,
     signals,
     tasks,
     weight_kinds,
@@ -56,7 +55,7 @@ def run(args: argparse.Namespace) -> None:
     tokenizer = args.tokenizer_name_or_path or args.load
     _prepare(args.threads or max(os.cpu_count() // answering_ranks.world(), 1))
     found = weight_kinds.find(args.load, tokenizer)
-    repeated_flags.check(args, found.architecture)
+    megatron_flags.check(args, found.architecture)
     layout = answering_ranks.layout(args, found.architecture)
     context = _context(args, found, task)
     model_context = found.architecture.max_position_embeddings

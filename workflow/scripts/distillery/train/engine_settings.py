@@ -1,16 +1,67 @@
-"""What the flags and the data's manifest choose: the engine's settings."""
+"""What the flags and the data's manifest choose: the engine's settings, or a refusal of what it would ignore."""
 
 from __future__ import annotations
 
 import argparse
 from typing import TYPE_CHECKING
 
+from distillery import megatron_flags
+from distillery.megatron_flags import option
 from distillery.problems import UsageProblem
-from distillery.train import train_flags
 
 if TYPE_CHECKING:
+    from distillery.architecture import Architecture
     from distillery.engine.train_settings import Settings
     from distillery.train.tokenized_data import Data
+
+# would change the result, and this engine cannot do it; what to do instead
+REFUSED = {
+    "noop_layers": "convert the weights without empty layers; stages of unequal size need --num-layer-list only",
+    "context_parallel_size": "lower --seq-length, or spread the model with TP and PP",
+    "num_layers_per_virtual_pipeline_stage": "use plain stages (--pipeline-model-parallel-size)",
+    "lora_r": "train all weights, or set the experiment's engine to mindspeed-llm",
+    "lora_target_modules": "train all weights, or set the experiment's engine to mindspeed-llm",
+}
+ELSEWHERE = "leave it out, or set the experiment's engine to mindspeed-llm"
+# flag: its type, the one value that this engine knows, what to do instead
+ONLY = {
+    "attention_dropout": (float, 0.0, ELSEWHERE),
+    "hidden_dropout": (float, 0.0, ELSEWHERE),
+    "stage": (str, "sft", ELSEWHERE),
+}
+
+
+def check(args: argparse.Namespace, arch: Architecture) -> None:
+    """Compare the flags with config.json and with what this engine does.
+
+    Raises:
+        UsageProblem: a flag contradicts the one, or asks for more than the other.
+    """
+    for name, fix in REFUSED.items():
+        given = getattr(args, name)
+        if given not in (None, ["1"]):  # one rank or stage is what there is
+            raise UsageProblem(
+                "the built-in engine does not have this", where=option(name), found=" ".join(given), fix=fix
+            )
+    for name, (_, holds, fix) in ONLY.items():
+        given = getattr(args, name)
+        if given not in (None, holds):
+            raise UsageProblem(
+                "the built-in engine does not have this",
+                where=option(name),
+                found=given,
+                wanted=holds,
+                fix=fix,
+            )
+    megatron_flags.check(args, arch)
+    if args.seq_length > arch.max_position_embeddings:
+        raise UsageProblem(
+            "rows longer than the model's context",
+            where="--seq-length",
+            found=args.seq_length,
+            wanted=f"at most max_position_embeddings = {arch.max_position_embeddings} of config.json",
+            fix="lower --seq-length, or raise max_position_embeddings in the model's config.json on purpose",
+        )
 
 
 def settings(args: argparse.Namespace, data: Data, data_parallel: int) -> Settings:
@@ -37,7 +88,7 @@ def settings(args: argparse.Namespace, data: Data, data_parallel: int) -> Settin
     return Settings(
         seq_length=args.seq_length,
         micro_batch_size=args.micro_batch_size,
-        global_batch_size=train_flags.global_batch(args, data_parallel),
+        global_batch_size=_global_batch(args, data_parallel),
         train_iters=args.train_iters,
         schedule=Schedule(args.lr, args.min_lr, args.lr_decay_style, warmup, decay_steps),
         weight_decay=args.weight_decay,
@@ -55,6 +106,25 @@ def settings(args: argparse.Namespace, data: Data, data_parallel: int) -> Settin
         per_token_loss=args.calculate_per_token_loss,
         recompute=args.recompute_granularity == "full",
     )
+
+
+def _global_batch(args: argparse.Namespace, data_parallel: int) -> int:
+    """--global-batch-size, by default one micro-batch a data-parallel rank.
+
+    Raises:
+        UsageProblem: it is not a multiple of micro batch x data parallel.
+    """
+    unit = args.micro_batch_size * data_parallel
+    size = args.global_batch_size or unit
+    if size % unit:
+        raise UsageProblem(
+            "the global batch cannot be cut into micro-batches",
+            where="--global-batch-size, --micro-batch-size",
+            found=f"{size} rows, {args.micro_batch_size} a micro-batch, {data_parallel} data-parallel ranks",
+            wanted=f"a multiple of {unit}",
+            fix=f"use --global-batch-size {-(-size // unit) * unit}",
+        )
+    return size
 
 
 def _shares(text: str) -> tuple[float, float, float]:

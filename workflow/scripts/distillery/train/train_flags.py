@@ -5,20 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from distillery.problems import UsageProblem
+from distillery import megatron_flags
+from distillery.megatron_flags import option
 from distillery.ranges import number, reader, stages, whole
-from distillery.train.refusals import ARCHITECTURE, ONLY, REFUSED
-
-# said by every script, implied by the families this engine has, or without meaning on it
-SILENT_SWITCHES = """use-mcore-models group-query-attention swiglu disable-bias-linear use-rotary-position-embeddings
-    use-fused-rmsnorm use-fused-swiglu use-fused-rotary-pos-emb use-flash-attn no-masked-softmax-fusion
-    attention-softmax-in-fp32 no-gradient-accumulation-fusion no-bias-gelu-fusion no-bias-swiglu-fusion
-    overlap-grad-reduce overlap-param-gather reuse-fp32-param variable-seq-lengths finetune no-load-optim no-load-rng
-    no-save-optim no-save-rng is-instruction-dataset exit-on-missing-checkpoint trust-remote-code npu-deterministic
-    no-shared-storage tokenizer-not-use-fast""".split()
-SILENT_VALUES = """tokenizer-type max-position-embeddings padded-vocab-size make-vocab-size-divisible-by init-method-std
-    initial-loss-scale distributed-backend distributed-timeout-minutes ai-framework transformer-impl eval-language
-    pad-to-multiple-of ckpt-format tokenizer-model num-workers load-format vocab-size""".split()
+from distillery.train.engine_settings import ONLY, REFUSED
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
@@ -156,37 +146,8 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     parallel.add_argument("--use-distributed-optimizer", action="store_true", help="ZeRO-1")
     parallel.add_argument("--sequence-parallel", action="store_true", help="no effect")
 
-    model = parser.add_argument_group(
-        "architecture: config.json says it; a flag that contradicts it is an error"
-    )
-    for flag, kind, _ in ARCHITECTURE:
-        model.add_argument(flag, type=kind)
-    model.add_argument("--untie-embeddings-and-output-weights", action="store_true")
-    model.add_argument("--add-qkv-bias", action="store_true")
-    for name in SILENT_SWITCHES:
-        parser.add_argument(f"--{name}", action="store_true", help=argparse.SUPPRESS)
+    megatron_flags.add_to(parser)
     for name in REFUSED:
-        parser.add_argument(f"--{name}", nargs="+", help=argparse.SUPPRESS)
+        parser.add_argument(option(name), nargs="+", help=argparse.SUPPRESS)
     for name, (kind, _, _) in ONLY.items():
-        parser.add_argument(f"--{name}", type=kind, help=argparse.SUPPRESS)
-    for name in SILENT_VALUES:
-        parser.add_argument(f"--{name}", help=argparse.SUPPRESS)
-
-
-def global_batch(args: argparse.Namespace, data_parallel: int) -> int:
-    """--global-batch-size, by default one micro-batch a data-parallel rank.
-
-    Raises:
-        UsageProblem: it is not a multiple of micro batch x data parallel.
-    """
-    unit = args.micro_batch_size * data_parallel
-    size = args.global_batch_size or unit
-    if size % unit:
-        raise UsageProblem(
-            "the global batch cannot be cut into micro-batches",
-            where="--global-batch-size, --micro-batch-size",
-            found=f"{size} rows, {args.micro_batch_size} a micro-batch, {data_parallel} data-parallel ranks",
-            wanted=f"a multiple of {unit}",
-            fix=f"use --global-batch-size {-(-size // unit) * unit}",
-        )
-    return size
+        parser.add_argument(option(name), type=kind, help=argparse.SUPPRESS)

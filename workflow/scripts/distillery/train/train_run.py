@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distillery import files, provenance
-from distillery.train import engine_settings, refusals
+from distillery.train import engine_settings
 
 ENGINE_CODE = [
     f"distillery.engine.{name}"
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
     from distillery.train import tokenized_data, train_files
 
     arch = supported_models.read(args.tokenizer_name_or_path)
-    refusals.check(args, arch)
+    engine_settings.check(args, arch)
     data = tokenized_data.read(args.data_path)
     tokenized_data.check_tokenizer(data, args.tokenizer_name_or_path)
     tokenized_data.check_ids(data, arch.vocab_size)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from distillery import megatron_flags
 from distillery.architecture import Architecture
 from distillery.experiment import Layout
 from distillery.problems import Problem
@@ -36,30 +37,7 @@ def architecture(model: Architecture) -> Flags:
             wanted="an integer",
             fix="set train.engine: mindspore",
         )
-    grouped = model.num_query_groups != model.num_attention_heads
-    return {
-        "num_layers": model.num_layers,
-        "hidden_size": model.hidden_size,
-        "ffn_hidden_size": model.ffn_hidden_size,
-        "num_attention_heads": model.num_attention_heads,
-        "group_query_attention": grouped,
-        "num_query_groups": model.num_query_groups if grouped else None,
-        "kv_channels": model.kv_channels
-        if model.kv_channels * model.num_attention_heads != model.hidden_size
-        else None,
-        "disable_bias_linear": True,
-        "add_qkv_bias": model.add_qkv_bias,
-        "swiglu": True,
-        "normalization": "RMSNorm",
-        "norm_epsilon": model.norm_epsilon,
-        "position_embedding_type": "rope",
-        "rotary_base": int(base),
-        **_scaling(dict(model.rope_scaling)),
-        "untie_embeddings_and_output_weights": model.untie_embeddings_and_output_weights,
-        # config.json's vocabulary is already padded; Megatron must not pad it further
-        "make_vocab_size_divisible_by": 1,
-        "padded_vocab_size": model.vocab_size,
-    }
+    return {**megatron_flags.of(model), "rotary_base": int(base), **_scaling(dict(model.rope_scaling))}
 
 
 def _scaling(rope: Mapping[str, Any]) -> Flags:
