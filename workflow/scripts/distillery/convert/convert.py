@@ -9,6 +9,7 @@ from typing import Any
 
 from distillery import files, provenance
 from distillery.architecture import Architecture
+from distillery.checkpoint_names import DONE, RANK_FILE
 from distillery.convert import arguments, copying, export, mcore, shards, tensor_map
 from distillery.convert.copying import Output
 from distillery.convert.dtypes import DType
@@ -16,6 +17,7 @@ from distillery.convert.mcore_layout import Layout, rank_directory
 from distillery.convert.slices import Segment, Slice, rank_slices
 from distillery.convert.torchfile import write_at
 from distillery.convert.weight_sources import Source
+from distillery.manifests import MANIFEST
 from distillery.problems import Problem
 
 Progress = Callable[[int], None]
@@ -48,7 +50,7 @@ def to_mcore(
     for t, p in grid.ranks:
         pieces = rank_slices(a, grid, t, p)
         plan = mcore.container([{n: s.shape for n, s in chunk.items()} for chunk in pieces], args, dtype)
-        name = f"{rank_directory(t, p, grid.pipeline_parallel_size)}/{mcore.RANK_FILE}"
+        name = f"{rank_directory(t, p, grid.pipeline_parallel_size)}/{RANK_FILE}"
         plans.append((name, plan, [(n, s) for chunk in pieces for n, s in chunk.items()]))
     _check_space(save_dir, sum(plan.size for _, plan, _ in plans))
     with mcore.publication(save_dir, iteration) as staging:
@@ -122,7 +124,7 @@ def to_hf(
             for tensor, crc in zip(plan.offsets, found, strict=True)
         ]
         content = export.manifest(staging, plans, list(side), dtype, entries, template, facts)
-        files.write_json(staging / mcore.MANIFEST, content)
+        files.write_json(staging / MANIFEST, content)
     return content
 
 
@@ -134,7 +136,7 @@ def whole(name: str, shape: tuple[int, ...]) -> Slice:
 
 def source_digest(directory: Path) -> str | None:
     """Identity of the source by its manifest.json or a trained checkpoint's done.json; None if it has neither."""
-    for name in ("done.json", mcore.MANIFEST):
+    for name in (DONE, MANIFEST):
         if (directory / name).is_file():
             content = files.read_json(directory / name)
             return content.get("payload_digest") or provenance.digest(content.get("files"))

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from distillery import json_files, manifests, provenance
+from distillery.checkpoint_names import DONE
 from distillery.convert import mcore
 from distillery.convert.dtypes import DType, of
 from distillery.convert.shards import INDEX, Shard
 from distillery.files import read_json
+from distillery.manifests import MANIFEST
 from distillery.problems import Problem
 
 CARRIED = (
@@ -94,7 +96,7 @@ def _apply(template: dict[str, Any], side: dict[str, bytes]) -> None:
 
 def template_of(load_dir: Path) -> dict[str, Any] | None:
     """The template record that training (done.json) or resharding (manifest.json) left beside a checkpoint."""
-    for name in ("done.json", mcore.MANIFEST):
+    for name in (DONE, MANIFEST):
         if (load_dir / name).is_file():
             record = read_json(load_dir / name).get("template")
             if record:
@@ -111,7 +113,7 @@ def check_target(save_dir: Path) -> None:
     if not save_dir.exists():
         return
     for path in sorted(save_dir.iterdir()):
-        ours = path.name in (*CARRIED, INDEX, mcore.MANIFEST) or path.suffix == ".safetensors"
+        ours = path.name in (*CARRIED, INDEX, MANIFEST) or path.suffix == ".safetensors"
         if not ours or path.is_dir():
             raise Problem(
                 "the output directory holds files of something else, and would be replaced as a whole",

@@ -16,14 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from distillery import files, one_writer, provenance
+from distillery.checkpoint_names import TRACKER, iteration_name
 from distillery.convert.dtypes import DType
 from distillery.convert.mcore_layout import Layout
-from distillery.convert.rank_files import TRACKER
 from distillery.convert.torchfile import Blank, Container
 from distillery.manifests import MANIFEST
 from distillery.problems import Problem
 
-RANK_FILE = "model_optim_rng.pt"
 Entry = tuple[str, str, str, tuple[int, ...], int]  # (file, tensor, type, shape, CRC-32)
 
 
@@ -64,7 +63,9 @@ def manifest(
         directory: the iteration directory, or where it is staged, complete.
     """
     names = sorted({file for file, *_ in entries})
-    listed = [{"name": f"iter_{iteration:07d}/{n}", "bytes": (directory / n).stat().st_size} for n in names]
+    listed = [
+        {"name": f"{iteration_name(iteration)}/{n}", "bytes": (directory / n).stat().st_size} for n in names
+    ]
     return {
         "format": "mcore",
         "iteration": iteration,
@@ -97,7 +98,7 @@ def publication(save_dir: Path, iteration: int) -> Iterator[Publication]:
         try:
             with (
                 _back_on_failure(save_dir),
-                files.atomic_directory(save_dir / f"iter_{iteration:07d}") as directory,
+                files.atomic_directory(save_dir / iteration_name(iteration)) as directory,
             ):
                 staging = Publication(directory)
                 yield staging

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from distillery.checkpoint_names import RANK_FILE, TRACKER, iteration_name
 from distillery.convert import torchfile
 from distillery.convert.mcore_layout import Chunk, rank_directory
 from distillery.convert.torchfile import Stored
 from distillery.problems import Problem
 
-TRACKER = "latest_checkpointed_iteration.txt"
 # with Transformer Engine a norm's weight lies in the linear layer that follows it
 FUSED_NORMS = {
     "self_attention.linear_qkv.layer_norm_weight": "input_layernorm.weight",
@@ -74,7 +74,7 @@ def iteration_directory(directory: Path, iteration: int | None = None) -> Path:
             raise Problem("the tracker file names no iteration", where=tracker, found=text, wanted="a number")
     else:
         text = str(iteration)
-    path = directory / (text if text == "release" else f"iter_{int(text):07d}")
+    path = directory / (text if text == "release" else iteration_name(int(text)))
     if not path.is_dir():
         raise Problem("the iteration that the tracker names is not there", where=path, fix="convert again")
     return path
@@ -95,12 +95,12 @@ def read_ranks(directory: Path) -> dict[tuple[int, int], Rank]:
                 where=path,
                 wanted="mp_rank_TT or mp_rank_TT_PPP",
             )
-        found[int(match[1]), int(match[2] or 0)] = path / "model_optim_rng.pt"
+        found[int(match[1]), int(match[2] or 0)] = path / RANK_FILE
     tp = 1 + max((t for t, _ in found), default=0)
     pp = 1 + max((p for _, p in found), default=0)
     for p in range(pp):
         for t in range(tp):
-            path = found.get((t, p), directory / rank_directory(t, p, pp) / "model_optim_rng.pt")
+            path = found.get((t, p), directory / rank_directory(t, p, pp) / RANK_FILE)
             if not path.is_file():
                 raise Problem(
                     "the set of rank files is incomplete",

@@ -23,6 +23,7 @@ import numpy as np
 
 from distillery import checksums
 from distillery.architecture import Architecture
+from distillery.checkpoint_names import RANK_FILE
 from distillery.convert import arguments, copying, gather, mcore, stored_bytes, torchfile
 from distillery.convert.dtypes import DType, of
 from distillery.convert.mcore_layout import Layout, rank_directory
@@ -56,10 +57,10 @@ def load_rank(
     path = chosen / rank_directory(tp_rank, pp_rank, 2)
     if pp_rank == 0 and not path.is_dir():
         path = chosen / rank_directory(tp_rank, 0, 1)
-    if checked and (path / mcore.RANK_FILE).is_file():
+    if checked and (path / RANK_FILE).is_file():
         source = open_mcore(Path(directory), iteration)
-        stored_bytes.of_source(Path(directory), source, {path / mcore.RANK_FILE}).run()
-    return load_file(path / mcore.RANK_FILE)
+        stored_bytes.of_source(Path(directory), source, {path / RANK_FILE}).run()
+    return load_file(path / RANK_FILE)
 
 
 def load_file(path: Path) -> tuple[dict[str, np.ndarray], Namespace]:
@@ -174,7 +175,7 @@ def write_rank(directory: Path, state: State, args: Namespace, iteration: int) -
     changed = {"iteration": iteration, "bf16": dtype.name == "bf16", "fp16": dtype.name == "fp16"}
     plain = {key: value for key, value in vars(args).items() if _is_plain(value)}
     plan = mcore.container([{n: v.shape for n, v in state.items()}], Namespace(**{**plain, **changed}), dtype)
-    path = directory / mcore.RANK_FILE
+    path = directory / RANK_FILE
     directory.mkdir(parents=True, exist_ok=True)
     crcs = []
     with copying.taught(path, plan.size), path.open("wb") as stream:
@@ -183,7 +184,7 @@ def write_rank(directory: Path, state: State, args: Namespace, iteration: int) -
             crcs.append(checksums.crc32(data))
             torchfile.write_at(stream.fileno(), data, offset)
         plan.finish(stream.fileno(), crcs)
-    name = f"{directory.name}/{mcore.RANK_FILE}"
+    name = f"{directory.name}/{RANK_FILE}"
     return [(name, n, dtype.name, v.shape, crc) for (n, v), crc in zip(state.items(), crcs, strict=True)]
 
 

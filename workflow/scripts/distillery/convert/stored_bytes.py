@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from distillery import checksums
+from distillery.checkpoint_names import DONE
 from distillery.convert import shards
-from distillery.convert.mcore import MANIFEST, payload_digest
+from distillery.convert.mcore import payload_digest
 from distillery.convert.weight_sources import Source
 from distillery.files import read_json, sha256
+from distillery.manifests import MANIFEST
 from distillery.problems import Problem
 
 
@@ -109,7 +111,7 @@ def of_storages(source: Source, files: Container[Path] | None = None) -> Checks:
 
 
 def _check_payload(directory: Path, source: Source) -> None:
-    for name in ("done.json", MANIFEST):
+    for name in (DONE, MANIFEST):
         record = read_json(directory / name) if (directory / name).is_file() else {}
         wanted = record.get("payload_digest")
         if wanted and wanted != payload_digest(source.entries):

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from distillery.architecture import Architecture
+from distillery.checkpoint_names import TRACKER
 from distillery.convert import arguments, shards, tensor_map
 from distillery.convert.dtypes import DType
 from distillery.convert.mcore_layout import Grid
-from distillery.convert.rank_files import TRACKER, iteration_directory, read_ranks, stages
+from distillery.convert.rank_files import iteration_directory, read_ranks, stages
 from distillery.convert.slices import Slice, rank_slices
 from distillery.convert.torchfile import Stored
 from distillery.problems import Problem

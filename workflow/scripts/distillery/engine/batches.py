@@ -15,9 +15,8 @@ import numpy as np
 
 from distillery import cutting
 from distillery.engine.train_settings import Settings
+from distillery.marks import IGNORED
 from distillery.problems import Problem
-
-IGNORED = -100
 
 
 @dataclass(frozen=True)

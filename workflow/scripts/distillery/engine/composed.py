@@ -13,8 +13,8 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
 from distillery.engine.rope import rotate
+from distillery.marks import IGNORED
 
-IGNORED = -100  # label of a token that is not trained on
 MASKED = -1e30  # added to a forbidden score: exp() of it is 0, and a row is never all forbidden
 
 

@@ -23,6 +23,7 @@ from filelock import FileLock, Timeout
 from safetensors.numpy import load_file, save_file
 
 from distillery import files, provenance
+from distillery.checkpoint_names import RANK_FILE, iteration_name
 from distillery.engine import moments
 from distillery.problems import Problem
 
@@ -72,9 +73,6 @@ class Snapshots:
         self._pending: Future[None] | None = None
         work.mkdir(parents=True, exist_ok=True)
 
-    def name(self, iteration: int) -> str:
-        return f"iter_{iteration:07d}"
-
     def claim(self) -> None:
         """Keep other processes away and remove what a killed one left half-written; rank 0 calls it before any rank saves.
 
@@ -104,7 +102,7 @@ class Snapshots:
             self._pending = None
 
     def _write(self, iteration: int, model: State, optimizer: State, facts: dict[str, Any]) -> None:
-        partial = self.work / f".{self.name(iteration)}.partial"
+        partial = self.work / f".{iteration_name(iteration)}.partial"
         mine = partial / self.rank_directory
         mine.mkdir(parents=True, exist_ok=True)
         written, tensors = [], []
@@ -113,7 +111,7 @@ class Snapshots:
             save_file({name: np.ascontiguousarray(array) for name, array in optimizer.items()}, written[-1])
         if self.write_model is not None:
             tensors = self.write_model(mine, model, iteration)
-            written.append(mine / "model_optim_rng.pt")
+            written.append(mine / RANK_FILE)
             if self.narrow:
                 written.append(mine / WEIGHTS)
                 save_file(model, written[-1])
@@ -144,7 +142,7 @@ class Snapshots:
         for note in notes:
             note.unlink()
         files.write_json(partial / "state.json", state)
-        target = self.work / self.name(iteration)
+        target = self.work / iteration_name(iteration)
         files.remove(target)
         os.replace(partial, target)
         _sync(self.work)
@@ -154,7 +152,7 @@ class Snapshots:
         whole = sorted(path for path in self.work.glob("iter_*") if (path / "state.json").exists())
         best = self.best()
         for path in whole[: -self.keep]:
-            if best is None or path.name != self.name(best["iteration"]):
+            if best is None or path.name != iteration_name(best["iteration"]):
                 files.remove(path)
 
     def mark_best(self, iteration: int, loss: float) -> None:
@@ -195,7 +193,7 @@ class Snapshots:
 
     def load(self, iteration: int) -> tuple[State, State]:
         """(this rank's part of the model, its optimizer moments from the files of all data-parallel ranks)."""
-        mine = self.work / self.name(iteration) / self.rank_directory
+        mine = self.work / iteration_name(iteration) / self.rank_directory
         model = load_file(mine / WEIGHTS) if self.narrow else self.read_model(mine)
         return model, moments.joined(
             [load_file(path) for path in sorted(mine.glob("optimizer*.safetensors"))]
@@ -203,7 +201,7 @@ class Snapshots:
 
     def facts(self, iteration: int) -> dict[str, Any]:
         """state.json of a checkpoint."""
-        return files.read_json(self.work / self.name(iteration) / "state.json")
+        return files.read_json(self.work / iteration_name(iteration) / "state.json")
 
 
 def _sync(path: Path) -> None:

@@ -7,8 +7,8 @@ from types import ModuleType
 from mindspore import Tensor, nn, ops
 
 from distillery.engine.collectives import Gather, Reduce
-from distillery.engine.composed import IGNORED
 from distillery.engine.mesh import Mesh
+from distillery.marks import IGNORED
 
 
 class VocabularyCrossEntropy(nn.Cell):

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from distillery import files
+from distillery.checkpoint_names import iteration_name
 from distillery.engine.batches import Batch, Rows, micro_batches, order, split
 from distillery.engine.evaluation import HeldOut
 from distillery.engine.snapshots import Snapshots, State
@@ -135,7 +136,7 @@ def train(
                 snapshots.wait()
                 raise Interrupted(
                     f"stopped by {stopped.name or 'a signal to another rank'} after step {step} of {settings.train_iters}, state saved",
-                    where=work / snapshots.name(step),
+                    where=work / iteration_name(step),
                     fix="run the same command again: it continues there",
                 )
         snapshots.wait()
@@ -145,7 +146,7 @@ def train(
         display.close()
     if not leader:
         return None
-    checkpoint = work / snapshots.name(settings.train_iters)
+    checkpoint = work / iteration_name(settings.train_iters)
     state = snapshots.facts(settings.train_iters)
     return Outcome(settings.train_iters, checkpoint, state, state["loss"], snapshots.best())
 

@@ -9,6 +9,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
 
+from distillery.marks import IGNORED
 from distillery.problems import Problem
 
 TOLERANCE = 2e-5  # relative L2; float32 sums in another order differ by about 5e-7
@@ -69,7 +70,7 @@ def _fixed_inputs(
     """Inputs without a gradient: labels, or angles and segments."""
     if name == "CrossEntropy":
         labels = random.randint(0, shape[1], shape[0]).astype(np.int32)
-        labels[::3] = -100
+        labels[::3] = IGNORED
         return [Tensor(labels)]
     if name == "Attention":
         angles = random.randn(*shape[:2], options[2] // 2)

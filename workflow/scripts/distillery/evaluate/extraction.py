@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-OPEN, CLOSE = "<think>", "</think>"
+from distillery.marks import END_THINK, THINK
 
 # a command that boxes, its backslash perhaps doubled by somebody's JSON; an escaped character; a brace
 TOKEN = re.compile(r"\\\\?(?:boxed|fbox)(?![A-Za-z])\s*(?P<brace>\{)?|\\[\\{}]|[{}]")
@@ -40,7 +40,7 @@ class Reading:
 
 def opens_thinking(prompt: str) -> bool:
     """Whether a rendered prompt ends inside a thought, as some templates do."""
-    return prompt.rstrip().endswith(OPEN)
+    return prompt.rstrip().endswith(THINK)
 
 
 def read(text: str, stop: str, thinking: bool = False) -> Reading:
@@ -53,14 +53,14 @@ def read(text: str, stop: str, thinking: bool = False) -> Reading:
     """
     if unfinished(text, thinking):
         return Reading(None, text)
-    answer = text.rpartition(CLOSE)[2]
+    answer = text.rpartition(END_THINK)[2]
     return Reading(None if stop == "length" else last_box(answer), answer)
 
 
 def unfinished(text: str, thinking: bool = False) -> bool:
     """Whether a thought was not closed, or was begun again after it was closed."""
-    _, closed, answer = text.rpartition(CLOSE)
-    return OPEN in answer or (thinking and not closed)
+    _, closed, answer = text.rpartition(END_THINK)
+    return THINK in answer or (thinking and not closed)
 
 
 def last_box(text: str) -> str | None:

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from distillery import files
+from distillery.marks import END_THINK, THINK
 
 SHARD_SCHEMA = pa.schema(
     [
@@ -60,7 +61,7 @@ def row(
 
     `verified` says whether math-verify can confirm the answer; the answer is right in any case.
     """
-    generation = f"<think>\n{reasoning}\n</think>\n\n{final}"
+    generation = f"{THINK}\n{reasoning}\n{END_THINK}\n\n{final}"
     return {
         "problem": problem,
         "solution": solution,

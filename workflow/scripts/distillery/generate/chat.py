@@ -14,8 +14,9 @@ from distillery.engine.stopping import Stopping
 from distillery.generate import signals
 from distillery.generate.batch import Limits, check_ids
 from distillery.generate.prompter import Prompter
-from distillery.generate.stream import OPEN, Characters, Thoughts, Until
+from distillery.generate.stream import Characters, Thoughts, Until
 from distillery.generate.tasks import Task, seed_of
+from distillery.marks import THINK
 from distillery.problems import UsageProblem
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class Chat:
             return
         characters, thoughts = Characters(self.prompter.text), Thoughts(self.fold)
         until = Until(self.limits.stop_words)
-        if self.prompter.opens(ids, OPEN):
+        if self.prompter.opens(ids, THINK):
             out.write(thoughts.opened())
         tokens: list[int] = []
         stopped = False

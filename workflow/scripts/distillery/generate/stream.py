@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-OPEN, CLOSE = "<think>", "</think>"
+from distillery.marks import END_THINK, THINK
+
 DIM, RESET = "\x1b[2m", "\x1b[0m"
 FOLDED = "(thinking ...)"
 UNFINISHED = "\N{REPLACEMENT CHARACTER}"  # what decoders give for the first bytes of a character
@@ -79,7 +80,7 @@ class Thoughts:
         self.held += text
         out = ""
         while True:
-            tag = CLOSE if self.inside else OPEN
+            tag = END_THINK if self.inside else THINK
             before, found, rest = self.held.partition(tag)
             if not found:
                 break
@@ -102,7 +103,7 @@ class Thoughts:
         self.inside = not self.inside
         if self.fold:
             return FOLDED if self.inside else ""
-        return DIM + OPEN if self.inside else CLOSE + RESET
+        return DIM + THINK if self.inside else END_THINK + RESET
 
 
 def _begun(text: str, word: str) -> int:

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distillery import files
+from distillery.checkpoint_names import DONE, TRACKER
+from distillery.manifests import MANIFEST
 from distillery.problems import Problem, UsageProblem
 from distillery.provenance import digest
 
 if TYPE_CHECKING:
     from distillery.architecture import Architecture
-
-TRACKER = "latest_checkpointed_iteration.txt"
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ def find(directory: Path, tokenizer: Path) -> Weights:
     """
     from distillery.engine import supported_models
 
-    records = {name: _record(directory / name) for name in ("manifest.json", "done.json")}
-    template = records["done.json"].get("template") or records["manifest.json"].get("template")
+    records = {name: _record(directory / name) for name in (MANIFEST, DONE)}
+    template = records[DONE].get("template") or records[MANIFEST].get("template")
     if (directory / TRACKER).is_file():
         kind, config = "mcore", tokenizer
     elif (directory / "config.json").is_file():

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from distillery.marks import END_THINK, THINK
 from distillery.planning.fetched_settings import Settings
 from distillery.planning.finding import Finding, error, warning
 from distillery.tokenize import handlers, readers
@@ -15,7 +16,6 @@ from distillery.tokenize.conversation import Conversation, Rejected
 from distillery.tokenize.documents import DocumentMaker, Rules
 from distillery.tokenize.encoding import Encoder
 from distillery.tokenize.rendering import Renderer
-from distillery.tokenize.templates import END_THINK, THINK
 
 OVERLONG, OPEN, UNBOXED = 0.1, 0.02, 0.1  # shares above which a warning is due
 MOST = 0.5  # rejected rows beyond this share stop the plan: the first rows may be worse than the rest, but not so

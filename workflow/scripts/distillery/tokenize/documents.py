@@ -11,14 +11,14 @@ from typing import NamedTuple
 import numpy as np
 
 from distillery import cutting
+from distillery.marks import END_THINK, IGNORED, THINK
 from distillery.tokenize import silent_losses
 from distillery.tokenize.conversation import Conversation, Message, Rejected
 from distillery.tokenize.encoding import Encoder
 from distillery.tokenize.rendering import Renderer
 from distillery.tokenize.special_text import ESCAPED, SpecialText
-from distillery.tokenize.templates import EMPTY_THOUGHT, END_THINK, THINK, without_thought
+from distillery.tokenize.templates import EMPTY_THOUGHT, without_thought
 
-IGNORED = -100
 NO_LIMIT = 1 << 40
 CUT = f"cut at {cutting.DEFAULT_LIMIT} tokens"
 

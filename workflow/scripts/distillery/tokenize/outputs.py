@@ -17,9 +17,10 @@ import numpy as np
 from isal import isal_zlib
 
 from distillery import files
+from distillery.marks import IGNORED
 from distillery.tokenize import indexed, packing
 from distillery.tokenize.dataset_files import DatasetFiles, hidden
-from distillery.tokenize.documents import IGNORED, Rules
+from distillery.tokenize.documents import Rules
 from distillery.tokenize.indexed import IDS, LABELS, MASK
 from distillery.tokenize.origins import Origins
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from distillery import files
+from distillery.marks import END_THINK, THINK
 from distillery.problems import Problem
 from distillery.tokenize import handlers, indexed
 from distillery.tokenize.conversation import ASSISTANT, USER, Conversation, Rejected
@@ -20,7 +21,6 @@ from distillery.tokenize.dataset_files import DatasetFiles
 from distillery.tokenize.readers import sources
 from distillery.tokenize.row_spans import UUID, blocks
 from distillery.tokenize.similarity import NearDuplicates, Overlap, fingerprint, words
-from distillery.tokenize.templates import END_THINK, THINK
 
 EXAMPLES = 20
 FIRST_EDGE = 64

@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from isal import isal_zlib
 
+from distillery.marks import IGNORED
 from distillery.problems import Problem
 from distillery.tokenize import encoding, handlers, hub_template, rendering, templates, tokenizer
 from distillery.tokenize.conversation import Rejected
-from distillery.tokenize.documents import IGNORED, DocumentMaker, Rules
+from distillery.tokenize.documents import DocumentMaker, Rules
 from distillery.tokenize.indexed import IDS, LABELS
 from distillery.tokenize.readers import Reader, Source, Span
 

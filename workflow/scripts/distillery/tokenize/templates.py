@@ -13,12 +13,12 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from distillery.marks import END_THINK, THINK
 from distillery.problems import Problem, UsageProblem
 from distillery.tokenize import reference_templates, tools
 from distillery.tokenize.conversation import ASSISTANT, FUNCTION, OBSERVATION, USER, Conversation
 
 TEMPLATES = Path(__file__).with_name("templates.json")
-THINK, END_THINK = "<think>", "</think>"
 EMPTY_THOUGHT = f"{THINK}\n\n{END_THINK}\n\n"
 _THOUGHT = re.compile(re.escape(THINK) + "(.*?)" + re.escape(END_THINK), re.DOTALL)
 

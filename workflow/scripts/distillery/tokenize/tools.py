@@ -13,9 +13,10 @@ import re
 from pathlib import Path
 from typing import Any
 
+from distillery.marks import END_THINK, THINK
 from distillery.tokenize.conversation import Rejected
 
-_THOUGHT = re.compile("<think>(.*)</think>", re.DOTALL)
+_THOUGHT = re.compile(f"{THINK}(.*){END_THINK}", re.DOTALL)
 
 
 def describe(signatures: object, style: str) -> str:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from distillery import files, provenance
-from distillery.engine.batches import IGNORED, Rows
+from distillery.engine.batches import Rows
+from distillery.marks import IGNORED
 from distillery.problems import Problem
 from distillery.tokenize import indexed
 from distillery.tokenize.dataset_files import PACKED_STEMS, DatasetFiles

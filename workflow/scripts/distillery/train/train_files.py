@@ -12,13 +12,14 @@ import numpy as np
 
 from distillery import files, provenance
 from distillery.architecture import Architecture
+from distillery.checkpoint_names import DONE, RANK_FILE, TRACKER
 from distillery.convert import mcore, rank_files, states
 from distillery.convert.mcore_layout import rank_directory
-from distillery.convert.weight_sources import TRACKER
 from distillery.engine.mesh import Mesh
 from distillery.engine.sharded import TABLES
 from distillery.engine.snapshots import Snapshots
 from distillery.engine.train_loop import Outcome
+from distillery.manifests import MANIFEST
 from distillery.problems import UsageProblem
 
 
@@ -73,10 +74,10 @@ def load_part(directory: Path, place: Mesh, arch: Architecture, layer_list: list
 def weights_identity(directory: Path) -> str:
     """Digest of the initial weights: their manifest's payload_digest, else the sha256 of the rank files of the
     iteration (or release) that the tracker names."""
-    for name in ("manifest.json", "done.json"):
+    for name in (MANIFEST, DONE):
         if (directory / name).is_file() and "payload_digest" in (record := files.read_json(directory / name)):
             return record["payload_digest"]
-    paths = sorted(rank_files.iteration_directory(directory).glob(f"*/{mcore.RANK_FILE}"))
+    paths = sorted(rank_files.iteration_directory(directory).glob(f"*/{RANK_FILE}"))
     return provenance.digest([(str(path.relative_to(directory)), files.sha256(path)) for path in paths])
 
 
@@ -89,7 +90,7 @@ def snapshots(work: Path, part: Part, place: Mesh, keep: int, zero: bool) -> Sna
         return states.write_rank(directory, rounded, part.args, iteration)
 
     def read(directory: Path) -> dict[str, np.ndarray]:
-        return states.load_file(directory / mcore.RANK_FILE)[0]
+        return states.load_file(directory / RANK_FILE)[0]
 
     return Snapshots(
         work,
@@ -110,7 +111,7 @@ def finish(
     save: Path, work: Path, outcome: Outcome, template: dict[str, Any] | None, key: str
 ) -> dict[str, Any]:
     """Make SAVE a standard MCore checkpoint that points into the work directory; done.json comes last."""
-    files.remove(save / "done.json")
+    files.remove(save / DONE)
     mcore.withdraw(save)
     for old in save.glob("iter_*"):
         files.remove(old)
@@ -126,5 +127,5 @@ def finish(
         "template": template,
         "metrics": str((work / "metrics.jsonl").relative_to(save)),
     }
-    files.write_json(save / "done.json", done)
+    files.write_json(save / DONE, done)
     return done

@@ -15,10 +15,10 @@ import numpy as np
 
 from distillery import files
 from distillery.launch.mindspeed import accepted_flags
+from distillery.marks import IGNORED
 from distillery.problems import Problem
 from distillery.tokenize import indexed, preprocessing
 from distillery.tokenize.dataset_files import DatasetFiles
-from distillery.tokenize.documents import IGNORED
 from distillery.tokenize.indexed import FIELDS, LABELS, MASK
 from distillery.tokenize.origins import Origins, Row
 from distillery.tokenize.outputs import NAMED_ROWS

@@ -27,9 +27,8 @@ from distillery.convert import (
 from distillery.convert.mcore_layout import Layout
 from distillery.convert.torchfile import Stored
 from distillery.experiment import Layout as Asked
+from distillery.manifests import MANIFEST
 from distillery.problems import Problem
-
-TRACKER = rank_files.TRACKER
 
 
 def adopt_mcore(directory: Path, asked: Asked, *, load: Path, save: Path) -> dict[str, Any]:
@@ -106,7 +105,7 @@ def adopt_hf(
         ]
         facts = {"source_digest": convert.source_digest(load)}
         content = export.manifest(staging, plans, list(side), dtype, entries, template, facts)
-        files.write_json(staging / mcore.MANIFEST, content)
+        files.write_json(staging / MANIFEST, content)
     return content
 
 

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from distillery import files as disk
+from distillery.checkpoint_names import TRACKER
 from distillery.engine import supported_models
 from distillery.experiment import Layout
 from distillery.launch import commandline, launcher
@@ -82,7 +83,7 @@ def to_mcore(request: Request, layout: Layout, *, load: Path, save: Path) -> dic
             load=str(load.absolute()),
             save=str(folder / "mcore"),
         )
-        tracker = folder / "mcore" / adopted_weights.TRACKER
+        tracker = folder / "mcore" / TRACKER
         _launch(request, "convert_ckpt.py hf", flags, tracker)
         return adopted_weights.adopt_mcore(folder / "mcore", layout, load=load, save=save)
 

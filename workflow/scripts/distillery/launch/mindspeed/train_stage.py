@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from distillery import files
+from distillery.checkpoint_names import DONE, RANK_FILE, TRACKER, iteration_name
 from distillery.convert.mcore_layout import rank_directory
 from distillery.engine import supported_models
 from distillery.launch import commandline, launcher
@@ -23,8 +24,6 @@ from distillery.problems import Interrupted, Problem
 from distillery.provenance import digest
 from distillery.train.train_files import weights_identity
 
-TRACKER = "latest_checkpointed_iteration.txt"
-RANK_FILE = "model_optim_rng.pt"
 SCRIPT = "posttrain_gpt.py"
 
 
@@ -120,7 +119,7 @@ def _launch(request: Request, work: Path, goal: int) -> None:
 
 
 def _finish(save: Path, work: Path, goal: int, chosen: list[str], template: Any) -> dict[str, Any]:
-    checkpoint = work / f"iter_{goal:07d}"
+    checkpoint = work / iteration_name(goal)
     tensor, stages = (int(_value(chosen, f"--{kind}-model-parallel-size")) for kind in ("tensor", "pipeline"))
     ranks = [
         checkpoint / rank_directory(t, p, stages) / RANK_FILE for p in range(stages) for t in range(tensor)
@@ -132,7 +131,7 @@ def _finish(save: Path, work: Path, goal: int, chosen: list[str], template: Any)
             found=f"{len(missing)} of {len(ranks)} missing",
         )
     losses = [record["loss"] for record in _records(work / "metrics.jsonl") if "loss" in record]
-    files.remove(save / "done.json")
+    files.remove(save / DONE)
     for old in save.glob("iter_*"):
         files.remove(old)
     os.symlink(checkpoint.relative_to(save), save / checkpoint.name, target_is_directory=True)
@@ -147,7 +146,7 @@ def _finish(save: Path, work: Path, goal: int, chosen: list[str], template: Any)
         "template": template,
         "metrics": str((work / "metrics.jsonl").relative_to(save)),
     }
-    files.write_json(save / "done.json", done)
+    files.write_json(save / DONE, done)
     return done
 
 

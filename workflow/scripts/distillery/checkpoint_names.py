@@ -1,0 +1,10 @@
+"""Names of the files in directories of weights: Megatron's, and the record of a training."""
+
+TRACKER = "latest_checkpointed_iteration.txt"  # names the iteration that is whole
+RANK_FILE = "model_optim_rng.pt"  # one rank's weights
+DONE = "done.json"  # beside trained weights, written last
+
+
+def iteration_name(number: int) -> str:
+    """Name of an iteration's directory, e.g. iter_0000400."""
+    return f"iter_{number:07d}"
