@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from engine_parallel_worker import SETTINGS
 
-from distillery.engine.batches import IGNORED, Batch, Rows, micro_batches, order
+from distillery.engine.batches import Batch, Rows, micro_batches, order
 from distillery.engine.evaluation import HeldOut
+from distillery.marks import IGNORED
 
 GLOBAL, MICRO = 4, 2
 

@@ -15,7 +15,7 @@ from places import SUPPORT
 
 from distillery import cutting
 from distillery.engine import batches, compiling, composed, native, passes, supported_models, verification
-from distillery.engine.batches import IGNORED, Rows, assemble
+from distillery.engine.batches import Rows, assemble
 from distillery.engine.decoder import Decoder, load_state, state_dict
 from distillery.engine.kernels import choose, mark
 from distillery.engine.learning_rate import Schedule
@@ -23,6 +23,7 @@ from distillery.engine.mesh import Mesh
 from distillery.engine.pipeline_step import PipelineStep
 from distillery.engine.train_settings import Settings
 from distillery.engine.train_step import Objective, Step, weights
+from distillery.marks import IGNORED
 
 KERNELS = {"composed": composed, "native": native}
 

@@ -19,11 +19,12 @@ import numpy as np  # noqa: E402
 from distillery.convert import states  # noqa: E402
 from distillery.convert.mcore_layout import Layout  # noqa: E402
 from distillery.engine import native, supported_models  # noqa: E402
-from distillery.engine.batches import IGNORED, Batch, Rows, assemble  # noqa: E402
+from distillery.engine.batches import Batch, Rows, assemble  # noqa: E402
 from distillery.engine.decoder import Decoder, load_state  # noqa: E402
 from distillery.engine.learning_rate import Schedule  # noqa: E402
 from distillery.engine.mesh import Mesh, mesh  # noqa: E402
 from distillery.engine.train_settings import Settings  # noqa: E402
+from distillery.marks import IGNORED  # noqa: E402
 
 STEPS, MICRO_BATCHES = 6, 4
 SETTINGS = Settings(

@@ -9,10 +9,12 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
 from distillery import files, provenance
+from distillery.problems import Problem
 
 SOURCE = Path(__file__).with_name("native.cpp")  # training's kernels
 DECODING = Path(__file__).with_name("decoding.cpp")  # generation's
@@ -25,13 +27,13 @@ def compiler() -> str | None:
     return shutil.which(os.environ.get("CXX", "g++"))
 
 
-def digests(source: Path = SOURCE) -> list[str]:
+def digests(source: Path) -> list[str]:
     """sha256 of the source and of the headers beside it."""
     return [files.sha256(text) for text in [source, *sorted(source.parent.glob("*.h"))]]
 
 
 @cache
-def library(source: Path = SOURCE) -> Path:
+def library(source: Path) -> Path:
     """The compiled library of one source; builds it if it is not in $XDG_CACHE_HOME/distillery (default ~/.cache).
 
     Raises:
@@ -54,6 +56,31 @@ def library(source: Path = SOURCE) -> Path:
         finally:
             partial.unlink(missing_ok=True)
     return target
+
+
+def usable(source: Path, wanted: str) -> bool:
+    """Whether the kernels of one source are there, or could be built.
+
+    Args:
+        wanted: native, or auto, which says on standard error why they could not.
+
+    Raises:
+        Problem: native ones are wanted and cannot be built.
+    """
+    try:
+        library(source)
+    except (OSError, subprocess.CalledProcessError) as error:
+        reason = (getattr(error, "stderr", None) or str(error)).strip()
+        if wanted == "native":
+            raise Problem(
+                "the native kernels cannot be built",
+                where=source.name,
+                found=reason.splitlines()[-1],
+                fix="install g++, set CXX to a working compiler, or use --kernels composed",
+            ) from None
+        print(f"composed kernels: native ones cannot be built here ({reason})", file=sys.stderr)
+        return False
+    return True
 
 
 def _cpu() -> list[str]:

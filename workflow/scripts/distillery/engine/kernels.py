@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 
 from distillery import provenance
-from distillery.problems import Problem
 
 
 def choose(device: str, wanted: str = "auto") -> ModuleType:
@@ -32,22 +29,11 @@ def choose(device: str, wanted: str = "auto") -> ModuleType:
         return composed
     from distillery.engine import compiling
 
-    try:
-        compiling.library()
-    except (OSError, subprocess.CalledProcessError) as error:
-        reason = getattr(error, "stderr", None) or str(error)
-        if wanted == "native":
-            raise Problem(
-                "the native kernels cannot be built",
-                where=compiling.SOURCE.name,
-                found=reason.strip().splitlines()[-1],
-                fix="install g++, set CXX to a working compiler, or use --kernels composed",
-            ) from None
-        print(f"composed kernels: native ones cannot be built here ({reason.strip()})", file=sys.stderr)
+    if not compiling.usable(compiling.SOURCE, wanted):
         return composed
     from distillery.engine import native, verification
 
-    seen = mark(compiling.library())
+    seen = mark(compiling.library(compiling.SOURCE))
     if not seen.exists():
         verification.check(native, composed)
         seen.touch()

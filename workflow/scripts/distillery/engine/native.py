@@ -15,7 +15,7 @@ from distillery.engine import compiling
 def kernel(name: str, shapes, outputs: int = 1, in_place: bool = False) -> ops.Custom:
     """A function of native.cpp as an op with float32 outputs; `shapes` maps input shapes to theirs."""
     types = ms.float32 if outputs == 1 else (ms.float32,) * outputs
-    op = ops.Custom(f"{compiling.library()}:{name}", shapes, lambda *_: types, "aot")
+    op = ops.Custom(f"{compiling.library(compiling.SOURCE)}:{name}", shapes, lambda *_: types, "aot")
     if in_place:
         op.add_prim_attr("side_effect_mem", True)
     return op

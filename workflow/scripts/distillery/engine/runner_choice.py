@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import mindspore as ms
 import numpy as np
 
@@ -41,22 +38,9 @@ def build(
     Raises:
         Problem: native kernels are asked for and cannot be built, or are wrong on this machine.
     """
-    if device == "CPU" and kernels != "composed":
-        try:
-            compiling.library(compiling.DECODING)
-        except (OSError, subprocess.CalledProcessError) as error:
-            reason = getattr(error, "stderr", None) or str(error)
-            if kernels == "native":
-                raise Problem(
-                    "the native kernels cannot be built",
-                    where=compiling.DECODING.name,
-                    found=reason.strip().splitlines()[-1],
-                    fix="install g++, set CXX to a working compiler, or use --kernels composed",
-                ) from None
-            print(f"composed kernels: native ones cannot be built here ({reason.strip()})", file=sys.stderr)
-        else:
-            _verify()
-            return NativeDecoder(arch, state, slots, length, mesh)
+    if device == "CPU" and kernels != "composed" and compiling.usable(compiling.DECODING, kernels):
+        _verify()
+        return NativeDecoder(arch, state, slots, length, mesh)
     rows = max((len(state[name]) for name in TABLES if name in state), default=0)
     layers = sum(name.endswith("linear_proj.weight") for name in state)
     model = Decoder(arch, padded_vocab=rows * mesh.tensor, mesh=mesh, num_layers=layers)

@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
         "layout": [place.tensor, place.pipeline],
         "threads": args.threads,
         "kernels": kernel_set.__name__.rpartition(".")[2],
-        "native": compiling.digests(),
+        "native": compiling.digests(compiling.SOURCE),
         "code": provenance.code(*ENGINE_CODE),
     }
     key = provenance.digest(content)[:16]
