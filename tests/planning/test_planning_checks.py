@@ -56,6 +56,7 @@ def layout(tensor: int = 1, stages: int = 1, layers: list[int] | None = None) ->
 
 MINDSPEED = {"e/generate/engine": "mindspeed-llm"}
 BEAM = {"e/generate/task": "beam_search", "e/generate/num_samples": 1, "e/generate/num_beams": 4}
+UNDRAWN = {"e/generate/temperature": DROP, "e/generate/top_p": DROP}
 GREEDY = {
     "e/generate/task": "greedy",
     "e/generate/num_samples": 1,
@@ -282,6 +283,13 @@ TABLE = [
     ("beam-answers", "error", {**BEAM, "e/generate/num_samples": 5}, BEAM),
     ("beams-unused", "warning", {"e/generate/num_beams": 2}, BEAM),
     ("greedy-sampling", "warning", {**GREEDY, "e/generate/top_p": 0.9}, GREEDY),
+    ("greedy-sampling", "warning", {**BEAM, "e/generate/top_p": DROP}, {**BEAM, **UNDRAWN}),
+    (
+        "beams-unused",
+        "warning",
+        {"e/generate/length_penalty": 2.0},
+        {**BEAM, "e/generate/length_penalty": 2.0},
+    ),
     ("greedy-samples", "warning", {**GREEDY, "e/generate/num_samples": 2}, GREEDY),
     ("no-task", "error", {"e/generate/task": None}, {}),
     ("chat-task", "error", {"e/generate/task": "chat"}, {}),

@@ -95,7 +95,7 @@ rule fetch_path_shard:
         "../../envs/cpu.yaml"
     params:
         **runs("fetch_path"),
-        mode=lambda w: CONFIG.datasets[w.dataset].source.settings.get("mode", "link"),
+        mode=lambda w: CONFIG.datasets[w.dataset].source.settings["mode"],
     shell:
         "{params.command} --kind shard --path {input:q} --mode {params.mode}"
         " --output {output.shard} --log {log}"

@@ -96,7 +96,7 @@ rule fetch_path_model:
     params:
         **runs("fetch_path"),
         source=subpath(input[0], parent=True),
-        mode=lambda w: CONFIG.models[w.model].settings.get("mode", "link"),
+        mode=lambda w: CONFIG.models[w.model].settings["mode"],
         directory=subpath(output[0], parent=True),
     shell:
         "{params.command} --kind model --path {params.source:q} --mode {params.mode}"

@@ -88,7 +88,7 @@ rule fetch_problems:
         "../../envs/cpu.yaml"
     params:
         **runs("import_problems"),
-        columns=lambda w: shlex.quote(canonical(CONFIG.problem_sets[w.problems].settings.get("columns", {}))),
+        columns=lambda w: shlex.quote(canonical(CONFIG.problem_sets[w.problems].settings["columns"])),
         rows=lambda w: commandline.flags({"rows": CONFIG.problem_sets[w.problems].settings.get("rows")}),
     shell:
         "{params.command} --input {input} --name {wildcards.problems} --columns {params.columns} {params.rows}"

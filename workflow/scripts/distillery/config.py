@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from distillery import config_faults, config_file, schema, sweep
+from distillery import config_faults, config_file, schema, sweep, task_settings
 from distillery.experiment import (
     Config,
     Conversion,
@@ -29,6 +29,8 @@ from distillery.problems import Problem
 
 # keys of `train` and `generate` that choose their own value of what the whole experiment shares
 OVERRIDES = ("layout", "prompt_type", "seq_length", "rope", "npus_per_node", "engine")
+# settings of `generate` that have no part in the built-in engine's answers
+THEIRS = ("use_kv_cache", "max_tokens_to_oom")
 PROMPT = 1024  # tokens: the longest problem of MATH-500 with its system prompt has room
 
 
@@ -69,7 +71,7 @@ def load(raw: Mapping[str, Any]) -> Config:
         },
         problem_sets={name: _source(problems) for name, problems in filled["problem_sets"].items()},
         experiments={
-            name: _experiment(name, e, hardware[e["hardware"]])
+            name: _experiment(name, e, hardware[e["hardware"]], raw["experiments"][name])
             for name, e in filled["experiments"].items()
             if name in chosen
         },
@@ -168,30 +170,31 @@ def answer_room(length: int) -> int:
     return length - min(PROMPT, length // 4)
 
 
-def _experiment(name: str, e: Mapping[str, Any], machine: Hardware) -> Experiment:
+def _experiment(name: str, e: Mapping[str, Any], machine: Hardware, written: Mapping[str, Any]) -> Experiment:
     layout = _layout(e["params_dtype"], e["layout"])
     common = Stage(
         layout,
         e["prompt_type"],
         e["seq_length"],
-        Rope(**e.get("rope", {})),
+        Rope(**e["rope"]),
         machine.npus_per_node,
         "mindspore",
     )
     train = _stage(e["train"], common, e["params_dtype"])
     if "layout" not in e["train"]:
-        shared = train.npus_per_node * machine.nodes // train.flags.get("context_parallel_size", 1)
+        shared = train.npus_per_node * machine.nodes // train.flags["context_parallel_size"]
         train = replace(train, layout=fitting(train.layout, max(1, shared), copies=True))
     # the weights to answer with come out of training, cut and rotated as there
     tuned = replace(common, layout=train.layout, rope=train.rope)
-    asked = {key: value for key, value in e["generate"].items() if key != "base"}
+    left = ("base", *task_settings.unread(e["generate"]["task"]))
+    asked = {key: value for key, value in e["generate"].items() if key not in left}
     generate = _stage(asked, tuned, e["params_dtype"])
     new = asked.get("max_new_tokens", answer_room(generate.seq_length))
     generate = replace(generate, flags={**generate.flags, "max_new_tokens": new})
     if "layout" not in asked:  # answers come from one node
         generate = replace(generate, layout=fitting(generate.layout, generate.npus_per_node))
     # the original weights get at most what the tuned ones get
-    base, most = e["generate"].get("base", {}), generate.seq_length
+    base, most = e["generate"]["base"], generate.seq_length
     base_length = min(base.get("seq_length", most), most)
     base_new = min(base.get("max_new_tokens", answer_room(base_length) if base_length < most else new), new)
     generation = Generation(
@@ -202,7 +205,7 @@ def _experiment(name: str, e: Mapping[str, Any], machine: Hardware) -> Experimen
         machine.threads,
         generate.layout.tensor_parallel_size,
         generate.layout.pipeline_parallel_size,
-        generate.flags,
+        {key: value for key, value in generate.flags.items() if key not in THEIRS},
     )
     return Experiment(
         name=name,
@@ -228,8 +231,9 @@ def _experiment(name: str, e: Mapping[str, Any], machine: Hardware) -> Experimen
         base_generation=replace(
             generation,
             seq_length=base_length,
-            settings={**generate.flags, "max_new_tokens": base_new},
+            settings={**generation.settings, "max_new_tokens": base_new},
         ),
         accept=tuple(e["accept"]),
         settings=e,
+        written=written,
     )

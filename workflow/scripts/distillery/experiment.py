@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from distillery import schema
 from distillery.provenance import digest
 
 RARE = ("overlong", "strict", "special_tokens_in_text", "enable_thinking", "n_subs")  # of a Tokenization
@@ -30,7 +31,7 @@ class Dataset:
     source: Source
     handler_name: str
     map_keys: Mapping[str, Any]
-    shards_per_job: int = 1
+    shards_per_job: int = schema.default("datasets.*.shards_per_job")
 
     def batches(self, count: int | None = None) -> dict[str, tuple[str, ...]]:
         """Shards that one job reads, by the batch's name: the shard's own, or `train-00000-00099-of-01000`.
@@ -84,10 +85,10 @@ class Hardware:
     peak_tflops: float | None = None
     host_memory_gib: float | None = None
     msrun: Mapping[str, Any] = field(default_factory=dict)
-    runtime: int = 1440
+    runtime: int = schema.default("hardware.*.runtime")
     set_env: tuple[str, ...] = ()
     environment: Mapping[str, str | int] = field(default_factory=dict)
-    deterministic: bool = False
+    deterministic: bool = schema.default("hardware.*.deterministic")
     mindspeed_llm: Mapping[str, str] | None = None
     gres: str | None = None
 
@@ -142,15 +143,15 @@ class Tokenization:
     max_rejected_share: float
     seq_length: int | None
     shards: int | None = None
-    pack: bool = False
-    neat_pack: bool = False
-    append_eod: bool = False
-    engine: str = "mindspore"
+    pack: bool = schema.default("experiments.*.tokenize.pack")
+    neat_pack: bool = schema.default("experiments.*.tokenize.neat_pack")
+    append_eod: bool = schema.default("experiments.*.tokenize.append_eod")
+    engine: str = schema.default("experiments.*.tokenize.engine")
     overlong: str | None = None
-    strict: bool = False
-    special_tokens_in_text: str = "keep"
+    strict: bool = schema.default("experiments.*.tokenize.strict")
+    special_tokens_in_text: str = schema.default("experiments.*.tokenize.special_tokens_in_text")
     enable_thinking: bool | None = None
-    n_subs: int = 1
+    n_subs: int = schema.default("experiments.*.tokenize.n_subs")
 
     @property
     def rare(self) -> dict[str, Any]:
@@ -212,7 +213,8 @@ class Experiment:
     tuned_generation: Generation
     base_generation: Generation  # the same, within the original weights' context
     accept: tuple[str, ...]
-    settings: Mapping[str, Any]  # as written, defaults filled in
+    settings: Mapping[str, Any]  # defaults filled in
+    written: Mapping[str, Any]  # without them
 
     @property
     def engines(self) -> dict[str, str]:

@@ -8,20 +8,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from distillery import schema
 from distillery.problems import UsageProblem
+from distillery.task_settings import DRAWN, READS, SEARCHED, unread
 
 if TYPE_CHECKING:
     from distillery.engine.generation import Request, Search
     from distillery.engine.stopping import Stopping
 
-GREEDY, SAMPLE, BEAM, BEAM_SAMPLE, CHAT = (
-    "greedy",
-    "do_sample",
-    "beam_search",
-    "beam_search_with_sampling",
-    "chat",
-)
-TASKS = (GREEDY, SAMPLE, BEAM, BEAM_SAMPLE, CHAT)
+TASKS = tuple(READS)
+GREEDY, SAMPLE, BEAM, BEAM_SAMPLE, CHAT = TASKS
 # names in the reference's documents that its own code rejects, after loading the weights
 DOCUMENTED = {
     "greedy_search": GREEDY,
@@ -30,8 +26,8 @@ DOCUMENTED = {
     "sample": SAMPLE,
     "do-sample": SAMPLE,
 }
-# the reference's defaults; a task that does not draw leaves the first three aside
-DEFAULTS = {"temperature": 0.7, "top_k": 50, "top_p": 0.95, "num_beams": 2, "length_penalty": 1.0}
+# the reference's
+DEFAULTS = {key: schema.default(f"experiments.*.generate.{key}") for key in (*DRAWN, *SEARCHED)}
 
 
 def name(text: str) -> str:
@@ -52,7 +48,7 @@ def name(text: str) -> str:
 
 @dataclass(frozen=True)
 class Task:
-    """A task with its settings; None stands for the default.
+    """A task with its settings.
 
     Raises:
         UsageProblem: no task, or settings out of range.
@@ -60,11 +56,11 @@ class Task:
 
     name: str | None
     num_samples: int = 1
-    temperature: float | None = None
-    top_k: int | None = None
-    top_p: float | None = None
-    num_beams: int | None = None
-    length_penalty: float | None = None
+    temperature: float = DEFAULTS["temperature"]
+    top_k: int = DEFAULTS["top_k"]
+    top_p: float = DEFAULTS["top_p"]
+    num_beams: int = DEFAULTS["num_beams"]
+    length_penalty: float = DEFAULTS["length_penalty"]
 
     def __post_init__(self) -> None:
         if self.name is None:
@@ -88,24 +84,20 @@ class Task:
 
     @property
     def draws(self) -> bool:
-        return self.name in (SAMPLE, BEAM_SAMPLE, CHAT)
+        return DRAWN[0] in READS[self.name]
 
     @property
     def searches(self) -> bool:
-        return self.name in (BEAM, BEAM_SAMPLE)
+        return SEARCHED[0] in READS[self.name]
 
     def settings(self) -> dict[str, float]:
-        """What decides the answers, defaults filled in: the settings that this task reads."""
-        read = ["num_samples"]
-        read += ["temperature", "top_k", "top_p"] if self.draws else []
-        read += ["num_beams", "length_penalty"] if self.searches else []
-        chosen = {key: getattr(self, key) for key in read}
-        return {key: DEFAULTS[key] if value is None else value for key, value in chosen.items()}
+        """What decides the answers: the settings that this task reads."""
+        return {key: getattr(self, key) for key in ("num_samples", *READS[self.name])}
 
     def ignored(self) -> list[str]:
-        """Flags that were given and that this task does not read."""
-        unread = [key for key in DEFAULTS if key not in self.settings() and getattr(self, key) is not None]
-        return ["--" + key.replace("_", "-") for key in unread]
+        """Flags that ask for something which this task does not read."""
+        idle = [key for key in unread(self.name) if getattr(self, key) != DEFAULTS[key]]
+        return ["--" + key.replace("_", "-") for key in idle]
 
     @property
     def width(self) -> int:

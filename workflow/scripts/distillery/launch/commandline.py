@@ -9,6 +9,7 @@ from typing import Any
 from distillery.experiment import Dataset, Experiment, Generation, Layout, Rope, Tokenization
 from distillery.generate import tasks
 from distillery.provenance import canonical
+from distillery.task_settings import DRAWN
 
 
 def words(settings: Mapping[str, Any]) -> list[str]:
@@ -47,9 +48,10 @@ def tokenize(dataset: Dataset, tokenization: Tokenization) -> str:
 
 def train(experiment: Experiment) -> str:
     """What decides the trained weights, but for data and initial weights."""
-    return flags(
-        {"seq_length": experiment.train.seq_length, **experiment.train.flags, **cut(experiment.train.layout)}
-    )
+    stage = experiment.train
+    # of which the built-in engine has one only
+    chosen = {key: value for key, value in stage.flags.items() if key != "context_parallel_size"}
+    return flags({"seq_length": stage.seq_length, **chosen, **cut(stage.layout)})
 
 
 def cut(layout: Layout) -> dict[str, Any]:
@@ -104,9 +106,8 @@ def sampling(settings: Generation) -> str:
     asked = settings.settings
     if asked["task"] is None:
         return ""
-    keys = ("temperature", "top_k", "top_p")
-    task = tasks.Task(asked["task"], **{key: asked.get(key) for key in keys})
-    return flags({key: value for key, value in task.settings().items() if key in keys})
+    task = tasks.Task(asked["task"], **{key: asked[key] for key in DRAWN if key in asked})
+    return flags({key: value for key, value in task.settings().items() if key in DRAWN})
 
 
 def rope(settings: Rope) -> str:

@@ -144,7 +144,7 @@ def _data(s: Setup) -> tuple[Step, ...]:
 def _weights(s: Setup) -> tuple[Step, ...]:
     """From the hub to what training starts from."""
     e, size = s.experiment, weight_bytes(s)
-    linked = s.model.kind == "path" and s.model.settings.get("mode", "link") == "link"
+    linked = s.model.kind == "path" and s.model.settings["mode"] == "link"
     found = [
         Step(
             "fetch model",
@@ -225,7 +225,7 @@ def _copying(size: float | None) -> float | None:
 def _shard_bytes(s: Setup) -> float | None:
     """Parquet that comes to this disk: nothing where a path is linked."""
     source = s.dataset.source
-    if source.kind == "path" and source.settings.get("mode", "link") == "link":
+    if source.kind == "path" and source.settings["mode"] == "link":
         return 0
     if source.kind == "generator":
         return s.rows * GENERATED_ROW_BYTES

@@ -54,7 +54,7 @@ class Setup:
     def model_parallel(self, stage: Stage) -> int:
         """Devices that hold one copy of the model."""
         layout = stage.layout
-        context = self.train.get("context_parallel_size", 1) if stage is self.experiment.train else 1
+        context = self.train["context_parallel_size"] if stage is self.experiment.train else 1
         return layout.tensor_parallel_size * layout.pipeline_parallel_size * context
 
     @property

@@ -76,7 +76,7 @@ def of(config: Config, name: str) -> Settings:
         tokenize_length=made.seq_length,
         max_rejected_share=made.max_rejected_share,
         prompt_room={path: one.seq_length - one.settings["max_new_tokens"] for path, one in asked.items()},
-        own_template=bool(e.tuned_generation.settings.get("hf_chat_template")),
+        own_template=e.tuned_generation.settings["hf_chat_template"],
         origin=known_models.origin(model),
         config=_alone(config, name) if known_models.of(model) is None else None,
         accept=e.accept,
@@ -124,7 +124,7 @@ def _alone(config: Config, name: str) -> dict[str, Any]:
         },
         "problem_sets": {e.problems: _source(problems)},
         "hardware": {machine.pop("name"): machine},
-        "experiments": {name: dict(e.settings)},
+        "experiments": {name: dict(e.written)},
     }
 
 

@@ -43,8 +43,8 @@ def run(s: Setup, stage: Stage | None = None, recompute: bool | None = None) -> 
         micro_batch_size=train["micro_batch_size"],
         microbatches=max(1, train["global_batch_size"] // (train["micro_batch_size"] * replicas)),
         data_parallel=replicas,
-        context_parallel=train.get("context_parallel_size", 1),
-        sequence_parallel=train.get("sequence_parallel", False),
+        context_parallel=train["context_parallel_size"],
+        sequence_parallel=train["sequence_parallel"],
         recompute=again,
         logits_at_once=LOGITS_AT_ONCE if again and not reference else None,
         distributed_optimizer=distributed,
@@ -101,7 +101,7 @@ def mean_length(s: Setup) -> float:
 def checkpoint_width(s: Setup) -> int:
     """Bytes of a parameter in a checkpoint, with its optimizer's state."""
     width = memory.WIDTH[s.experiment.train.layout.params_dtype]
-    state = 0 if s.train.get("no_save_optim") else MOMENT_BYTES + (MASTER_BYTES if width == 2 else 0)
+    state = 0 if s.train["no_save_optim"] else MOMENT_BYTES + (MASTER_BYTES if width == 2 else 0)
     return width + state
 
 
@@ -114,7 +114,7 @@ def process_bytes(used: Memory) -> float:
 def _checkpoints(s: Setup) -> int:
     """That lie there at the end: of the built-in engine the last few; nothing removes those of Megatron."""
     written = -(-s.train["train_iters"] // s.train["save_interval"])
-    kept = written if s.experiment.train.engine == "mindspeed-llm" else s.train.get("keep_checkpoints", 2)
+    kept = written if s.experiment.train.engine == "mindspeed-llm" else s.train["keep_checkpoints"]
     return min(written, kept)
 
 

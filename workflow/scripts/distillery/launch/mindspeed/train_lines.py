@@ -34,6 +34,8 @@ def sft(layout: Layout, settings: Mapping[str, Any], *, prompt_type: str, seq_le
     chosen.setdefault("reset_position_ids", packed)
     if chosen.get("recompute_granularity") == "full":
         chosen = {**chosen, "recompute_method": "uniform", "recompute_num_layers": 1}
+    if chosen.get("context_parallel_size") == 1:
+        chosen.pop("context_parallel_size")
     for key in (*START, "keep_checkpoints"):  # it keeps all
         chosen.pop(key, None)
     return {
@@ -73,6 +75,8 @@ def of_experiment(experiment: Experiment) -> Flags:
     """`sft` for an experiment, packed as its data are."""
     stage, tokens = experiment.train, experiment.tokenize
     settings = dict(experiment.train.flags)
+    if float(settings["split"].split(",")[1]) == 0:  # no document to evaluate on
+        del settings["eval_interval"], settings["eval_iters"]
     if tokens.pack:
         settings |= {"pack": True, "neat_pack": tokens.neat_pack}
     if experiment.hardware.deterministic:

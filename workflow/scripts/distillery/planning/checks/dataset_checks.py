@@ -90,7 +90,7 @@ def stop(s: Setup) -> Iterator[Finding]:
         return
     end, stops = trained_end(trained, s.tokenizer), stop_tokens(answering, s.tokenizer)
     # the built-in engine keeps to the stop ids that training recorded, and refuses a template that renders otherwise
-    if s.generate.get("hf_chat_template") and s.experiment.generate.engine == "mindspeed-llm":
+    if s.generate["hf_chat_template"] and s.experiment.generate.engine == "mindspeed-llm":
         key, asked, stops = s.key("generate.hf_chat_template"), "MindSpeed-LLM with it", [s.tokenizer.eos]
     if end is None:
         yield warning(

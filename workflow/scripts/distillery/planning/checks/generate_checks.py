@@ -6,9 +6,7 @@ from collections.abc import Iterator
 
 from distillery.planning.experiment_setup import Setup
 from distillery.planning.finding import Finding, error, warning
-
-# Megatron's default of --max-tokens-to-oom, which its own parser gives inference.py: the 4096 in its module never hold
-REFERENCE_TOKENS_TO_OOM = 12000
+from distillery.task_settings import DRAWN, SEARCHED, unread
 
 
 def length(s: Setup) -> Iterator[Finding]:
@@ -45,10 +43,13 @@ def answer_budget(s: Setup) -> Iterator[Finding]:
 
 
 def tokens_to_oom(s: Setup) -> Iterator[Finding]:
-    """MindSpeed-LLM refuses sequences beyond this number of tokens, after loading the weights: one question at a time."""
+    """MindSpeed-LLM refuses sequences beyond this number of tokens, after loading the weights: one question at a time.
+
+    The default is that of Megatron's parser, which serves its inference.py: the 4096 in its module never hold.
+    """
     if s.experiment.generate.engine != "mindspeed-llm":
         return
-    limit = s.generate.get("max_tokens_to_oom", REFERENCE_TOKENS_TO_OOM)
+    limit = s.generate["max_tokens_to_oom"]
     needed = s.experiment.generate.seq_length
     if needed > limit:
         yield error(
@@ -60,31 +61,34 @@ def tokens_to_oom(s: Setup) -> Iterator[Finding]:
         )
 
 
+def _idle(s: Setup, keys: tuple[str, ...]) -> list[str]:
+    """Which of these settings are written down, and not read by the task."""
+    written, task = s.experiment.written.get("generate", {}), s.generate["task"]
+    return [key for key in keys if key in written and task is not None and key in unread(task)]
+
+
 def beams(s: Setup) -> Iterator[Finding]:
     """Beam search keeps at least two candidates, and answers with as many at most."""
     g = s.generate
-    searching, beams = str(g["task"]).startswith("beam_search"), g.get("num_beams", 2)
-    if searching and g["num_samples"] > beams:
+    if str(g["task"]).startswith("beam_search") and g["num_samples"] > g["num_beams"]:
         keys, cure = s.keys("generate.num_samples", "generate.num_beams"), "ask for fewer, or for more beams"
-        found = f"{g['num_samples']} answers of {beams} beams"
+        found = f"{g['num_samples']} answers of {g['num_beams']} beams"
         yield error("beam-answers", keys, found, "at most one for each beam", cure)
-    if not searching and "num_beams" in g:
-        keys, found = s.keys("generate.num_beams", "generate.task"), f"num_beams with task {g['task']}"
-        yield warning("beams-unused", keys, found, "a beam search", "leave num_beams out")
+    if idle := _idle(s, SEARCHED):
+        keys = s.keys(*(f"generate.{key}" for key in idle), "generate.task")
+        found, cure = f"{', '.join(idle)} with task {g['task']}", f"leave {' and '.join(idle)} out"
+        yield warning("beams-unused", keys, found, "a beam search", cure)
 
 
 def sampling(s: Setup) -> Iterator[Finding]:
-    """Greedy answers know no temperature, and are the same however often one asks."""
-    if s.generate["task"] != "greedy":
-        return
-    unused = [key for key in ("temperature", "top_k", "top_p") if key in s.generate]
-    if unused:
-        keys = s.keys(*(f"generate.{key}" for key in unused), "generate.task")
-        found, cure = f"{', '.join(unused)} with task greedy", "choose do_sample, or leave them out"
+    """A task that draws nothing knows no temperature; greedy answers are the same however often one asks."""
+    task, samples = s.generate["task"], s.generate["num_samples"]
+    if idle := _idle(s, DRAWN):
+        keys = s.keys(*(f"generate.{key}" for key in idle), "generate.task")
+        found, cure = f"{', '.join(idle)} with task {task}", "choose do_sample, or leave them out"
         yield warning("greedy-sampling", keys, found, "task do_sample", cure)
-    if s.generate["num_samples"] > 1:
-        keys = s.keys("generate.num_samples", "generate.task")
-        found = f"{s.generate['num_samples']} equal answers"
+    if task == "greedy" and samples > 1:
+        keys, found = s.keys("generate.num_samples", "generate.task"), f"{samples} equal answers"
         yield warning("greedy-samples", keys, found, "1, or task do_sample", "choose do_sample")
 
 
@@ -110,7 +114,7 @@ def task(s: Setup) -> Iterator[Finding]:
 
 def rendering(s: Setup) -> Iterator[Finding]:
     """Prompts are rendered by one template."""
-    if s.generate.get("hf_chat_template") and "prompt_type" in s.experiment.settings["generate"]:
+    if s.generate["hf_chat_template"] and "prompt_type" in s.experiment.settings["generate"]:
         yield error(
             "two-templates",
             s.keys("generate.hf_chat_template", "generate.prompt_type"),
@@ -125,7 +129,7 @@ def kv_cache(s: Setup) -> Iterator[Finding]:
 
     MindSpeed-LLM's refuses sequence parallelism, which its derived line never has.
     """
-    if s.experiment.generate.engine == "mindspeed-llm" and not s.generate.get("use_kv_cache"):
+    if s.experiment.generate.engine == "mindspeed-llm" and not s.generate["use_kv_cache"]:
         yield warning(
             "no-kv-cache",
             s.keys("generate.use_kv_cache", "generate.max_new_tokens"),

@@ -137,7 +137,7 @@ def layer_split(s: Setup) -> Iterator[Finding]:
 
 def sequence_parallel(s: Setup) -> Iterator[Finding]:
     """Sequence parallelism cuts the sequence over the tensor ranks."""
-    if not s.train.get("sequence_parallel"):
+    if not s.train["sequence_parallel"]:
         return
     stage = s.experiment.train
     tensor = stage.layout.tensor_parallel_size
@@ -157,7 +157,7 @@ def sequence_parallel(s: Setup) -> Iterator[Finding]:
 
 def context_parallel(s: Setup) -> Iterator[Finding]:
     """Ring attention gives each rank two chunks of the sequence, of one length in all rows."""
-    context, length = s.train.get("context_parallel_size", 1), s.experiment.train.seq_length
+    context, length = s.train["context_parallel_size"], s.experiment.train.seq_length
     if context == 1:
         return
     if length % (2 * context) or s.train.get("variable_seq_lengths"):

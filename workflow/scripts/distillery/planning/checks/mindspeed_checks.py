@@ -119,7 +119,7 @@ def training(s: Setup) -> Iterator[Finding]:
             "below 1: Megatron's scheduler wants a step that decays",
             "lower it",
         )
-    if line["eval_interval"] == 0:
+    if s.train["eval_interval"] == 0:
         yield error(
             "mindspeed-value",
             s.keys("train.eval_interval"),

@@ -167,8 +167,8 @@ def builtin_options(s: Setup) -> Iterator[Finding]:
     """The built-in engine has no part in these Megatron options."""
     if s.experiment.train.engine != "mindspore":
         return
-    absent = ("sequence_parallel", "context_parallel_size")
-    found = [key for key in absent if s.train.get(key, 1) not in (1, False) or s.train.get(key) is True]
+    found = ["sequence_parallel"] if s.train["sequence_parallel"] else []
+    found += ["context_parallel_size"] if s.train["context_parallel_size"] > 1 else []
     if found:
         yield error(
             "engine-option",

@@ -149,7 +149,7 @@ def checkpoints(s: Setup) -> Iterator[Finding]:
 
 def resume(s: Setup) -> Iterator[Finding]:
     """Going on needs the optimizer's state, which the built-in engine always saves."""
-    if not s.train.get("no_save_optim"):
+    if not s.train["no_save_optim"]:
         return
     if s.experiment.train.engine == "mindspeed-llm":
         yield warning(
