@@ -27,7 +27,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(args: argparse.Namespace) -> None:
     from distillery import config
-    from distillery.planning import checks, plan_tables, planned_jobs
+    from distillery.planning import checks, plan_tables
 
     loaded = config.read(args.configfile)
     findings = checks.run(loaded)
@@ -40,9 +40,7 @@ def main(args: argparse.Namespace) -> None:
         raise Problem(
             f"the plan has {errors} errors", where=args.configfile, fix="cure those lines, then plan again"
         )
-    every = planned_jobs.dry_run(args.snakefile, [args.configfile], everything=True)
-    due = planned_jobs.dry_run(args.snakefile, [args.configfile], everything=False)
-    plan = plan_tables.build(loaded, findings, every, due, Path.cwd())
+    plan = plan_tables.build(loaded, findings, args.snakefile, args.configfile, Path.cwd())
     print(json.dumps(plan, indent=2, ensure_ascii=False) if args.json else plan_tables.text(plan))
 
 

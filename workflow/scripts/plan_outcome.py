@@ -31,23 +31,9 @@ def main(args: argparse.Namespace) -> None:
     from distillery import files
     from distillery.planning import outcome
 
-    checks = files.read_json(args.checks)
-    rows = outcome.compare(
-        args.plan_json["estimate"],
-        outcome.read_metrics(args.done),
-        files.read_json(args.data_manifest),
-        Path(),
-        outcome.work(args.done),
-    )
-    findings = [*args.plan_json["findings"], *checks["findings"]]
-    result = {
-        "rows": rows,
-        "findings": findings,
-        "sample": checks["sample"],
-        "assumptions": args.plan_json["estimate"]["assumptions"],
-    }
+    result = outcome.of(args.plan_json, args.checks, args.done, args.data_manifest, Path())
     files.write_json(args.output, result)
-    for row in rows:
+    for row in result["rows"]:
         error = "" if row["error"] is None else f" ({row['error']:+.0%})"
         print(
             f"{row['quantity']}: estimated {row['estimate']}, measured {row['measured']} {row['unit']}{error}"

@@ -33,6 +33,7 @@ PUBLISHED = Path(__file__).with_name("published.json")
 
 @functools.cache
 def chips() -> dict[str, dict[str, Any]]:
+    """Memory in MiB, peak in 10^12 operations a second and bandwidth in 10^12 bytes a second of each chip, by its name."""
     return json.loads(CHIPS.read_text(encoding="utf-8"))
 
 

@@ -30,21 +30,26 @@ class Setup:
 
     @property
     def architecture(self) -> Architecture | None:
+        """The model's sizes."""
         return self.known.architecture if self.known else None
 
     @property
     def tokenizer(self) -> Tokenizer | None:
+        """The model's special tokens."""
         return self.known.tokenizer if self.known else None
 
     @property
     def train(self) -> Mapping[str, Any]:
+        """The training's flags, by their names in the configuration."""
         return self.experiment.train.flags
 
     @property
     def generate(self) -> Mapping[str, Any]:
+        """The answers' flags, by their names in the configuration."""
         return self.experiment.generate.flags
 
     def stages(self) -> tuple[tuple[str, Stage], ...]:
+        """The stages that run on devices, with their keys in the configuration."""
         return ("train", self.experiment.train), ("generate", self.experiment.generate)
 
     def world(self, stage: Stage) -> int:
@@ -119,14 +124,17 @@ class Setup:
 
     @property
     def model_key(self) -> str:
+        """The model's path in the whole configuration."""
         return f"models.{self.experiment.model}"
 
     @property
     def dataset_key(self) -> str:
+        """The dataset's path in the whole configuration."""
         return f"datasets.{self.dataset.name}"
 
     @property
     def hardware_key(self) -> str:
+        """The machine's path in the whole configuration."""
         return f"hardware.{self.experiment.hardware.name}"
 
     def stage_key(self, stage: str, key: str) -> str:
@@ -141,6 +149,7 @@ class Setup:
         return self.key(key)
 
     def devices_key(self, stage: str) -> str:
+        """The key that a stage's number of devices comes from: its own where it has one, else the machine's."""
         if "npus_per_node" in self.experiment.settings.get(stage, {}):
             return self.key(f"{stage}.npus_per_node")
         return f"{self.hardware_key}.npus_per_node"

@@ -35,10 +35,12 @@ class Memory:
 
     @property
     def total(self) -> float:
+        """Bytes of all parts together."""
         return sum(astuple(self))
 
     @property
     def gib(self) -> float:
+        """The total in GiB."""
         return self.total / GIB
 
 
@@ -90,7 +92,6 @@ def stage(model: Architecture, layout: Layout, run: Run, counts: tuple[int, ...]
     inputs = width * h / (tensor if run.sequence_parallel else 1)
     kept = counts[rank] * flying * inputs + layer if run.recompute else counts[rank] * flying * layer
 
-    entries = tokens * model.vocab_size / tensor
     entries = tokens * model.vocab_size / tensor
     moments = 12 if run.master_weights and width == 2 else 8
     return Memory(

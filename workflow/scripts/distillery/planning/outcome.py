@@ -30,6 +30,30 @@ class Row:
         return self.estimate / self.measured - 1 if self.estimate is not None and self.measured else None
 
 
+def of(
+    plan: Mapping[str, Any], checks: Path, done: Path, manifest: Path, directory: Path
+) -> dict[str, list[Any] | dict[str, Any]]:
+    """A plan beside its outcome: `rows` of estimates and measurements, `findings`, `sample` and `assumptions`.
+
+    Args:
+        plan: what `estimate.summary` gave.
+        checks: what plan_sources.py left.
+        done: of the training.
+        manifest: of the tokenized dataset.
+        directory: where the experiment ran, with its results and logs.
+    """
+    early = files.read_json(checks)
+    # where training left its checkpoints: those of other settings lie beside it
+    metrics = done.parent / files.read_json(done)["metrics"]
+    records = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
+    return {
+        "rows": compare(plan["estimate"], records, files.read_json(manifest), directory, metrics.parent),
+        "findings": [*plan["findings"], *early["findings"]],
+        "sample": early["sample"],
+        "assumptions": plan["estimate"]["assumptions"],
+    }
+
+
 def compare(
     estimate: Mapping[str, Any],
     metrics: list[dict[str, Any]],
@@ -89,11 +113,6 @@ def _in(value: float | None, unit: float) -> float | None:
     return None if value is None else value / unit
 
 
-def work(done: Path) -> Path:
-    """Where a training left its checkpoints: earlier ones of other settings lie beside it."""
-    return (done.parent / files.read_json(done)["metrics"]).parent
-
-
 def answered(path: Path) -> dict[str, Any]:
     """Tokens of an answer file, and its seconds where its timings lie beside it and tell of one uninterrupted run.
 
@@ -106,12 +125,6 @@ def answered(path: Path) -> dict[str, Any]:
     sidecar = path.with_name(f"{path.stem}.timings.json")
     timings = files.read_json(sidecar) if sidecar.is_file() else {"resumed": True}
     return found if timings["resumed"] else {**found, "seconds": timings["generate_seconds"]}
-
-
-def read_metrics(done: Path) -> list[dict[str, Any]]:
-    """The records that a training's done.json names."""
-    lines = (done.parent / files.read_json(done)["metrics"]).read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines]
 
 
 def measured(directory: Path, pattern: str) -> tuple[float | None, float | None]:

@@ -33,17 +33,19 @@ OF_EACH = ("engine", "devices", "device_memory", "host_bytes")
 
 
 def build(
-    config: Config,
-    findings: Sequence[Finding],
-    every: Sequence[planned_jobs.Job],
-    due: Sequence[planned_jobs.Job],
-    directory: Path,
+    config: Config, findings: Sequence[Finding], snakefile: Path, configfile: Path, directory: Path
 ) -> dict[str, Any]:
     """The whole plan: findings, an estimate for each experiment, jobs with their figures, and disk.
 
     Args:
+        config, findings: of `configfile`.
         directory: where the jobs will run.
+
+    Raises:
+        Problem: Snakemake cannot plan this configuration.
     """
+    every = planned_jobs.dry_run(snakefile, [configfile], everything=True)
+    due = planned_jobs.dry_run(snakefile, [configfile], everything=False)
     keys = {job.key for job in due}
     own = {name: _needed(name, config, every) for name in config.experiments}
     shared = {key for name in own for key in own[name] if sum(key in others for others in own.values()) > 1}

@@ -41,6 +41,7 @@ class Job:
 
     @property
     def key(self) -> tuple[str, str]:
+        """What tells it from all other jobs of a plan: its rule and wildcards."""
         return self.rule, self.wildcards
 
 

@@ -10,6 +10,7 @@ from distillery.planning.finding import Finding, error, warning
 
 
 def describe(layout: Layout) -> str:
+    """`TP2 PP1`, with its list of layers where it has one."""
     layers = f" with layers {','.join(map(str, layout.num_layer_list))}" if layout.num_layer_list else ""
     return f"TP{layout.tensor_parallel_size} PP{layout.pipeline_parallel_size}{layers}"
 

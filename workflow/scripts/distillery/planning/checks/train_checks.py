@@ -3,38 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from distillery.planning.experiment_setup import Setup
 from distillery.planning.finding import Finding, error, warning
 
 MANY_EPOCHS, FEW_EPOCHS = 5, 0.2
 FAR = 4  # times above or below the published learning rate
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Full fine-tuning on one dataset: peak learning rate, epochs, longest sequence."""
-
-    name: str
-    lr: float
-    epochs: float
-    seq_length: int
-    source: str
-
-
-# by hub repository
-RECIPES = {
-    "open-r1/OpenR1-Math-220k": Recipe(
-        "OpenR1-Qwen-7B", 5e-5, 3, 32768, "https://huggingface.co/open-r1/OpenR1-Qwen-7B"
-    ),
-    "open-r1/Mixture-of-Thoughts": Recipe(
-        "OpenR1-Distill-7B",
-        4e-5,
-        5,
-        32768,
-        "https://github.com/huggingface/open-r1/blob/main/recipes/OpenR1-Distill-7B/sft/config_distill.yaml",
-    ),
+# peak rates of published full fine-tuning, by the dataset's hub repository
+PUBLISHED_RATES = {
+    # 3 epochs of up to 32768 tokens: https://huggingface.co/open-r1/OpenR1-Qwen-7B
+    "open-r1/OpenR1-Math-220k": ("OpenR1-Qwen-7B", 5e-5),
+    # 5 epochs: https://github.com/huggingface/open-r1/blob/main/recipes/OpenR1-Distill-7B/sft/config_distill.yaml
+    "open-r1/Mixture-of-Thoughts": ("OpenR1-Distill-7B", 4e-5),
 }
 
 
@@ -119,18 +99,18 @@ def min_lr(s: Setup) -> Iterator[Finding]:
 
 def learning_rate(s: Setup) -> Iterator[Finding]:
     """Far from the rate that is published to work for this dataset, either way."""
-    recipe = RECIPES.get(s.dataset.source.settings.get("repo", ""))
-    if recipe is None:
+    name, rate = PUBLISHED_RATES.get(s.dataset.source.settings.get("repo", ""), ("", None))
+    if rate is None:
         return
-    factor = s.train["lr"] / recipe.lr
+    factor = s.train["lr"] / rate
     if not 1 / FAR <= factor <= FAR:
         times = f"{1 / factor:.3g} times below" if factor < 1 else f"{factor:.3g} times above"
         yield warning(
             "learning-rate",
             [s.key("train.lr"), s.dataset_key],
             f"{s.train['lr']:g}, {times} the published recipe",
-            f"about {recipe.lr:g} ({recipe.name})",
-            f"set lr to {recipe.lr:g}, or accept this",
+            f"about {rate:g} ({name})",
+            f"set lr to {rate:g}, or accept this",
         )
 
 
