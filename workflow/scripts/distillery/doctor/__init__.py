@@ -17,10 +17,12 @@ class Result:
 
 
 def good(name: str, found: str) -> Result:
+    """As it should be."""
     return Result(name, "ok", found)
 
 
 def fail(name: str, found: str, fix: str) -> Result:
+    """Not as it should be; `fix` cures it."""
     return Result(name, "fail", found, fix)
 
 

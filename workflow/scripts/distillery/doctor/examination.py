@@ -74,6 +74,7 @@ def examine(scope: Scope) -> Iterator[Result]:
 
 
 def python() -> Result:
+    """An interpreter that both Snakemake and MindSpore support."""
     found = ".".join(map(str, sys.version_info[:3]))
     if (3, 11) <= sys.version_info[:2] <= (3, 12):
         return good("python", found)
@@ -170,6 +171,7 @@ def operation(device: str) -> Result:
 
 
 def msrun() -> Result:
+    """MindSpore's launcher, beside the interpreter or on the PATH."""
     beside = Path(sys.executable).parent / "msrun"
     found = str(beside) if beside.exists() else shutil.which("msrun")
     return (
@@ -178,6 +180,7 @@ def msrun() -> Result:
 
 
 def disk(directory: Path) -> Result:
+    """Room for a small run."""
     free = shutil.disk_usage(directory or ".").free / 2**30
     if free < DISK_GIB:
         return fail(

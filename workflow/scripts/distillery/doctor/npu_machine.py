@@ -112,6 +112,7 @@ def _info(home: Path) -> Path:
 
 
 def version(name: str, path: Path, wanted: bool, cure: str) -> Result:
+    """What a version file says; without one it is a fault where an NPU is `wanted`."""
     if not path.is_file():
         return (
             fail(name, f"no {path}", cure) if wanted else nothing(name, "none, and none is needed on a CPU")
