@@ -123,7 +123,8 @@ def test_the_convert_scripts_flags_follow():
         convert_stage.hf_to_mcore(Layout("bf16", 2, 1), qkv_bias=True, load="L", save="S")
     )
     back = commandline.words(convert_stage.mcore_to_hf("bf16", qkv_bias=True, load="L", save="S"))
-    assert pairs(there) == pairs(CONVERT.split())
+    # as the shipped script for Qwen2.5 has it, which runs the MindSpore back end's own converter
+    assert pairs(there) == pairs([*CONVERT.split(), "--ai-framework", "mindspore"])
     assert accepted_flags.faults("convert_ckpt.py hf", there) == []
     assert accepted_flags.faults("convert_ckpt.py mg", back) == []
     stages = convert_stage.hf_to_mcore(Layout("bf16", 1, 2, (12, 16)), qkv_bias=True, load="L", save="S")
@@ -211,12 +212,34 @@ def test_what_the_reference_would_reject_is_named(words, fault):
 
 def test_the_guides_wrong_hints_are_rejected():
     line = CONVERT.replace("--load-model-type hf", "--load-model-type megatron").split()
-    assert "--load-model-type: found 'megatron', wanted one of hf, mg" in accepted_flags.faults(
+    assert "--load-model-type: found 'megatron', wanted one of hf, mg, optim" in accepted_flags.faults(
         "convert_ckpt.py hf", line
     )
     assert (
         accepted_flags.faults("convert_ckpt.py hf", ["--use-mcore-models"]) != []
     )  # required ones are missing
+
+
+def test_each_back_end_has_its_converter_and_its_options():
+    """Facts of branch 2.2.0's parsers; a line for the one is not a line for the other."""
+    assert accepted_flags.script("convert_ckpt.py") == "mindspeed_llm/mindspore/convert_ckpt.py"
+    assert accepted_flags.script("convert_ckpt.py", "pytorch") == "convert_ckpt.py"
+    for framework in ("mindspore", "pytorch"):
+        assert accepted_flags.script("posttrain_gpt.py", framework) == "posttrain_gpt.py"
+        counts = [
+            len(accepted_flags.options(parser, framework))
+            for parser in ("posttrain_gpt.py", "inference.py", "convert_ckpt.py hf", "convert_ckpt.py mg")
+        ]
+        assert counts == {"mindspore": [695, 695, 39, 44], "pytorch": [693, 693, 39, 43]}[framework]
+    own = "--enable-a2avc 2 --enable-share-memory".split()
+    assert accepted_flags.faults("posttrain_gpt.py", own) == []
+    assert len(accepted_flags.faults("posttrain_gpt.py", own, "pytorch")) == 2
+    assert accepted_flags.faults("posttrain_gpt.py", ["--enable-a2avc", "3"]) != []
+    line = CONVERT.split()
+    for framework, takes in (("mindspore", True), ("pytorch", False)):
+        named = [*line, "--ai-framework", "mindspore"]
+        assert (accepted_flags.faults("convert_ckpt.py hf", named, framework) == []) == takes
+        assert accepted_flags.faults("convert_ckpt.py hf", line, framework) == []
 
 
 def argparse_of(parser):

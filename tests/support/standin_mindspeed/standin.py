@@ -14,17 +14,25 @@ ROOT = Path(os.environ.get("DISTILLERY", Path(__file__).parents[3]))
 FACTS = ROOT / "workflow/scripts/distillery/launch/mindspeed/mindspeed-llm-2.2.0.json"
 
 
-def arguments(parser):
+sys.path.insert(0, str(ROOT / "workflow/scripts"))
+
+
+def arguments(parser, framework="mindspore"):
     """The command line, as that parser of the reference reads it."""
     made = argparse.ArgumentParser(allow_abbrev=False)
     types = {"int": int, "float": float}
-    for option, fact in json.loads(FACTS.read_text())["parsers"][parser].items():
+    facts = json.loads(FACTS.read_text())
+    known = {**facts["parsers"][parser], **facts["frameworks"][framework]["parsers"].get(parser, {})}
+    for option, fact in known.items():
         if fact["type"] == "switch":
             made.add_argument(option, action="store_true")
         else:
             kept = {key: fact[key] for key in ("choices", "nargs", "default", "required") if key in fact}
             made.add_argument(option, type=types.get(fact["type"], str), **kept)
-    return made.parse_args()
+    args = made.parse_args()
+    if "--ai-framework" in known:
+        assert args.ai_framework == framework
+    return args
 
 
 def ours(script, *words):

@@ -16,6 +16,7 @@ from typing import Any
 
 from distillery.problems import Problem
 
+FRAMEWORK = "mindspore"  # the guide's
 DATA = Path(__file__).with_name("mindspeed-llm-2.2.0.json")
 # inference.py builds the same parser as the trainer; the converter adds the options of its loader
 SAME_PARSER = {"inference.py": "posttrain_gpt.py"}
@@ -23,28 +24,41 @@ READERS = {"int": int, "float": float, "str": str, "json": json.loads}
 
 
 @functools.cache
-def options(parser: str) -> Mapping[str, Mapping[str, Any]]:
+def _facts() -> Mapping[str, Any]:
+    return json.loads(DATA.read_text(encoding="utf-8"))
+
+
+def options(parser: str, framework: str = FRAMEWORK) -> Mapping[str, Mapping[str, Any]]:
     """Options of one of the reference's parsers: `posttrain_gpt.py`, `inference.py`, `preprocess_data.py`,
     `convert_ckpt.py hf` or `convert_ckpt.py mg` (named by `--load-model-type`).
 
     Each option is `{"type": "int|float|str|json|switch", "choices", "nargs", "default", "required"}`.
+
+    Args:
+        framework: `mindspore` or `pytorch`: which of its back ends; each has options of its own.
     """
-    return json.loads(DATA.read_text(encoding="utf-8"))["parsers"][SAME_PARSER.get(parser, parser)]
+    name = SAME_PARSER.get(parser, parser)
+    return {**_facts()["parsers"][name], **_facts()["frameworks"][framework]["parsers"].get(name, {})}
 
 
-def refuse(parser: str, words: Sequence[str]) -> None:
+def script(name: str, framework: str = FRAMEWORK) -> str:
+    """Where a back end has the script that the guide calls `name`, from the installation's directory on."""
+    return _facts()["frameworks"][framework]["scripts"].get(name, name)
+
+
+def refuse(parser: str, words: Sequence[str], framework: str = FRAMEWORK) -> None:
     """Stop before a line is started that MindSpeed-LLM would reject.
 
     Raises:
         Problem: that parser would reject these words; names every reason.
     """
-    if rejected := faults(parser, words):
+    if rejected := faults(parser, words, framework):
         raise Problem("MindSpeed-LLM 2.2.0 would reject this line", found="\n           ".join(rejected))
 
 
-def faults(parser: str, words: Sequence[str]) -> list[str]:
+def faults(parser: str, words: Sequence[str], framework: str = FRAMEWORK) -> list[str]:
     """Every reason why that parser would reject these command-line words; [] if it takes them."""
-    known = options(parser)
+    known = options(parser, framework)
     found: list[str] = []
     given: set[str] = set()
     for option, values in _grouped(words):

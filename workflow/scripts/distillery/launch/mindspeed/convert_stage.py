@@ -1,4 +1,4 @@
-"""Converting by MindSpeed-LLM's convert_ckpt.py, both ways, with our checks and manifest on what it wrote.
+"""Converting by MindSpeed-LLM's convert_ckpt.py, its back end's own, both ways, with our checks and manifest on the result.
 
 It writes into a hidden folder beside the target. What lies there is opened as any checkpoint is (names, shapes, the set
 of ranks, every record's CRC-32), and moved into place with the manifest that our converter would have written.
@@ -23,6 +23,7 @@ from distillery.launch.mindspeed import accepted_flags
 from distillery.launch.mindspeed.shape import Flags, stages
 
 SCRIPT = "convert_ckpt.py"
+FRAMEWORK = accepted_flags.FRAMEWORK
 
 
 def hf_to_mcore(layout: Layout, *, qkv_bias: bool, load: str, save: str) -> Flags:
@@ -41,6 +42,7 @@ def hf_to_mcore(layout: Layout, *, qkv_bias: bool, load: str, save: str) -> Flag
         "tokenizer_model": f"{load}/tokenizer.json",
         "model_type_hf": "llama2",
         "params_dtype": layout.params_dtype,
+        **_framework("hf"),
     }
 
 
@@ -65,7 +67,14 @@ def mcore_to_hf(
         "load_dir": load,
         "save_dir": save,
         "params_dtype": params_dtype,
+        **_framework("mg"),
     }
+
+
+def _framework(loader: str) -> Flags:
+    """The back end's name, where its converter takes it: PyTorch's knows of no other."""
+    takes = "--ai-framework" in accepted_flags.options(f"{SCRIPT} {loader}", FRAMEWORK)
+    return {"ai_framework": FRAMEWORK} if takes else {}
 
 
 def to_mcore(request: Request, layout: Layout, *, load: Path, save: Path) -> dict[str, Any]:
@@ -143,6 +152,6 @@ def _folder(save: Path) -> Iterator[Path]:
 
 def _launch(request: Request, parser: str, flags: Flags, expected: Path) -> None:
     words = commandline.words(flags)
-    accepted_flags.refuse(parser, words)
-    script = str((request.directory / SCRIPT).absolute())
+    accepted_flags.refuse(parser, words, FRAMEWORK)
+    script = str((request.directory / accepted_flags.script(SCRIPT, FRAMEWORK)).absolute())
     launcher.start(replace(request, worker=(script, *words), expect=(expected,)))
