@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import zipfile
 
 import pytest
 from places import ROOT
@@ -36,7 +37,11 @@ def test_a_run_ends_as_an_mcore_checkpoint_with_its_metrics(experiment):
     assert done["loss"] == pytest.approx(1 / 30)
     assert done["template"] == {"prompt_type": "qwen_math_r1"}
     assert (experiment / "out/latest_checkpointed_iteration.txt").read_text() == "30"
-    assert (experiment / "out/iter_0000030/mp_rank_00_001/model_optim_rng.pt").read_bytes() == b"stage 1"
+    # the stand-in's training leaves the weights as they were; their files are MSAdapter's now
+    weights = json.loads((experiment / "weights/manifest.json").read_text())
+    assert done["payload_digest"] == weights["payload_digest"]
+    with zipfile.ZipFile(experiment / "out/iter_0000030/mp_rank_00_001/model_optim_rng.pt") as archive:
+        assert b"mindspore.common.tensor" in archive.read("archive/data.pkl")
     steps = [
         json.loads(line)["iteration"]
         for line in (experiment / "out" / done["metrics"]).read_text().splitlines()
@@ -108,17 +113,68 @@ def test_a_relative_interpreter_is_found_from_the_references_folder(experiment):
     assert f"{experiment}/venv/bin/msrun" in finished.stdout
 
 
+def changed(experiment, old, new):
+    """The stand-ins with one of its trainer's lines replaced; where they lie."""
+    folder = experiment / "changed/tests/support/standin"
+    shutil.copytree(STANDIN, folder)
+    script = folder / "posttrain_gpt.py"
+    text = script.read_text()
+    assert text.count(old) == 1
+    script.write_text(text.replace(old, new))
+    return folder
+
+
 def test_status_zero_without_the_last_checkpoint_is_a_failure(experiment, monkeypatch):
     """The reference's exit interval, for one, ends with status 0 long before the end."""
-    shutil.copytree(STANDIN, experiment / "early" / "tests" / "standin")
-    script = experiment / "early/tests/standin/posttrain_gpt.py"
-    text = script.read_text()
-    script.write_text(
-        text.replace("    if stop:\n", "    if step == 12:\n        sys.exit(0)\n    if stop:\n")
-    )
     monkeypatch.setenv("DISTILLERY", str(ROOT))
-    finished = run(experiment, directory=script.parent)
+    early = "    if step == 12:\n        sys.exit(0)\n    if stop:\n"
+    finished = run(experiment, directory=changed(experiment, "    if stop:\n", early))
     assert finished.returncode == 1
     assert "every rank ended with status 0, but training did not reach its end" in finished.stderr
     assert "iteration 12 of 30" in finished.stderr
     assert not (experiment / "out/done.json").exists()
+
+
+def test_a_first_checkpoint_that_cannot_be_read_ends_the_job_there(experiment, monkeypatch):
+    """A dialect that nobody here has seen, as MSAdapter's own was once: known at step 10, not after the last."""
+    monkeypatch.setenv("DISTILLERY", str(ROOT))
+    monkeypatch.setenv("STEP_SECONDS", "0.5")
+    saving = "msadapter.save_rank(folder, state, args, step)"
+    broken = changed(experiment, saving, saving.replace("step)", 'step, "newtorch")'))
+    finished = run(experiment, directory=broken)
+    assert finished.returncode == 1
+    assert "the checkpoint that training saved first could not be read after it" in finished.stderr
+    assert "newtorch._tensor._rebuild_from_type_v2" in finished.stderr
+    assert "iter_0000010/mp_rank_00_000/model_optim_rng.pt" in finished.stderr
+    assert "iteration       10/" in finished.stdout
+    assert "iteration       20/" not in finished.stdout
+    assert not (experiment / "out/done.json").exists()
+    # the same command goes on from it, and ends as soon as it has looked
+    again = run(experiment, directory=broken)
+    assert again.returncode == 1
+    assert "iteration       20/" not in again.stdout
+
+
+def test_the_last_checkpoints_weights_are_read_before_it_is_done(experiment):
+    """Of a record that changed on the disk, the weights' count and the optimizer's do not."""
+    assert run(experiment).returncode == 0
+    (last,) = experiment.glob("out/work/*/iter_0000030/mp_rank_00_001")
+    whole = (last / "model_optim_rng.pt").read_bytes()
+    with zipfile.ZipFile(last / "model_optim_rng.pt") as archive:
+        sizes = {info.filename: info for info in archive.infolist()}
+        model = sizes["archive/data/0"]
+        moments = max(sizes.values(), key=lambda info: info.file_size)
+    assert moments.file_size > 10 * model.file_size
+    for info, status in ((moments, 0), (model, 1)):
+        (experiment / "out/done.json").unlink(missing_ok=True)
+        broken = bytearray(whole)
+        broken[info.header_offset + 1000] ^= 1
+        (last / "model_optim_rng.pt").write_bytes(broken)
+        finished = run(experiment)
+        assert finished.returncode == status, finished.stderr
+        assert (experiment / "out/done.json").exists() == (status == 0)
+    assert "bytes changed since the file was written" in finished.stderr
+    (last / "model_optim_rng.pt").unlink()
+    finished = run(experiment)
+    assert finished.returncode == 1
+    assert "the set of rank files is incomplete" in finished.stderr

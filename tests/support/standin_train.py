@@ -3,7 +3,12 @@
 import json
 import sys
 
+import ml_dtypes
+import numpy as np
 from places import ROOT, SUPPORT
+
+from distillery.convert import slices, states, tensor_map
+from distillery.convert.mcore_layout import Layout
 
 STANDIN = SUPPORT / "standin_mindspeed"
 CONFIG = {
@@ -19,21 +24,26 @@ CONFIG = {
 FLAGS = (
     "--use-mcore-models --tensor-model-parallel-size 1 --pipeline-model-parallel-size 2 --seq-length 128 "
     "--max-position-embeddings 128 --micro-batch-size 1 --global-batch-size 8 --train-iters 30 --lr 1e-3 "
-    "--save-interval 10 --prompt-type qwen_math_r1 --bf16"
+    "--save-interval 10 --prompt-type qwen_math_r1 --bf16 --ai-framework mindspore"
 ).split()
 
 
 def prepare(folder):
-    """A model, tokenized data and weights for two pipeline stages, as far as the command looks at them."""
+    """A model and tokenized data as far as the command looks at them, and weights for two pipeline stages."""
     (folder / "model").mkdir()
     (folder / "model/config.json").write_text(json.dumps(CONFIG))
     (folder / "data_manifest.json").write_text(json.dumps({"template": {"prompt_type": "qwen_math_r1"}}))
-    for stage in range(2):
-        rank = folder / f"weights/iter_0000001/mp_rank_00_{stage:03d}"
-        rank.mkdir(parents=True)
-        (rank / "model_optim_rng.pt").write_bytes(b"stage %d" % stage)
-    (folder / "weights/latest_checkpointed_iteration.txt").write_text("1")
-    (folder / "weights/manifest.json").write_text('{"payload_digest": "a"}')
+    numbers = np.random.default_rng(5)
+    model = tensor_map.read(folder / "model")
+    layout = Layout(1, 2)
+    parts = {
+        (0, stage): {
+            name: numbers.standard_normal(piece.shape).astype(ml_dtypes.bfloat16)
+            for name, piece in slices.rank_slices(model, layout.grid(model), 0, stage)[0].items()
+        }
+        for stage in range(2)
+    }
+    states.save(folder / "weights", parts, states.make_args(model, "bf16", layout), 1)
 
 
 def command(*flags, directory=STANDIN, workers=2, flags_first=False):

@@ -1,10 +1,10 @@
-"""A stand-in for MindSpeed-LLM's trainer: its parser, its log lines, its checkpoint files; the weights stay as they are.
+"""A stand-in for MindSpeed-LLM's trainer: its parser, its log lines, its checkpoint files as MSAdapter saves them; the
+weights stay as they are.
 
 The parser is built from the facts about the reference's own, so that a line it takes is one the reference takes.
 """
 
 import os
-import shutil
 import signal
 import sys
 import time
@@ -15,6 +15,12 @@ from standin import arguments
 args = arguments("posttrain_gpt.py")
 if os.environ.get("MS_ROLE") == "MS_SCHED":
     sys.exit(0)
+
+import msadapter  # noqa: E402
+
+from distillery.convert import states  # noqa: E402
+from distillery.convert.mcore_layout import rank_directory  # noqa: E402
+
 rank, world = int(os.environ.get("RANK_ID", 0)), int(os.environ.get("MS_WORKER_NUM", 1))
 stopped = []
 signal.signal(signal.SIGTERM, lambda number, frame: stopped.append(number))
@@ -23,14 +29,20 @@ assert load.is_absolute() and save.is_absolute()
 tracked = (load / "latest_checkpointed_iteration.txt").read_text()
 first = 0 if args.finetune else int(tracked)
 assert args.finetune == args.no_load_optim
-source = load / ("release" if tracked == "release" else f"iter_{int(tracked):07d}")
+# Megatron's order of ranks: tensor, then data, then pipeline
+tensor, stages = args.tensor_model_parallel_size, args.pipeline_model_parallel_size
+replicas = world // (tensor * stages)
+assert tensor * replicas * stages == world
+place = (rank % tensor, rank // (tensor * replicas))
+state, _ = states.load_rank(load, *place)
 
 
 def checkpoint(step):
+    if rank // tensor % replicas == 0:
+        folder = save / f"iter_{step:07d}" / rank_directory(*place, stages)
+        msadapter.save_rank(folder, state, args, step)
+    together(f"{step}-saved")
     if rank == 0:
-        target = save / f"iter_{step:07d}"
-        shutil.rmtree(target, ignore_errors=True)
-        shutil.copytree(source, target)
         (save / "latest_checkpointed_iteration.txt").write_text(str(step))
     print(f"  successfully saved checkpoint from iteration {step:7d} to {save}", flush=True)
 

@@ -38,6 +38,7 @@ class Request:
     metrics: Path | None = None
     samples: Path | None = None
     expect: tuple[Path, ...] = ()
+    checkpoints: Path | None = None
     print_only: bool = False
 
 
@@ -74,6 +75,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--metrics", "append metrics parsed from Megatron's log lines", "FILE", type=Path)
     add("--samples", "resource samples (default: beside --log, .samples.jsonl)", "FILE", type=Path)
     add("--expect", "must be there at the end (repeatable)", "FILE", type=Path, action="append", default=[])
+    add(
+        "--checkpoints", "end the job if the first checkpoint saved there cannot be read", "FOLDER", type=Path
+    )
     switch = {"action": "store_true"}
     parser.add_argument("--bind-core", help="each rank keeps to its own CPU cores", **switch)
     parser.add_argument("--print-only", help="print the lines and do not run them", **switch)

@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -150,6 +150,7 @@ def _run(wanted: Request, variables: dict[str, str], descriptors: tuple[int, ...
             grace=wanted.grace,
             descriptors=descriptors,
             stop_at=stop_at,
+            check=_first_save(wanted, job),
         )
     missing = [path for path in wanted.expect if not path.exists()]
     if missing and job.node_rank == 0:
@@ -158,6 +159,15 @@ def _run(wanted: Request, variables: dict[str, str], descriptors: tuple[int, ...
             where=", ".join(map(str, missing)),
             fix=f"read {job.log(job.local_ranks[-1])} for what the workers did",
         )
+
+
+def _first_save(wanted: Request, job: msrun.Job) -> Callable[[], object]:
+    """What looks at the first checkpoint that the workers save, on node 0."""
+    if wanted.checkpoints is None or job.node_rank:
+        return bool
+    from distillery.launch import first_save  # heavy
+
+    return first_save.FirstSave(wanted.checkpoints, job.nodes).look
 
 
 def _seconds_left(show: Any) -> float | None:

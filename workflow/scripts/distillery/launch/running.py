@@ -39,6 +39,7 @@ def run(
     grace: float,
     descriptors: Sequence[int] = (),
     stop_at: float | None = None,
+    check: Callable[[], object] = bool,
 ) -> None:
     """Start `words` (from `msrun.command`), return when all ranks have succeeded.
 
@@ -49,9 +50,10 @@ def run(
         grace: seconds for the workers to save after a signal.
         descriptors: kept open by the job, so that locks live as long as it does.
         stop_at: time.monotonic() at which the workers are asked to save and stop, before a scheduler kills them.
+        check: called again and again; what it raises ends the job.
 
     Raises:
-        Problem, Interrupted: see `job_end.judge`.
+        Problem, Interrupted: see `job_end.judge`; and what `check` raises.
     """
     prepare_logs(job)
     # Slurm's SIGTERM ends msrun too; its workers then become our children, and we learn how they end
@@ -79,6 +81,7 @@ def run(
         while process.poll() is None or (signals.name and watched.orphans()):
             now = time.monotonic()
             watched.look()
+            check()
             if follower.look():
                 last_word = now
             if stop_at is not None and now > stop_at and not signals.name:

@@ -1,7 +1,8 @@
-"""Weights as convert_ckpt.py left them, taken over: opened, checked, moved into place with our manifest.
+"""Weights as MindSpeed-LLM left them, taken over: opened, read whole, held against their checksums.
 
-The manifest's payload digest is over names, types, shapes and CRC-32s of tensors: where it equals that of our own
-conversion of the same model, the two converters agree to the bit.
+What convert_ckpt.py wrote is moved into place with our manifest; what training wrote stays where it is. The payload
+digest is over names, types, shapes and CRC-32s of tensors: where it equals that of our own conversion of the same
+model, the two converters agree to the bit.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from distillery import checksums, files
@@ -47,16 +49,8 @@ def adopt_mcore(directory: Path, asked: Asked, *, load: Path, save: Path) -> dic
     grid, dtype = layout.grid(model), dtypes.of(asked.params_dtype)
     _same(directory, "layout", source.grid, grid)
     _same(directory, "type", source.dtype.name, dtype.name)
-    stored_bytes.of_storages(source).run()
     place = rank_files.iteration_directory(directory)
-    held = [
-        (str(rank.path.relative_to(place)), name, value)
-        for rank in rank_files.read_ranks(place).values()
-        for chunk in rank.chunks
-        for name, value in chunk.items()
-        if isinstance(value, Stored)
-    ]
-    entries = _entries(held)
+    entries = _read_whole(source, place)
     iteration = 1 if place.name == "release" else int(place.name.removeprefix("iter_"))
     with mcore.publication(save, iteration) as staging:
         for path in list(place.iterdir()):
@@ -66,6 +60,32 @@ def adopt_mcore(directory: Path, asked: Asked, *, load: Path, save: Path) -> dic
             staging.directory, iteration, layout, dtype, entries, source_digest=digest
         )
     return staging.manifest
+
+
+def trained_payload(directory: Path, iteration: int, tensor: int, pipeline: int, model: Path) -> str:
+    """The payload digest of a trained MCore checkpoint, all of whose weights were read; the optimizer's were not.
+
+    Args:
+        tensor, pipeline: ranks that the training had of each kind.
+        model: the Hugging Face directory of the model that was trained.
+
+    Raises:
+        Problem: ranks or tensors are missing, misshapen or damaged; another model or layout.
+    """
+    source = weight_sources.open_mcore(directory, iteration)
+    place = rank_files.iteration_directory(directory, iteration)
+    assert source.grid is not None  # as every MCore checkpoint has one
+    found = (source.grid.tensor_parallel_size, source.grid.pipeline_parallel_size)
+    if found != (tensor, pipeline):
+        raise Problem(
+            "the trained checkpoint has another layout than the training",
+            where=place,
+            found=f"tensor, pipeline sizes {found}",
+            wanted=f"{(tensor, pipeline)}",
+            fix="ranks are missing or of another run: look at the ranks' logs",
+        )
+    convert.same_model(source.architecture, tensor_map.read(model), model)
+    return mcore.payload_digest(_read_whole(source, place))
 
 
 def adopt_hf(
@@ -109,13 +129,38 @@ def adopt_hf(
     return content
 
 
-def _entries(held: Iterable[tuple[str, str, Stored]]) -> list[mcore.Entry]:
+def _read_whole(source: weight_sources.Source, place: Path) -> list[mcore.Entry]:
+    """Every weight of the iteration directory `place`, its records read and held against their own checksums.
+
+    Raises:
+        Problem: bytes changed since they were written.
+    """
+    stored_bytes.of_storages(source).run()
+    known = {(path, *span): crc for path, held in (source.storages or {}).items() for *span, crc in held}
+    tensors = (
+        (str(rank.path.relative_to(place)), name, value)
+        for rank in rank_files.read_ranks(place).values()
+        for chunk in rank.chunks
+        for name, value in chunk.items()
+        if isinstance(value, Stored)
+    )
+    return _entries(tensors, known)
+
+
+def _entries(
+    held: Iterable[tuple[str, str, Stored]], known: Mapping[tuple[Any, ...], int] = MappingProxyType({})
+) -> list[mcore.Entry]:
+    """`known`: {(path, offset, bytes): CRC-32} of what was read already; the rest is read here."""
     held = list(held)
+
+    def crc(one: tuple[str, str, Stored]) -> int:
+        place = (one[2].path, one[2].offset, one[2].bytes)
+        return known[place] if place in known else checksums.of_file(*place)
+
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        crcs = pool.map(lambda one: checksums.of_file(one[2].path, one[2].offset, one[2].bytes), held)
         return [
-            (file, name, stored.dtype.name, stored.shape, crc)
-            for (file, name, stored), crc in zip(held, crcs, strict=True)
+            (file, name, stored.dtype.name, stored.shape, found)
+            for (file, name, stored), found in zip(held, pool.map(crc, held), strict=True)
         ]
 
 

@@ -1,5 +1,6 @@
 """Training by MindSpeed-LLM with the built-in engine's manners: a work directory per digest, resumed, done.json last.
 
+The first checkpoint is read while training goes on, and done.json comes when all weights of the last one were read.
 SAVE/work/<key>/ is the reference's own --save; <key> is the digest of its flags, the data and the initial weights.
 A start that finds a checkpoint of the same key there loads it with optimizer and step count; otherwise the weights
 of --load begin at step 0. At the end SAVE is an MCore checkpoint that points into the work directory.
@@ -14,12 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from distillery import files
-from distillery.checkpoint_names import DONE, RANK_FILE, TRACKER, iteration_name
-from distillery.convert.mcore_layout import rank_directory
+from distillery.checkpoint_names import DONE, TRACKER, iteration_name
 from distillery.engine import supported_models
 from distillery.launch import commandline, launcher
 from distillery.launch.launch_request import Request
-from distillery.launch.mindspeed import accepted_flags, shape, train_lines
+from distillery.launch.mindspeed import accepted_flags, adopted_weights, shape, train_lines
 from distillery.problems import Interrupted, Problem
 from distillery.provenance import digest
 from distillery.train.train_files import weights_identity
@@ -60,12 +60,16 @@ def run(request: Request, *, load: Path, save: Path, data: Path, tokenizer: Path
         if first and not request.print_only:
             files.write_json(work / "key.json", content)
             _cut(work / "metrics.jsonl", reached if resume else 0)
-        request = replace(request, worker=(script, *words), metrics=work / "metrics.jsonl")
+        request = replace(request, worker=(script, *words), metrics=work / "metrics.jsonl", checkpoints=work)
         if not first:
             launcher.start(request)
             return None
         _launch(request, work, goal)
-    return _finish(save.absolute(), work, goal, chosen, manifest.get("template")) if first else None
+    if not first:
+        return None
+    sizes = [int(_value(chosen, f"--{kind}-model-parallel-size")) for kind in ("tensor", "pipeline")]
+    payload = adopted_weights.trained_payload(work, goal, *sizes, tokenizer)
+    return _finish(save.absolute(), work, goal, payload, manifest.get("template"))
 
 
 def worker(
@@ -118,18 +122,8 @@ def _launch(request: Request, work: Path, goal: int) -> None:
         )
 
 
-def _finish(save: Path, work: Path, goal: int, chosen: list[str], template: Any) -> dict[str, Any]:
+def _finish(save: Path, work: Path, goal: int, payload: str, template: Any) -> dict[str, Any]:
     checkpoint = work / iteration_name(goal)
-    tensor, stages = (int(_value(chosen, f"--{kind}-model-parallel-size")) for kind in ("tensor", "pipeline"))
-    ranks = [
-        checkpoint / rank_directory(t, p, stages) / RANK_FILE for p in range(stages) for t in range(tensor)
-    ]
-    if missing := [path for path in ranks if not path.is_file()]:
-        raise Problem(
-            "the trained checkpoint lacks ranks",
-            where=missing[0],
-            found=f"{len(missing)} of {len(ranks)} missing",
-        )
     losses = [record["loss"] for record in _records(work / "metrics.jsonl") if "loss" in record]
     files.remove(save / DONE)
     for old in save.glob("iter_*"):
@@ -140,7 +134,7 @@ def _finish(save: Path, work: Path, goal: int, chosen: list[str], template: Any)
         "iteration": goal,
         "key": work.name,
         "checkpoint": str(checkpoint.relative_to(save)),
-        "payload_digest": digest([(str(path.relative_to(checkpoint)), files.sha256(path)) for path in ranks]),
+        "payload_digest": payload,
         "loss": losses[-1] if losses else None,
         "best": None,
         "template": template,
