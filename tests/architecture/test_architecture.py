@@ -28,7 +28,7 @@ ROOMS = {
     "report": "",
     "launch": "tokenize convert engine train generate",
     "planning": "fetch tokenize engine generate launch",
-    "doctor": "fetch",
+    "doctor": "fetch launch",
 }
 LINES = 250
 # what is still to be mended

@@ -14,7 +14,7 @@ import yaml
 from places import ROOT
 
 from distillery import config
-from distillery.doctor import examination, npu_machine, reach
+from distillery.doctor import examination, npu_machine, reach, releases
 from distillery.experiment import Hardware
 
 NODE = Hardware("node", "Ascend", 2, 1, 2, 0, "localhost", 6000, chip="910B3")
@@ -149,6 +149,7 @@ def test_hubs_are_asked_where_fetching_would_ask(monkeypatch):
     ("mindspore", "cann", "driver", "state"),
     [
         ("2.7.1", "8.3.RC1", "25.3.RC1", "ok"),
+        ("2.7.1.post2", "8.3.RC1", "25.3.RC1", "ok"),  # a build of the same version
         ("2.7.0", "8.2.RC1", "25.3.RC1", "ok"),  # a newer driver serves older ones
         ("2.7.1", "8.2.RC1", "25.3.RC1", "fail"),
         ("2.7.1", "8.3.RC1", "25.2.0", "fail"),
@@ -157,21 +158,63 @@ def test_hubs_are_asked_where_fetching_would_ask(monkeypatch):
     ],
 )
 def test_mindspore_cann_and_driver_go_together(mindspore, cann, driver, state):
-    assert npu_machine.match("x", mindspore, cann, driver).state == state
+    assert npu_machine.match("x", mindspore, *releases.mindspore(mindspore), cann, driver).state == state
 
 
-def test_the_versions_are_those_of_the_engine_that_trains(tmp_path):
-    driver, home, python = tmp_path / "version.info", tmp_path / "latest", tmp_path / "python"
-    driver.write_text("Version=25.2.0\n")
+@pytest.mark.parametrize(
+    ("cann", "driver", "state"),
+    [("8.3.RC1", "25.2.0", "ok"), ("8.3.RC1", "25.0.RC1", "fail"), ("8.2.RC1", "25.2.0", "fail")],
+)
+def test_the_versions_are_those_of_the_engine_that_trains(tmp_path, cann, driver, state):
+    """MindSpeed-LLM 2.2.0's readme names an older driver for MindSpore 2.7.1 than MindSpore's own table."""
+    version, home = tmp_path / "version.info", tmp_path / "latest"
+    version.write_text(f"Version={driver}\n")
     home.mkdir()
-    (home / "version.cfg").write_text("runtime_running_version=[8.3.RC1:8.3.RC1]\nversion=8.2.RC1\n")
-    python.write_text("#!/bin/sh\necho 2.7.0\n")
-    python.chmod(0o755)
-    machine = replace(NODE, mindspeed_llm={"directory": "x", "python": str(python)})
-    result = npu_machine.versions(machine, home, driver)
-    assert (result.state, result.found) == ("ok", "MindSpore 2.7.0, CANN 8.2.RC1, driver 25.2.0")
-    python.write_text("#!/bin/sh\nexit 1\n")
-    assert npu_machine.versions(machine, home, driver).state == "fail"
+    (home / "version.cfg").write_text(f"runtime_running_version=[8.3.RC1:8.3.RC1]\nversion={cann}\n")
+    machine = replace(NODE, mindspeed_llm={"directory": "x", "python": "y"})
+    result = npu_machine.versions(machine, home, version)
+    assert (result.state, result.found) == (
+        state,
+        f"MindSpeed-LLM 2.2.0 on mindspore, CANN {cann}, driver {driver}",
+    )
+    pytorch = replace(NODE, mindspeed_llm={"directory": "x", "python": "y", "framework": "pytorch"})
+    assert npu_machine.versions(pytorch, home, version).state == "absent"  # its documents name none
+
+
+def test_device_files_are_there_and_open(tmp_path):
+    names = ["davinci0", "davinci1", *npu_machine.SHARED_DEVICES]
+    for name in names:
+        (tmp_path / name).touch()
+    assert npu_machine.device_files(NODE, tmp_path).state == "ok"
+    for name in names:
+        (tmp_path / name).unlink()
+        result = npu_machine.device_files(NODE, tmp_path)
+        assert result.state == "fail" and f"{tmp_path}/{name}" in result.found
+        (tmp_path / name).touch()
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({}, ""),
+        ({"-ip": "Command execute failed!"}, "device 0 -ip: Command execute failed!"),
+        ({"-link": "link status: DOWN"}, "device 0 -link: link status: DOWN"),
+        ({"-net_health": "net health status: Socket fail"}, "-net_health: net health status: Socket fail"),
+    ],
+)
+def test_the_network_of_each_device_is_asked(tmp_path, monkeypatch, changed, words):
+    answers = {
+        "-ip": "ipaddr:10.20.0.20\\nnetmask:255.255.255.0",
+        "-link": "link status: UP",
+        "-net_health": "net health status: Success",
+    } | changed
+    tool = tmp_path / "hccn_tool"
+    cases = "\n".join(f"{question}) printf '{answer}\\n';;" for question, answer in answers.items())
+    tool.write_text(f'#!/bin/sh\ncase "$3" in\n{cases}\nesac\n')
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    result = npu_machine.network(replace(NODE, nodes=2))
+    assert result.state == ("fail" if changed else "ok") and words in result.found, result
 
 
 def test_cann_and_driver_are_wanted_only_for_npus(tmp_path):
@@ -195,30 +238,6 @@ def test_chips_are_counted_and_asked_for_their_health(tmp_path, monkeypatch, hea
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     result = npu_machine.devices(wanted)
     assert result.state == state, result
-
-
-def test_the_second_engine_needs_its_scripts_its_tag_and_its_packages(tmp_path):
-    checkout, python = tmp_path / "MindSpeed-LLM", tmp_path / "bin" / "python"
-    machine = replace(NODE, mindspeed_llm={"directory": str(checkout), "python": str(python)})
-    assert "no preprocess_data.py" in npu_machine.mindspeed(machine).found
-    checkout.mkdir()
-    for script in npu_machine.REFERENCE_SCRIPTS:
-        (checkout / script).write_text("")
-    assert "no interpreter" in npu_machine.mindspeed(machine).found
-    python.parent.mkdir()
-
-    def answers(transformers: str) -> None:
-        python.write_text(
-            f"#!/bin/sh\necho mindspore 2.7.0\necho transformers {transformers}\necho pyarrow 19.0\n"
-        )
-        python.chmod(0o755)
-
-    answers("4.57.1")
-    assert npu_machine.mindspeed(machine).state == "ok"
-    answers("5.0.0")
-    assert "transformers 5.0.0, locked 4.57.1" in npu_machine.mindspeed(machine).found
-    python.write_text("#!/bin/sh\necho mindspore 2.7.0\n")
-    assert "lacks transformers" in npu_machine.mindspeed(machine).found
 
 
 def test_the_command_prints_a_line_each_and_json():

@@ -334,8 +334,8 @@ def test_the_plan_of_the_guides_experiment_prints_msruns_lines_and_lacking_disk(
     msrun, *words = shlex.split(train)
     assert msrun == "/opt/mindspeed-llm/bin/msrun"
     assert {"--worker_num=8", "--local_worker_num=8", "--master_port=6000", "--join=True"} <= set(words)
-    assert "/opt/MindSpeed-LLM/posttrain_gpt.py" in words
-    flags = words[words.index("/opt/MindSpeed-LLM/posttrain_gpt.py") + 1 :]
+    assert "/opt/MindSpeed-Core-MS/MindSpeed-LLM/posttrain_gpt.py" in words
+    flags = words[words.index("/opt/MindSpeed-Core-MS/MindSpeed-LLM/posttrain_gpt.py") + 1 :]
     assert reference.faults("posttrain_gpt.py", flags) == []
     # the shape is config.json's, under the rope that is trained
     assert flags[flags.index("--num-layers") + 1] == "28"

@@ -1,4 +1,4 @@
-"""The Ascend side of a machine: driver, CANN, devices, and MindSpeed-LLM with what it is locked to.
+"""The Ascend side of a machine: driver, CANN, devices and their network.
 
 Nothing here was run on an NPU. Files and their formats are those of CANN 8 and of npu-smi as their
 documentation shows them.
@@ -11,28 +11,23 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from distillery import npu_smi
-from distillery.doctor import Result, fail, good, nothing, reach
+from distillery.doctor import Result, fail, good, mindspeed_installation, nothing, reach, releases
 from distillery.experiment import Hardware
 
 TOOLKIT = Path("/usr/local/Ascend/ascend-toolkit/latest")
 DRIVER = Path("/usr/local/Ascend/driver/version.info")
 VERSION = re.compile(r"^\s*[Vv]ersion\s*=\s*\[?\"?([\w.\-]+)", re.MULTILINE)
-# MindSpore: CANN, oldest driver. mindspore.cn/mindformers/docs/en/stable/installation.html
-PUBLISHED = {
-    "2.7.2": ("8.5.0", "25.5.0"),
-    "2.7.1": ("8.3.RC1", "25.3.RC1"),
-    "2.7.0": ("8.2.RC1", "25.2.0"),
-    "2.6.0": ("8.1.RC1", "25.0.RC1"),
+SHARED_DEVICES = ("davinci_manager", "devmm_svm", "hisi_hdc")
+# hccn_tool's questions, and what their answers look like when all is well
+HCCN = {
+    "-ip": re.compile(r"ipaddr:\s*\d+\.\d+\.\d+\.\d+"),
+    "-link": re.compile(r"link status:\s*UP"),
+    "-net_health": re.compile(r"net health status:\s*Success"),
 }
-REFERENCE = "v2.2.0"
-REFERENCE_SCRIPTS = ("preprocess_data.py", "convert_ckpt.py", "posttrain_gpt.py", "inference.py")
-# the versions that MindSpeed-LLM 2.2.0's goldens of this project were made with; its other parts have no metadata
-REFERENCE_LOCK = {"transformers": "4.57.1"}
-REFERENCE_NEEDS = ("mindspore", "transformers", "pyarrow")
 SECONDS = 30
 # of the host, where ranks meet: so many from the base on, unless HCCL_HOST_SOCKET_PORT_RANGE names others
 HCCL_BASE, HCCL_PORTS = 60000, 16
@@ -53,8 +48,11 @@ def examine(hardware: Iterable[Hardware], toolkit: Path = TOOLKIT, driver: Path 
             yield hccl(machine)
         if machine.device == "Ascend":
             yield versions(machine, home, driver)
+            yield device_files(machine)
+            if machine.nodes > 1:
+                yield network(machine)
         if machine.mindspeed_llm:
-            yield mindspeed(machine)
+            yield from mindspeed_installation.examine(machine)
 
 
 def hccl(machine: Hardware) -> Result:
@@ -72,31 +70,43 @@ def hccl(machine: Hardware) -> Result:
 
 
 def versions(machine: Hardware, home: Path, driver: Path) -> Result:
-    """CANN and driver against the MindSpore that trains there: the second engine's own where there is one."""
-    python = machine.mindspeed_llm["python"] if machine.mindspeed_llm else sys.executable
-    asked = "from importlib import metadata; print(metadata.version('mindspore'))"
-    found = _text([python, "-c", asked])
+    """CANN and driver against what trains there: the second engine's release, or else this interpreter's MindSpore."""
     name = f"versions on {machine.name}"
+    cann, installed = read_version(_info(home)), read_version(driver)
+    if machine.mindspeed_llm:
+        release = releases.of(machine.mindspeed_llm)
+        return match(name, f"MindSpeed-LLM {release.title}", release.cann, release.driver, cann, installed)
+    found = text_of(
+        [sys.executable, "-c", "from importlib import metadata; print(metadata.version('mindspore'))"]
+    )
     if not found:
-        return fail(name, f"no MindSpore in {python}", "install the one that this machine's CANN goes with")
-    return match(name, found, read_version(_info(home)), read_version(driver))
+        return fail(
+            name, f"no MindSpore in {sys.executable}", "install the one that this machine's CANN goes with"
+        )
+    return match(name, f"MindSpore {found}", *releases.mindspore(found), cann, installed)
 
 
-def match(name: str, mindspore: str, cann: str | None, driver: str | None) -> Result:
-    """Whether the three fit together, by the table that mindspore.cn publishes with MindSpore Transformers.
+def match(
+    name: str,
+    engine: str,
+    wanted_cann: str | None,
+    wanted_driver: str | None,
+    cann: str | None,
+    driver: str | None,
+) -> Result:
+    """Whether CANN and driver are those that an engine's own documents name; a newer driver serves older ones.
 
-    A MindSpore that is newer than the table is no fault: nothing is known of it, and the matmul on the device decides.
+    What no document names is no fault: nothing is known of it, and the matmul on the device decides.
 
     Args:
         name: of the result.
         cann, driver: versions as their own files say them; None where they are not there.
     """
-    found = f"MindSpore {mindspore}, CANN {cann or 'none'}, driver {driver or 'none'}"
-    wanted = PUBLISHED.get(mindspore)
-    if wanted is None:
-        return nothing(name, f"{found}: no published match for this MindSpore")
-    if cann is None or not cann.startswith(wanted[0]) or driver is None or _old(driver, wanted[1]):
-        return fail(name, found, f"MindSpore {mindspore} goes with CANN {wanted[0]} and driver {wanted[1]}")
+    found = f"{engine}, CANN {cann or 'none'}, driver {driver or 'none'}"
+    if wanted_cann is None or wanted_driver is None:
+        return nothing(name, f"{found}: no published match")
+    if cann is None or not cann.startswith(wanted_cann) or driver is None or _old(driver, wanted_driver):
+        return fail(name, found, f"{engine} goes with CANN {wanted_cann} and driver {wanted_driver} or newer")
     return good(name, found)
 
 
@@ -152,48 +162,43 @@ def devices(wanted: int) -> Result:
     )
 
 
-def mindspeed(machine: Hardware) -> Result:
-    """Its checkout, at the tag whose options this project knows, and its interpreter's own packages."""
-    name = f"MindSpeed-LLM on {machine.name}"
-    directory, python = (Path(machine.mindspeed_llm[key]) for key in ("directory", "python"))  # type: ignore[index]
-    absent = [script for script in REFERENCE_SCRIPTS if not (directory / script).is_file()]
+def device_files(machine: Hardware, folder: Path = Path("/dev")) -> Result:
+    """/dev/davinci* of each device, and the three that every process opens, readable and writable by this user."""
+    name = f"device files on {machine.name}"
+    wanted = [f"davinci{number}" for number in range(machine.npus_per_node)] + list(SHARED_DEVICES)
+    absent = [one for one in wanted if not (folder / one).exists()]
     if absent:
-        return fail(
-            name, f"no {', '.join(absent)} in {directory}", f"check out MindSpeed-LLM {REFERENCE} there"
+        cure = "install the driver, and pass the devices into the container (--device); lower npus_per_node if there are less"
+        return fail(name, f"no {', '.join(f'{folder}/{one}' for one in absent[:4])}", cure)
+    closed = [one for one in wanted if not os.access(folder / one, os.R_OK | os.W_OK)]
+    if closed:
+        cure = (
+            "add this user to the driver's group (HwHiAiUser), or install the driver with --install-for-all"
         )
-    tag = _text(["git", "-C", str(directory), "describe", "--tags", "--always"])
-    if tag and not tag.startswith(REFERENCE):
-        return fail(
-            name,
-            f"{directory} is at {tag}",
-            f"git -C {directory} checkout {REFERENCE}: later ones lack MindSpore",
-        )
-    if not python.is_file():
-        return fail(name, f"no interpreter {python}", f"set hardware.{machine.name}.mindspeed_llm.python")
-    asked = "\n".join(
-        [
-            "from importlib import metadata as m",
-            *(f"print({one!r}, m.version({one!r}))" for one in REFERENCE_NEEDS),
-        ]
-    )
-    answer = _text([str(python), "-c", asked])
-    found = dict(line.split() for line in answer.splitlines() if len(line.split()) == 2)
-    missing = [one for one in REFERENCE_NEEDS if one not in found]
-    if missing:
-        return fail(name, f"its python lacks {missing[0]}", f"install it into {python.parent.parent}")
-    other = [
-        f"{one} {found[one]}, locked {wanted}"
-        for one, wanted in REFERENCE_LOCK.items()
-        if found[one] != wanted
-    ]
-    if other:
-        return fail(name, "; ".join(other), f"{python} -m pip install -r {directory}/requirements.txt")
-    return good(
-        name, f"{tag or REFERENCE_SCRIPTS[2]}, {', '.join(f'{one} {value}' for one, value in found.items())}"
-    )
+        return fail(name, f"{', '.join(f'{folder}/{one}' for one in closed[:4])} not open to this user", cure)
+    return good(name, f"{machine.npus_per_node} devices and {', '.join(SHARED_DEVICES)}")
 
 
-def _text(line: list[str]) -> str:
+def network(machine: Hardware) -> Result:
+    """Each device's own network port, which ranks on other nodes are reached through: address, link, health."""
+    name = f"device network on {machine.name}"
+    if not shutil.which("hccn_tool"):
+        return fail(
+            name, "no hccn_tool", "install the driver, and put /usr/local/Ascend/driver/tools on PATH"
+        )
+    wrong = []
+    for number in range(machine.npus_per_node):
+        for question, right in HCCN.items():
+            answer = text_of(["hccn_tool", "-i", str(number), question, "-g"])
+            if not right.search(answer):
+                wrong.append(f"device {number} {question}: {' '.join(answer.split())[:80] or 'no answer'}")
+    if wrong:
+        cure = "set addresses (hccn_tool -i N -ip -s address A netmask M) and a detect address (-netdetect), check cables"
+        return fail(name, "; ".join(wrong[:3]), cure)
+    return good(name, f"{machine.npus_per_node} devices with address, link up, net health Success")
+
+
+def text_of(line: Sequence[str]) -> str:
     try:
         return subprocess.run(
             line, capture_output=True, text=True, timeout=SECONDS, check=False

@@ -16,6 +16,8 @@ from distillery.problems import Problem
 
 # one queue per device, so that kernels start in the order in which overlapped communication expects them
 ASCEND = {"CUDA_DEVICE_MAX_CONNECTIONS": "1", "HCCL_CONNECT_TIMEOUT": "1800"}
+# lists of folders: a variable of the configuration goes before what CANN's scripts set, and never replaces it
+PATHS = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH")
 DETERMINISTIC = {"HCCL_DETERMINISTIC": "true"}
 
 
@@ -36,7 +38,9 @@ def prepared(set_env: Sequence[str], variables: Mapping[str, str], python: str) 
         Problem: a script is missing or fails, or the interpreter has no `python` beside it.
     """
     environment = _sourced(set_env) if set_env else dict(os.environ)
-    environment.update(variables)
+    for name, value in variables.items():
+        former = environment.get(name) if name in PATHS else None
+        environment[name] = os.pathsep.join([value, former]) if former else value
     folder = Path(python).absolute().parent
     if not (folder / "python").exists():
         raise Problem(
@@ -83,6 +87,9 @@ def pasteable(
     folder = Path(python).absolute().parent
     lines = [f"cd {shlex.quote(str(directory))}"]
     lines += [f"source {line}" for line in set_env]
-    lines += [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+    lines += [
+        f"export {name}={shlex.quote(value)}" + (f'"${{{name}:+:${name}}}"' if name in PATHS else "")
+        for name, value in variables.items()
+    ]
     lines += [f'export PATH={shlex.quote(str(folder))}:"$PATH"']
     return "\n".join([*lines, shlex.join(words)]) + "\n"

@@ -1,0 +1,181 @@
+"""MindSpeed-LLM's installation: green as MindSpeed-Core-MS r0.4.0 leaves it, red with its cure for each single deviation.
+
+The tree is laid as upstream's scripts lay it: set_path.sh sources nnal/atb and the toolkit and sets PYTHONPATH to the
+checkouts beside it, so that `torch` is MSAdapter's. Its modules are empty, its interpreter is this one.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from distillery.doctor import mindspeed_installation, releases
+from distillery.experiment import Hardware
+from distillery.launch import environment
+
+PINS = {"mindspore": "2.7.1", "transformers": "4.51.0", "pyarrow": "19.0.0"}
+SET_PATH = """#!/bin/bash
+source {cann}/nnal/atb/set_env.sh --cxx_abi=0
+source {cann}/ascend-toolkit/set_env.sh
+here=$(dirname "$(dirname "$(dirname "$(realpath "${{BASH_SOURCE[0]}}")")")")
+export PYTHONPATH=$here/MSAdapter/:$here/MSAdapter/msa_thirdparty:$PYTHONPATH
+export PYTHONPATH=$here/MindSpeed-LLM/:$here/Megatron-LM/:$here/MindSpeed/:$PYTHONPATH
+echo "..............................................done set PYTHONPATH"
+echo $PYTHONPATH
+"""
+MODULES = [
+    "MSAdapter/torch",
+    "MSAdapter/msadapter",
+    "MindSpeed/mindspeed",
+    "Megatron-LM/megatron",
+    "Megatron-LM/megatron/core",
+    "MindSpeed-LLM/mindspeed_llm",
+]
+
+
+@pytest.fixture
+def home(tmp_path) -> Path:
+    """MindSpeed-Core-MS with its checkouts, beside a CANN; .../Ascend and .../MindSpeed-Core-MS."""
+    cann, core = tmp_path / "Ascend", tmp_path / "MindSpeed-Core-MS"
+    for name, text in {
+        "nnal/atb/set_env.sh": '[ "$1" = --cxx_abi=0 ] || return 1\nexport ATB_HOME_PATH=/nnal/atb/latest/atb/cxx_abi_0\n',
+        "ascend-toolkit/set_env.sh": "export ASCEND_TOOLKIT_HOME=/toolkit\nexport PYTHONPATH=/toolkit/python:$PYTHONPATH\n",
+    }.items():
+        (cann / name).parent.mkdir(parents=True)
+        (cann / name).write_text(text)
+    (core / "tests/scripts").mkdir(parents=True)
+    (core / "tests/scripts/set_path.sh").write_text(SET_PATH.format(cann=cann))
+    for module in MODULES:
+        (core / module).mkdir(parents=True)
+        (core / module / "__init__.py").touch()
+    for script in releases.of({}).scripts:
+        (core / "MindSpeed-LLM" / script).parent.mkdir(parents=True, exist_ok=True)
+        (core / "MindSpeed-LLM" / script).touch()
+    pin(core, PINS)
+    (core / "bin").mkdir()
+    (core / "bin/python").symlink_to(sys.executable)
+    checkout(core, "v2.2.0")
+    return core
+
+
+def pin(core: Path, versions: dict[str, str]) -> None:
+    """The interpreter's packages: metadata on PYTHONPATH goes before this environment's own."""
+    for one in core.glob("MindSpeed/*.dist-info"):
+        shutil.rmtree(one)
+    for name, version in versions.items():
+        folder = core / f"MindSpeed/{name}-{version}.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+
+
+def checkout(core: Path, tag: str) -> None:
+    directory = core / "MindSpeed-LLM"
+    shutil.rmtree(directory / ".git", ignore_errors=True)
+    who = ["-c", "user.name=a", "-c", "user.email=a@b.example"]
+    for words in (
+        ["init", "-q", "-b", "work"],
+        [*who, "commit", "-q", "--allow-empty", "-m", "x"],
+        ["tag", tag],
+    ):
+        subprocess.run(["git", "-C", directory, *words], check=True)
+
+
+def machine(core: Path, **changes: object) -> Hardware:
+    settings = {
+        "set_env": (str(core / "tests/scripts/set_path.sh"),),
+        "mindspeed_llm": {"python": str(core / "bin/python"), "directory": str(core / "MindSpeed-LLM")},
+    } | changes
+    return Hardware("node", "Ascend", 2, 1, 8, 0, "localhost", 6000, chip="910B3", **settings)
+
+
+def red(core: Path, **changes: object) -> str:
+    """What is red, and how it is cured."""
+    found = list(mindspeed_installation.examine(machine(core, **changes)))
+    return "\n".join(f"{one.found}; {one.fix}" for one in found if one.state == "fail")
+
+
+@pytest.mark.parametrize("post", ["", ".post3"])
+def test_a_right_installation_is_green(home, post):
+    pin(home, PINS | {"mindspore": f"2.7.1{post}"})
+    found = list(mindspeed_installation.examine(machine(home)))
+    assert [one.state for one in found] == ["ok"] * 3, found
+    assert f"mindspore 2.7.1{post}, transformers 4.51.0" in found[-1].found
+    assert "maintained until 2026-03" in found[0].found
+
+
+DEVIATIONS = {
+    "no MSAdapter": (
+        lambda core: shutil.rmtree(core / "MSAdapter"),
+        "torch: ModuleNotFoundError",
+        "set_path.sh",
+    ),
+    "no Megatron": (lambda core: shutil.rmtree(core / "Megatron-LM"), "megatron.core: ", "set_path.sh"),
+    "a module that breaks": (
+        lambda core: (core / "MindSpeed/mindspeed/__init__.py").write_text("1 / 0"),
+        "mindspeed: ZeroDivisionError",
+        "set_path.sh",
+    ),
+    "the root's converter only": (
+        lambda core: (core / "MindSpeed-LLM/mindspeed_llm/mindspore/convert_ckpt.py").unlink(),
+        "no mindspeed_llm/mindspore/convert_ckpt.py",
+        "auto_convert.sh llm",
+    ),
+    "another version": (lambda core: checkout(core, "v2.3.0"), "is at v2.3.0", "checkout v2.2.0"),
+    "transformers of the goldens": (
+        lambda core: pin(core, PINS | {"transformers": "4.57.1"}),
+        "transformers 4.57.1, 2.2.0 on mindspore pins 4.51.0",
+        "transformers==4.51.0",
+    ),
+    "an older MindSpore": (
+        lambda core: pin(core, PINS | {"mindspore": "2.7.0"}),
+        "mindspore 2.7.0",
+        "mindspore==2.7.1",
+    ),
+    "no interpreter": (lambda core: (core / "bin/python").unlink(), "no interpreter", "mindspeed_llm.python"),
+    "no nnal": (
+        lambda core: shutil.rmtree(core.parent / "Ascend/nnal"),
+        "sourcing the environment failed",
+        "source",
+    ),
+    "an nnal that sets nothing": (
+        lambda core: (core.parent / "Ascend/nnal/atb/set_env.sh").write_text(""),
+        "ATB_HOME_PATH is not set",
+        "nnal package",
+    ),
+}
+
+
+@pytest.mark.parametrize("deviation", DEVIATIONS)
+def test_each_deviation_is_red_with_its_cure(home, deviation):
+    change, found, cure = DEVIATIONS[deviation]
+    change(home)
+    said = red(home)
+    assert said.count("\n") == 0, said
+    assert found in said.partition("; ")[0] and cure in said.partition("; ")[2], said
+
+
+def test_the_toolkit_alone_is_not_enough(home):
+    """What the shipped configurations named before: the ranks ended with No module named 'torch'."""
+    toolkit = str(home.parent / "Ascend/ascend-toolkit/set_env.sh")
+    said = red(home, set_env=(toolkit,))
+    assert "ATB_HOME_PATH is not set" in said and "import" not in said.partition("\n")[0]
+    assert "set_path.sh" in said
+
+
+def test_a_pythonpath_of_the_configuration_goes_before_canns_and_does_not_replace_it(home):
+    """It did, and with it went MSAdapter and the toolkit's own modules."""
+    own = machine(home, environment={"PYTHONPATH": "/mine", "HCCL_CONNECT_TIMEOUT": 60})
+    python = own.mindspeed_llm["python"]
+    made = environment.prepared(own.set_env, environment.variables(own), python)
+    places = made["PYTHONPATH"].split(":")
+    assert places[0] == "/mine" and f"{home}/MSAdapter/" in places and "/toolkit/python" in places
+    assert made["HCCL_CONNECT_TIMEOUT"] == "60"
+    lines = environment.pasteable(own.set_env, environment.variables(own), python, ["true"], home)
+    pasted = subprocess.run(
+        ["bash", "-ec", f"{lines}echo $PYTHONPATH"], capture_output=True, text=True, check=True
+    )
+    assert pasted.stdout.splitlines()[-1].startswith(f"/mine:{home}/MindSpeed-LLM/:")
