@@ -85,7 +85,17 @@ def test_volcano_gets_what_the_jobs_need(tmp_path):
     assert pod["containers"][0]["resources"] == {"limits": limits, "requests": limits}
     assert pod["activeDeadlineSeconds"] == 5400
     assert pod["volumes"][0]["persistentVolumeClaim"]["claimName"] == "distillery"
-    assert "huawei.com/Ascend910" not in str(tasks["group-"])
+    # the scheduler's label, the nodes' labels, and the driver, which lies on the node
+    template = tasks["train-big-"]["template"]
+    assert template["metadata"]["labels"]["ring-controller.atlas"] == "ascend-910b"
+    assert pod["nodeSelector"] == {"host-arch": "huawei-arm", "accelerator-type": "module-910b-8"}
+    mounted = {one["mountPath"] for one in pod["containers"][0]["volumeMounts"]}
+    assert {"/usr/local/Ascend/driver", "/usr/local/dcmi", "/usr/local/bin/npu-smi"} <= mounted
+    assert {one["name"] for one in pod["volumes"]} == {
+        one["name"] for one in pod["containers"][0]["volumeMounts"]
+    }
+    small = str(tasks["group-"])
+    assert "huawei.com/Ascend910" not in small and "hostPath" not in small and "module-910b" not in small
 
 
 @pytest.mark.parametrize("title", ["Donau", "Volcano on Kubernetes"])

@@ -88,6 +88,7 @@ class Hardware:
     runtime: int = schema.default("hardware.*.runtime")
     set_env: tuple[str, ...] = ()
     environment: Mapping[str, str | int] = field(default_factory=dict)
+    node_environment: Mapping[str, Mapping[str, str | int]] = field(default_factory=dict)
     deterministic: bool = schema.default("hardware.*.deterministic")
     mindspeed_llm: Mapping[str, str] | None = None
     gres: str | None = None

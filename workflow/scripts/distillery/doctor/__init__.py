@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -29,3 +31,12 @@ def fail(name: str, found: str, fix: str) -> Result:
 def nothing(name: str, found: str) -> Result:
     """Not there, and not needed by this configuration."""
     return Result(name, "absent", found)
+
+
+def text_of(line: Sequence[str], seconds: float = 30) -> str:
+    """What a program prints on standard output; nothing where it is not there or does not answer in time."""
+    try:
+        done = subprocess.run(line, capture_output=True, text=True, timeout=seconds, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip()

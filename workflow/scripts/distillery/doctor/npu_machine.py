@@ -11,11 +11,21 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from distillery import npu_smi
-from distillery.doctor import Result, fail, good, mindspeed_installation, nothing, reach, releases
+from distillery.doctor import (
+    Result,
+    fail,
+    good,
+    mindspeed_installation,
+    nothing,
+    reach,
+    releases,
+    slurm_setup,
+    text_of,
+)
 from distillery.experiment import Hardware
 
 TOOLKIT = Path("/usr/local/Ascend/ascend-toolkit/latest")
@@ -51,6 +61,8 @@ def examine(hardware: Iterable[Hardware], toolkit: Path = TOOLKIT, driver: Path 
             yield device_files(machine)
             if machine.nodes > 1:
                 yield network(machine)
+        if machine.device == "Ascend" or machine.gres:
+            yield from slurm_setup.examine(machine)
         if machine.mindspeed_llm:
             yield from mindspeed_installation.examine(machine)
 
@@ -196,12 +208,3 @@ def network(machine: Hardware) -> Result:
         cure = "set addresses (hccn_tool -i N -ip -s address A netmask M) and a detect address (-netdetect), check cables"
         return fail(name, "; ".join(wrong[:3]), cure)
     return good(name, f"{machine.npus_per_node} devices with address, link up, net health Success")
-
-
-def text_of(line: Sequence[str]) -> str:
-    try:
-        return subprocess.run(
-            line, capture_output=True, text=True, timeout=SECONDS, check=False
-        ).stdout.strip()
-    except (OSError, subprocess.TimeoutExpired):
-        return ""

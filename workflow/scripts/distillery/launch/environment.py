@@ -29,6 +29,33 @@ def variables(hardware: Hardware) -> dict[str, str]:
     return found | {name: str(value) for name, value in hardware.environment.items()}
 
 
+def of_node(node_env: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
+    """The variables of this node, such as HCCL_IF_IP or GLOO_SOCKET_IFNAME, which differ from node to node.
+
+    Args:
+        node_env: {"NODE:NAME": value} of all nodes; empty where nothing differs.
+        names: what this node may be called: by its kernel, with and without domain, and by Slurm.
+
+    Raises:
+        Problem: there are variables for nodes, but none for this one.
+    """
+    found = {
+        variable: value
+        for name, value in node_env.items()
+        for node, _, variable in [name.partition(":")]
+        if node in names
+    }
+    if node_env and not found:
+        raise Problem(
+            "this node has no variables of its own, and others have",
+            where="hardware.<name>.node_environment",
+            found=f"{', '.join(dict.fromkeys(name.partition(':')[0] for name in node_env))}; this is {names[0]}",
+            wanted="an entry for each node, under the name that `hostname` says there",
+            fix=f"add {names[0]}, or source a script that asks the node itself (hardware.<name>.set_env)",
+        )
+    return found
+
+
 def prepared(set_env: Sequence[str], variables: Mapping[str, str], python: str) -> dict[str, str]:
     """This process's environment after sourcing `set_env`, with `variables`, and python's folder first on PATH.
 

@@ -33,6 +33,7 @@ class Request:
     grace: float = 60
     set_env: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
+    node_env: Mapping[str, str] = field(default_factory=dict)  # {"NODE:NAME": value}
     python: str = sys.executable
     directory: Path = Path()
     metrics: Path | None = None
@@ -65,6 +66,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add("--grace", "seconds to save in after a signal, or before a Slurm limit", "S", type=float, default=60)
     add("--set-env", "script to source first (repeatable)", "SCRIPT", action="append", default=[])
     add("--env", "variable for the workers (repeatable)", "NAME=VALUE", action="append", default=[])
+    add("--node-env", "on one node only (repeatable)", "NODE:NAME=VALUE", action="append", default=[])
     add(
         "--python",
         "the workers' interpreter, msrun beside it (default: this one)",
@@ -104,9 +106,9 @@ def arguments(words: Sequence[str]) -> list[str]:
 
 def from_args(args: argparse.Namespace, worker: Sequence[str]) -> Request:
     """The parsed flags as a request."""
-    pairs = [text.partition("=") for text in args.env]
-    if wrong := [name for name, equals, _ in pairs if not equals]:
-        raise UsageProblem("not a variable", where="--env", found=wrong[0], wanted="NAME=VALUE")
+    env, node_env = _pairs("--env", args.env), _pairs("--node-env", args.node_env)
+    if wrong := [name for name in node_env if not all(name.partition(":"))]:
+        raise UsageProblem("no node", where="--node-env", found=wrong[0], wanted="NODE:NAME=VALUE")
     if not (args.log_dir or args.log):
         raise UsageProblem("no folder for the ranks' logs", fix="give --log-dir, or --log: they go beside it")
     given = {one.name: getattr(args, one.name) for one in fields(Request) if one.name != "worker"}
@@ -116,10 +118,19 @@ def from_args(args: argparse.Namespace, worker: Sequence[str]) -> Request:
         "log_dir": args.log_dir or args.log.with_name(f"{RANKS}{args.log.stem}"),
         "set_env": tuple(args.set_env),
         "expect": tuple(args.expect),
-        "env": {name: value for name, _, value in pairs},
+        "env": env,
+        "node_env": node_env,
         "samples": args.samples or (args.log and resource_samples.beside(args.log)),
     }
     return Request(**given)
+
+
+def _pairs(flag: str, given: Sequence[str]) -> dict[str, str]:
+    """`["A=1"]` as {"A": "1"}."""
+    pairs = [text.partition("=") for text in given]
+    if wrong := [name for name, equals, _ in pairs if not equals]:
+        raise UsageProblem("not a variable", where=flag, found=wrong[0], wanted="NAME=VALUE")
+    return {name: value for name, _, value in pairs}
 
 
 def words(request: Request) -> list[str]:

@@ -9,6 +9,7 @@ import errno
 import functools
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -75,7 +76,9 @@ def run(wanted: Request, show: Any = print) -> None:
     granted = slurm.granted_devices(os.environ) if wanted.npus and slurm.job_id(os.environ) else []
     candidates = devices.visible(os.environ, wanted.npus, granted)
     devices.enough(wanted.npus, candidates)
-    variables = {str(name): str(value) for name, value in wanted.env.items()}
+    host = socket.gethostname()
+    names = list(filter(None, [os.environ.get("SLURMD_NODENAME"), host, host.partition(".")[0]]))
+    variables = {**wanted.env, **environment.of_node(wanted.node_env, names)}
     locks = devices.lock_folder()
     with ExitStack() as stack:
         descriptors: tuple[int, ...] = ()

@@ -77,10 +77,13 @@ def host(hardware: Hardware, engine: str = "mindspeed-llm") -> str:
     """The launch flags that name the environment, and the second engine's home: all that a job without devices needs."""
     home = [] if engine == "mindspore" else commandline.words(dict(hardware.mindspeed_llm or {}))
     scripts = [word for script in hardware.set_env for word in ("--set-env", script)]
-    variables = environment.variables(hardware)
-    return shlex.join(
-        [*home, *scripts, *(w for pair in variables.items() for w in ("--env", "=".join(pair)))]
-    )
+    variables = [("--env", "=".join(pair)) for pair in environment.variables(hardware).items()]
+    variables += [
+        ("--node-env", f"{node}:{name}={value}")
+        for node, own in hardware.node_environment.items()
+        for name, value in own.items()
+    ]
+    return shlex.join([*home, *scripts, *(word for pair in variables for word in pair)])
 
 
 def _nodes(experiment: Experiment, stage: str) -> int:
