@@ -63,7 +63,7 @@ def _of(config: Config, experiment: Experiment) -> list[Finding]:
                 "model-sizes",
                 [key],
                 f"{problem.what} ({problem.where}: {problem.found})",
-                str(problem.wanted),
+                str(problem.wanted or "sizes that fit together"),
                 problem.fix or "change the sizes so that they divide",
             )
         ]
