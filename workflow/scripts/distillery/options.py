@@ -1,6 +1,7 @@
 """Flags of commands that are keys of the configuration too: meaning, range and default are the schema's, and only there.
 
 options.add(parser, "experiments.*.train", "lr", "min_lr", "lr_decay_style")
+parser.add_argument("--device-target", **options.of("hardware.*.device"))
 """
 
 from __future__ import annotations
@@ -21,23 +22,25 @@ def add(parser: argparse._ActionsContainer, section: str, *keys: str, **own: Any
     Args:
         parser: or a group of one.
         section: the dotted key above the keys.
-        own: what add_argument is told besides, in place of what the schema says.
+        own: what add_argument is told in place of what the schema says.
     """
     for key in keys:
-        parser.add_argument(f"--{key.replace('_', '-')}", **{**_described(section, key), **own})
+        parser.add_argument(f"--{key.replace('_', '-')}", **{**of(f"{section}.{key}"), **own})
 
 
-def _described(section: str, key: str) -> dict[str, Any]:
-    node = schema.at(f"{section}.{key}")
-    text = " ".join(node["description"].split())
+def of(path: str) -> dict[str, Any]:
+    """What add_argument is to be told of a dotted key."""
+    section, _, key = path.rpartition(".")
+    node = schema.at(path)
+    text = " ".join(node["description"].split()).removesuffix(".")
     if node.get("type") == "boolean":
         return {"action": "store_true", "help": _help(text)}
-    given: dict[str, Any] = {"default": node.get("default")}
     if key in schema.at(section).get("required", []):
-        given = {"required": True}
-    elif given["default"] is not None:
-        text = f"{text.removesuffix('.')} (default {given['default']})"
-    given["help"] = _help(text)
+        given = {"required": True, "help": _help(text)}
+    else:
+        default = node.get("default")
+        said = "" if default is None else f" (default {default})"
+        given = {"default": default, "help": _help(text + said)}
     if "enum" in node:
         return given | {"choices": [one for one in node["enum"] if one is not None]}
     kind = next(one for one in METAVARS if one in node["type"])
@@ -48,13 +51,18 @@ def _described(section: str, key: str) -> dict[str, Any]:
 
 
 def _help(text: str) -> str:
-    return (text[0].lower() + text[1:] if text[1].islower() else text).removesuffix(".").replace("%", "%%")
+    # a flag's help begins with a small letter, but for names such as CPU
+    first = text.split(maxsplit=1)[0]
+    small = text[0].lower() + text[1:] if first[1:].islower() else text
+    return small.replace("%", "%%")
 
 
-def _text(node: dict[str, Any]) -> Callable[[str], str]:
+def _text(node: schema.Node) -> Callable[[str], str]:
+    pattern = node.get("pattern", "")
+
     def read(text: str) -> str:
-        if not re.search(node.get("pattern", ""), text):
-            raise argparse.ArgumentTypeError(f"found {text!r}, wanted text of the form {node['pattern']}")
+        if not re.search(pattern, text):
+            raise argparse.ArgumentTypeError(f"found {text!r}, wanted text of the form {pattern}")
         return text
 
     return read

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from distillery import megatron_flags
+from distillery import megatron_flags, options
 from distillery.megatron_flags import option
-from distillery.ranges import number, reader, stages, whole
+from distillery.ranges import reader, stages, whole
 from distillery.train.engine_settings import ONLY, REFUSED
+
+TRAIN = "experiments.*.train"
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
@@ -32,21 +34,11 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     )
 
     batch = parser.add_argument_group("batches")
-    batch.add_argument("--seq-length", type=reader(whole(1)), required=True, metavar="TOKENS")
-    batch.add_argument("--micro-batch-size", type=reader(whole(1)), default=1, metavar="ROWS")
-    batch.add_argument(
-        "--global-batch-size",
-        type=reader(whole(1)),
-        metavar="ROWS",
-        help="default: micro batch x data parallel",
-    )
-    batch.add_argument("--train-iters", type=reader(whole(1)), required=True, metavar="STEPS")
-    batch.add_argument(
-        "--seed", type=reader(whole(0, 2**32 - 1)), default=1234, help="of the data order (default 1234)"
-    )
-    batch.add_argument(
-        "--split", default="100,0,0", help="shares of training, evaluation, test (default 100,0,0)"
-    )
+    options.add(batch, "experiments.*", "seq_length")
+    options.add(batch, TRAIN, "micro_batch_size")
+    # as Megatron, which takes what there is; only a configuration names a number of its own
+    options.add(batch, TRAIN, "global_batch_size", default=None, help="default: micro batch x data parallel")
+    options.add(batch, TRAIN, "train_iters", "seed", "split")
     batch.add_argument("--no-shuffle", action="store_true", help="take rows in the order of the files")
     batch.add_argument(
         "--cut-max-seqlen", action="store_true", help="cut long rows at the end, not turn by turn"
@@ -58,64 +50,31 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     )
     batch.add_argument("--reset-position-ids", action="store_true", help="always done for packed data")
     batch.add_argument("--prompt-type", metavar="NAME", help="must be the data's, if given")
-    batch.add_argument(
-        "--calculate-per-token-loss",
-        action="store_true",
-        help="every token of a global batch weighs the same, not every micro-batch",
-    )
+    options.add(batch, TRAIN, "calculate_per_token_loss")
 
     optimizer = parser.add_argument_group("AdamW and its schedule")
-    optimizer.add_argument("--lr", type=reader(number()), required=True)
-    optimizer.add_argument("--min-lr", type=reader(number()), default=0.0)
-    optimizer.add_argument("--lr-decay-style", choices=["constant", "linear", "cosine"], default="linear")
+    options.add(optimizer, TRAIN, "lr", "min_lr", "lr_decay_style")
     optimizer.add_argument(
         "--lr-decay-iters", type=reader(whole(1)), metavar="STEPS", help="default: --train-iters"
     )
     warmup = optimizer.add_mutually_exclusive_group()
-    warmup.add_argument("--lr-warmup-iters", type=reader(whole(0)), default=0, metavar="STEPS")
     warmup.add_argument(
-        "--lr-warmup-fraction", type=reader(number(below=1)), metavar="SHARE", help="of the decay steps"
+        "--lr-warmup-iters", type=reader(whole(0)), metavar="STEPS", help="in place of a fraction"
     )
-    optimizer.add_argument(
-        "--weight-decay", type=reader(number()), default=0.01, help="on matrices only (default 0.01)"
-    )
-    optimizer.add_argument(
-        "--clip-grad", type=reader(number()), default=1.0, metavar="NORM", help="0: no clipping (default 1)"
-    )
-    optimizer.add_argument("--adam-beta1", type=reader(number(below=1)), default=0.9)
-    optimizer.add_argument("--adam-beta2", type=reader(number(below=1)), default=0.999)
-    optimizer.add_argument("--adam-eps", type=reader(number()), default=1e-8)
+    options.add(warmup, TRAIN, "lr_warmup_fraction")
+    options.add(optimizer, TRAIN, "weight_decay", "clip_grad", "adam_beta1", "adam_beta2", "adam_eps")
 
     run = parser.add_argument_group("run")
-    run.add_argument(
-        "--save-interval", type=reader(whole(0)), default=0, metavar="STEPS", help="0: only at the end"
-    )
-    run.add_argument(
-        "--keep-checkpoints",
-        type=reader(whole(1)),
-        default=2,
-        metavar="N",
-        help="latest ones kept (default 2)",
-    )
+    # by hand also 0: only at the end
+    options.add(run, TRAIN, "save_interval", type=reader(whole(0)))
+    options.add(run, TRAIN, "keep_checkpoints")
     run.add_argument("--log-interval", type=reader(whole(1)), default=100, metavar="STEPS")
     run.add_argument("--log-throughput", action="store_true", help="also TFLOP/s of a rank, padding included")
-    run.add_argument(
-        "--eval-interval",
-        type=reader(whole(0)),
-        default=1000,
-        metavar="STEPS",
-        help="0: never (default 1000); else also after the last step",
-    )
-    run.add_argument(
-        "--eval-iters",
-        type=reader(whole(0)),
-        default=100,
-        metavar="STEPS",
-        help="global batches (default 100)",
-    )
-    run.add_argument(
-        "--recompute-granularity",
-        choices=["full", "selective"],
+    options.add(run, TRAIN, "eval_interval", "eval_iters")
+    options.add(
+        run,
+        TRAIN,
+        "recompute_granularity",
         help="full: keep only each layer's input, less memory for more time; selective (attention): no effect, its "
         "native kernel keeps no scores",
     )
@@ -123,14 +82,8 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--recompute-num-layers", type=reader(whole(1)), metavar="N", help="no effect: every layer"
     )
-    run.add_argument("--device-target", choices=["CPU", "Ascend"], default="CPU")
-    run.add_argument(
-        "--threads",
-        type=reader(whole(1)),
-        default=2,
-        metavar="N",
-        help="CPU threads of the engine (default 2)",
-    )
+    run.add_argument("--device-target", **options.of("hardware.*.device"))
+    options.add(run, "hardware.*", "threads")
     run.add_argument("--kernels", choices=["auto", "native", "composed"], default="auto", help="on a CPU")
     run.add_argument(
         "--bf16", action="store_true", help="no effect on a CPU: fp32 there, stored as it was loaded"
@@ -138,8 +91,9 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     run.add_argument("--fp16", action="store_true", help="likewise")
 
     parallel = parser.add_argument_group("layout, under msrun (world = TP x PP x DP)")
-    parallel.add_argument("--tensor-model-parallel-size", type=reader(whole(1)), default=1, metavar="TP")
-    parallel.add_argument("--pipeline-model-parallel-size", type=reader(whole(1)), default=1, metavar="PP")
+    for kind, metavar in (("tensor", "TP"), ("pipeline", "PP")):
+        size = options.of(f"experiments.*.layout.{kind}_parallel_size")
+        parallel.add_argument(f"--{kind}-model-parallel-size", **{**size, "metavar": metavar})
     parallel.add_argument(
         "--num-layer-list", type=stages, metavar="N,N,...", help="layers of each pipeline stage"
     )
