@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
+import importlib
 import math
 import re
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,8 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+from places import SCRIPTS
 
 from distillery import config_faults, ranges, schema
+
+sys.path.insert(0, str(SCRIPTS))
 
 
 def subschemas(node: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
@@ -78,3 +84,65 @@ def test_a_range_holds_what_the_validator_lets_pass(value):
         bounds = {key: bound for key, bound in within.items() if key in config_faults.RANGES}
         passes = Draft202012Validator(bounds).is_valid(value)
         assert ranges.holds(value, within) == (math.isfinite(value) and passes)
+
+
+# where a command's flags are keys, and where a flag that is left out means something else by hand
+COMMANDS = {
+    "posttrain_gpt": (
+        ["experiments.*.train", "hardware.*"],
+        {"global_batch_size": "as Megatron, what is there"},
+    ),
+    "inference": (
+        ["experiments.*.generate", "hardware.*"],
+        {
+            "task": "must be chosen, for the reference runs all five",
+            "threads": "all of the machine",
+        },
+    ),
+    "preprocess_data": (
+        ["experiments.*.tokenize", "datasets.*"],
+        {
+            "handler_name": "as the reference, plain text",
+            "map_keys": "the handler's own",
+            "max_rejected_share": "as the reference, no limit",
+        },
+    ),
+    "launch": (["hardware.*", "hardware.*.msrun"], {"bind_core": "a switch is off"}),
+    "fetch_model": (["models.*.hub"], {}),
+    "fetch_path": (["models.*.path", "datasets.*.source.path"], {}),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_commands_defaults_and_ranges_are_the_schemas(command):
+    sections, by_hand = COMMANDS[command]
+    parser = importlib.import_module(command).parser()
+    known = {action.dest: action for action in parser._actions}
+    seen = set()
+    for section in sections:
+        for key in schema.at(section)["properties"]:
+            node, flag = schema.at(f"{section}.{key}"), known.get(key)
+            if flag is None or flag.help == argparse.SUPPRESS or "properties" in node:
+                continue
+            seen.add(key)
+            if "default" in node and key not in by_hand:
+                assert flag.default == node["default"], key
+            if path := next((one for one in NUMBERS if one == f"{section}.{key}"), None):
+                low = NUMBERS[path].get("minimum", NUMBERS[path].get("exclusiveMinimum"))
+                with pytest.raises(argparse.ArgumentTypeError, match="wanted a"):
+                    flag.type(str(low - 1))
+                with pytest.raises(argparse.ArgumentTypeError, match="wanted a"):
+                    flag.type("nan")
+    assert seen >= by_hand.keys()
+
+
+def test_nonsense_is_refused_by_hand_too(capsys):
+    for command, words in {
+        "posttrain_gpt": "--seq-length 1",
+        "inference": "--temperature 1e-9",
+        "preprocess_data": "--seq-length 1",
+    }.items():
+        with pytest.raises(SystemExit, match="2"):
+            importlib.import_module(command).parser().parse_args(words.split())
+        flag, value = words.split()
+        assert f"argument {flag}: found {value!r}, wanted" in capsys.readouterr().err

@@ -10,14 +10,14 @@ was killed continues with the missing bytes, a run with everything present asks 
 import argparse
 from pathlib import Path
 
-from distillery import command
+from distillery import command, options
 from distillery.fetch import fetch_flags
 
 
 def parser() -> argparse.ArgumentParser:
     it = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
     fetch_flags.add_fetching(it)
-    it.add_argument("--workers", type=int, default=4, help="files at a time")
+    options.add(it, "models.*.hub", "workers")
     it.add_argument("--output-dir", type=Path, required=True, metavar="DIR")
     return it
 

@@ -9,14 +9,13 @@ The weights are not copied and not changed: training has to teach them the new b
 import argparse
 from pathlib import Path
 
-from distillery import command
+from distillery import command, options
 
 
 def parser() -> argparse.ArgumentParser:
     it = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
     it.add_argument("--model-dir", type=Path, required=True, metavar="DIR", help="a Hugging Face directory")
-    it.add_argument("--rotary-base", type=float, metavar="BASE")
-    it.add_argument("--max-position-embeddings", type=int, metavar="TOKENS")
+    options.add(it, "experiments.*.rope", "rotary_base", "max_position_embeddings")
     it.add_argument("--output-dir", type=Path, required=True, metavar="DIR")
     return it
 

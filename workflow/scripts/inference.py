@@ -25,10 +25,14 @@ from pathlib import Path
 from distillery import command
 from distillery.generate import signals
 
+GENERATE = "experiments.*.generate"
+
 
 def parser() -> argparse.ArgumentParser:
-    from distillery import megatron_flags
+    from distillery import megatron_flags, options
     from distillery.generate import tasks
+    from distillery.ranges import reader, whole
+    from distillery.task_settings import DRAWN, SEARCHED
 
     it = argparse.ArgumentParser(
         prog="inference.py",
@@ -40,31 +44,16 @@ def parser() -> argparse.ArgumentParser:
     add("--load", type=Path, required=True, metavar="DIR", help="the weights")
     add("--tokenizer-name-or-path", type=Path, metavar="DIR", help="Hugging Face directory (default: --load)")
     add("--prompt-type", metavar="NAME", help="how prompts are rendered (default: as the weights were tuned)")
-    add("--hf-chat-template", action="store_true", help="render with the tokenizer's own chat template")
+    options.add(it, GENERATE, "hf_chat_template")
     add("--task", type=tasks.name, metavar="TASK", help=", ".join(tasks.TASKS))
-    add("--max-new-tokens", type=int, default=256, metavar="N", help="tokens of an answer (default 256)")
-    add(
-        "--seq-length",
-        type=int,
-        metavar="N",
-        help="prompt and answer together (default: the model's context)",
-    )
-    add("--micro-batch-size", type=int, default=1, metavar="N", help="prompts computed together (default 1)")
+    # a configuration derives it from the context
+    options.add(it, GENERATE, "max_new_tokens", default=256, help="tokens of an answer (default 256)")
+    options.add(it, GENERATE, "seq_length", help="prompt and answer together (default: the model's context)")
+    options.add(it, GENERATE, "micro_batch_size")
     add("--prompt-file", type=Path, metavar="FILE", help="problem set .parquet, or .jsonl")
     add("--prompt", metavar="TEXT", help='one question instead (default "how are you?")')
     add("--output", type=Path, metavar="JSONL", help="needed with --prompt-file")
-    add("--num-samples", type=int, default=1, metavar="N", help="answers of a prompt (default 1)")
-    add("--seed", type=int, default=42, metavar="N", help="of everything drawn (default 42)")
-    add("--temperature", type=float, metavar="T", help="of drawing tasks (default 0.7)")
-    add("--top-k", type=int, metavar="K", help="of drawing tasks (default 50; 0: no limit)")
-    add("--top-p", type=float, metavar="P", help="of drawing tasks (default 0.95)")
-    add("--num-beams", type=int, metavar="N", help="of beam searches (default 2)")
-    add(
-        "--length-penalty",
-        type=float,
-        metavar="X",
-        help="of beam searches; above 0 favours length (default 1)",
-    )
+    options.add(it, GENERATE, "num_samples", "seed", *DRAWN, *SEARCHED)
     add(
         "--stop-word",
         action="append",
@@ -73,20 +62,33 @@ def parser() -> argparse.ArgumentParser:
         help="text or special token that ends an answer (repeatable)",
     )
     add("--add-eos-token", nargs="+", default=[], metavar="TOKEN", help="more tokens that end an answer")
-    add("--history-turns", type=int, default=3, metavar="N", help="chat: earlier turns shown to the model")
+    add(
+        "--history-turns",
+        type=reader(whole(0)),
+        default=3,
+        metavar="N",
+        help="chat: earlier turns shown to the model",
+    )
     add("--fold-thoughts", action="store_true", help="chat: a note instead of what stands in <think>")
     for kind in ("tensor", "pipeline"):
+        size = options.of(f"experiments.*.layout.{kind}_parallel_size")
         flag = f"--{kind}-model-parallel-size"
-        add(flag, type=int, default=1, metavar="N", help=f"{kind} ranks, started by launch.py (default 1)")
-    add("--threads", type=int, metavar="N", help="CPU threads (default: all)")
-    add("--device", choices=["CPU", "Ascend"], default="CPU")
+        add(flag, **{**size, "help": f"{kind} ranks, started by launch.py (default {size['default']})"})
+    options.add(it, "hardware.*", "threads", default=None, help="CPU threads (default: all)")
+    options.add(it, "hardware.*", "device")
     add(
         "--kernels",
         choices=["auto", "native", "composed"],
         default="auto",
         help="C++ layers, or MindSpore's ops",
     )
-    add("--log-interval", type=int, default=50, metavar="N", help="answers between lines of progress")
+    add(
+        "--log-interval",
+        type=reader(whole(1)),
+        default=50,
+        metavar="N",
+        help="answers between lines of progress",
+    )
     add("--num-layer-list", metavar="N,N,...", help="layers of each pipeline stage (default: evenly)")
     for name in ("--bf16", "--fp16"):
         add(name, action="store_true", help="no effect: weights are taken as they are stored")

@@ -15,8 +15,10 @@ import argparse
 import json
 from pathlib import Path
 
-from distillery import command
+from distillery import command, options
 from distillery.problems import UsageProblem
+
+TOKENIZE = "experiments.*.tokenize"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -45,17 +47,10 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument(
         "--log-interval", type=int, default=100, help="rows between lines of progress (default: 100)"
     )
-    flags.add_argument("--seq-length", type=int, help="rows of so many tokens or more do not fit")
-    flags.add_argument(
-        "--pack", action="store_true", help="lay several rows into each sequence of --seq-length tokens"
-    )
-    flags.add_argument(
-        "--neat-pack", action="store_true", help="with --pack: number the rows in the attention mask"
-    )
-    flags.add_argument("--append-eod", action="store_true", help="one more end token after each row")
-    flags.add_argument(
-        "--n-subs", type=int, default=1, help="with --pack: pack so many pieces of the input on their own"
-    )
+    options.add(flags, TOKENIZE, "seq_length", help="rows of so many tokens or more do not fit")
+    options.add(flags, TOKENIZE, "pack", help="lay several rows into each sequence of --seq-length tokens")
+    options.add(flags, TOKENIZE, "neat_pack", help="with --pack: number the rows in the attention mask")
+    options.add(flags, TOKENIZE, "append_eod", "n_subs")
     flags.add_argument(
         "--json-keys", nargs="+", default=["text"], help="columns of text for GeneralPretrainHandler"
     )
@@ -79,18 +74,11 @@ def parser() -> argparse.ArgumentParser:
     ours.add_argument(
         "--hf-chat-template", action="store_true", help="the tokenizer's own template, not a prompt type"
     )
-    ours.add_argument(
-        "--overlong", choices=["drop", "error", "truncate-keep-eos"], help="rows of --seq-length or more"
-    )
-    ours.add_argument("--strict", action="store_true", help="reject odd rows that the reference keeps")
-    ours.add_argument(
-        "--special-tokens-in-text",
-        choices=["keep", "escape", "reject"],
-        default="keep",
-        help="content that spells a special token (default: keep, as the reference)",
-    )
-    ours.add_argument(
-        "--max-rejected-share", type=float, help="fail if more than this share of rows is rejected"
+    options.add(ours, TOKENIZE, "overlong", help="rows of --seq-length or more (default: as the reference)")
+    options.add(ours, TOKENIZE, "strict", "special_tokens_in_text")
+    # the reference leaves out what it cannot use; only a configuration sets a limit by itself
+    options.add(
+        ours, TOKENIZE, "max_rejected_share", default=None, help="fail if a larger share of rows is rejected"
     )
     ours.add_argument(
         "--encoder", choices=["auto", "exact"], default="auto", help="exact: never the fast encoder"
@@ -166,8 +154,6 @@ def check(args: argparse.Namespace) -> None:
     """
     for flag, least in (
         ("workers", 1),
-        ("n_subs", 1),
-        ("seq_length", 2),
         ("max_samples", 1),
         ("log_interval", 1),
     ):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from distillery import ranges, schema
 from distillery.engine.generation import Answer, Request, check_scores
 from distillery.engine.stopping import Stopping
 from distillery.engine.token_sampling import Sampling, draw_distinct, generator, kept, log_probabilities
@@ -39,6 +40,14 @@ class Beams:
                 found=self.num_beams,
                 wanted="at least 2",
                 fix="use --task greedy or --task do_sample",
+            )
+        within = schema.at("experiments.*.generate.length_penalty")
+        if not ranges.holds(self.length_penalty, within):
+            raise UsageProblem(
+                "answers cannot be compared so",
+                where="--length-penalty",
+                found=self.length_penalty,
+                wanted=ranges.words(within),
             )
         if not 1 <= self.num_answers <= self.num_beams:
             raise UsageProblem(

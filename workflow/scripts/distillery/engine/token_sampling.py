@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from distillery import ranges, schema
 from distillery.problems import UsageProblem
 
 
@@ -19,9 +20,9 @@ class Sampling:
     """How a token is drawn from its logits.
 
     Args:
-        temperature: logits are divided by it; > 0.
+        temperature: logits are divided by it.
         top_k: keep the k most likely tokens, and all that tie with the k-th; 0 keeps every token.
-        top_p: keep the fewest most likely tokens whose probabilities sum to more than top_p; in (0, 1].
+        top_p: keep the fewest most likely tokens whose probabilities sum to more than top_p.
     """
 
     temperature: float = 1.0
@@ -29,14 +30,16 @@ class Sampling:
     top_p: float = 1.0
 
     def __post_init__(self) -> None:
-        rows = [
-            ("--temperature", self.temperature, self.temperature > 0, "above 0; 0 is --task greedy"),
-            ("--top-k", self.top_k, self.top_k >= 0, "at least 0; 0 keeps every token"),
-            ("--top-p", self.top_p, 0 < self.top_p <= 1, "above 0 and at most 1"),
-        ]
-        for flag, found, good, wanted in rows:
-            if not good:
-                raise UsageProblem("this cannot be sampled from", where=flag, found=found, wanted=wanted)
+        for key, found in vars(self).items():
+            within = schema.at(f"experiments.*.generate.{key}")
+            if not ranges.holds(found, within):
+                raise UsageProblem(
+                    "this cannot be sampled from",
+                    where=f"--{key.replace('_', '-')}",
+                    found=found,
+                    wanted=ranges.words(within),
+                    fix="--task greedy draws nothing" if key == "temperature" else None,
+                )
 
 
 def kept(scores: np.ndarray, sampling: Sampling, least: int = 1) -> tuple[np.ndarray, np.ndarray]:
