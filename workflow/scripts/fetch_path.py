@@ -9,16 +9,14 @@
 import argparse
 from pathlib import Path
 
-from distillery import command
+from distillery import command, options
 
 
 def parser() -> argparse.ArgumentParser:
     it = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
     it.add_argument("--kind", choices=["model", "shard"], required=True)
     it.add_argument("--path", type=Path, required=True, help="a Hugging Face directory, or a parquet file")
-    it.add_argument(
-        "--mode", choices=["link", "copy"], default="link", help="a link breaks if the source moves"
-    )
+    options.add(it, "models.*.path", "mode")
     it.add_argument("--output", type=Path, required=True, help="a directory for a model, a file for a shard")
     return it
 

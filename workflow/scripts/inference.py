@@ -29,7 +29,7 @@ GENERATE = "experiments.*.generate"
 
 
 def parser() -> argparse.ArgumentParser:
-    from distillery import megatron_flags, options
+    from distillery import megatron_flags, options, schema
     from distillery.generate import tasks
     from distillery.ranges import reader, whole
     from distillery.task_settings import DRAWN, SEARCHED
@@ -71,9 +71,9 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--fold-thoughts", action="store_true", help="chat: a note instead of what stands in <think>")
     for kind in ("tensor", "pipeline"):
-        size = options.of(f"experiments.*.layout.{kind}_parallel_size")
-        flag = f"--{kind}-model-parallel-size"
-        add(flag, **{**size, "help": f"{kind} ranks, started by launch.py (default {size['default']})"})
+        size = f"experiments.*.layout.{kind}_parallel_size"
+        text = f"{kind} ranks, started by launch.py (default {schema.default(size)})"
+        add(f"--{kind}-model-parallel-size", **options.of(size, help=text))
     options.add(it, "hardware.*", "threads", default=None, help="CPU threads (default: all)")
     options.add(it, "hardware.*", "device")
     add(

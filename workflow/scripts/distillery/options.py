@@ -25,11 +25,15 @@ def add(parser: argparse._ActionsContainer, section: str, *keys: str, **own: Any
         own: what add_argument is told in place of what the schema says.
     """
     for key in keys:
-        parser.add_argument(f"--{key.replace('_', '-')}", **{**of(f"{section}.{key}"), **own})
+        parser.add_argument(f"--{key.replace('_', '-')}", **of(f"{section}.{key}", **own))
 
 
-def of(path: str) -> dict[str, Any]:
-    """What add_argument is to be told of a dotted key."""
+def of(path: str, **own: Any) -> dict[str, Any]:
+    """What add_argument is to be told of a dotted key; `own` replaces what the schema says."""
+    return _of(path, own) | own
+
+
+def _of(path: str, own: dict[str, Any]) -> dict[str, Any]:
     section, _, key = path.rpartition(".")
     node = schema.at(path)
     text = " ".join(node["description"].split()).removesuffix(".")
@@ -38,7 +42,7 @@ def of(path: str) -> dict[str, Any]:
     if key in schema.at(section).get("required", []):
         given = {"required": True, "help": _help(text)}
     else:
-        default = node.get("default")
+        default = own.get("default", node.get("default"))
         said = "" if default is None else f" (default {default})"
         given = {"default": default, "help": _help(text + said)}
     if "enum" in node:

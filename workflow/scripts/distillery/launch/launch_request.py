@@ -8,11 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from distillery import resource_samples
+from distillery import options, resource_samples, schema
 from distillery.problems import UsageProblem
+from distillery.ranges import reader, whole
 
 # a launch's folder of its ranks' logs, beside its own log
 RANKS = "msrun_"
+MSRUN = "hardware.*.msrun"
 
 
 @dataclass(frozen=True)
@@ -22,14 +24,14 @@ class Request:
     worker: tuple[str, ...]
     log_dir: Path
     workers: int = 1
-    nodes: int = 1
+    nodes: int = schema.default("hardware.*.nodes")
     npus: int = 0
-    node_rank: int = 0
-    master_addr: str = "127.0.0.1"
-    master_port: int = 6000
-    cluster_time_out: int = 600
+    node_rank: int = schema.default("hardware.*.node_rank")
+    master_addr: str = schema.default("hardware.*.master_addr")
+    master_port: int = schema.default("hardware.*.master_port")
+    cluster_time_out: int = schema.default(f"{MSRUN}.cluster_time_out")
     bind_core: bool = False
-    stall_timeout: float = 3600
+    stall_timeout: float = schema.default(f"{MSRUN}.stall_timeout")
     grace: float = 60
     set_env: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
@@ -49,21 +51,18 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     def add(flag: str, help: str, metavar: str = "N", **more: object) -> None:
         parser.add_argument(flag, help=help, metavar=metavar, **more)
 
-    add("--workers", "processes on each node (default 1: without msrun)", type=int, default=1)
-    add("--nodes", "nodes, each with that many workers", type=int, default=1)
-    add("--npus", "devices to take on each node (default 0: none)", type=int, default=0)
-    add("--node-rank", "this node's number where nodes are started by hand", type=int, default=0)
-    add("--master-addr", "address of node 0", "HOST", default="127.0.0.1")
-    add("--master-port", "first port to try; several nodes take exactly this one", type=int, default=6000)
+    add("--workers", "processes on each node (default 1: without msrun)", type=reader(whole(1)), default=1)
+    add("--npus", "devices to take on each node (default 0: none)", type=reader(whole(0)), default=0)
+    options.add(parser, "hardware.*", "nodes", "node_rank", "master_addr", "master_port")
     add(
         "--log-dir",
         "for worker_<rank>.log, scheduler.log, msrun.log (default: beside --log, msrun_<its stem>)",
         "FOLDER",
         type=Path,
     )
-    add("--cluster-time-out", "seconds in which all ranks must come", "S", type=int, default=600)
-    add("--stall-timeout", "silence that counts as a hang; 0: never", "S", type=float, default=3600)
-    add("--grace", "seconds to save in after a signal, or before a Slurm limit", "S", type=float, default=60)
+    options.add(parser, MSRUN, "cluster_time_out", "stall_timeout")
+    # a minute by hand, and for answers, which are kept one by one
+    options.add(parser, MSRUN, "grace", default=Request.grace)
     add("--set-env", "script to source first (repeatable)", "SCRIPT", action="append", default=[])
     add("--env", "variable for the workers (repeatable)", "NAME=VALUE", action="append", default=[])
     add("--node-env", "on one node only (repeatable)", "NODE:NAME=VALUE", action="append", default=[])

@@ -92,8 +92,8 @@ def add_to(parser: argparse.ArgumentParser) -> None:
 
     parallel = parser.add_argument_group("layout, under msrun (world = TP x PP x DP)")
     for kind, metavar in (("tensor", "TP"), ("pipeline", "PP")):
-        size = options.of(f"experiments.*.layout.{kind}_parallel_size")
-        parallel.add_argument(f"--{kind}-model-parallel-size", **{**size, "metavar": metavar})
+        size = options.of(f"experiments.*.layout.{kind}_parallel_size", metavar=metavar)
+        parallel.add_argument(f"--{kind}-model-parallel-size", **size)
     parallel.add_argument(
         "--num-layer-list", type=stages, metavar="N,N,...", help="layers of each pipeline stage"
     )
