@@ -18,7 +18,7 @@ COMMANDS = sorted(SCRIPTS.glob("*.py"))
 # that read weights and documents know nothing of one another: they meet in files. The two that compute read both.
 ROOMS = {
     "ground": "",
-    "fetch": "",
+    "fetch": "evaluate",
     "tokenize": "",
     "convert": "",
     "engine": "",
@@ -27,7 +27,7 @@ ROOMS = {
     "evaluate": "",
     "report": "",
     "launch": "tokenize convert engine train generate",
-    "planning": "fetch tokenize engine generate launch",
+    "planning": "fetch tokenize engine generate evaluate launch",
     "doctor": "fetch launch",
 }
 LINES = 250

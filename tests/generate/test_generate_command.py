@@ -59,11 +59,14 @@ def test_greedy_answers_equal_transformers_for_weights_of_every_form(tiny, probl
     rows = answers(tmp_path / "hf.jsonl")
     wanted = pq.read_table(problems).to_pylist()
     assert [(row["id"], row["prompt"]) for row in rows] == [(row["uuid"], row["problem"]) for row in wanted]
-    assert list(rows[0]) == ["id", "sample", "prompt", "text", "tokens", "stop", "seed"]
+    keys = ["id", "sample", "prompt", "text", "tokens", "stop", "seed", "rendered_prompt"]
+    assert list(rows[0]) == keys
     oracle = AutoModelForCausalLM.from_pretrained(tiny, dtype=torch.float32)
     renderer = rendering.load(tiny, "qwen_math_r1")
     for row in rows[:8]:
-        ids = torch.tensor([renderer.prompt([{"role": "user", "content": row["prompt"]}])])
+        prompt = renderer.prompt([{"role": "user", "content": row["prompt"]}])
+        assert row["rendered_prompt"] == renderer.tokenizer.backend.decode(prompt, skip_special_tokens=False)
+        ids = torch.tensor([prompt])
         out = oracle.generate(
             ids, max_new_tokens=NEW, do_sample=False, eos_token_id=renderer.stop_token_ids, pad_token_id=0
         )

@@ -141,8 +141,17 @@ def test_a_gguf_model_is_held_against_the_record_of_its_repository():
 
 
 def test_every_finding_of_files_has_a_row():
-    alone = {"vocabulary", "open-think", "unboxed", "contamination"}  # in tests of their own
+    alone = {"vocabulary", "open-think", "unboxed", "contamination", "golds"}  # in tests of their own
     assert {row[0] for row in TABLE} | alone == {*SECTIONS["fetched files"], "vocabulary"}
+
+
+def test_golds_that_cannot_be_read_are_found_before_training(made, tmp_path):
+    rows = pq.read_table(made / "p.parquet").to_pylist()
+    rows[3]["answer"], rows[5]["answer"] = "", r"\frac{1}{2"
+    openr1.write(rows, openr1.PROBLEM_SCHEMA, tmp_path / "p.parquet")
+    (one,) = fetched.inspect(made / "m", made / "s.parquet", tmp_path / "p.parquet", settings())["findings"]
+    assert (one.id, one.severity, one.keys) == ("golds", "error", ("experiments.e.problems",))
+    assert "2 gold answers" in one.found and "row 3: no answer" in one.found and "row 5: braces" in one.found
 
 
 def test_findings_name_whole_keys_and_what_is_wrong(made):

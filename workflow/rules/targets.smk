@@ -23,7 +23,7 @@ rule mcore2hf:
 
 rule generate_base:
     input:
-        [artefacts.base_answers(e).path for e in EXPERIMENTS.values()],
+        [f"{artefacts.base_answers(e)}.jsonl" for e in EXPERIMENTS.values()],
 
 
 rule generate_tuned:

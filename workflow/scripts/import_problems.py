@@ -28,6 +28,7 @@ def parser() -> argparse.ArgumentParser:
 def main(args: argparse.Namespace) -> None:
     import json
 
+    from distillery.evaluate import self_check
     from distillery.fetch import openr1, problem_file
     from distillery.problems import Problem, UsageProblem
 
@@ -42,8 +43,12 @@ def main(args: argparse.Namespace) -> None:
     if not args.input.is_file():
         raise Problem("no such file", where=args.input, fix="fetch it with fetch_shard.py")
     rows = problem_file.read(args.input, columns, args.name, args.rows)
+    checked = self_check.check([row["answer"] for row in rows])
+    if trouble := self_check.problem(checked, args.input):
+        raise trouble
     written = openr1.write(rows, openr1.PROBLEM_SCHEMA, args.output)
-    print(f"{args.output}: {written} problems of {len({row['problem_type'] for row in rows})} families")
+    print(f"{args.output}: {written} problems of {len({row['problem_type'] for row in rows})} families,")
+    print(f"{checked['right']} of {checked['golds']} golds right against themselves: {checked['kinds']}")
 
 
 if __name__ == "__main__":

@@ -1,19 +1,31 @@
-"""One answer against its gold answer: read, compared by math-verify, inside the limits of `limited_workers`."""
+r"""One answer against its gold answer: read, then compared by our rules, else by math-verify, inside limits.
+
+Two readings (see `extraction`), and for the strict one two verdicts: `strict`, ours, and `math_verify`, what math-verify
+says of the same box without any rule or normal form of ours. With `plain` the latter is the verdict. `rule` names what
+decided: one of `rules`, "math-verify", "exact value" (see `exactness`), or "no answer" where the strict reading has none.
+"""
 
 from __future__ import annotations
 
+import functools
 import logging
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
-from distillery.evaluate import extraction
+from distillery.evaluate import exactness, extraction, notation, rules
 from distillery.evaluate.limited_workers import Fate, answers
+
+SEARCHED = 4000  # last characters of a text without box, among which math-verify looks for an answer
+# numbers of which math-verify says what we say (tested): it need not be asked
+PLAIN_NUMBER = re.compile(r"-?\d{1,15}")
 
 
 @dataclass(frozen=True)
 class Question:
-    """A gold answer (LaTeX or plain), and a generation: what the model wrote, why it stopped, whether its prompt
-    had opened a thought; `name` is the problem's, for messages."""
+    """A gold answer as `golds.read` gives it, and a generation: what the model wrote, why it stopped, whether its
+    prompt had opened a thought; `name` is the problem's, for messages."""
 
     gold: str
     text: str
@@ -24,27 +36,42 @@ class Question:
 
 @dataclass(frozen=True)
 class Verdict:
-    """`gold_is_readable` is False when math-verify finds nothing in the gold answer."""
+    """Attributes:
+    strict, lenient: whether the answer of that reading is the gold.
+    boxed, found: the answer of the strict and of the lenient reading, or None.
+    rule: what decided the strict verdict.
+    math_verify: its own verdict on the same box; None where there is none.
+    """
 
     strict: bool = False
     lenient: bool = False
-    extracted: str | None = None
-    gold_is_readable: bool = True
+    boxed: str | None = None
+    found: str | None = None
+    rule: str = "no answer"
+    math_verify: bool | None = None
     timed_out: bool = False
     crashed: bool = False
 
 
+FATES = {
+    Fate.TIMED_OUT: Verdict(timed_out=True, rule="out of time"),
+    Fate.CRASHED: Verdict(crashed=True, rule="crashed"),
+}
+
+
 def judge(
-    questions: Iterable[Question], workers: int = 1, cpu_seconds: float = 10.0
+    questions: Iterable[Question], workers: int = 1, cpu_seconds: float = 10.0, plain: bool = False
 ) -> Iterator[tuple[int, Verdict]]:
     """Yield (number of the question, its verdict) as they come.
+
+    Args:
+        plain: math-verify alone decides.
 
     Raises:
         Problem: a worker was ended from outside, again when its question was asked again.
     """
-    fates = {Fate.TIMED_OUT: Verdict(timed_out=True), Fate.CRASHED: Verdict(crashed=True)}
     found = answers(
-        verify,
+        functools.partial(verify, plain=plain),
         questions,
         workers=workers,
         cpu_seconds=cpu_seconds,
@@ -52,7 +79,7 @@ def judge(
         name=lambda question: f"problem {question.name}",
     )
     for number, answer in found:
-        yield number, fates[answer] if isinstance(answer, Fate) else answer
+        yield number, FATES[answer] if isinstance(answer, Fate) else answer
 
 
 def load() -> None:
@@ -62,24 +89,74 @@ def load() -> None:
     logging.getLogger("math_verify").setLevel(logging.ERROR)  # it warns that its own timer is off
 
 
-def verify(question: Question) -> Verdict:
-    """Read and compare, without limits. The gold is parsed as LaTeX in dollars: bare, it is misread."""
-    from math_verify import ExprExtractionConfig, LatexExtractionConfig, parse
-    from math_verify import verify as equal
-
+def verify(question: Question, plain: bool = False) -> Verdict:
+    """Read and compare, without limits."""
     reading = extraction.read(question.text, question.stop, question.thinking)
-    gold = parse(question.gold if "$" in question.gold else f"${question.gold}$", parsing_timeout=None)
-    if not gold:
-        return Verdict(gold_is_readable=False)
-    strict, extracted = False, reading.boxed
-    latex = LatexExtractionConfig(boxed_match_priority=0)
     if reading.boxed is not None:
-        found = parse(rf"\boxed{{{reading.boxed}}}", [latex], parsing_timeout=None)
-        strict = equal(gold, found, timeout_seconds=None)
-    lenient = strict
-    if not strict:
-        found = parse(reading.text, [latex, ExprExtractionConfig()], parsing_timeout=None)
-        lenient = equal(gold, found, timeout_seconds=None)
-        if extracted is None and found:
-            extracted = str(found[-1])
-    return Verdict(strict, lenient, extracted)
+        ours, rule, theirs = compare(question.gold, reading.boxed)
+        strict, rule = (theirs, "math-verify") if plain else (ours, rule)
+        return Verdict(strict, strict, reading.boxed, reading.boxed, rule, theirs)
+    found = extraction.last_box(reading.text)
+    if found is not None:
+        ours, _, theirs = compare(question.gold, found)
+        return Verdict(lenient=theirs if plain else ours, found=found)
+    lenient, found = _search(question.gold, reading.text[-SEARCHED:])
+    return Verdict(lenient=lenient, found=found)
+
+
+@functools.lru_cache(maxsize=10_000)
+def compare(gold: str, answer: str) -> tuple[bool, str, bool]:
+    """(whether the answer is the gold, the rule that says so, what math-verify alone says)."""
+    ours = notation.normal(gold), notation.normal(answer)
+    decision = rules.decide(*ours)
+    if decision and PLAIN_NUMBER.fullmatch(gold) and PLAIN_NUMBER.fullmatch(answer):
+        return *decision, decision[0]
+    raw = _gold(gold), _box(answer)
+    theirs = equal(*raw)
+    if decision:
+        return *decision, theirs
+    parsed = tuple(parse(text) for parse, text in zip((_gold, _box), rules.prepared(*ours), strict=True))
+    if not (theirs if parsed == raw else equal(*parsed)):
+        return False, "math-verify", theirs
+    if parsed[0] and parsed[1] and exactness.differ(parsed[0][0], parsed[1][0]):
+        return False, "exact value", theirs
+    return True, "math-verify", theirs
+
+
+def parses(gold: str) -> bool:
+    """Whether math-verify reads an expression in a gold, and not only its text."""
+    return any(not isinstance(found, str) for found in _gold(rules.prepared(gold, gold)[0]))
+
+
+def equal(gold: list[Any], answer: list[Any]) -> bool:
+    """math-verify's verdict on what it has parsed."""
+    from math_verify import verify as verified
+
+    return bool(verified(gold, answer, timeout_seconds=None))
+
+
+@functools.lru_cache(maxsize=10_000)
+def _gold(text: str) -> list[Any]:
+    """A gold as math-verify parses it: LaTeX in dollars, for bare it is misread."""
+    from math_verify import parse
+
+    return parse(text if "$" in text else f"${text}$", parsing_timeout=None)
+
+
+def _box(text: str) -> list[Any]:
+    from math_verify import LatexExtractionConfig, parse
+
+    return parse(rf"\boxed{{{text}}}", [LatexExtractionConfig(boxed_match_priority=0)], parsing_timeout=None)
+
+
+def _search(gold: str, text: str) -> tuple[bool, str | None]:
+    """What math-verify finds in a text without box: whether it is the gold, and how it reads it."""
+    from math_verify import ExprExtractionConfig, LatexExtractionConfig, parse
+
+    found = parse(
+        text, [LatexExtractionConfig(boxed_match_priority=0), ExprExtractionConfig()], parsing_timeout=None
+    )
+    if not found:
+        return False, None
+    shown = str(found[-1])
+    return bool(equal(_gold(notation.normal(gold)), found)), shown

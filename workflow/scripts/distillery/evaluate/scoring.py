@@ -1,71 +1,130 @@
-"""Scores of a generations file: each answer against its problem, strict and lenient."""
+"""Scores of a generations file: each answer against its problem, strict and lenient, with all that led to the verdict."""
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from distillery.evaluate import extraction
+from distillery import files
+from distillery.evaluate import extraction, golds
 from distillery.evaluate.judge import Question, judge
 from distillery.problems import Problem
+from distillery.provenance import digest
+
+ODD = {"timed_out": "out of time", "crashed": "crashed"}
+GROUPS = (
+    "problem_type",
+    "source",
+    "level",
+)  # a problem's columns by which results are told apart, as far as it has them
+
+
+def run(
+    generations: Path, problems: Path, output: Path, workers: int, cpu_seconds: float, plain: bool = False
+) -> list[dict[str, Any]]:
+    """Score a file of generations against a problem set and write the scores as JSON lines; returns them.
+
+    Raises:
+        Problem: see `score`, `read_jsonl` and `read_problems`.
+    """
+    rows = read_jsonl(generations, ("id", "sample", "prompt", "text", "tokens", "stop"))
+    scores = score(rows, read_problems(problems), workers, cpu_seconds, plain)
+    files.write_text(output, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in scores))
+    return scores
+
+
+def counts(scores: list[dict[str, Any]]) -> str:
+    """One line of what became of the answers; whatever is neither right nor wrong is named if there is any."""
+    found = Counter(key for row in scores for key in ("strict", "lenient", *ODD) if row[key])
+    unscorable = sorted({row["id"] for row in scores if not row["scorable"]})
+    parts = [f"{len(scores)} answers, {found['strict']} right (lenient {found['lenient']})"]
+    parts += [f"{found[key]} {ODD[key]}" for key in ODD if found[key]]
+    if unscorable:
+        parts.append(
+            f"{len(unscorable)} problems unscorable and left out: their golds cannot be read ({', '.join(unscorable[:5])})"
+        )
+    return ", ".join(parts)
 
 
 def score(
-    generations: Iterable[dict[str, Any]], problems: list[dict[str, str]], workers: int, cpu_seconds: float
+    generations: Iterable[dict[str, Any]],
+    problems: list[dict[str, Any]],
+    workers: int,
+    cpu_seconds: float,
+    plain: bool = False,
 ) -> list[dict[str, Any]]:
     """One score for each generation, in the order of the problems, then of the samples.
 
+    A problem whose gold cannot be read stops nothing: its scores say `scorable: false`, and count neither as right nor as
+    wrong.
+
     Args:
         generations: rows as inference.py writes them; read one by one, their texts are not kept.
+        problems: uuid, answer (text, a number, a list), and any of `GROUPS`.
+        plain: math-verify alone decides, without our rules.
 
     Raises:
-        Problem: two problems of one uuid, a generation without its problem or the reverse, or a gold answer that cannot
-            be read.
+        Problem: two problems of one uuid, a generation without its problem or the reverse.
     """
     order = _order(problems)
+    unscorable = golds.unreadable(problem["answer"] for problem in problems)
     scores: list[dict[str, Any]] = []
+    asked: list[int] = []  # the score of each question
 
     def questions() -> Iterator[Question]:
         for row in generations:
             if row["id"] not in order:
                 raise _mismatch({row["id"]}, set())
-            problem = problems[order[row["id"]]]
-            thinking = extraction.opens_thinking(row["prompt"])
-            scores.append(
-                {
-                    "id": row["id"],
-                    "sample": row["sample"],
-                    "problem_type": problem["problem_type"],
-                    **dict.fromkeys(("strict", "lenient", "answer")),  # the verdict's
-                    "stop": row["stop"],
-                    "tokens": len(row["tokens"]),
-                    "unfinished_think": extraction.unfinished(row["text"], thinking),
-                }
-            )
-            yield Question(problem["answer"], row["text"], row["stop"], thinking, row["id"])
+            number = order[row["id"]]
+            thinking = extraction.opens_thinking(row.get("rendered_prompt", row["prompt"]))
+            scores.append(_unjudged(row, problems[number], number not in unscorable, thinking))
+            if number not in unscorable:
+                asked.append(len(scores) - 1)
+                yield Question(scores[-1]["gold"], row["text"], row["stop"], thinking, row["id"])
 
-    for number, verdict in judge(questions(), workers, cpu_seconds):
-        score = scores[number]
-        if not verdict.gold_is_readable:
-            raise Problem(
-                "math-verify finds no answer in a gold answer",
-                where=f"problem {score['id']}",
-                found=repr(problems[order[score["id"]]]["answer"]),
-                wanted="a number, an expression, a set or an equation in LaTeX",
-                fix="mend or remove the row in the problem set",
-            )
-        score |= {
+    for number, verdict in judge(questions(), workers, cpu_seconds, plain):
+        scores[asked[number]] |= {
             "strict": verdict.strict,
             "lenient": verdict.lenient,
-            "answer": verdict.extracted,
+            "answer": verdict.found if verdict.boxed is None else verdict.boxed,
             "timed_out": verdict.timed_out,
             "crashed": verdict.crashed,
+            "boxed": verdict.boxed,
+            "found": verdict.found,
+            "rule": verdict.rule,
+            "math_verify": verdict.math_verify,
         }
     if missing := set(order) - {score["id"] for score in scores}:
         raise _mismatch(set(), missing)
     return sorted(scores, key=lambda score: (order[score["id"]], score["sample"]))
+
+
+def _unjudged(row: dict[str, Any], problem: dict[str, Any], scorable: bool, thinking: bool) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "sample": row["sample"],
+        "problem_type": problem.get("problem_type") or "all",
+        **{name: problem[name] for name in GROUPS[1:] if problem.get(name) is not None},
+        "strict": False,
+        "lenient": False,
+        "answer": None,
+        "stop": row["stop"],
+        "tokens": len(row["tokens"]),
+        "unfinished_think": extraction.unfinished(row["text"], thinking),
+        "timed_out": False,
+        "crashed": False,
+        "scorable": scorable,
+        "gold": golds.read(problem["answer"]) if scorable else None,
+        "boxed": None,
+        "found": None,
+        "rule": "no answer" if scorable else "unscorable",
+        "math_verify": None,
+        "seed": row.get("seed"),
+        "prompt": digest(row.get("rendered_prompt", row["prompt"]))[:16],
+    }
 
 
 def _order(problems: list[dict[str, str]]) -> dict[str, int]:
@@ -92,6 +151,32 @@ def _mismatch(unknown: set[str], missing: set[str]) -> Problem:
         wanted="every problem of the set generated for, and no other",
         fix="generate again from this problem set",
     )
+
+
+def read_problems(path: Path) -> list[dict[str, Any]]:
+    """Rows of a problem set.
+
+    Raises:
+        Problem: no such file, not a parquet file, or one without uuid and answer.
+    """
+    import pyarrow
+    import pyarrow.parquet as pq
+
+    if not path.is_file():
+        raise Problem("no such problem set", where=path, fix="run the step that makes it first")
+    try:
+        table = pq.read_table(path)
+    except pyarrow.ArrowException as error:
+        raise Problem("not a whole parquet file", where=path, found=error, fix="import it again") from None
+    if missing := {"uuid", "answer"} - set(table.column_names):
+        raise Problem(
+            "not a problem set",
+            where=path,
+            found=", ".join(table.column_names),
+            wanted=f"the columns {', '.join(sorted(missing))}",
+            fix="make it with import_problems.py",
+        )
+    return table.to_pylist()
 
 
 def read_jsonl(path: Path, keys: tuple[str, ...]) -> Iterator[dict[str, Any]]:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from distillery.evaluate import golds
 from distillery.fetch import openr1
 from distillery.problems import Problem
 
@@ -21,9 +22,10 @@ def read(path: Path, columns: dict[str, str], name: str, limit: int | None) -> l
         name: of the problem set; identities of rows without a uuid derive from it and the problem's text.
 
     Raises:
-        Problem: names the row that lacks a problem or an answer, or repeats a uuid.
+        Problem: names the row that lacks a problem or repeats a uuid, and all rows whose answers cannot be read.
     """
     rows: list[dict[str, str]] = []
+    unreadable: list[str] = []
     seen: dict[str, int] = {}
     for number, row in enumerate(_rows(path)[:limit]):
         where = f"{path.name}, row {number}"
@@ -31,7 +33,7 @@ def read(path: Path, columns: dict[str, str], name: str, limit: int | None) -> l
             raise Problem("not an object", where=where, found=repr(row)[:80])
         found = {ours: row.get(columns.get(ours, ours)) for ours in COLUMNS}
         for key in REQUIRED:
-            if found[key] in (None, ""):
+            if columns.get(key, key) not in row or (key == "problem" and found[key] in (None, "")):
                 raise Problem(
                     f"a problem set needs the column {key}",
                     where=where,
@@ -39,6 +41,12 @@ def read(path: Path, columns: dict[str, str], name: str, limit: int | None) -> l
                     wanted=columns.get(key, key),
                     fix=f"name it in the configuration: columns: {{{key}: NAME}}",
                 )
+        try:
+            found["answer"] = golds.read(found["answer"])
+        except golds.Unreadable as error:
+            answer = f"column {columns.get('answer', 'answer')}: {found['answer']!r:.80}"
+            unreadable.append(f"row {number}, {answer}: {error}")
+            continue
         made = {key: str(value) for key, value in found.items() if value is not None}
         made.setdefault("uuid", openr1.identifier(name, made["problem"]))
         made.setdefault("problem_type", name)
@@ -48,6 +56,14 @@ def read(path: Path, columns: dict[str, str], name: str, limit: int | None) -> l
                 "a problem occurs twice", where=f"{path.name}, rows {first} and {number}", found=made["uuid"]
             )
         rows.append({key: made[key] for key in COLUMNS})
+    if unreadable:
+        raise Problem(
+            f"{len(unreadable)} gold answers cannot be read",
+            where=path.name,
+            found="\n          ".join(unreadable),
+            wanted="an answer to compare with in each row: text, a number or a list",
+            fix="mend those rows, or leave them out",
+        )
     if not rows:
         raise Problem("no problems in the file", where=path)
     return rows

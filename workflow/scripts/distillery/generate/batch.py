@@ -176,6 +176,7 @@ def record(asked: Asked, one: Answer, prompter: Prompter, trim: Callable[[str], 
         "tokens": list(one.tokens),
         "stop": one.stop,
         "seed": asked.seed,
+        "rendered_prompt": prompter.rendered(asked.ids),
     }
 
 

@@ -44,14 +44,17 @@ class Prompter:
         """Text of ids, special tokens left out."""
         return self.tokenizer.backend.decode(list(tokens), skip_special_tokens=True)
 
+    def rendered(self, prompt: Sequence[int]) -> str:
+        """Text of a prompt as the model was asked, markers included: it may end inside a thought."""
+        return self.tokenizer.backend.decode(list(prompt), skip_special_tokens=False)
+
     def answer(self, tokens: Sequence[int]) -> str:
         """Text of an answer, its closing stop id left out even if it is no special token."""
         return self.text(tokens[:-1] if tokens and tokens[-1] in self.stop_ids else tokens)
 
     def opens(self, prompt: Sequence[int], tag: str) -> bool:
         """Whether a prompt ends with `tag`, so that the answer begins inside of it."""
-        end = self.tokenizer.backend.decode(list(prompt[-OPENING:]), skip_special_tokens=False)
-        return end.rstrip().endswith(tag)
+        return self.rendered(prompt[-OPENING:]).rstrip().endswith(tag)
 
     def stopping_at(self, tokens: Iterable[str], words: Iterable[str]) -> Prompter:
         """The same with more stop ids: those of `tokens`, and of the words that are special tokens, which no

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from distillery import config, files
+from distillery.evaluate import golds, scoring
 from distillery.generate import prompter, prompts
 from distillery.planning import checks, finding, known_models, sample
 from distillery.planning.experiment_setup import gather
@@ -76,6 +77,7 @@ def inspect(directory: Path, shard: Path, problems: Path, settings: Settings) ->
         *_late(model, settings),
         *_template(model, settings),
         *_prompts(model, problems, settings),
+        *_golds(problems, settings),
         *faults,
         *sample.findings(taken, settings),
         *_contamination(common, settings),
@@ -132,6 +134,20 @@ def _prompts(model: Model, problems: Path, settings: Settings) -> Iterator[Findi
                 f"at most {room} beside the answer",
                 f"lower max_new_tokens by {lengths[longest] - room}, give a longer seq_length, or leave those problems out",
             )
+
+
+def _golds(problems: Path, settings: Settings) -> Iterator[Finding]:
+    """Each gold answer can be read: found out here, not when the model has been trained and has answered."""
+    unreadable = golds.unreadable(row["answer"] for row in scoring.read_problems(problems))
+    if unreadable:
+        shown = [f"row {row}: {why}" for row, why in unreadable.items()]
+        yield error(
+            "golds",
+            [settings.key("problems")],
+            f"{len(shown)} gold answers cannot be read: {'; '.join(shown[:5])}",
+            "an answer in each row",
+            f"mend column answer of {problems.name}, or leave those rows out of the problem set",
+        )
 
 
 def _template(model: Model, settings: Settings) -> Iterator[Finding]:

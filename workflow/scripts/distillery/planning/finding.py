@@ -16,7 +16,6 @@ ORDER = ("error", "warning", "accepted")
 # each id, and in one line what it says: `accept` takes these names
 SECTIONS = {
     "the configuration": {
-        "no-effect": "a setting that changes nothing, with the reason",
         "accept": "`accept` names no check, or an error, which cannot be accepted",
     },
     "layouts and devices": {
@@ -125,6 +124,7 @@ SECTIONS = {
         "open-think": "thoughts that are never closed",
         "unboxed": "answers without a box for the result",
         "prompt-length": "prompts that leave no room for the answer",
+        "golds": "gold answers that cannot be read",
         "contamination": "problems that occur in the training data",
     },
 }

@@ -17,7 +17,6 @@ from distillery.planning import finding
 from distillery.planning.checks import (
     dataset_checks,
     generate_checks,
-    idle_checks,
     layout_checks,
     memory_checks,
     mindspeed_checks,
@@ -36,7 +35,6 @@ ALL = (
     *generate_checks.CHECKS,
     *memory_checks.CHECKS,
     *mindspeed_checks.CHECKS,
-    *idle_checks.CHECKS,
 )
 
 
