@@ -1,17 +1,62 @@
-"""Fixtures that several test files share."""
+"""Fixtures that several rooms share, which tests run side by side, and what took long. See tests/README.md."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
+import hypothesis
 import pytest
 from house import House
 from places import FIXTURES, ROOT
 from qwen import qwen_tokenizer  # noqa: F401
+from shared import once
+from xdist.scheduler import LoadScopeScheduling
+
+SECONDS = 60  # the longest that a test may take on an idle machine
+# the same examples in every run: a failure is the change's, not the day's
+hypothesis.settings.register_profile("fixed", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("fixed")
+
+# started first, so that the quick ones fill what is left of the processes' time
+SLOWEST_FIRST = ("slurm", "msrun", "mindspore")
+
+
+class ByFile(LoadScopeScheduling):
+    """Each file on one process of pytest-xdist, for its fixtures' sake; the files that look at finished runs on the same."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        return "tests/workflow" if path.startswith("tests/workflow/") else path
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    config.option.loadscopereorder = False  # the order is ours
+    return ByFile(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow files first."""
+    marks: dict[Path, set[str]] = {}
+    for item in items:
+        marks.setdefault(item.path, set()).update(mark.name for mark in item.iter_markers())
+    items.sort(key=lambda item: [mark not in marks[item.path] for mark in SLOWEST_FIRST])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name what took too long. It fails nothing: on a busy machine all of it would."""
+    reports = [report for group in ("passed", "failed") for report in terminalreporter.getreports(group)]
+    slow = sorted(((one.duration, one.nodeid) for one in reports if one.duration > SECONDS), reverse=True)
+    if slow:
+        terminalreporter.section(f"tests of more than {SECONDS} s")
+        for duration, name in slow:
+            terminalreporter.line(f"{duration:6.0f} s  {name}")
 
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> House:
     """The project with the small experiment run to its report."""
-    house = House(tmp_path_factory.mktemp("finished"), FIXTURES / "workflow" / "small.yaml")
+    house = House(tmp_path_factory.mktemp("finished"), FIXTURES / "workflow/small.yaml")
     house.run()
     return house
 
@@ -19,6 +64,14 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> House:
 @pytest.fixture(scope="session")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> House:
     """The project with its default experiment run to its report: a minute of training on two cores."""
-    house = House(tmp_path_factory.mktemp("embedded"), ROOT / "config" / "config.yaml")
+    house = House(tmp_path_factory.mktemp("embedded"), ROOT / "config/config.yaml")
     house.run()
     return house
+
+
+@pytest.fixture(scope="session")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a training of a tiny model starts from, to be looked at only: `train_parts.make` says what it holds."""
+    import train_parts
+
+    return once(tmp_path_factory, "parts", train_parts.make)

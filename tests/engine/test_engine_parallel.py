@@ -10,7 +10,7 @@ import pytest
 from engine_oracle import model
 from engine_parallel_worker import curve
 from places import SCRIPTS, SUPPORT
-from train_parts import end_of_ranks, flags, forget_the_end, make, ranks, result, start_ranks, train
+from train_parts import end_of_ranks, flags, forget_the_end, ranks, result, start_ranks, train
 
 from distillery.engine.mesh import Mesh, mesh
 from distillery.problems import UsageProblem
@@ -57,8 +57,7 @@ def test_curves_equal_one_process(curves, name, processes, layout):
     check(curves[name, processes][layout], curves[name, 1]["serial"])
 
 
-def test_the_command_on_two_ranks_resumes_and_equals_one_process(tmp_path):
-    parts = make(tmp_path)
+def test_the_command_on_two_ranks_resumes_and_equals_one_process(parts, tmp_path):
     steps = ("--micro-batch-size", 2, "--global-batch-size", 4, "--keep-checkpoints", 10)
     alone = train(parts, tmp_path / "one", *steps)
     assert alone.returncode == 0, alone.stderr

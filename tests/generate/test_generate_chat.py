@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from generate_models import parrot, tiny  # noqa: F401
+from generate_models import parrot
 from places import SCRIPTS
 
 from distillery.engine import runner_choice, supported_models
@@ -148,7 +148,7 @@ def test_ctrl_c_stops_the_answer_and_not_the_program(tmp_path):
     assert terminal.left() == -signal.SIGTERM
 
 
-def test_history_is_what_the_model_is_asked_with(tiny):  # noqa: F811
+def test_history_is_what_the_model_is_asked_with(tiny):
     """Turn by turn with a reused cache, the answers are those to the whole conversation asked afresh."""
     from distillery.convert import states
 

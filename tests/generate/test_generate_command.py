@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from convert_parts import trained
-from generate_models import answers, inference, tiny, tuned  # noqa: F401
+from generate_models import answers, inference, tuned
 from places import SCRIPTS
 from transformers import AutoModelForCausalLM
 
@@ -43,7 +43,7 @@ def flags(model: Path, problems: Path, *more: object) -> list[object]:
     return [*ask, "--max-new-tokens", NEW, *more]
 
 
-def test_greedy_answers_equal_transformers_for_weights_of_every_form(tiny, problems, tmp_path):  # noqa: F811
+def test_greedy_answers_equal_transformers_for_weights_of_every_form(tiny, problems, tmp_path):
     mcore = tmp_path / "mcore"
     layout = Layout(2, 2)
     parts = {(t, p): states.load_state(tiny, layout, t, p) for t in range(2) for p in range(2)}
@@ -96,7 +96,7 @@ def stopped(command: list[object], journal: Path, more: int, number: signal.Sign
     return process.wait(60), process.stderr.read()
 
 
-def test_a_killed_run_continues_and_leaves_the_same_file(tiny, problems, tmp_path):  # noqa: F811
+def test_a_killed_run_continues_and_leaves_the_same_file(tiny, problems, tmp_path):
     drawn = ["--task", "do_sample", "--num-samples", 8, "--temperature", 1.0, "--seed", 3]
     straight, broken = tmp_path / "straight.jsonl", tmp_path / "broken.jsonl"
     assert (
@@ -125,7 +125,7 @@ def test_a_killed_run_continues_and_leaves_the_same_file(tiny, problems, tmp_pat
     assert len({tuple(row["tokens"]) for row in rows}) > 300, "samples differ"
 
 
-def test_an_answer_does_not_depend_on_the_other_prompts(tiny, problems, tmp_path):  # noqa: F811
+def test_an_answer_does_not_depend_on_the_other_prompts(tiny, problems, tmp_path):
     rows = [
         {"id": "x", "prompt": "first"},
         {"id": "y", "prompt": "second one"},
@@ -159,7 +159,7 @@ def refused(code: int, *words: object) -> str:
     return done.stderr
 
 
-def test_refusals_come_before_the_weights_are_read(tiny, problems, tmp_path):  # noqa: F811
+def test_refusals_come_before_the_weights_are_read(tiny, problems, tmp_path):
     """Every one of them on a copy without weights, so that reading them would fail in another way."""
     bare = tmp_path / "bare"
     bare.mkdir()
@@ -191,7 +191,7 @@ def test_refusals_come_before_the_weights_are_read(tiny, problems, tmp_path):  #
     assert not list(tmp_path.glob("*.jsonl*")) and not list(tmp_path.glob(".*"))
 
 
-def test_tuned_weights_ask_for_their_own_prompt_type(tiny, tmp_path):  # noqa: F811
+def test_tuned_weights_ask_for_their_own_prompt_type(tiny, tmp_path):
     own = tuned(tmp_path / "tuned", tiny, "qwen_math_r1")
     ask = [
         "--load",
@@ -212,7 +212,7 @@ def test_tuned_weights_ask_for_their_own_prompt_type(tiny, tmp_path):  # noqa: F
     assert answers(tmp_path / "o.jsonl")[0]["prompt"] == "1+1?"
 
 
-def test_another_chat_template_than_the_weights_were_tuned_with_is_refused(tiny, tmp_path):  # noqa: F811
+def test_another_chat_template_than_the_weights_were_tuned_with_is_refused(tiny, tmp_path):
     own, words = tuned(tmp_path / "tuned", tiny, "qwen_math_r1"), tmp_path / "words"
     record = json.loads((own / "manifest.json").read_text())["template"]
     shutil.copytree(tiny, words)
@@ -231,7 +231,7 @@ def test_another_chat_template_than_the_weights_were_tuned_with_is_refused(tiny,
         prompter.by_chat_template(hub, record | {"chat_template": None})
 
 
-def test_weights_tuned_with_a_chat_template_ask_for_it(tiny, tmp_path):  # noqa: F811
+def test_weights_tuned_with_a_chat_template_ask_for_it(tiny, tmp_path):
     own = tuned(tmp_path / "tuned", tiny, "qwen_math_r1")
     manifest = json.loads((own / "manifest.json").read_text())
     manifest["template"] |= {"prompt_type": "hf_chat_template"}
@@ -246,7 +246,7 @@ def test_weights_tuned_with_a_chat_template_ask_for_it(tiny, tmp_path):  # noqa:
     assert "hf_chat_template" in refused(1, *ask, "--prompt-type", "qwen_math_r1")
 
 
-def test_special_tokens_end_answers_by_their_ids(tiny):  # noqa: F811
+def test_special_tokens_end_answers_by_their_ids(tiny):
     plain = prompter.by_prompt_type(tiny, "qwen_math_r1", None)
     found = plain.stopping_at(["<|im_start|>", "x"], ["<|endoftext|>", "so"])
     ids = [plain.tokenizer.id_of(token) for token in ("<|im_start|>", "x", "<|endoftext|>")]
@@ -255,13 +255,13 @@ def test_special_tokens_end_answers_by_their_ids(tiny):  # noqa: F811
         plain.stopping_at(["<nope>"], [])
 
 
-def test_a_thought_that_the_prompt_opens_is_noticed(tiny):  # noqa: F811
+def test_a_thought_that_the_prompt_opens_is_noticed(tiny):
     asked = prompter.by_prompt_type(tiny, "qwen_math_r1", None)
     assert asked.opens(asked.tokenizer.encode("say<think>\n"), "<think>")
     assert not asked.opens(asked.ids([{"role": "user", "content": "<think>"}]), "<think>")
 
 
-def test_a_line_of_the_guides_script_runs(tiny, tmp_path):  # noqa: F811
+def test_a_line_of_the_guides_script_runs(tiny, tmp_path):
     """The flags of the reference's generate script, with this model's sizes; it asks "how are you?"."""
     line = f"""--use-mcore-models --tensor-model-parallel-size 1 --pipeline-model-parallel-size 2 --num-layers 2
         --hidden-size 48 --ffn-hidden-size 64 --num-attention-heads 4 --group-query-attention --num-query-groups 2

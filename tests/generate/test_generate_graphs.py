@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-from generate_models import answers, inference, odd, tiny  # noqa: F401
+from generate_models import answers, inference
 from safetensors.numpy import load_file, save_file
 
 from distillery.engine import graph_cache
@@ -33,7 +33,7 @@ def asked(model: Path, cache: Path, output: Path, *more: object) -> tuple[list[i
     return row["tokens"], graphs, reused
 
 
-def test_a_second_run_reuses_the_graphs_of_the_first(tiny, odd, tmp_path):  # noqa: F811
+def test_a_second_run_reuses_the_graphs_of_the_first(tiny, odd, tmp_path):
     cache = tmp_path / "cache"
     first, graphs, reused = asked(tiny, cache, tmp_path / "1.jsonl")
     assert len(graphs) == 2 and reused == 0

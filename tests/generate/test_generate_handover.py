@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from generate_models import answers, inference, smollm2, tiny  # noqa: F401
+from generate_models import answers, inference
 from places import SCRIPTS
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -47,7 +47,7 @@ def convert(*arguments: object) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_transformers_needs_nothing_but_the_exported_directory(tiny, tmp_path):  # noqa: F811
+def test_transformers_needs_nothing_but_the_exported_directory(tiny, tmp_path):
     mcore, exported = tmp_path / "mcore", tmp_path / "hf"
     convert("--load-model-type", "hf", "--save-model-type", "mg", "--load-dir", tiny, "--save-dir", mcore)
     renderer = rendering.load(tiny, "qwen_math_r1")
@@ -81,7 +81,7 @@ def test_transformers_needs_nothing_but_the_exported_directory(tiny, tmp_path): 
 
 
 @pytest.fixture(scope="module")
-def asked(smollm2) -> list[Request]:  # noqa: F811
+def asked(smollm2) -> list[Request]:
     renderer = rendering.load(smollm2, "chatml")
     prompts = [renderer.prompt([{"role": "user", "content": question}]) for question in QUESTIONS]
     return [Request(i, tuple(prompt)) for i, prompt in enumerate(prompts)]
@@ -96,7 +96,7 @@ def answer(directory: Path, requests: list[Request], slots: int, new: int) -> li
     return [one.tokens for one in sorted(found, key=lambda one: one.request.index)]
 
 
-def test_smollm2_answers_sixteen_prompts_as_transformers_does(smollm2, asked):  # noqa: F811
+def test_smollm2_answers_sixteen_prompts_as_transformers_does(smollm2, asked):
     new = 32
     found = answer(smollm2, asked, 16, new)
     model = AutoModelForCausalLM.from_pretrained(smollm2, dtype=torch.float32)
@@ -110,5 +110,5 @@ def test_smollm2_answers_sixteen_prompts_as_transformers_does(smollm2, asked):  
     assert [list(tokens) for tokens in found] == wanted.tolist()
 
 
-def test_a_batch_of_sixteen_equals_sixteen_single_runs(smollm2, asked):  # noqa: F811
+def test_a_batch_of_sixteen_equals_sixteen_single_runs(smollm2, asked):
     assert answer(smollm2, asked, 16, 32) == answer(smollm2, asked, 1, 32)

@@ -20,7 +20,7 @@ import numpy as np
 import psutil
 import pytest
 import torch
-from generate_models import answers, inference, odd  # noqa: F401
+from generate_models import answers, inference
 from places import SCRIPTS
 from safetensors.numpy import load_file, save_file
 from transformers import AutoModelForCausalLM
@@ -81,7 +81,7 @@ def shared(tensor: int, pipeline: int, logs: Path, command: list[str]) -> str:
 @pytest.mark.parametrize(
     ("tensor", "pipeline", "saved"), [(2, 1, None), (1, 2, Layout(1, 2, (2, 1))), (2, 2, Layout(3, 1))]
 )
-def test_greedy_tokens_of_a_mixed_batch_equal_transformers(odd, prompts, tmp_path, tensor, pipeline, saved):  # noqa: F811
+def test_greedy_tokens_of_a_mixed_batch_equal_transformers(odd, prompts, tmp_path, tensor, pipeline, saved):
     """From a Hugging Face directory, from MCore weights in the same layout, and in another."""
     load = odd
     if saved is not None:
@@ -107,7 +107,7 @@ def test_greedy_tokens_of_a_mixed_batch_equal_transformers(odd, prompts, tmp_pat
     assert sorted(path.name for path in tmp_path.glob("o.*")) == ["o.jsonl", "o.timings.json"]
 
 
-def test_beams_on_four_ranks_equal_one_process(odd, prompts, tmp_path):  # noqa: F811
+def test_beams_on_four_ranks_equal_one_process(odd, prompts, tmp_path):
     """Slots change places on all ranks; composed ops, which other devices use."""
     beams = [
         "--task",
@@ -144,7 +144,7 @@ def first_rank(process: subprocess.Popen[str]) -> psutil.Process:
     raise AssertionError("rank 0 is not there")
 
 
-def test_a_killed_run_on_two_ranks_continues_and_leaves_the_same_file(odd, prompts, tmp_path):  # noqa: F811
+def test_a_killed_run_on_two_ranks_continues_and_leaves_the_same_file(odd, prompts, tmp_path):
     drawn = ["--task", "do_sample", "--num-samples", 40, "--temperature", 1.0]
     straight, broken = tmp_path / "straight.jsonl", tmp_path / "broken.jsonl"
     alone = inference(*flags(odd, odd, prompts, straight, *drawn, "--micro-batch-size", 16))
@@ -171,7 +171,7 @@ def test_a_killed_run_on_two_ranks_continues_and_leaves_the_same_file(odd, promp
     assert broken.read_bytes() == straight.read_bytes()
 
 
-def test_a_score_that_is_no_number_stops_all_ranks_and_names_the_prompt(odd, prompts, tmp_path):  # noqa: F811
+def test_a_score_that_is_no_number_stops_all_ranks_and_names_the_prompt(odd, prompts, tmp_path):
     broken = tmp_path / "broken"
     shutil.copytree(odd, broken)
     tensors = load_file(odd / "model.safetensors")
@@ -215,7 +215,7 @@ def refused(*more: object, processes: int = 2) -> str:
     return done.stderr
 
 
-def test_layouts_that_do_not_fit_are_refused_before_the_ranks_meet(odd):  # noqa: F811
+def test_layouts_that_do_not_fit_are_refused_before_the_ranks_meet(odd):
     two = ["--load", odd, "--pipeline-model-parallel-size", 2]
     greedy = ["--task", "greedy"]
     text = refused("--load", odd, *greedy)

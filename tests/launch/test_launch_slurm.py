@@ -100,7 +100,7 @@ QUICK = ["--slurm-init-seconds-before-status-checks", "2", "--seconds-between-st
 
 
 @pytest.fixture(scope="module")
-def finished(cluster, tmp_path_factory):
+def eight(cluster, tmp_path_factory):
     """Eight jobs under profiles/slurm, one of two launches, one that does not fit into its minute."""
     folder = tmp_path_factory.mktemp("jobs")
     jobs = ["four1", "four2", "four3", "eight1", "eight2", "pair1", "both1", "limited1"]
@@ -109,8 +109,8 @@ def finished(cluster, tmp_path_factory):
     return folder
 
 
-def test_npu_jobs_queue_and_never_share_devices(finished):
-    found = records(finished)
+def test_npu_jobs_queue_and_never_share_devices(eight):
+    found = records(eight)
     counts = {name.partition("/")[0]: len(one["devices"]) for name, one in found.items()}
     four = {"four1": 4, "four2": 4, "four3": 4, "pair1a": 2, "pair1b": 2}
     assert counts == {**four, "eight1": 8, "eight2": 8, "both1": 2, "limited1": 1}
@@ -119,16 +119,16 @@ def test_npu_jobs_queue_and_never_share_devices(finished):
             assert not set(found[one]["devices"]) & set(found[other]["devices"]), (one, other)
 
 
-def test_ranks_of_two_nodes_stand_on_their_nodes(finished):
-    found = records(finished)
+def test_ranks_of_two_nodes_stand_on_their_nodes(eight):
+    found = records(eight)
     assert [found[f"both1/worker_{rank}"]["node"] for rank in range(4)] == ["n1", "n1", "n2", "n2"]
 
 
-def test_the_time_limit_interrupts_and_the_next_attempt_goes_on(finished):
-    saved = int((finished / "state1").read_text())
+def test_the_time_limit_interrupts_and_the_next_attempt_goes_on(eight):
+    saved = int((eight / "state1").read_text())
     assert 20 < saved < 60
-    assert f"from {saved}" in (finished / "logs/limited1/worker_0.log").read_text()
-    assert "from 0" in (finished / "logs/limited1/previous/worker_0.log").read_text()
+    assert f"from {saved}" in (eight / "logs/limited1/worker_0.log").read_text()
+    assert "from 0" in (eight / "logs/limited1/previous/worker_0.log").read_text()
 
 
 def test_the_generic_profile_submits_and_asks(cluster, tmp_path):

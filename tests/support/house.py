@@ -18,19 +18,28 @@ PARTS = ["Snakefile", "workflow", "config", "envs", "profiles"]
 
 
 class House:
-    """The project copied to `path`, with one configuration file."""
+    """The project copied to `path` with one configuration file; without that file, as it stands at `path`."""
 
-    def __init__(self, path: Path, configfile: Path) -> None:
-        self.path = path
-        path.mkdir(parents=True, exist_ok=True)
+    def __init__(self, path: Path, configfile: Path | None = None) -> None:
+        self.path, self.configfile = path, path / "experiment.yaml"
+        if configfile is not None:
+            self._build(configfile)
+
+    def _build(self, configfile: Path) -> None:
+        self.path.mkdir(parents=True, exist_ok=True)
         for part in PARTS:
-            source = ROOT / part
+            source, copy = ROOT / part, self.path / part
             if source.is_dir():
-                shutil.copytree(source, path / part, ignore=shutil.ignore_patterns("__pycache__"))
+                ignore = shutil.ignore_patterns("__pycache__")
+                shutil.copytree(source, copy, ignore=ignore, dirs_exist_ok=True)
             elif source.exists():
-                shutil.copy2(source, path / part)
-        self.configfile = path / "experiment.yaml"
+                shutil.copy2(source, copy)
         shutil.copy2(configfile, self.configfile)
+
+    def copied(self, path: Path) -> House:
+        """All of it, with what was run in it, at `path`: to be changed."""
+        shutil.copytree(self.path, path, symlinks=True, dirs_exist_ok=True)
+        return House(path)
 
     def snakemake(self, *arguments: str, configfile: Path | None = None) -> subprocess.CompletedProcess[str]:
         command = [

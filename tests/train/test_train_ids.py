@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from train_parts import command, flags, make
+from train_parts import command, flags
 
 from distillery import files
 from distillery.generate import batch
@@ -20,8 +21,9 @@ from distillery.train.tokenized_data import Sequences
 
 
 @pytest.fixture(scope="module")
-def parts(tmp_path_factory) -> Path:
-    return make(tmp_path_factory.mktemp("parts"))
+def parts(parts, tmp_path_factory) -> Path:
+    """A copy, whose ids these tests change and restore."""
+    return shutil.copytree(parts, tmp_path_factory.mktemp("changed") / "parts")
 
 
 @given(

@@ -8,17 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from train_parts import make, start, train, wait_for, work
+from train_parts import start, train, wait_for, work
 
 from distillery import files
 from distillery.engine.snapshots import Snapshots
 from distillery.engine.train_progress import Metrics, read
 from distillery.train.train_files import weights_identity
-
-
-@pytest.fixture(scope="module")
-def parts(tmp_path_factory) -> Path:
-    return make(tmp_path_factory.mktemp("parts"))
 
 
 def saved(directory: Path, *iterations: int) -> Snapshots:

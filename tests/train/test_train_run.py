@@ -16,14 +16,9 @@ import ml_dtypes
 import numpy as np
 import pytest
 from places import SCRIPTS
-from train_parts import forget_the_end, make, result, start, steps, train, wait_for, work
+from train_parts import forget_the_end, result, start, steps, train, wait_for, work
 
 from distillery.convert import states
-
-
-@pytest.fixture(scope="module")
-def parts(tmp_path_factory) -> Path:
-    return make(tmp_path_factory.mktemp("parts"))
 
 
 @pytest.fixture(scope="module")

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 from house import House
 
 
 def test_retries_of_a_diverged_training_stop_at_once_until_something_changes(finished: House, tmp_path: Path):
-    house = House(tmp_path, finished.configfile)
-    shutil.copytree(finished.path, tmp_path, symlinks=True, dirs_exist_ok=True)
+    house = finished.copied(tmp_path)
     with house.replaced("experiment.yaml", "lr: 0.001", "lr: 1.0e+30"):
         failed = house.snakemake("--cores", "2", "--retries", "3", "finetune")
     said = failed.stdout + failed.stderr

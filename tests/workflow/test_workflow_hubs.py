@@ -57,26 +57,26 @@ def served(finished: House, server: HubServer, folder: Path) -> House:
     return House(folder / "house", folder / "served.yaml")
 
 
-def test_served_by_hubs_or_made_in_place_all_results_are_the_same(embedded, tmp_path, monkeypatch):
+def test_served_by_hubs_or_made_in_place_all_results_are_the_same(finished, tmp_path, monkeypatch):
     for name in ("HF_ENDPOINT", "HF_TOKEN", "MODELSCOPE_ENDPOINT", "MODELSCOPE_API_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MODELSCOPE_CACHE", str(tmp_path / "modelscope"))
     with HubServer() as server:
-        house = served(embedded, server, tmp_path)
+        house = served(finished, server, tmp_path)
         server.fault(kind="cut", at=3000, times=2)
         house.run()
-        expected = digests(embedded)
+        expected = digests(finished)
         assert len(expected) > 10 and digests(house) == expected
-        manifest = files.read_json(house.path / "resources/models/tiny-qwen2/manifest.json")
+        manifest = files.read_json(house.path / "resources/models/tiny/manifest.json")
         assert manifest["revision"] == SHA1 and manifest["source"]["host"] == "modelscope"
-        assert files.read_json(house.path / "resources/datasets/arithmetic/rows.json")["rows"] == 12800
+        assert files.read_json(house.path / "resources/datasets/sums/rows.json")["rows"] == 120
         # what is made again from files that are there asks nobody, locks apart
         server.log.clear()
         assert not house.planned()
-        (house.path / "resources/models/tiny-qwen2/manifest.json").unlink()
+        (house.path / "resources/models/tiny/manifest.json").unlink()
         house.run("--forcerun", "fetch_shard", "--until", "fetch_digest", "convert_hf_to_mcore")
         assert not server.log and digests(house) == expected
-        shard = next((house.path / "resources/datasets/arithmetic").glob("*.parquet"))
+        shard = next((house.path / "resources/datasets/sums").glob("*.parquet"))
         assert shard.is_symlink() and shard.resolve().stat().st_mode & 0o222 == 0
 
 

@@ -1,0 +1,3 @@
+"""Models that this room's files share."""
+
+from generate_models import odd, smollm2, tiny  # noqa: F401
