@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,30 +16,27 @@ from distillery.convert.dtypes import BF16
 from distillery.convert.mcore_layout import Layout
 from distillery.convert.weight_sources import open_hf
 
-PROGRAM = SUPPORT / "convert_megatron_rank.py"
 IDS = (torch.arange(24) * 7919 + 13).reshape(2, 12)
+CASES = [("tiny", 1, 1), ("tiny", 2, 1), ("tiny", 1, 2), ("tiny_tied", 1, 2), ("tiny_v1001", 2, 1)]
 
 
-@pytest.mark.parametrize(
-    ("model", "tp", "pp"),
-    [("tiny", 1, 1), ("tiny", 2, 1), ("tiny", 1, 2), ("tiny_tied", 1, 2), ("tiny_v1001", 2, 1)],
-)
-def test_strict_load_and_logits(model, tp, pp, tmp_path):
-    convert.to_mcore(open_hf(HF / model), Layout(tp, pp), BF16, tmp_path / "mg", facts={})
-    words = [sys.executable, PROGRAM, tmp_path / "mg", tp, pp]
-    ranks = [
-        subprocess.Popen([*map(str, words), str(r), str(tmp_path / "meet"), str(tmp_path / "logits.npy")])
-        for r in range(tp * pp)
-    ]
-    try:
-        assert [rank.wait(timeout=120) for rank in ranks] == [0] * len(ranks)
-    finally:
-        for rank in ranks:  # a rank that waits for one that died
-            rank.kill()
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory) -> Path:
+    """A folder for each case, with Megatron's logits where it loaded the weights."""
+    base = tmp_path_factory.mktemp("megatron")
+    folders = [base / f"{model}-{tp}-{pp}" for model, tp, pp in CASES]
+    for folder, (model, tp, pp) in zip(folders, CASES, strict=True):
+        convert.to_mcore(open_hf(HF / model), Layout(tp, pp), BF16, folder / "mcore", facts={})
+    subprocess.run([sys.executable, SUPPORT / "convert_megatron.py", *folders], check=True, timeout=300)
+    return base
+
+
+@pytest.mark.parametrize(("model", "tp", "pp"), CASES)
+def test_strict_load_and_logits(judged, model, tp, pp):
     oracle = AutoModelForCausalLM.from_pretrained(HF / model, dtype=torch.float32)
     with torch.no_grad():
         wanted = oracle(IDS % oracle.config.vocab_size).logits.numpy()
-    found = np.load(tmp_path / "logits.npy")[:, :, : wanted.shape[-1]]
+    found = np.load(judged / f"{model}-{tp}-{pp}/logits.npy")[:, :, : wanted.shape[-1]]
     assert np.abs(found - wanted).max() / np.abs(wanted).max() < 1e-6
 
 

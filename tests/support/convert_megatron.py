@@ -1,12 +1,14 @@
-"""One rank of Megatron-core: strict-load a rank file into its GPTModel and answer with logits.
+"""Megatron-core as a referee: its ranks strict-load rank files into its GPTModel and answer with logits.
 
-    python convert_megatron_rank.py MCORE TP PP RANK RENDEZVOUS_FILE OUTPUT.npy
+    python convert_megatron.py FOLDER...
 
-Ranks are numbered as Megatron numbers them, tensor ranks inner. Stages hand hidden states on over gloo; the last
-stage's first tensor rank gathers the vocabulary and writes the logits of the fixed ids.
+Each folder is named NAME-TP-PP and holds checkpoint mcore/; the logits of the fixed ids go to logits.npy beside it.
+Ranks are processes forked from one that has imported Megatron, and are numbered as Megatron numbers them, tensor ranks
+inner. Stages hand hidden states on over gloo; the last stage's first tensor rank gathers the vocabulary.
 """
 
 import contextlib
+import multiprocessing
 import sys
 from pathlib import Path
 
@@ -21,19 +23,22 @@ from megatron.core.transformer import TransformerConfig
 IDS = (torch.arange(24) * 7919 + 13).reshape(2, 12)
 
 
-def main(mcore: Path, tp: int, pp: int, rank: int, rendezvous: str, output: Path) -> None:
+def answer(folder: Path, tp: int, pp: int, rank: int) -> None:
+    """One rank's part."""
     torch.set_num_threads(1)
     # Megatron's rotary and tied embeddings move to a GPU without asking whether there is one
     torch.cuda.current_device = lambda: "cpu"
     torch.Tensor.cuda = lambda self: self
-    dist.init_process_group("gloo", f"file://{rendezvous}", rank=rank, world_size=tp * pp)
+    dist.init_process_group("gloo", f"file://{folder / 'meet'}", rank=rank, world_size=tp * pp)
     parallel_state.initialize_model_parallel(tp, pp)
 
     # random states live on GPUs; with dropout 0 nothing is drawn from them
     tensor_parallel.get_cuda_rng_tracker().fork = lambda *name: contextlib.nullcontext()
     t, p = rank % tp, rank // tp
     name = f"mp_rank_{t:02d}" + (f"_{p:03d}" if pp > 1 else "")
-    saved = torch.load(mcore / "iter_0000001" / name / "model_optim_rng.pt", weights_only=False, mmap=True)
+    saved = torch.load(
+        folder / "mcore/iter_0000001" / name / "model_optim_rng.pt", weights_only=False, mmap=True
+    )
     args = saved["args"]
     config = TransformerConfig(
         num_layers=args.num_layers,
@@ -90,11 +95,25 @@ def main(mcore: Path, tp: int, pp: int, rank: int, rendezvous: str, output: Path
             group = parallel_state.get_tensor_model_parallel_group()
             dist.all_gather(parts, result.contiguous(), group=group)
             if t == 0:
-                np.save(output, torch.cat(parts, -1).numpy())
+                np.save(folder / "logits.npy", torch.cat(parts, -1).numpy())
     dist.barrier()
     dist.destroy_process_group()
 
 
+def main(folders: list[Path]) -> None:
+    context = multiprocessing.get_context("fork")
+    for folder in folders:
+        tp, pp = map(int, folder.name.split("-")[-2:])
+        ranks = [context.Process(target=answer, args=(folder, tp, pp, rank)) for rank in range(tp * pp)]
+        for rank in ranks:
+            rank.start()
+        for rank in ranks:
+            rank.join(60)
+            rank.kill()  # one that waits for one that died
+            rank.join()
+        if any(rank.exitcode for rank in ranks):
+            (folder / "logits.npy").unlink(missing_ok=True)
+
+
 if __name__ == "__main__":
-    mcore, tp, pp, rank, rendezvous, output = sys.argv[1:]
-    main(Path(mcore), int(tp), int(pp), int(rank), rendezvous, Path(output))
+    main(list(map(Path, sys.argv[1:])))
