@@ -2,6 +2,8 @@
 
 CONFIG ?= config/config.yaml
 CORES ?= all
+# processes that tests run in, side by side (tests/README.md)
+WORKERS ?= 2
 # the newest interpreter that both Snakemake 9 (>= 3.11) and MindSpore 2.10 (<= 3.12) take
 PYTHON ?= $(shell for p in python3.12 python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && echo $$p && break; done)
@@ -12,7 +14,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-slurm setup-dev watch run test bench doctor plan verify faults lock lock-env
+.PHONY: help setup setup-slurm setup-dev watch run lint check test bench doctor plan verify faults lock lock-env
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -28,12 +30,17 @@ run: setup ## run the experiments of CONFIG (default: the embedded one) and prin
 	$(SNAKEMAKE)
 	@$(BIN)/python workflow/scripts/evaluate_scores.py --configfile $(CONFIG)
 
-test: setup-dev ## formatting, lint and all tests
+lint: setup-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow/Snakefile workflow/rules
 	$(BIN)/snakemake --lint
-	$(BIN)/pytest
+
+check: lint ## formatting, lint and the quick tests: those without MindSpore, msrun and Slurm
+	$(BIN)/pytest -n $(WORKERS) -m "not (mindspore or msrun or slurm)"
+
+test: lint ## formatting, lint and all tests
+	$(BIN)/pytest -n $(WORKERS)
 
 bench: setup-dev ## measure against named peers
 	for b in benchmarks/bench_*.py; do $(BIN)/python $$b || exit 1; done

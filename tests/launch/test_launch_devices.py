@@ -95,6 +95,7 @@ def test_what_is_visible():
         devices.enough(1, [])
 
 
+@pytest.mark.root
 def test_another_users_lock_serves_all(tmp_path):
     """Kernels may refuse O_CREAT on another user's file in a folder that all may write (fs.protected_regular)."""
     tmp_path.chmod(0o1777)
@@ -116,6 +117,7 @@ def test_another_users_lock_serves_all(tmp_path):
     os.close(descriptor)
 
 
+@pytest.mark.root
 def test_a_lock_that_is_closed_to_us_says_so(tmp_path):
     lock = tmp_path / "npu0.lock"
     lock.touch()

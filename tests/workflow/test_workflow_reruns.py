@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import subprocess
 from collections import Counter
 from contextlib import ExitStack
 
@@ -134,17 +133,3 @@ def test_a_second_experiment_shares_what_it_can(finished):
     config["experiments"]["second"]["train"] = {**config["experiments"]["small"]["train"], "lr": 0.01}
     with finished.edited("experiment.yaml", yaml.safe_dump(config).encode()):
         assert finished.planned() == Counter(["plan_sources", "train", *AFTER_TRAIN, "report_rulegraph"])
-
-
-def test_printed_commands_work_when_pasted(finished, tmp_path):
-    """Every command of a dry run, in order, in a plain shell of an empty directory."""
-    dry = finished.snakemake("--dry-run", "--printshellcmds", "--directory", str(tmp_path), "--forceall")
-    assert dry.returncode == 0, dry.stderr
-    lines = [line.partition("Shell command: ")[2] for line in (dry.stdout + dry.stderr).splitlines()]
-    commands = [line for line in lines if line and line != "None"]
-    assert len(commands) > 15
-    script = "\n".join(["set -e", *commands])
-    done = subprocess.run(["sh", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    report = "results/experiments/small/summary.json"
-    assert (tmp_path / report).read_bytes() == (finished.path / report).read_bytes()
