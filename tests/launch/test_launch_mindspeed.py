@@ -119,16 +119,51 @@ def test_the_generate_scripts_flags_follow():
 
 
 def test_the_convert_scripts_flags_follow():
-    there = commandline.words(
-        convert_stage.hf_to_mcore(Layout("bf16", 2, 1), qkv_bias=True, load="L", save="S")
-    )
-    back = commandline.words(convert_stage.mcore_to_hf("bf16", qkv_bias=True, load="L", save="S"))
+    to, there = convert_stage.hf_to_mcore(Layout("bf16", 2, 1), qkv_bias=True, load="L", save="S")
+    fro, back = convert_stage.mcore_to_hf("bf16", qkv_bias=True, load="L", save="S")
+    there, back = commandline.words(there), commandline.words(back)
+    assert (to, fro) == ("convert_ckpt.py hf", "convert_ckpt.py mg")
     # as the shipped script for Qwen2.5 has it, which runs the MindSpore back end's own converter
     assert pairs(there) == pairs([*CONVERT.split(), "--ai-framework", "mindspore"])
     assert accepted_flags.faults("convert_ckpt.py hf", there) == []
     assert accepted_flags.faults("convert_ckpt.py mg", back) == []
-    stages = convert_stage.hf_to_mcore(Layout("bf16", 1, 2, (12, 16)), qkv_bias=True, load="L", save="S")
+    _, stages = convert_stage.hf_to_mcore(Layout("bf16", 1, 2, (12, 16)), qkv_bias=True, load="L", save="S")
     assert stages["num_layer_list"] == "12,16"
+
+
+def test_the_pytorch_back_end_has_its_own_lines():
+    """Its converter is the root's, and ai_framework belongs to the other one."""
+    common = {"qkv_bias": True, "load": "L", "save": "S", "framework": "pytorch"}
+    parser, there = convert_stage.hf_to_mcore(Layout("bf16", 2, 1), **common)
+    assert parser == "convert_ckpt.py hf" and "ai_framework" not in there
+    assert accepted_flags.faults(parser, commandline.words(there), "pytorch") == []
+    assert accepted_flags.script("convert_ckpt.py", "pytorch") == "convert_ckpt.py"
+    assert accepted_flags.script("convert_ckpt.py") == "mindspeed_llm/mindspore/convert_ckpt.py"
+    settings = {"train_iters": 2, "lr": 1e-5, "split": "100,0,0"}
+    flags = train_lines.sft(
+        Layout("bf16", 2, 1), settings, prompt_type="qwen", seq_length=8, framework="pytorch"
+    )
+    words = commandline.words(flags)
+    assert "--ai-framework" not in words and accepted_flags.faults("posttrain_gpt.py", words, "pytorch") == []
+    asked = generate_stage.flags(
+        Layout("bf16", 2, 1), {}, prompt_type="qwen", seq_length=8, framework="pytorch"
+    )
+    assert "--ai-framework" not in commandline.words(asked)
+
+
+@pytest.mark.parametrize(("bias", "name"), [(True, "qwen25"), (False, "llama2")])
+def test_the_second_converter_is_chosen_by_the_version(bias, name):
+    """convert_ckpt_v2.py, the only one on master: fewer flags, models by their own names, output where it is told."""
+    common = {"qkv_bias": bias, "load": "L", "save": "S", "version": "master"}
+    parser, there = convert_stage.hf_to_mcore(Layout("bf16", 2, 2, (12, 16)), **common)
+    words = commandline.words(there)
+    assert parser == "convert_ckpt_v2.py" and accepted_flags.faults(parser, words) == []
+    shipped = f"""--load-model-type hf --save-model-type mg --target-tensor-parallel-size 2
+        --target-pipeline-parallel-size 2 --load-dir L --save-dir S --model-type-hf {name} --num-layer-list 12,16"""
+    assert pairs(words) == pairs(shipped.split())
+    parser, back = convert_stage.mcore_to_hf("bf16", **common)
+    assert accepted_flags.faults(parser, commandline.words(back)) == []
+    assert (back["save_dir"], back["hf_cfg_dir"]) == ("S/mg2hf", "S")
 
 
 def test_the_guides_data_command_follows():

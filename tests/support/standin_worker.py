@@ -2,7 +2,7 @@
 
     standin_worker.py --outcome ok|fail|hang|silent|vanish|killed|slow [--steps 5]
 
-No mindspore is imported: msrun gives each process its rank, and its scheduler process has nothing to do here.
+No mindspore is imported: msrun, or torchrun, gives each process its rank, and msrun's scheduler process has nothing to do here.
 """
 
 import argparse
@@ -23,7 +23,8 @@ parser.add_argument(
 args = parser.parse_args()
 if os.environ.get("MS_ROLE") == "MS_SCHED":
     sys.exit(0)
-rank, world = int(os.environ.get("RANK_ID", 0)), int(os.environ.get("MS_WORKER_NUM", 1))
+rank = int(os.environ.get("RANK_ID", os.environ.get("RANK", 0)))
+world = int(os.environ.get("MS_WORKER_NUM", os.environ.get("WORLD_SIZE", 1)))
 odd = rank == min(3, world - 1)
 stopped = []
 

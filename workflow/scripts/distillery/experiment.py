@@ -93,6 +93,11 @@ class Hardware:
     mindspeed_llm: Mapping[str, str] | None = None
     gres: str | None = None
 
+    @property
+    def framework(self) -> str:
+        """MindSpeed-LLM's back end: `mindspore`, the guide's, or `pytorch`, upstream's main line."""
+        return (self.mindspeed_llm or {}).get("framework", "mindspore")
+
 
 @dataclass(frozen=True)
 class Layout:

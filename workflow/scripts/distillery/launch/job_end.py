@@ -10,13 +10,15 @@ from pathlib import Path
 from distillery.launch.following import Follower
 from distillery.problems import Interrupted, Problem
 
-# msrun's words about a worker that ended badly; its own exit status is 1 whatever theirs was
-MSRUN_EXIT = re.compile(r"Worker process (\d+) exit with exception\. Error code: (-?\d+)")
+# the words of msrun and of torchrun about a worker that ended badly; their own exit status is 1 whatever its was
+MSRUN_EXIT = re.compile(r"Worker process (?P<pid>\d+) exit with exception\. Error code: (?P<status>-?\d+)")
+TORCHRUN_EXIT = re.compile(r"exitcode\s*: (?P<status>-?\d+)\)?\s+(?:local_rank: \d+ )?\(pid: (?P<pid>\d+)\)")
 
 
-def exits(msrun_output: str, ranks: Mapping[int, int]) -> dict[int | None, int]:
-    """{rank: exit status} of workers that msrun found ended badly; negative is a signal; `ranks` maps pid to rank."""
-    return {ranks.get(int(pid)): int(status) for pid, status in MSRUN_EXIT.findall(msrun_output)}
+def exits(output: str, ranks: Mapping[int, int]) -> dict[int | None, int]:
+    """{rank: exit status} of workers that their starter found ended badly; negative is a signal; `ranks` maps pid to rank."""
+    told = [found for pattern in (MSRUN_EXIT, TORCHRUN_EXIT) for found in pattern.finditer(output)]
+    return {ranks.get(int(one["pid"])): int(one["status"]) for one in told}
 
 
 def judge(

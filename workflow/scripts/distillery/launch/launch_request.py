@@ -37,6 +37,8 @@ class Request:
     env: Mapping[str, str] = field(default_factory=dict)
     node_env: Mapping[str, str] = field(default_factory=dict)  # {"NODE:NAME": value}
     python: str = sys.executable
+    framework: str = "mindspore"
+    version: str | None = None  # of MindSpeed-LLM
     directory: Path = Path()
     metrics: Path | None = None
     samples: Path | None = None
@@ -72,6 +74,14 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "FILE",
         default=sys.executable,
     )
+    add(
+        "--framework",
+        "what starts the ranks: msrun for mindspore (default), torchrun for pytorch",
+        "NAME",
+        choices=["mindspore", "pytorch"],
+        default="mindspore",
+    )
+    add("--version", "of MindSpeed-LLM, where its scripts are called (default 2.2.0)", "VERSION")
     add("--directory", "the workers' working directory", "FOLDER", type=Path, default=Path())
     add("--metrics", "append metrics parsed from Megatron's log lines", "FILE", type=Path)
     add("--samples", "resource samples (default: beside --log, .samples.jsonl)", "FILE", type=Path)

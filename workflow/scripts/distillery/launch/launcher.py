@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from distillery import resource_samples
-from distillery.launch import devices, environment, msrun, running, slurm
+from distillery.launch import devices, environment, msrun, running, slurm, torchrun
 from distillery.launch.launch_request import Request, words
 from distillery.problems import Interrupted, Problem, UsageProblem
 from distillery.provenance import SCRIPTS
@@ -106,7 +106,7 @@ def _placed(wanted: Request) -> Request:
 
 
 def planned(wanted: Request) -> tuple[msrun.Job, list[str]]:
-    """The request as msrun's job on this node, and the words that start it."""
+    """The request as a job on this node, and the words that start it, by msrun or by torchrun."""
     job = msrun.Job(
         worker=wanted.worker,
         log_dir=wanted.log_dir.absolute(),
@@ -120,6 +120,8 @@ def planned(wanted: Request) -> tuple[msrun.Job, list[str]]:
     )
     # where the workers start, a relative path would lead elsewhere; a virtual environment's link must stay one
     python = Path(wanted.python).absolute()
+    if wanted.framework == "pytorch":
+        return job, torchrun.command(job, str(python))
     return job, msrun.command(job, str(python), str(python.with_name("msrun")))
 
 

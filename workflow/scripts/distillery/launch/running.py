@@ -156,11 +156,12 @@ class _Watched:
     def _name(self, child: psutil.Process) -> None:
         try:
             variables = child.environ()
-            leader = os.getsid(child.pid) == child.pid  # msrun gives each worker a session
+            leader = os.getsid(child.pid) == child.pid  # msrun and torchrun give each worker a session
         except (psutil.Error, ProcessLookupError):
             return
-        if leader and variables.get("MS_ROLE") == "MS_WORKER" and "RANK_ID" in variables:
-            self._ranks[child.pid] = int(variables["RANK_ID"])
+        rank = variables.get("RANK_ID" if variables.get("MS_ROLE") == "MS_WORKER" else "RANK")
+        if leader and rank and variables.keys() & {"RANK_ID", "TORCHELASTIC_RUN_ID"}:
+            self._ranks[child.pid] = int(rank)
 
     def shield(self) -> None:
         """Keep msrun from killing the ranks that still save once the first one has ended with status 3.

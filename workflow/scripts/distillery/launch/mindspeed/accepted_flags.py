@@ -46,6 +46,11 @@ def script(name: str, framework: str = FRAMEWORK) -> str:
     return _facts()["frameworks"][framework]["scripts"].get(name, name)
 
 
+def converter(version: str | None) -> str:
+    """The converter of a version: `convert_ckpt.py`, or `convert_ckpt_v2.py`, which has other flags."""
+    return _facts()["converters"][version or _facts()["version"]]
+
+
 def refuse(parser: str, words: Sequence[str], framework: str = FRAMEWORK) -> None:
     """Stop before a line is started that MindSpeed-LLM would reject.
 

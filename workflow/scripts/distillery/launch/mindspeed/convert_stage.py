@@ -22,59 +22,85 @@ from distillery.launch.launch_request import Request
 from distillery.launch.mindspeed import accepted_flags
 from distillery.launch.mindspeed.shape import Flags, stages
 
-SCRIPT = "convert_ckpt.py"
-FRAMEWORK = accepted_flags.FRAMEWORK
+SCRIPT, SECOND = "convert_ckpt.py", "convert_ckpt_v2.py"
 
 
-def hf_to_mcore(layout: Layout, *, qkv_bias: bool, load: str, save: str) -> Flags:
-    """convert_ckpt.py towards MCore. `llama2` with a qkv bias is its route for Qwen2: it has no qwen2 choice."""
-    return {
-        "use_mcore_models": True,
-        "model_type": "GPT",
+def hf_to_mcore(
+    layout: Layout,
+    *,
+    qkv_bias: bool,
+    load: str,
+    save: str,
+    framework: str = "mindspore",
+    version: str | None = None,
+) -> tuple[str, Flags]:
+    """(parser, flags) towards MCore. `llama2` with a qkv bias is the first converter's route for Qwen2: it has no qwen2.
+
+    Args:
+        framework, version: of the installation: each has a converter of its own.
+    """
+    common = {
         "load_model_type": "hf",
         "save_model_type": "mg",
         "target_tensor_parallel_size": layout.tensor_parallel_size,
         "target_pipeline_parallel_size": layout.pipeline_parallel_size,
         "num_layer_list": stages(layout),
-        "add_qkv_bias": qkv_bias,
         "load_dir": load,
         "save_dir": save,
+    }
+    if accepted_flags.converter(version) == SECOND:
+        return SECOND, {**common, "model_type_hf": "qwen25" if qkv_bias else "llama2"}
+    return f"{SCRIPT} hf", {
+        "use_mcore_models": True,
+        "model_type": "GPT",
+        **common,
+        "add_qkv_bias": qkv_bias,
         "tokenizer_model": f"{load}/tokenizer.json",
         "model_type_hf": "llama2",
         "params_dtype": layout.params_dtype,
-        **_framework("hf"),
+        **_framework("hf", framework),
     }
 
 
 def mcore_to_hf(
-    params_dtype: str, *, qkv_bias: bool, load: str, save: str, num_layer_list: str | None = None
-) -> Flags:
-    """convert_ckpt.py back. `save` is the original Hugging Face directory; the weights go to `save`/mg2hf.
+    params_dtype: str,
+    *,
+    qkv_bias: bool,
+    load: str,
+    save: str,
+    num_layer_list: str | None = None,
+    framework: str = "mindspore",
+    version: str | None = None,
+) -> tuple[str, Flags]:
+    """(parser, flags) back. `save` is the original Hugging Face directory; the weights go to `save`/mg2hf.
 
     Args:
         num_layer_list: `stages` of the checkpoint; it ends with missing keys if they are not said again.
+        framework, version: as in `hf_to_mcore`.
     """
-    return {
+    common = {"load_model_type": "mg", "save_model_type": "hf", "load_dir": load, "save_dir": save}
+    if accepted_flags.converter(version) == SECOND:
+        # it writes where it is told, and copies config and tokenizer there
+        own = {"save_dir": f"{save}/mg2hf", "hf_cfg_dir": save}
+        return SECOND, {**common, **own, "model_type_hf": "qwen25" if qkv_bias else "llama2"}
+    return f"{SCRIPT} mg", {
         "use_mcore_models": True,
         "model_type": "GPT",
         "model_type_hf": "llama2",
-        "load_model_type": "mg",
-        "save_model_type": "hf",
+        **common,
         "target_tensor_parallel_size": 1,
         "target_pipeline_parallel_size": 1,
         "num_layer_list": num_layer_list,
         "add_qkv_bias": qkv_bias,
-        "load_dir": load,
-        "save_dir": save,
         "params_dtype": params_dtype,
-        **_framework("mg"),
+        **_framework("mg", framework),
     }
 
 
-def _framework(loader: str) -> Flags:
+def _framework(loader: str, framework: str) -> Flags:
     """The back end's name, where its converter takes it: PyTorch's knows of no other."""
-    takes = "--ai-framework" in accepted_flags.options(f"{SCRIPT} {loader}", FRAMEWORK)
-    return {"ai_framework": FRAMEWORK} if takes else {}
+    takes = "--ai-framework" in accepted_flags.options(f"{SCRIPT} {loader}", framework)
+    return {"ai_framework": framework} if takes else {}
 
 
 def to_mcore(request: Request, layout: Layout, *, load: Path, save: Path) -> dict[str, Any]:
@@ -86,14 +112,16 @@ def to_mcore(request: Request, layout: Layout, *, load: Path, save: Path) -> dic
     from distillery.launch.mindspeed import adopted_weights  # heavy, and no part of a plan
 
     with _folder(save) as folder:
-        flags = hf_to_mcore(
+        parser, flags = hf_to_mcore(
             layout,
+            framework=request.framework,
+            version=request.version,
             qkv_bias=supported_models.read(load).add_qkv_bias,
             load=str(load.absolute()),
             save=str(folder / "mcore"),
         )
         tracker = folder / "mcore" / TRACKER
-        _launch(request, "convert_ckpt.py hf", flags, tracker)
+        _launch(request, parser, flags, tracker)
         return adopted_weights.adopt_mcore(folder / "mcore", layout, load=load, save=save)
 
 
@@ -125,14 +153,16 @@ def to_hf(
         beside.mkdir()
         for path in original.absolute().iterdir():
             (beside / path.name).symlink_to(path)
-        flags = mcore_to_hf(
+        parser, flags = mcore_to_hf(
             params_dtype,
+            framework=request.framework,
+            version=request.version,
             qkv_bias=supported_models.read(original).add_qkv_bias,
             load=str(load.absolute()),
             save=str(beside),
             num_layer_list=num_layer_list,
         )
-        _launch(request, "convert_ckpt.py mg", flags, beside / "mg2hf")
+        _launch(request, parser, flags, beside / "mg2hf")
         return adopted_weights.adopt_hf(
             beside / "mg2hf", params_dtype, load=load, original=original, save=save, sampling=sampling
         )
@@ -152,6 +182,7 @@ def _folder(save: Path) -> Iterator[Path]:
 
 def _launch(request: Request, parser: str, flags: Flags, expected: Path) -> None:
     words = commandline.words(flags)
-    accepted_flags.refuse(parser, words, FRAMEWORK)
-    script = str((request.directory / accepted_flags.script(SCRIPT, FRAMEWORK)).absolute())
+    accepted_flags.refuse(parser, words, request.framework)
+    place = accepted_flags.script(parser.partition(" ")[0], request.framework)
+    script = str((request.directory / place).absolute())
     launcher.start(replace(request, worker=(script, *words), expect=(expected,)))

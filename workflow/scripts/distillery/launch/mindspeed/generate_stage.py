@@ -50,10 +50,18 @@ def of_experiment(experiment: Experiment) -> Flags:
         | ({"hf_chat_template": True} if template else {}),
         prompt_type=None if template else stage.prompt_type,
         seq_length=stage.seq_length,
+        framework=experiment.hardware.framework,
     )
 
 
-def flags(layout: Any, settings: Mapping[str, Any], *, prompt_type: str | None, seq_length: int) -> Flags:
+def flags(
+    layout: Any,
+    settings: Mapping[str, Any],
+    *,
+    prompt_type: str | None,
+    seq_length: int,
+    framework: str = "mindspore",
+) -> Flags:
     """inference.py's flags for weights of a layout.
 
     Args:
@@ -61,7 +69,8 @@ def flags(layout: Any, settings: Mapping[str, Any], *, prompt_type: str | None, 
         seq_length: of question and answer together.
     """
     return {
-        "ai_framework": "mindspore",
+        # PyTorch is what it takes where nothing is said
+        "ai_framework": framework if framework == "mindspore" else None,
         "use_mcore_models": True,
         **layout_flags(layout),
         "max_position_embeddings": seq_length,
@@ -95,7 +104,7 @@ def run(request: Request, *, load: Path, tokenizer: Path, output: Path) -> str:
     """
     model = commandline.words(shape(supported_models.read(tokenizer)))
     script, *words = worker(request, model, load=load, tokenizer=tokenizer)
-    accepted_flags.refuse(SCRIPT, words)
+    accepted_flags.refuse(SCRIPT, words, request.framework)
     disk.remove(output)
     launcher.start(replace(request, worker=(script, *words)))
     log = request.log_dir / "worker_0.log"

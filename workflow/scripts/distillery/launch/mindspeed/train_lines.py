@@ -17,7 +17,14 @@ from distillery.launch.mindspeed.shape import FUSED, PRECISION, Flags, layout_fl
 START = ("finetune", "no_load_optim", "no_load_rng")
 
 
-def sft(layout: Layout, settings: Mapping[str, Any], *, prompt_type: str, seq_length: int) -> Flags:
+def sft(
+    layout: Layout,
+    settings: Mapping[str, Any],
+    *,
+    prompt_type: str,
+    seq_length: int,
+    framework: str = "mindspore",
+) -> Flags:
     """posttrain_gpt.py for supervised fine-tuning: all but the model's shape, the paths and the start.
 
     Args:
@@ -67,7 +74,8 @@ def sft(layout: Layout, settings: Mapping[str, Any], *, prompt_type: str, seq_le
         "is_instruction_dataset": True,
         "prompt_type": prompt_type,
         "distributed_backend": "nccl",
-        "ai_framework": "mindspore",
+        # PyTorch is what it takes where nothing is said
+        "ai_framework": framework if framework == "mindspore" else None,
     }
 
 
@@ -81,7 +89,8 @@ def of_experiment(experiment: Experiment) -> Flags:
         settings |= {"pack": True, "neat_pack": tokens.neat_pack}
     if experiment.hardware.deterministic:
         settings["npu_deterministic"] = True
-    return sft(stage.layout, settings, prompt_type=stage.prompt_type, seq_length=stage.seq_length)
+    lengths = {"prompt_type": stage.prompt_type, "seq_length": stage.seq_length}
+    return sft(stage.layout, settings, **lengths, framework=experiment.hardware.framework)
 
 
 def files(*, tokenizer: str, data: str, load: str, save: str, resume: bool = False) -> Flags:

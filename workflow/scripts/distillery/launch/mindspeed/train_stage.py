@@ -56,7 +56,7 @@ def run(request: Request, *, load: Path, save: Path, data: Path, tokenizer: Path
         script, *words = worker(
             request, model, load=start, save=work, data=data, tokenizer=tokenizer, resume=resume
         )
-        accepted_flags.refuse(SCRIPT, words)
+        accepted_flags.refuse(SCRIPT, words, request.framework)
         if first and not request.print_only:
             files.write_json(work / "key.json", content)
             _cut(work / "metrics.jsonl", reached if resume else 0)

@@ -43,7 +43,9 @@ def flags(s: Setup) -> Iterator[Finding]:
     """Its parsers take every line that is derived for it."""
     for stage in _asked(s):
         for parser, line in _lines(s, stage):
-            for fault in accepted_flags.faults(parser, commandline.words(line)):
+            for fault in accepted_flags.faults(
+                parser, commandline.words(line), s.experiment.hardware.framework
+            ):
                 expected = f"a line that {parser} takes"
                 yield error("mindspeed-flag", s.keys(stage), fault, expected, "change that value")
 
@@ -57,8 +59,10 @@ def _lines(s: Setup, stage: str) -> Iterator[tuple[str, train_lines.Flags]]:
         yield tokenize_stage.SCRIPT, {**settings, **paths}
     elif stage == "convert":
         layout = e.convert.layout
-        yield "convert_ckpt.py hf", convert_stage.hf_to_mcore(layout, qkv_bias=True, **places)
-        yield "convert_ckpt.py mg", convert_stage.mcore_to_hf(layout.params_dtype, qkv_bias=True, **places)
+        home = e.hardware.mindspeed_llm or {}
+        places |= {"framework": e.hardware.framework, "version": home.get("version")}
+        yield convert_stage.hf_to_mcore(layout, qkv_bias=True, **places)
+        yield convert_stage.mcore_to_hf(layout.params_dtype, qkv_bias=True, **places)
     elif stage == "train":
         yield "posttrain_gpt.py", train_lines.of_experiment(e)
     else:

@@ -1,0 +1,121 @@
+"""The launcher drives the real torchrun for MindSpeed-LLM's PyTorch back end: two ranks on a CPU that talk through gloo.
+
+They train a number in a way that any lost or repeated step would change; killed and resumed, it ends the same.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from places import ROOT, SUPPORT
+
+from distillery.launch import job_end, torchrun
+from distillery.launch.msrun import Job
+
+LAUNCH = [sys.executable, str(ROOT / "workflow/scripts/launch.py"), "--framework", "pytorch"]
+STANDIN = str(SUPPORT / "standin_worker.py")
+TRAINER = """
+import json, os, signal, sys, time
+from pathlib import Path
+import torch, torch.distributed as dist
+dist.init_process_group("gloo")
+rank, place, stopped = dist.get_rank(), Path(sys.argv[1]), []
+signal.signal(signal.SIGTERM, lambda *_: stopped.append(1))
+state = json.loads(place.read_text()) if place.exists() else {"iteration": 0, "value": 1.0}
+while state["iteration"] < 30:
+    share = torch.tensor([state["value"] * (rank + 1) / 7, float(bool(stopped))])
+    dist.all_reduce(share)
+    state = {"iteration": state["iteration"] + 1, "value": 0.5 + float(share[0])}
+    time.sleep(0.05)
+    if rank == 1:
+        print(f" iteration {state['iteration']:8d}/      30 | lm loss: {state['value']:.6E} |", flush=True)
+    if share[1]:
+        break
+if rank == 0:
+    place.write_text(json.dumps(state))
+dist.destroy_process_group()
+"""
+
+
+def line(tmp_path: Path, worker: str, *arguments: str, flags: tuple[str, ...] = ()) -> list[str]:
+    words = [*LAUNCH, "--workers", 2, "--log-dir", tmp_path / "lo gs", *flags, "--", worker, *arguments]
+    return list(map(str, words))
+
+
+def launch(tmp_path: Path, *arguments: str, worker: str = STANDIN) -> subprocess.CompletedProcess[str]:
+    words = line(tmp_path, worker, *arguments)
+    return subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.fixture
+def trainer(tmp_path) -> str:
+    (tmp_path / "train.py").write_text(TRAINER)
+    return str(tmp_path / "train.py")
+
+
+def test_two_ranks_train_are_stopped_and_resumed_to_the_same_number(tmp_path, trainer):
+    whole = launch(tmp_path, str(tmp_path / "whole.json"), worker=trainer)
+    assert whole.returncode == 0, whole.stdout + whole.stderr
+    assert "iteration       30/      30" in whole.stdout  # the rank that holds the loss is shown
+    words = line(tmp_path, trainer, str(tmp_path / "broken.json"))
+    process = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    for shown in process.stdout:
+        if "iteration        3/" in shown:
+            break
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 3, said
+    assert "stopped by SIGTERM, and the workers saved their state" in said
+    reached = json.loads((tmp_path / "broken.json").read_text())["iteration"]
+    assert 3 <= reached < 30
+    again = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert again.returncode == 0, again.stderr
+    assert (tmp_path / "broken.json").read_bytes() == (tmp_path / "whole.json").read_bytes()
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize(
+    ("outcome", "message"),
+    [
+        ("fail", "rank 1 failed first"),
+        ("killed", "rank 1 was killed by SIGKILL"),
+    ],
+)
+def test_the_rank_that_ended_badly_is_named(tmp_path, outcome, message):
+    done = launch(tmp_path, "--outcome", outcome)
+    assert done.returncode == 1
+    assert message in done.stderr, done.stderr
+    assert "worker_1.log" in done.stderr
+
+
+def test_one_worker_needs_no_torchrun():
+    assert torchrun.command(Job(("a.py", "--b"), Path("/l")), "/py") == ["/py", "a.py", "--b"]
+
+
+def test_torchrun_is_told_the_world_and_logs_lie_where_msruns_would():
+    job = Job(("a.py", "x y"), Path("/l o"), 8, nodes=2, node_rank=1, master_addr="n0", master_port=6000)
+    words = torchrun.command(job, "/py/python")
+    told = ["--nnodes=2", "--nproc-per-node=8", "--node-rank=1", "--master-addr=n0", "--master-port=6000"]
+    assert words[:3] == ["/py/python", "-m", "torch.distributed.run"] and set(told) <= set(words)
+    shell = words[words.index("sh") :]
+    shell[shell.index("/py/python")] = "echo"
+    (text,) = [word for word in shell if "worker_" in word]
+    assert shlex.split(text.partition(">")[2])[0] == "/l o/worker_$RANK.log"
+    shell[shell.index(text)] = text.partition(" >")[0]
+    asked = subprocess.run(shell, capture_output=True, text=True, env={**os.environ, "RANK": "9"}, check=True)
+    assert asked.stdout == "a.py x y\n"
+
+
+def test_both_forms_of_torchruns_words_about_an_end():
+    said = """\
+E1128 failed (exitcode: -9) local_rank: 1 (pid: 4711) of binary: sh
+  exitcode  : 3 (pid: 4712)
+"""
+    assert job_end.exits(said, {4711: 1, 4712: 0}) == {1: -9, 0: 3}
