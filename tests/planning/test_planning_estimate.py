@@ -248,3 +248,11 @@ def test_layouts_that_fit_are_proposed_nearest_first():
         "TP1 PP4 (54.2 GiB)",
     ]
     assert memory_checks.fitting(setup, 5.0) == []
+
+
+def test_answers_on_npus_are_labelled_unmeasured():
+    """Only a bound from bandwidth is known there: it must not pass for a measurement."""
+    (name,) = SEVEN["experiments"]
+    assert "unmeasured" in estimate.of(gather(config.load(SEVEN), name)).assumptions["answers"]
+    small = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    assert estimate.of(gather(config.load(small), "embedded")).assumptions["answers"] is None

@@ -58,6 +58,10 @@ def of(s: Setup) -> Estimate:
         "rows": s.rows,
         "epochs": s.epochs,
         "tokens_per_row": s.dataset.source.settings.get("tokens_per_row", f"at most {e.train.seq_length}"),
+        # a bound from bandwidth alone; users report ten times as long from early engines
+        "answers": "unmeasured on NPUs, may take ten times as long"
+        if e.hardware.device == "Ascend"
+        else None,
     }
     return Estimate(e.name, steps, assumptions)
 
