@@ -138,7 +138,7 @@ def test_status_zero_without_the_last_checkpoint_is_a_failure(experiment, monkey
 def test_a_first_checkpoint_that_cannot_be_read_ends_the_job_there(experiment, monkeypatch):
     """A dialect that nobody here has seen, as MSAdapter's own was once: known at step 10, not after the last."""
     monkeypatch.setenv("DISTILLERY", str(ROOT))
-    monkeypatch.setenv("STEP_SECONDS", "0.5")
+    monkeypatch.setenv("STEP_SECONDS", "1")  # it is looked at again for five seconds
     saving = "msadapter.save_rank(folder, state, args, step)"
     broken = changed(experiment, saving, saving.replace("step)", 'step, "newtorch")'))
     finished = run(experiment, directory=broken)

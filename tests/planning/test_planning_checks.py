@@ -54,6 +54,7 @@ def layout(tensor: int = 1, stages: int = 1, layers: list[int] | None = None) ->
     return sizes | ({"num_layer_list": layers} if layers else {})
 
 
+OURS = {"e/train/engine": "mindspore"}
 MINDSPEED = {"e/generate/engine": "mindspeed-llm"}
 BEAM = {"e/generate/task": "beam_search", "e/generate/num_samples": 1, "e/generate/num_beams": 4}
 UNDRAWN = {"e/generate/temperature": DROP, "e/generate/top_p": DROP}
@@ -246,6 +247,12 @@ TABLE = [
         {"e/tokenize": {"seq_length": None}},
         {"e/tokenize": {"seq_length": 8192}},
     ),
+    (
+        "tokenize-length",
+        "error",
+        {"e/tokenize": {"seq_length": None, "overlong": "drop"}},
+        {"e/tokenize": {"overlong": "drop"}},
+    ),
     ("tokenize-length", "error", {"e/tokenize": {"seq_length": 8193}}, {"e/tokenize": {"seq_length": 8192}}),
     ("short-rows", "warning", {"e/tokenize": {"seq_length": 8191}}, {"e/tokenize": {"seq_length": 8192}}),
     ("some-shards", "warning", {"e/tokenize": {"shards": 9}}, {"e/tokenize": {"shards": 10}}),
@@ -361,6 +368,42 @@ TABLE = [
         "error",
         {**MINDSPEED, "e/train/engine": "mindspore", "e/rope/rotary_base": 40000.5},
         {"e/train/engine": "mindspore", "e/rope/rotary_base": 40000.5},
+    ),
+    ("no-effect", "warning", {"e/train/keep_checkpoints": 3}, {"e/train/keep_checkpoints": 3, **OURS}),
+    ("no-effect", "warning", {"e/train/reuse_fp32_param": True, **OURS}, {"e/train/reuse_fp32_param": True}),
+    ("no-effect", "warning", {"e/train/variable_seq_lengths": False, **OURS}, OURS),
+    ("no-effect", "warning", {"e/train/reset_position_ids": True, **OURS}, OURS),
+    (
+        "no-effect",
+        "warning",
+        {"e/train/recompute_granularity": "selective", **OURS},
+        {"e/train/recompute_granularity": "full", **OURS},
+    ),
+    (
+        "no-effect",
+        "warning",
+        {"e/train/eval_iters": 10},
+        {"e/train/eval_iters": 10, "e/train/eval_interval": 10, "e/train/split": "95,5,0"},
+    ),
+    ("no-effect", "warning", {"e/train/lr_decay_style": "constant"}, {"e/train/lr_decay_style": "linear"}),
+    ("no-effect", "warning", {"e/tokenize": {"n_subs": 2}}, {"e/tokenize": {"n_subs": 2, "pack": True}}),
+    (
+        "no-effect",
+        "warning",
+        {"e/tokenize": {"enable_thinking": True}},
+        {"e/tokenize": {"enable_thinking": True}, "e/prompt_type": "qwen3"},
+    ),
+    (
+        "no-effect",
+        "warning",
+        {"e/generate/use_kv_cache": True},
+        {**MINDSPEED, "e/generate/use_kv_cache": True},
+    ),
+    (
+        "no-effect",
+        "warning",
+        {"e/hardware": "desk", **OURS, "c/hardware/desk": {"set_env": ["x.sh"], "environment": {"A": 1}}},
+        {"e/hardware": "desk", **OURS, "c/hardware/desk": {"npus_per_node": 2, "set_env": ["x.sh"]}},
     ),
     # the derived line leaves variable lengths out where the sequence is cut over ranks
     (

@@ -23,7 +23,7 @@ rule mcore2hf:
 
 rule generate_base:
     input:
-        [f"{artefacts.base_answers(e)}.jsonl" for e in EXPERIMENTS.values()],
+        [artefacts.base_answers(e).path for e in EXPERIMENTS.values()],
 
 
 rule generate_tuned:

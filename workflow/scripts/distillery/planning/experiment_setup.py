@@ -137,6 +137,15 @@ class Setup:
         """The machine's path in the whole configuration."""
         return f"hardware.{self.experiment.hardware.name}"
 
+    def says(self, path: str) -> bool:
+        """Whether the experiment's own keys hold this dotted one, defaults aside."""
+        found: Any = self.experiment.written
+        for key in path.split("."):
+            if not isinstance(found, Mapping) or key not in found:
+                return False
+            found = found[key]
+        return True
+
     def stage_key(self, stage: str, key: str) -> str:
         """The key that a stage's value comes from: its own where it has one, else the experiment's.
 

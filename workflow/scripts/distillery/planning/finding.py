@@ -16,6 +16,7 @@ ORDER = ("error", "warning", "accepted")
 # each id, and in one line what it says: `accept` takes these names
 SECTIONS = {
     "the configuration": {
+        "no-effect": "a setting that changes nothing, with the reason",
         "accept": "`accept` names no check, or an error, which cannot be accepted",
     },
     "layouts and devices": {

@@ -17,6 +17,7 @@ from distillery.planning import finding
 from distillery.planning.checks import (
     dataset_checks,
     generate_checks,
+    idle_checks,
     layout_checks,
     memory_checks,
     mindspeed_checks,
@@ -35,6 +36,7 @@ ALL = (
     *generate_checks.CHECKS,
     *memory_checks.CHECKS,
     *mindspeed_checks.CHECKS,
+    *idle_checks.CHECKS,
 )
 
 

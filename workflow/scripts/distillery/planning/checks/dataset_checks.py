@@ -196,7 +196,10 @@ def lengths(s: Setup) -> Iterator[Finding]:
     made, trained = s.experiment.tokenize.seq_length, s.experiment.train.seq_length
     keys = s.stage_key("tokenize", "seq_length"), s.stage_key("train", "seq_length")
     once = "write seq_length once, under the experiment"
-    if made is None:
+    if made is None and (overlong := s.experiment.tokenize.overlong):
+        keys, cure = s.keys("tokenize.overlong", "tokenize.seq_length"), "leave one of them out"
+        yield error("tokenize-length", keys, f"overlong: {overlong} with no length", "a length", cure)
+    elif made is None:
         yield warning(
             "tokenize-length",
             keys,

@@ -63,8 +63,9 @@ def tokens_to_oom(s: Setup) -> Iterator[Finding]:
 
 def _idle(s: Setup, keys: tuple[str, ...]) -> list[str]:
     """Which of these settings are written down, and not read by the task."""
-    written, task = s.experiment.written.get("generate", {}), s.generate["task"]
-    return [key for key in keys if key in written and task is not None and key in unread(task)]
+    task = s.generate["task"]
+    left = unread(task) if task else []
+    return [key for key in keys if key in left and s.says(f"generate.{key}")]
 
 
 def beams(s: Setup) -> Iterator[Finding]:
