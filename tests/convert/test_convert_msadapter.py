@@ -1,5 +1,6 @@
 """Checkpoints that MSAdapter saved, MindSpore's stand-in for torch: real files, and whatever else training leaves."""
 
+import contextlib
 import hashlib
 import json
 import sys
@@ -161,6 +162,24 @@ def test_a_hostile_pickle_in_the_same_dress_is_refused(case, name, hostile, tmp_
     assert hostile.format(CASES[case]).replace("\n", ".") in said
     assert "do not trust this file" in said
     assert not (tmp_path / "hf").exists()
+
+
+@settings(deadline=None, max_examples=200)
+@given(data=st.data())
+def test_a_damaged_pickle_is_read_or_refused(data, tmp_path_factory):
+    """Whatever a byte more or less makes of the real files: words for the user, no traceback and no code that is run."""
+    case = data.draw(st.sampled_from(list(CASES)))
+    with zipfile.ZipFile(rank_file(case)) as archive:
+        content = {info.filename: archive.read(info) for info in archive.infolist()}
+    pickled = bytearray(content["archive/data.pkl"])
+    at = data.draw(st.integers(0, len(pickled) - 1))
+    pickled[at : at + data.draw(st.integers(0, 2))] = data.draw(st.binary(max_size=2))
+    path = tmp_path_factory.mktemp("damaged") / "one.pt"
+    with zipfile.ZipFile(path, "w") as made:
+        for name, held in content.items():
+            made.writestr(name, bytes(pickled) if name.endswith("data.pkl") else held)
+    with contextlib.suppress(Problem):
+        torchfile.read(path)
 
 
 class Device:

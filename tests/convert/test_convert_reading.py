@@ -16,7 +16,7 @@ from megatron.core.enums import ModelType
 from megatron.core.transformer.enums import AttnBackend
 
 from distillery.convert import convert as conversion
-from distillery.convert import states
+from distillery.convert import mcore, states, weight_sources
 from distillery.convert.dtypes import BF16
 from distillery.convert.mcore_layout import Layout
 from distillery.convert.weight_sources import open_hf
@@ -106,6 +106,29 @@ def test_as_the_trainer_writes_it(ours, tmp_path):
     sizes = ["--target-pipeline-parallel-size", 2]
     convert(*RESHARD, *sizes, "--load-dir", folder, "--save-dir", tmp_path / "resharded")
     assert (tmp_path / "resharded" / "latest_checkpointed_iteration.txt").read_text() == "2000"
+
+
+def test_tensors_of_one_storage_are_told_apart_by_their_bytes(ours):
+    """As torch saves parameters that are views of one flat buffer: no tensor has a checksum of its own."""
+    folder, ranks = ours
+
+    def digest(change):
+        for path, saved in ranks.items():
+            flat = torch.cat([value.reshape(-1) for value in saved["model"].values()])
+            flat[change] += 1
+            pieces = flat.split([value.numel() for value in saved["model"].values()])
+            names = saved["model"].items()
+            model = {
+                name: piece.view(value.shape) for (name, value), piece in zip(names, pieces, strict=True)
+            }
+            torch.save({**saved, "model": model}, path)
+        source = weight_sources.open_mcore(folder)
+        assert len(source.entries) == sum(len(saved["model"]) for saved in ranks.values())
+        return mcore.payload_digest(source.entries)
+
+    first, last = digest(0), digest(-1)
+    assert first != last
+    assert first == digest(0)
 
 
 def test_norms_fused_into_linear_layers(ours, tmp_path):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import zlib
 from argparse import Namespace
+from bisect import bisect_right
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,15 +34,21 @@ class Rank:
 
     @property
     def entries(self) -> list[tuple[str, str, str, tuple[int, ...], int]]:
-        """(file, tensor, type, shape, CRC-32 as the container has it) of each tensor that is a storage of its own."""
-        crcs = {(offset, size): crc for offset, size, crc in self.storages}
+        """(file, tensor, type, shape, CRC-32 as the container has it) of each tensor.
+
+        A tensor that shares its storage, as views of one flat buffer do, has no checksum of its own there: the CRC-32 of
+        the storage's and of its place in it stands for it.
+        """
         file = f"{self.path.parent.name}/{self.path.name}"
-        return [
-            (file, name, one.dtype.name, one.shape, crcs[one.offset, one.bytes])
-            for chunk in self.chunks
-            for name, one in chunk.items()
-            if isinstance(one, Stored) and (one.offset, one.bytes) in crcs
-        ]
+        starts = [start for start, _, _ in self.storages]
+        found = []
+        for name, one in ((name, one) for chunk in self.chunks for name, one in chunk.items()):
+            if isinstance(one, Stored):
+                start, size, crc = self.storages[bisect_right(starts, one.offset) - 1]
+                if (start, size) != (one.offset, one.bytes):
+                    crc = zlib.crc32(f"{crc} {one.offset - start}".encode())
+                found.append((file, name, one.dtype.name, one.shape, crc))
+        return found
 
 
 def read_rank(path: Path) -> Rank:

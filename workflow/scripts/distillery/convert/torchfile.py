@@ -163,8 +163,7 @@ def _central_entry(record: _Record, crc: int) -> bytes:
 
 @dataclass(frozen=True)
 class Contents:
-    """A .pt file that was read: its top-level dict, the model's tensors as `Stored`, the rest plain or inert;
-    and (offset, bytes, CRC-32) of its storages."""
+    """A .pt file's top-level dict, the model's tensors as `Stored`; and (offset, bytes, CRC-32) of its storages."""
 
     objects: dict[str, Any]
     storages: list[tuple[int, int, int]]
@@ -197,8 +196,14 @@ def read(path: Path) -> Contents:
     objects = unpickling.load(pickled, path)
     if not isinstance(objects, dict):
         raise Problem("not a checkpoint: its pickle holds no dict", where=path, found=type(objects).__name__)
-    for key in [key for key in objects if str(key).startswith("model")]:
-        objects[key] = {name: _stored(value, path, name, places) for name, value in objects[key].items()}
+    try:
+        for key in [key for key in objects if str(key).startswith("model")]:
+            objects[key] = {name: _stored(value, path, name, places) for name, value in objects[key].items()}
+    except (AttributeError, TypeError, ValueError) as error:  # no dict, no names, no whole numbers
+        what = "the checkpoint's tensors are not described as Megatron describes them"
+        raise Problem(
+            what, where=f"{path}, {key}", found=repr(error), fix="copy or convert it again"
+        ) from None
     return Contents(objects, sorted(places.values()))
 
 

@@ -39,16 +39,17 @@ class FirstSave:
             return
         try:
             weight_sources.open_mcore(self._directory)
-        except Problem as problem:
+        except (Problem, OSError) as error:
             now = time.monotonic()
             self._first_failure = self._first_failure or now
             if now - self._first_failure < self._patience:
                 return
+            problem = error if isinstance(error, Problem) else Problem(str(error))
             raise Problem(
                 "the checkpoint that training saved first could not be read after it, so the job was ended now",
                 where=problem.where or self._directory,
                 found=problem.what if problem.found is None else f"{problem.what}: {problem.found}",
                 wanted=problem.wanted,
                 fix="cure that, or report it: the checkpoint is kept, and the same command goes on from it",
-            ) from problem
+            ) from error
         self._done = True

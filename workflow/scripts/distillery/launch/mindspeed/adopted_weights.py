@@ -8,10 +8,9 @@ model, the two converters agree to the bit.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from distillery import checksums, files
@@ -50,14 +49,14 @@ def adopt_mcore(directory: Path, asked: Asked, *, load: Path, save: Path) -> dic
     _same(directory, "layout", source.grid, grid)
     _same(directory, "type", source.dtype.name, dtype.name)
     place = rank_files.iteration_directory(directory)
-    entries = _read_whole(source, place)
+    stored_bytes.of_storages(source).run()
     iteration = 1 if place.name == "release" else int(place.name.removeprefix("iter_"))
     with mcore.publication(save, iteration) as staging:
         for path in list(place.iterdir()):
             os.replace(path, staging.directory / path.name)
         digest = convert.source_digest(load)
         staging.manifest = mcore.manifest(
-            staging.directory, iteration, layout, dtype, entries, source_digest=digest
+            staging.directory, iteration, layout, dtype, list(source.entries), source_digest=digest
         )
     return staging.manifest
 
@@ -85,7 +84,8 @@ def trained_payload(directory: Path, iteration: int, tensor: int, pipeline: int,
             fix="ranks are missing or of another run: look at the ranks' logs",
         )
     convert.same_model(source.architecture, tensor_map.read(model), model)
-    return mcore.payload_digest(_read_whole(source, place))
+    stored_bytes.of_storages(source).run()
+    return mcore.payload_digest(source.entries)
 
 
 def adopt_hf(
@@ -117,8 +117,7 @@ def adopt_hf(
         for name, data in side.items():
             (staging / name).write_bytes(data)
         _same(directory, "type", weight_sources.open_hf(staging).dtype.name, dtype.name)
-        stored = shards.read(staging)
-        entries = _entries((place.path.name, name, place) for name, place in stored.items())
+        entries = _entries(shards.read(staging))
         plans = [
             shards.Shard(path.name, b"", {}, path.stat().st_size)
             for path in sorted(staging.glob("*.safetensors"))
@@ -129,38 +128,12 @@ def adopt_hf(
     return content
 
 
-def _read_whole(source: weight_sources.Source, place: Path) -> list[mcore.Entry]:
-    """Every weight of the iteration directory `place`, its records read and held against their own checksums.
-
-    Raises:
-        Problem: bytes changed since they were written.
-    """
-    stored_bytes.of_storages(source).run()
-    known = {(path, *span): crc for path, held in (source.storages or {}).items() for *span, crc in held}
-    tensors = (
-        (str(rank.path.relative_to(place)), name, value)
-        for rank in rank_files.read_ranks(place).values()
-        for chunk in rank.chunks
-        for name, value in chunk.items()
-        if isinstance(value, Stored)
-    )
-    return _entries(tensors, known)
-
-
-def _entries(
-    held: Iterable[tuple[str, str, Stored]], known: Mapping[tuple[Any, ...], int] = MappingProxyType({})
-) -> list[mcore.Entry]:
-    """`known`: {(path, offset, bytes): CRC-32} of what was read already; the rest is read here."""
-    held = list(held)
-
-    def crc(one: tuple[str, str, Stored]) -> int:
-        place = (one[2].path, one[2].offset, one[2].bytes)
-        return known[place] if place in known else checksums.of_file(*place)
-
+def _entries(held: Mapping[str, Stored]) -> list[mcore.Entry]:
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        crcs = pool.map(lambda one: checksums.of_file(one.path, one.offset, one.bytes), held.values())
         return [
-            (file, name, stored.dtype.name, stored.shape, found)
-            for (file, name, stored), found in zip(held, pool.map(crc, held), strict=True)
+            (one.path.name, name, one.dtype.name, one.shape, crc)
+            for (name, one), crc in zip(held.items(), crcs, strict=True)
         ]
 
 
