@@ -29,64 +29,65 @@ from distillery import command
 def parser() -> argparse.ArgumentParser:
     from distillery.convert import convert_flags
 
-    p = argparse.ArgumentParser(
-        prog="convert_ckpt.py",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    p.add_argument(
+    parser = command.parser(__doc__)
+    parser.add_argument(
         "--use-mcore-models", action="store_true", help="must be given: no other format is written"
     )
-    p.add_argument("--model-type", default="GPT", help="GPT (default), the only one that is converted")
-    p.add_argument("--load-model-type", required=True, metavar="hf|mg", help="hf: Hugging Face, mg: MCore")
-    p.add_argument("--save-model-type", required=True, metavar="hf|mg", help="hf: Hugging Face, mg: MCore")
-    p.add_argument(
+    parser.add_argument("--model-type", default="GPT", help="GPT (default), the only one that is converted")
+    parser.add_argument(
+        "--load-model-type", required=True, metavar="hf|mg", help="hf: Hugging Face, mg: MCore"
+    )
+    parser.add_argument(
+        "--save-model-type", required=True, metavar="hf|mg", help="hf: Hugging Face, mg: MCore"
+    )
+    parser.add_argument(
         "--load-dir", type=Path, required=True, metavar="DIR", help="a model, or a directory of iter_*"
     )
-    p.add_argument(
+    parser.add_argument(
         "--save-dir", type=Path, required=True, metavar="DIR", help="output; must differ from the input"
     )
-    p.add_argument(
+    parser.add_argument(
         "--hf-cfg-dir",
         type=Path,
         metavar="DIR",
         help="to hf: the original model, for config and tokenizer. Without it the reference's way: --save-dir is"
         " the original model and the output its subdirectory mg2hf",
     )
-    p.add_argument(
+    parser.add_argument(
         "--tokenizer-model",
         type=Path,
         metavar="FILE",
         help="tokenizer.json: must exist, and every token must have a row in the embedding; nothing else is done",
     )
-    p.add_argument("--model-type-hf", default="llama2", help="llama2 (default), also for Qwen2 and Qwen2.5")
-    p.add_argument(
+    parser.add_argument(
+        "--model-type-hf", default="llama2", help="llama2 (default), also for Qwen2 and Qwen2.5"
+    )
+    parser.add_argument(
         "--add-qkv-bias", action="store_true", help="may be given; derived from config.json anyway"
     )
-    p.add_argument(
+    parser.add_argument(
         "--params-dtype", choices=["bf16", "fp16", "fp32"], help="type to write (default: that of the source)"
     )
-    p.add_argument("--target-tensor-parallel-size", type=int, default=1, metavar="N", help="default 1")
-    p.add_argument("--target-pipeline-parallel-size", type=int, default=1, metavar="N", help="default 1")
-    p.add_argument(
+    parser.add_argument("--target-tensor-parallel-size", type=int, default=1, metavar="N", help="default 1")
+    parser.add_argument("--target-pipeline-parallel-size", type=int, default=1, metavar="N", help="default 1")
+    parser.add_argument(
         "--num-layer-list", nargs="+", metavar="N,N", help="layers of each pipeline rank: 11,13,19,21"
     )
-    p.add_argument(
+    parser.add_argument(
         "--num-layers-per-virtual-pipeline-stage", type=int, metavar="N", help="interleaved stages"
     )
-    p.add_argument(
+    parser.add_argument(
         "--noop-layers", nargs="+", metavar="N,N", help="positions of empty layers in the sequence"
     )
-    p.add_argument(
+    parser.add_argument(
         "--make-vocab-size-divisible-by",
         type=int,
         default=1,
         metavar="N",
         help="the vocabulary is padded to a multiple of N x tensor ranks (default 1; Megatron trains with 128)",
     )
-    convert_flags.add_sampling(p)
-    return p
+    convert_flags.add_sampling(parser)
+    return parser
 
 
 def main(args: argparse.Namespace) -> None:

@@ -21,25 +21,32 @@ def parser() -> argparse.ArgumentParser:
     from distillery.convert import convert_flags
     from distillery.launch import launch_request
 
-    found = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    parser = command.parser(__doc__)
+    parser.add_argument(
+        "--load-dir", type=Path, required=True, metavar="DIR", help="a model, or a directory of iter_*"
     )
-    add = found.add_argument
-    add("--load-dir", type=Path, required=True, metavar="DIR", help="a model, or a directory of iter_*")
-    add("--save-dir", type=Path, required=True, metavar="DIR", help="output")
-    add(
+    parser.add_argument("--save-dir", type=Path, required=True, metavar="DIR", help="output")
+    parser.add_argument(
         "--hf-cfg-dir",
         type=Path,
         metavar="DIR",
         help="to Hugging Face: the original model, for config and tokenizer",
     )
-    add("--target-tensor-parallel-size", type=int, default=1, metavar="N", help="to MCore (default 1)")
-    add("--target-pipeline-parallel-size", type=int, default=1, metavar="N", help="to MCore (default 1)")
-    add("--num-layer-list", metavar="N,N", help="layers of each pipeline rank, where they differ")
-    add("--params-dtype", choices=["bf16", "fp16", "fp32"], required=True, help="type to write")
-    convert_flags.add_sampling(found)
-    launch_request.add_flags(found)
-    return found
+    parser.add_argument(
+        "--target-tensor-parallel-size", type=int, default=1, metavar="N", help="to MCore (default 1)"
+    )
+    parser.add_argument(
+        "--target-pipeline-parallel-size", type=int, default=1, metavar="N", help="to MCore (default 1)"
+    )
+    parser.add_argument(
+        "--num-layer-list", metavar="N,N", help="layers of each pipeline rank, where they differ"
+    )
+    parser.add_argument(
+        "--params-dtype", choices=["bf16", "fp16", "fp32"], required=True, help="type to write"
+    )
+    convert_flags.add_sampling(parser)
+    launch_request.add_flags(parser)
+    return parser
 
 
 def main(args: argparse.Namespace) -> None:

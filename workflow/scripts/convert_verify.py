@@ -18,19 +18,16 @@ from distillery import command
 
 
 def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(
-        prog="convert_verify.py",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    p.add_argument("--hf-dir", type=Path, metavar="DIR", help="a Hugging Face model")
-    p.add_argument("--mcore-dir", type=Path, metavar="DIR", help="an MCore checkpoint of any layout")
-    p.add_argument(
+    parser = command.parser(__doc__)
+    parser.add_argument("--hf-dir", type=Path, metavar="DIR", help="a Hugging Face model")
+    parser.add_argument("--mcore-dir", type=Path, metavar="DIR", help="an MCore checkpoint of any layout")
+    parser.add_argument(
         "--check-logits", action="store_true", help="compare logits too; both directories, small models"
     )
-    p.add_argument("--output", type=Path, metavar="JSON", help="write the proof; absent if anything is wrong")
-    return p
+    parser.add_argument(
+        "--output", type=Path, metavar="JSON", help="write the proof; absent if anything is wrong"
+    )
+    return parser
 
 
 def main(args: argparse.Namespace) -> None:

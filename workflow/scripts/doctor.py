@@ -20,10 +20,10 @@ COLOURS = {"ok": "32", "fail": "31", "absent": "90"}
 
 
 def parser() -> argparse.ArgumentParser:
-    it = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
-    it.add_argument("--configfile", type=Path, default=Path("config/config.yaml"), metavar="FILE.yaml")
-    it.add_argument("--json", action="store_true", help="print one JSON array instead of lines")
-    return it
+    parser = command.parser(__doc__)
+    parser.add_argument("--configfile", type=Path, default=Path("config/config.yaml"), metavar="FILE.yaml")
+    parser.add_argument("--json", action="store_true", help="print one JSON array instead of lines")
+    return parser
 
 
 def main(args: argparse.Namespace) -> None:

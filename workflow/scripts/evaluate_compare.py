@@ -14,15 +14,15 @@ from distillery import command
 
 
 def parser() -> argparse.ArgumentParser:
-    it = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
-    it.add_argument("--base", type=Path, required=True, metavar="JSONL", help="scores of score.py")
-    it.add_argument("--tuned", type=Path, required=True, metavar="JSONL", help="scores of score.py")
-    it.add_argument("--seed", type=int, default=0, help="of the bootstrap")
-    it.add_argument("--output", type=Path, required=True, metavar="JSON", help="the whole comparison")
-    it.add_argument(
+    parser = command.parser(__doc__)
+    parser.add_argument("--base", type=Path, required=True, metavar="JSONL", help="scores of score.py")
+    parser.add_argument("--tuned", type=Path, required=True, metavar="JSONL", help="scores of score.py")
+    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
+    parser.add_argument("--output", type=Path, required=True, metavar="JSON", help="the whole comparison")
+    parser.add_argument(
         "--summary", type=Path, required=True, metavar="JSON", help="the accuracies and a verdict"
     )
-    return it
+    return parser
 
 
 def main(args: argparse.Namespace) -> None:

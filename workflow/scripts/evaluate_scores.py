@@ -10,11 +10,9 @@ from distillery import command
 
 
 def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(
-        prog="evaluate_scores.py", description=__doc__.splitlines()[0], allow_abbrev=False
-    )
-    p.add_argument("--configfile", type=Path, required=True)
-    return p
+    parser = command.parser(__doc__)
+    parser.add_argument("--configfile", type=Path, required=True)
+    return parser
 
 
 def main(args: argparse.Namespace) -> None:

@@ -15,14 +15,14 @@ from distillery import command
 
 
 def parser() -> argparse.ArgumentParser:
-    it = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
-    it.add_argument("--wheel", type=Path, required=True, metavar="WHL", help="as fetch_wheel.py left it")
-    it.add_argument("--kind", choices=["shard", "problems"], required=True)
-    it.add_argument("--shard", type=int, default=0, help="number of this shard, from 0")
-    it.add_argument("--shards", type=int, default=1, help="how many there are")
-    it.add_argument("--rows", type=int, help="at most so many problems (default: all held-out ones)")
-    it.add_argument("--output", type=Path, required=True, metavar="PARQUET")
-    return it
+    parser = command.parser(__doc__)
+    parser.add_argument("--wheel", type=Path, required=True, metavar="WHL", help="as fetch_wheel.py left it")
+    parser.add_argument("--kind", choices=["shard", "problems"], required=True)
+    parser.add_argument("--shard", type=int, default=0, help="number of this shard, from 0")
+    parser.add_argument("--shards", type=int, default=1, help="how many there are")
+    parser.add_argument("--rows", type=int, help="at most so many problems (default: all held-out ones)")
+    parser.add_argument("--output", type=Path, required=True, metavar="PARQUET")
+    return parser
 
 
 def main(args: argparse.Namespace) -> None:

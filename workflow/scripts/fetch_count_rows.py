@@ -11,11 +11,11 @@ from distillery import command
 
 
 def parser() -> argparse.ArgumentParser:
-    it = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
-    it.add_argument("--shards", type=Path, nargs="+", required=True, metavar="PARQUET")
-    it.add_argument("--rows", type=int, required=True, help="of all shards together")
-    it.add_argument("--output", type=Path, required=True, metavar="JSON")
-    return it
+    parser = command.parser(__doc__)
+    parser.add_argument("--shards", type=Path, nargs="+", required=True, metavar="PARQUET")
+    parser.add_argument("--rows", type=int, required=True, help="of all shards together")
+    parser.add_argument("--output", type=Path, required=True, metavar="JSON")
+    return parser
 
 
 def main(args: argparse.Namespace) -> None:

@@ -14,10 +14,10 @@ from distillery.problems import Problem
 
 
 def parser() -> argparse.ArgumentParser:
-    it = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
-    it.add_argument("--input", type=Path, nargs="+", required=True, metavar="FILE")
-    it.add_argument("--output", type=Path, required=True, metavar="FILE")
-    return it
+    parser = command.parser(__doc__)
+    parser.add_argument("--input", type=Path, nargs="+", required=True, metavar="FILE")
+    parser.add_argument("--output", type=Path, required=True, metavar="FILE")
+    return parser
 
 
 def main(args: argparse.Namespace) -> None:

@@ -15,16 +15,18 @@ from distillery import command
 
 
 def parser() -> argparse.ArgumentParser:
-    it = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
-    it.add_argument("--seed", type=int, required=True, help="of the weights")
-    it.add_argument("--config-json", default="{}", metavar="JSON", help="keys of a Hugging Face Qwen2 config")
-    it.add_argument(
+    parser = command.parser(__doc__)
+    parser.add_argument("--seed", type=int, required=True, help="of the weights")
+    parser.add_argument(
+        "--config-json", default="{}", metavar="JSON", help="keys of a Hugging Face Qwen2 config"
+    )
+    parser.add_argument(
         "--vocab-size", type=int, default=512, help="rows of the embedding, special tokens included"
     )
-    it.add_argument("--tokenizer-shards", type=Path, nargs="+", required=True, metavar="PARQUET")
-    it.add_argument("--tokenizer-rows", type=int, default=3000)
-    it.add_argument("--output-dir", type=Path, required=True, metavar="DIR")
-    return it
+    parser.add_argument("--tokenizer-shards", type=Path, nargs="+", required=True, metavar="PARQUET")
+    parser.add_argument("--tokenizer-rows", type=int, default=3000)
+    parser.add_argument("--output-dir", type=Path, required=True, metavar="DIR")
+    return parser
 
 
 def main(args: argparse.Namespace) -> None:

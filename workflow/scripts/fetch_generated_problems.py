@@ -13,11 +13,11 @@ from distillery.problems import UsageProblem
 
 
 def parser() -> argparse.ArgumentParser:
-    it = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
-    it.add_argument("--seed", type=int, required=True)
-    it.add_argument("--rows", type=int, required=True, help="how many problems, all different")
-    it.add_argument("--output", type=Path, required=True, metavar="PARQUET")
-    return it
+    parser = command.parser(__doc__)
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--rows", type=int, required=True, help="how many problems, all different")
+    parser.add_argument("--output", type=Path, required=True, metavar="PARQUET")
+    return parser
 
 
 def main(args: argparse.Namespace) -> None:

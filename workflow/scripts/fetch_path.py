@@ -13,11 +13,15 @@ from distillery import command, options
 
 
 def parser() -> argparse.ArgumentParser:
-    it = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
-    it.add_argument("--kind", choices=["model", "shard"], required=True)
-    it.add_argument("--path", type=Path, required=True, help="a Hugging Face directory, or a parquet file")
-    options.add(it, "models.*.path", "mode")
-    it.add_argument("--output", type=Path, required=True, help="a directory for a model, a file for a shard")
+    parser = command.parser(__doc__)
+    parser.add_argument("--kind", choices=["model", "shard"], required=True)
+    parser.add_argument(
+        "--path", type=Path, required=True, help="a Hugging Face directory, or a parquet file"
+    )
+    options.add(parser, "models.*.path", "mode")
+    parser.add_argument(
+        "--output", type=Path, required=True, help="a directory for a model, a file for a shard"
+    )
     return it
 
 

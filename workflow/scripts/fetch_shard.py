@@ -16,14 +16,14 @@ from distillery.fetch import fetch_flags
 
 
 def parser() -> argparse.ArgumentParser:
-    it = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
-    fetch_flags.add_fetching(it)
-    it.add_argument("--file", required=True, metavar="NAME", help="its path in the repository")
-    it.add_argument(
+    parser = command.parser(__doc__)
+    fetch_flags.add_fetching(parser)
+    parser.add_argument("--file", required=True, metavar="NAME", help="its path in the repository")
+    parser.add_argument(
         "--store", type=Path, metavar="DIR", help="keep the file here and make OUTPUT a link to it"
     )
-    it.add_argument("--output", type=Path, required=True, metavar="FILE")
-    return it
+    parser.add_argument("--output", type=Path, required=True, metavar="FILE")
+    return parser
 
 
 def main(args: argparse.Namespace) -> None:

@@ -14,11 +14,13 @@ from distillery import command
 
 
 def parser() -> argparse.ArgumentParser:
-    it = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
-    it.add_argument("--package", required=True, metavar="NAME==VERSION")
-    it.add_argument("--sha256", required=True, metavar="HEX", help="of the wheel; anything else is refused")
-    it.add_argument("--output", type=Path, required=True, metavar="WHL")
-    return it
+    parser = command.parser(__doc__)
+    parser.add_argument("--package", required=True, metavar="NAME==VERSION")
+    parser.add_argument(
+        "--sha256", required=True, metavar="HEX", help="of the wheel; anything else is refused"
+    )
+    parser.add_argument("--output", type=Path, required=True, metavar="WHL")
+    return parser
 
 
 def main(args: argparse.Namespace) -> None:

@@ -12,10 +12,10 @@ from distillery import command
 
 
 def parser() -> argparse.ArgumentParser:
-    it = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
-    it.add_argument("--configfile", type=Path, required=True, metavar="YAML")
-    it.add_argument("--anew", action="store_true", help="forget what the old locks say")
-    return it
+    parser = command.parser(__doc__)
+    parser.add_argument("--configfile", type=Path, required=True, metavar="YAML")
+    parser.add_argument("--anew", action="store_true", help="forget what the old locks say")
+    return parser
 
 
 def main(args: argparse.Namespace) -> None:

@@ -20,16 +20,14 @@ from distillery import command
 def parser() -> argparse.ArgumentParser:
     from distillery.launch import launch_request
 
-    found = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
+    parser = command.parser(__doc__)
     folder = {"type": Path, "required": True, "metavar": "FOLDER"}
-    found.add_argument("--load", help="MCore checkpoint", **folder)
-    found.add_argument("--tokenizer-name-or-path", help="Hugging Face directory of the model", **folder)
-    found.add_argument("--output", type=Path, required=True, metavar="TEXT", help="question and answer")
-    launch_request.add_flags(found)
-    found.add_argument("worker", nargs="+", metavar="FLAG", help="after --: flags of inference.py")
-    return found
+    parser.add_argument("--load", help="MCore checkpoint", **folder)
+    parser.add_argument("--tokenizer-name-or-path", help="Hugging Face directory of the model", **folder)
+    parser.add_argument("--output", type=Path, required=True, metavar="TEXT", help="question and answer")
+    launch_request.add_flags(parser)
+    parser.add_argument("worker", nargs="+", metavar="FLAG", help="after --: flags of inference.py")
+    return parser
 
 
 def main(args: argparse.Namespace) -> None:

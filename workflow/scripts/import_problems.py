@@ -11,18 +11,18 @@ from distillery import command
 
 
 def parser() -> argparse.ArgumentParser:
-    it = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
-    it.add_argument("--input", type=Path, required=True, metavar="FILE")
-    it.add_argument("--name", required=True, help="of the problem set; the family of rows that name none")
-    it.add_argument(
+    parser = command.parser(__doc__)
+    parser.add_argument("--input", type=Path, required=True, metavar="FILE")
+    parser.add_argument("--name", required=True, help="of the problem set; the family of rows that name none")
+    parser.add_argument(
         "--columns",
         default="{}",
         metavar="JSON",
         help="the file's names for uuid, problem, answer, problem_type",
     )
-    it.add_argument("--rows", type=int, help="at most so many, from the first")
-    it.add_argument("--output", type=Path, required=True, metavar="PARQUET")
-    return it
+    parser.add_argument("--rows", type=int, help="at most so many, from the first")
+    parser.add_argument("--output", type=Path, required=True, metavar="PARQUET")
+    return parser
 
 
 def main(args: argparse.Namespace) -> None:

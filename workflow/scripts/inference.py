@@ -34,26 +34,23 @@ def parser() -> argparse.ArgumentParser:
     from distillery.ranges import reader, whole
     from distillery.task_settings import DRAWN, SEARCHED
 
-    it = argparse.ArgumentParser(
-        prog="inference.py",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    add = it.add_argument
+    parser = command.parser(__doc__)
+    add = parser.add_argument
     add("--load", type=Path, required=True, metavar="DIR", help="the weights")
     add("--tokenizer-name-or-path", type=Path, metavar="DIR", help="Hugging Face directory (default: --load)")
     add("--prompt-type", metavar="NAME", help="how prompts are rendered (default: as the weights were tuned)")
-    options.add(it, GENERATE, "hf_chat_template")
+    options.add(parser, GENERATE, "hf_chat_template")
     add("--task", type=tasks.name, metavar="TASK", help=", ".join(tasks.TASKS))
     # a configuration derives it from the context
-    options.add(it, GENERATE, "max_new_tokens", default=256, help="tokens of an answer (default 256)")
-    options.add(it, GENERATE, "seq_length", help="prompt and answer together (default: the model's context)")
-    options.add(it, GENERATE, "micro_batch_size")
+    options.add(parser, GENERATE, "max_new_tokens", default=256, help="tokens of an answer (default 256)")
+    options.add(
+        parser, GENERATE, "seq_length", help="prompt and answer together (default: the model's context)"
+    )
+    options.add(parser, GENERATE, "micro_batch_size")
     add("--prompt-file", type=Path, metavar="FILE", help="problem set .parquet, or .jsonl")
     add("--prompt", metavar="TEXT", help='one question instead (default "how are you?")')
     add("--output", type=Path, metavar="JSONL", help="needed with --prompt-file")
-    options.add(it, GENERATE, "num_samples", "seed", *DRAWN, *SEARCHED)
+    options.add(parser, GENERATE, "num_samples", "seed", *DRAWN, *SEARCHED)
     add(
         "--stop-word",
         action="append",
@@ -74,8 +71,8 @@ def parser() -> argparse.ArgumentParser:
         size = f"experiments.*.layout.{kind}_parallel_size"
         text = f"{kind} ranks, started by launch.py (default {schema.default(size)})"
         add(f"--{kind}-model-parallel-size", **options.of(size, help=text))
-    options.add(it, "hardware.*", "threads", default=None, help="CPU threads (default: all)")
-    options.add(it, "hardware.*", "device")
+    options.add(parser, "hardware.*", "threads", default=None, help="CPU threads (default: all)")
+    options.add(parser, "hardware.*", "device")
     add(
         "--kernels",
         choices=["auto", "native", "composed"],
@@ -94,7 +91,7 @@ def parser() -> argparse.ArgumentParser:
         add(name, action="store_true", help="no effect: weights are taken as they are stored")
     for name in ("--attention-dropout", "--hidden-dropout"):
         add(name, help=argparse.SUPPRESS)  # nothing is dropped when answers are generated
-    megatron_flags.add_to(it)
+    megatron_flags.add_to(parser)
     return it
 
 

@@ -17,14 +17,12 @@ from distillery import command
 def parser() -> argparse.ArgumentParser:
     from distillery.launch import launch_request
 
-    found = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
-    launch_request.add_flags(found)
-    found.add_argument(
+    parser = command.parser(__doc__)
+    launch_request.add_flags(parser)
+    parser.add_argument(
         "worker", nargs="+", help="after --: [python] script arguments; its --log is this command's"
     )
-    return found
+    return parser
 
 
 def main(args: argparse.Namespace) -> None:

@@ -18,11 +18,11 @@ from distillery.problems import Problem
 
 
 def parser() -> argparse.ArgumentParser:
-    it = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
-    it.add_argument("--configfile", type=Path, default=Path("config/config.yaml"), metavar="FILE.yaml")
-    it.add_argument("--snakefile", type=Path, default=Path(__file__).resolve().parents[2] / "Snakefile")
-    it.add_argument("--json", action="store_true", help="print one JSON object instead of text")
-    return it
+    parser = command.parser(__doc__)
+    parser.add_argument("--configfile", type=Path, default=Path("config/config.yaml"), metavar="FILE.yaml")
+    parser.add_argument("--snakefile", type=Path, default=Path(__file__).resolve().parents[2] / "Snakefile")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+    return parser
 
 
 def main(args: argparse.Namespace) -> None:

@@ -16,9 +16,9 @@ BEGIN, END = "<!-- keys: made by plan_config_reference.py -->", "<!-- end of key
 
 
 def parser() -> argparse.ArgumentParser:
-    it = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
-    it.add_argument("--readme", type=Path, required=True, metavar="FILE.md")
-    return it
+    parser = command.parser(__doc__)
+    parser.add_argument("--readme", type=Path, required=True, metavar="FILE.md")
+    return parser
 
 
 def main(args: argparse.Namespace) -> None:

@@ -16,15 +16,15 @@ from distillery import command
 
 
 def parser() -> argparse.ArgumentParser:
-    it = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
-    it.add_argument(
+    parser = command.parser(__doc__)
+    parser.add_argument(
         "--plan-json", type=json.loads, required=True, metavar="JSON", help="estimate and findings"
     )
-    it.add_argument("--checks", type=Path, required=True, metavar="FILE.json", help="of plan_sources.py")
-    it.add_argument("--done", type=Path, required=True, metavar="FILE.json", help="of the training")
-    it.add_argument("--data-manifest", type=Path, required=True, metavar="FILE.json")
-    it.add_argument("--output", type=Path, required=True, metavar="FILE.json")
-    return it
+    parser.add_argument("--checks", type=Path, required=True, metavar="FILE.json", help="of plan_sources.py")
+    parser.add_argument("--done", type=Path, required=True, metavar="FILE.json", help="of the training")
+    parser.add_argument("--data-manifest", type=Path, required=True, metavar="FILE.json")
+    parser.add_argument("--output", type=Path, required=True, metavar="FILE.json")
+    return parser
 
 
 def main(args: argparse.Namespace) -> None:

@@ -20,13 +20,15 @@ from distillery.problems import Problem
 
 
 def parser() -> argparse.ArgumentParser:
-    it = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
-    it.add_argument("--model-dir", type=Path, required=True, metavar="DIR", help="a Hugging Face directory")
-    it.add_argument("--shard", type=Path, required=True, metavar="FILE.parquet")
-    it.add_argument("--problems", type=Path, required=True, metavar="FILE.parquet")
-    it.add_argument("--settings-json", required=True, metavar="JSON", help="what they are held against")
-    it.add_argument("--output", type=Path, required=True, metavar="FILE.json")
-    return it
+    parser = command.parser(__doc__)
+    parser.add_argument(
+        "--model-dir", type=Path, required=True, metavar="DIR", help="a Hugging Face directory"
+    )
+    parser.add_argument("--shard", type=Path, required=True, metavar="FILE.parquet")
+    parser.add_argument("--problems", type=Path, required=True, metavar="FILE.parquet")
+    parser.add_argument("--settings-json", required=True, metavar="JSON", help="what they are held against")
+    parser.add_argument("--output", type=Path, required=True, metavar="FILE.json")
+    return parser
 
 
 def main(args: argparse.Namespace) -> None:

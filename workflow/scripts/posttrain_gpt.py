@@ -20,14 +20,9 @@ from distillery import command
 def parser() -> argparse.ArgumentParser:
     from distillery.train import train_flags
 
-    it = argparse.ArgumentParser(
-        prog="posttrain_gpt.py",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    train_flags.add_to(it)
-    return it
+    parser = command.parser(__doc__)
+    train_flags.add_to(parser)
+    return parser
 
 
 def main(args: argparse.Namespace) -> None:

@@ -22,55 +22,50 @@ TOKENIZE = "experiments.*.tokenize"
 
 
 def parser() -> argparse.ArgumentParser:
-    flags = argparse.ArgumentParser(
-        prog="preprocess_data.py",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    flags.add_argument(
+    parser = command.parser(__doc__)
+    parser.add_argument(
         "--input", type=Path, nargs="+", required=True, help="files, or directories of files of one kind"
     )
-    flags.add_argument("--tokenizer-name-or-path", type=Path, required=True, help="a Hugging Face directory")
-    flags.add_argument(
+    parser.add_argument("--tokenizer-name-or-path", type=Path, required=True, help="a Hugging Face directory")
+    parser.add_argument(
         "--output-prefix", type=Path, required=True, help="path of the outputs without their endings"
     )
-    flags.add_argument(
+    parser.add_argument(
         "--handler-name",
         default="GeneralPretrainHandler",
         help="how rows become conversations; without it they are plain text (GeneralPretrainHandler)",
     )
-    flags.add_argument("--prompt-type", help="how conversations become text")
-    flags.add_argument("--map-keys", type=json_object, help="JSON: which columns and tags play which part")
-    flags.add_argument("--tokenizer-type", choices=["PretrainedFromHF"], default="PretrainedFromHF")
-    flags.add_argument("--workers", type=int, default=1, help="processes (default: 1)")
-    flags.add_argument(
+    parser.add_argument("--prompt-type", help="how conversations become text")
+    parser.add_argument("--map-keys", type=json_object, help="JSON: which columns and tags play which part")
+    parser.add_argument("--tokenizer-type", choices=["PretrainedFromHF"], default="PretrainedFromHF")
+    parser.add_argument("--workers", type=int, default=1, help="processes (default: 1)")
+    parser.add_argument(
         "--log-interval", type=int, default=100, help="rows between lines of progress (default: 100)"
     )
-    options.add(flags, TOKENIZE, "seq_length", help="rows of so many tokens or more do not fit")
-    options.add(flags, TOKENIZE, "pack", help="lay several rows into each sequence of --seq-length tokens")
-    options.add(flags, TOKENIZE, "neat_pack", help="with --pack: number the rows in the attention mask")
-    options.add(flags, TOKENIZE, "append_eod", "n_subs")
-    flags.add_argument(
+    options.add(parser, TOKENIZE, "seq_length", help="rows of so many tokens or more do not fit")
+    options.add(parser, TOKENIZE, "pack", help="lay several rows into each sequence of --seq-length tokens")
+    options.add(parser, TOKENIZE, "neat_pack", help="with --pack: number the rows in the attention mask")
+    options.add(parser, TOKENIZE, "append_eod", "n_subs")
+    parser.add_argument(
         "--json-keys", nargs="+", default=["text"], help="columns of text for GeneralPretrainHandler"
     )
-    flags.add_argument("--overwrite-cache", action="store_true", help="accepted; there is no cache")
-    flags.add_argument(
+    parser.add_argument("--overwrite-cache", action="store_true", help="accepted; there is no cache")
+    parser.add_argument(
         "--prompt-type-path", type=Path, help="another file of prompt types (default: templates.json)"
     )
-    flags.add_argument(
+    parser.add_argument(
         "--max-samples",
         type=int,
         help="only the first so many rows, whatever the handler (MindSpeed-LLM reads all with these)",
     )
-    flags.add_argument(
+    parser.add_argument(
         "--enable-thinking",
         type=str.lower,
         choices=["true", "false", "none"],
         default="none",
         help="reasoning prompt types: train an empty thought, strip thoughts, or put an empty one unsupervised",
     )
-    ours = flags.add_argument_group("beyond the reference")
+    ours = parser.add_argument_group("beyond the reference")
     ours.add_argument(
         "--hf-chat-template", action="store_true", help="the tokenizer's own template, not a prompt type"
     )

@@ -30,23 +30,28 @@ INPUTS = {
 
 
 def parser() -> argparse.ArgumentParser:
-    it = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
-    it.add_argument("--name", required=True, help="of the experiment")
+    parser = command.parser(__doc__)
+    parser.add_argument("--name", required=True, help="of the experiment")
     for role, text in INPUTS.items():
-        it.add_argument(f"--{role.replace('_', '-')}", type=Path, required=True, metavar="FILE", help=text)
-    it.add_argument(
+        parser.add_argument(
+            f"--{role.replace('_', '-')}", type=Path, required=True, metavar="FILE", help=text
+        )
+    parser.add_argument(
         "--conversion-proof", type=Path, metavar="FILE", help="round trip of the weights, if proved"
     )
-    it.add_argument(
+    parser.add_argument(
         "--export-proof", type=Path, metavar="FILE", help="exported against scored weights, if proved"
     )
-    it.add_argument(
-        "--mindspeed-answer", type=Path, metavar="FILE", help="of generate_mindspeed.py, where it was asked"
+    parser.add_argument(
+        "--mindspeed-answer",
+        type=Path,
+        metavar="FILE",
+        help="of generate_mindspeed.py, where it was asked",
     )
-    it.add_argument(
+    parser.add_argument(
         "--plan", type=Path, metavar="FILE", help="estimates beside measurements, of plan_outcome.py"
     )
-    it.add_argument(
+    parser.add_argument(
         "--sweep",
         type=Path,
         nargs="+",
@@ -54,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="summary.json of a sweep's experiments",
     )
-    it.add_argument(
+    parser.add_argument(
         "--samples",
         type=sampled,
         nargs="+",
@@ -62,14 +67,14 @@ def parser() -> argparse.ArgumentParser:
         metavar="JOB=FILE",
         help="resource samples taken beside jobs, *.samples.jsonl; a file that is not there fails nothing",
     )
-    it.add_argument(
+    parser.add_argument(
         "--config-json", required=True, metavar="JSON", help="the experiment's settings, to be shown"
     )
-    it.add_argument("--output", type=Path, required=True, metavar="HTML")
-    it.add_argument(
+    parser.add_argument("--output", type=Path, required=True, metavar="HTML")
+    parser.add_argument(
         "--parts-dir", type=Path, required=True, metavar="DIR", help="figures as SVG, tables as JSON"
     )
-    return it
+    return parser
 
 
 def sampled(text: str) -> tuple[str, Path]:

@@ -18,14 +18,12 @@ from distillery.problems import Problem
 
 
 def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(
-        prog="report_rulegraph.py", description=__doc__.splitlines()[0], allow_abbrev=False
-    )
-    p.add_argument("--snakefile", type=Path, required=True)
-    p.add_argument("--configfile", type=Path, nargs="+", required=True)
-    p.add_argument("--target", nargs="+", required=True, help="files that the workflow makes")
-    p.add_argument("--output", type=Path, required=True, metavar="FILE.dot")
-    return p
+    parser = command.parser(__doc__)
+    parser.add_argument("--snakefile", type=Path, required=True)
+    parser.add_argument("--configfile", type=Path, nargs="+", required=True)
+    parser.add_argument("--target", nargs="+", required=True, help="files that the workflow makes")
+    parser.add_argument("--output", type=Path, required=True, metavar="FILE.dot")
+    return parser
 
 
 def main(args: argparse.Namespace) -> None:

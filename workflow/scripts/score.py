@@ -16,20 +16,20 @@ from distillery import command
 
 
 def parser() -> argparse.ArgumentParser:
-    it = argparse.ArgumentParser(description=__doc__.partition("\n")[0], allow_abbrev=False)
-    it.add_argument("--generations", type=Path, metavar="JSONL")
-    it.add_argument("--problems", type=Path, required=True, metavar="PARQUET")
-    it.add_argument(
+    parser = command.parser(__doc__)
+    parser.add_argument("--generations", type=Path, metavar="JSONL")
+    parser.add_argument("--problems", type=Path, required=True, metavar="PARQUET")
+    parser.add_argument(
         "--output", type=Path, metavar="FILE", help="scores (JSONL), or what --self-check finds (JSON)"
     )
-    it.add_argument("--workers", type=int, default=2, help="processes; the scores do not depend on it")
-    it.add_argument(
+    parser.add_argument("--workers", type=int, default=2, help="processes; the scores do not depend on it")
+    parser.add_argument(
         "--cpu-seconds", type=float, default=10.0, help="limit for one answer; beyond it is wrong"
     )
-    it.add_argument(
+    parser.add_argument(
         "--plain-math-verify", action="store_true", help="without the rules that go before math-verify"
     )
-    it.add_argument(
+    parser.add_argument(
         "--self-check",
         action="store_true",
         help="score each gold against itself; exit 1 unless all are right",

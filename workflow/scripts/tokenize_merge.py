@@ -10,17 +10,12 @@ from distillery import command
 
 
 def parser() -> argparse.ArgumentParser:
-    flags = argparse.ArgumentParser(
-        prog="tokenize_merge.py",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    flags.add_argument(
+    parser = command.parser(__doc__)
+    parser.add_argument(
         "--input-prefixes", type=Path, nargs="+", required=True, help="prefixes of preprocess_data.py"
     )
-    flags.add_argument("--output-prefix", type=Path, required=True, help="prefix of the merged dataset")
-    return flags
+    parser.add_argument("--output-prefix", type=Path, required=True, help="prefix of the merged dataset")
+    return parser
 
 
 def main(args: argparse.Namespace) -> None:

@@ -19,16 +19,15 @@ from distillery import command
 def parser() -> argparse.ArgumentParser:
     from distillery.launch import launch_request
 
-    found = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    parser = command.parser(__doc__)
+    parser.add_argument("--input", type=Path, nargs="+", required=True, metavar="SHARD", help="parquet files")
+    parser.add_argument(
+        "--tokenizer-name-or-path", type=Path, required=True, metavar="FOLDER", help="Hugging Face directory"
     )
-    add = found.add_argument
-    add("--input", type=Path, nargs="+", required=True, metavar="SHARD", help="parquet files")
-    add("--tokenizer-name-or-path", type=Path, required=True, metavar="FOLDER", help="Hugging Face directory")
-    add("--output-prefix", type=Path, required=True, metavar="PREFIX", help="of the dataset")
-    launch_request.add_flags(found)
-    add("worker", nargs="+", metavar="FLAG", help="after --: flags of preprocess_data.py")
-    return found
+    parser.add_argument("--output-prefix", type=Path, required=True, metavar="PREFIX", help="of the dataset")
+    launch_request.add_flags(parser)
+    parser.add_argument("worker", nargs="+", metavar="FLAG", help="after --: flags of preprocess_data.py")
+    return parser
 
 
 def reader() -> argparse.ArgumentParser:

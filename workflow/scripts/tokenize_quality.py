@@ -11,22 +11,17 @@ from distillery import command
 
 
 def parser() -> argparse.ArgumentParser:
-    flags = argparse.ArgumentParser(
-        prog="tokenize_quality.py",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    flags.add_argument(
+    parser = command.parser(__doc__)
+    parser.add_argument(
         "--data-prefix", type=Path, required=True, help="prefix of preprocess_data.py or tokenize_merge.py"
     )
-    flags.add_argument("--input", type=Path, nargs="+", required=True, help="the shards that it was made of")
-    flags.add_argument(
+    parser.add_argument("--input", type=Path, nargs="+", required=True, help="the shards that it was made of")
+    parser.add_argument(
         "--problems", type=Path, nargs="*", default=[], help="problem sets that should not occur in it"
     )
-    flags.add_argument("--seq-length", type=int, help="tokens that training sees of a row")
-    flags.add_argument("--output", type=Path, required=True)
-    return flags
+    parser.add_argument("--seq-length", type=int, help="tokens that training sees of a row")
+    parser.add_argument("--output", type=Path, required=True)
+    return parser
 
 
 def main(args: argparse.Namespace) -> None:

@@ -20,19 +20,17 @@ from distillery import command
 def parser() -> argparse.ArgumentParser:
     from distillery.launch import launch_request
 
-    found = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
+    parser = command.parser(__doc__)
     folder = {"type": Path, "required": True, "metavar": "FOLDER"}
-    found.add_argument("--load", help="MCore checkpoint to start from", **folder)
-    found.add_argument("--save", help="where done.json and the trained checkpoint go", **folder)
-    found.add_argument(
+    parser.add_argument("--load", help="MCore checkpoint to start from", **folder)
+    parser.add_argument("--save", help="where done.json and the trained checkpoint go", **folder)
+    parser.add_argument(
         "--data-path", help="prefix of the tokenized data", type=Path, required=True, metavar="PREFIX"
     )
-    found.add_argument("--tokenizer-name-or-path", help="Hugging Face directory of the model", **folder)
-    launch_request.add_flags(found)
-    found.add_argument("worker", nargs="+", metavar="FLAG", help="after --: flags of posttrain_gpt.py")
-    return found
+    parser.add_argument("--tokenizer-name-or-path", help="Hugging Face directory of the model", **folder)
+    launch_request.add_flags(parser)
+    parser.add_argument("worker", nargs="+", metavar="FLAG", help="after --: flags of posttrain_gpt.py")
+    return parser
 
 
 def main(args: argparse.Namespace) -> None:

@@ -13,13 +13,13 @@ from distillery import command
 
 
 def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(prog="verify.py", description=__doc__.splitlines()[0], allow_abbrev=False)
-    p.add_argument("--configfile", type=Path, required=True)
-    p.add_argument("--cores", default="all", help="for the second run; may differ from the first's")
-    p.add_argument(
+    parser = command.parser(__doc__)
+    parser.add_argument("--configfile", type=Path, required=True)
+    parser.add_argument("--cores", default="all", help="for the second run; may differ from the first's")
+    parser.add_argument(
         "--against", type=Path, metavar="DIR", help="compare with a finished run there instead of a new one"
     )
-    return p
+    return parser
 
 
 def main(args: argparse.Namespace) -> None:

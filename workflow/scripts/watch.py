@@ -13,21 +13,20 @@ from distillery import command
 
 
 def parser() -> argparse.ArgumentParser:
-    found = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    parser = command.parser(__doc__)
+    parser.add_argument(
+        "--logs", type=Path, default=Path("logs"), help="the workflow's log folder (default: logs)"
     )
-    add = found.add_argument
-    add("--logs", type=Path, default=Path("logs"), help="the workflow's log folder (default: logs)")
-    add("--interval", type=float, default=2.0, metavar="S", help="seconds between looks")
-    add(
+    parser.add_argument("--interval", type=float, default=2.0, metavar="S", help="seconds between looks")
+    parser.add_argument(
         "--minutes",
         type=float,
         default=10.0,
         metavar="N",
         help="show logs that changed in the last N minutes",
     )
-    add("--once", action="store_true", help="look once and end")
-    return found
+    parser.add_argument("--once", action="store_true", help="look once and end")
+    return parser
 
 
 def main(args: argparse.Namespace) -> None:

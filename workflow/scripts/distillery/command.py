@@ -23,6 +23,13 @@ from distillery.problems import CURES, Problem, of_system
 from distillery.terminal_text import printable
 
 
+def parser(documentation: str | None) -> argparse.ArgumentParser:
+    """An empty parser of a command; `--help` shows the command's docstring as it is written, usage lines included."""
+    return argparse.ArgumentParser(
+        description=documentation, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+
+
 def run(
     parser: argparse.ArgumentParser, main: Callable[[argparse.Namespace], None], sampled: bool = False
 ) -> None:
