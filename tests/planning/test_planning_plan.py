@@ -11,7 +11,6 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import plan_config_reference
 import pytest
 import yaml
 from places import ROOT
@@ -21,7 +20,7 @@ from distillery.engine.supported_models import from_config
 from distillery.experiment import Source
 from distillery.fetch import model_directory, rope_override
 from distillery.launch.mindspeed import accepted_flags as reference
-from distillery.planning import known_models, planned_jobs
+from distillery.planning import key_tables, known_models, planned_jobs
 from distillery.planning.checks import host_checks
 from distillery.planning.experiment_setup import gather
 from distillery.problems import Problem
@@ -207,8 +206,8 @@ def test_rotary_settings_are_overridden_in_config_json_and_nowhere_else(tmp_path
 def test_the_reference_of_keys_is_the_schemas():
     """`python workflow/scripts/plan_config_reference.py --readme config/README.md` brings it up to date."""
     text = (ROOT / "config/README.md").read_text()
-    found = text.partition(plan_config_reference.BEGIN)[2].partition(plan_config_reference.END)[0].strip()
-    assert found == plan_config_reference.table().strip()
+    found = text.partition(key_tables.BEGIN)[2].partition(key_tables.END)[0].strip()
+    assert found == key_tables.table().strip()
 
 
 def test_host_checks_compare_the_plan_with_this_machine(tmp_path):

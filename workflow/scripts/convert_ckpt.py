@@ -91,10 +91,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    from distillery.convert import byte_progress, conversion
+    from distillery.convert import conversion
 
-    with byte_progress.bar() as begin:
-        manifest = conversion.run(args, begin)
+    manifest = conversion.run(args)
     total = sum(entry["bytes"] for entry in manifest["files"])
     print(f"{args.save_dir}: {len(manifest['files'])} files, {total:,} bytes, {manifest['dtype']}")
     print(f"payload {manifest['payload_digest']}")

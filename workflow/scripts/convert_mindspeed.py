@@ -50,27 +50,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    from distillery.convert import convert_flags
-    from distillery.experiment import Layout
-    from distillery.launch import launch_request
     from distillery.launch.mindspeed import convert_stage
 
-    asked = launch_request.from_args(args, ())
-    if args.hf_cfg_dir:
-        manifest = convert_stage.to_hf(
-            asked,
-            args.params_dtype,
-            load=args.load_dir,
-            original=args.hf_cfg_dir,
-            save=args.save_dir,
-            num_layer_list=args.num_layer_list,
-            sampling=convert_flags.sampling(args),
-        )
-    else:
-        layers = tuple(map(int, args.num_layer_list.split(","))) if args.num_layer_list else None
-        sizes = (args.target_tensor_parallel_size, args.target_pipeline_parallel_size)
-        layout = Layout(args.params_dtype, *sizes, layers)
-        manifest = convert_stage.to_mcore(asked, layout, load=args.load_dir, save=args.save_dir)
+    manifest = convert_stage.run(args)
     total = sum(entry["bytes"] for entry in manifest["files"])
     print(f"{args.save_dir}: {len(manifest['files'])} files, {total:,} bytes, {manifest['dtype']}")
     print(f"payload {manifest['payload_digest']}")

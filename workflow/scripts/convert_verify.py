@@ -31,12 +31,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    from distillery import files
     from distillery.convert import inspection
 
-    result = inspection.run(args.hf_dir, args.mcore_dir, args.check_logits)
-    if args.output:
-        files.write_json(args.output, result)
+    inspection.run(args)
 
 
 if __name__ == "__main__":

@@ -8,15 +8,9 @@ if anything is red.
 """
 
 import argparse
-import dataclasses
-import json
-import sys
 from pathlib import Path
 
 from distillery import command
-from distillery.problems import Problem
-
-COLOURS = {"ok": "32", "fail": "31", "absent": "90"}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -27,26 +21,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    from distillery import config
-    from distillery.doctor import examination
+    from distillery.doctor import screen
 
-    loaded = config.read(args.configfile)
-    results = []
-    for result in examination.examine(examination.scope(loaded, Path.cwd())):
-        results.append(result)
-        if not args.json:
-            print(line(result), flush=True)
-    if args.json:
-        print(json.dumps([dataclasses.asdict(result) for result in results], indent=2))
-    red = [result.name for result in results if result.state == "fail"]
-    if red:
-        raise Problem(f"{len(red)} of {len(results)} are red: {', '.join(red)}")
-
-
-def line(result) -> str:
-    cure = f"\n      {result.fix}" if result.fix else ""
-    text = f"{result.state:<7}{result.name:<18} {result.found}{cure}"
-    return f"\033[{COLOURS[result.state]}m{text}\033[0m" if sys.stdout.isatty() else text
+    for text in screen.run(args):
+        print(text, flush=True)
 
 
 if __name__ == "__main__":

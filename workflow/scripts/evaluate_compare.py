@@ -26,25 +26,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    from distillery import files
-    from distillery.evaluate import comparison, scoring
+    from distillery.evaluate import comparison
 
-    keys = (
-        "id",
-        "sample",
-        "problem_type",
-        "strict",
-        "lenient",
-        "stop",
-        "tokens",
-        "unfinished_think",
-        "timed_out",
-    )
-    base, tuned = (list(scoring.read_jsonl(path, keys)) for path in (args.base, args.tuned))
-    compared = comparison.compare(base, tuned, args.seed)
-    files.write_json(args.output, compared)
-    summary = comparison.summary(compared)
-    files.write_json(args.summary, summary)
+    summary = comparison.run(args)
     for name in ("base", "tuned"):
         low, high = summary[name]["interval"]
         print(f"{name}: {summary[name]['accuracy']:.1%} of {summary[name]['n']} ({low:.1%} to {high:.1%})")

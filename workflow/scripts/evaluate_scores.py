@@ -16,17 +16,13 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    from distillery import config
-    from distillery.files import read_json
+    from distillery.evaluate import reached
 
-    for name in config.read(args.configfile).experiments:
-        directory = Path("results/experiments", name)
-        summary = read_json(directory / "summary.json")
+    for name, summary, report in reached.run(args):
         for side in ("base", "tuned"):
-            print(
-                f"{name}  {side:<5}  {summary[side]['accuracy']:7.2%} of {summary[side]['n']} answers right"
-            )
-        print(f"{name}  report  {directory / 'report.html'}")
+            accuracy, n = summary[side]["accuracy"], summary[side]["n"]
+            print(f"{name}  {side:<5}  {accuracy:7.2%} of {n} answers right")
+        print(f"{name}  report  {report}")
 
 
 if __name__ == "__main__":

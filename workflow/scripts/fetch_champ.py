@@ -26,30 +26,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    from distillery.fetch import champ, openr1
-    from distillery.problems import UsageProblem
+    from distillery.fetch import champ
 
-    if not 0 <= args.shard < args.shards:
-        raise UsageProblem(
-            "no such shard", where="--shard", found=args.shard, wanted=f"0 to {args.shards - 1}"
-        )
-    if args.rows is not None and (args.kind == "shard" or args.rows < 1):
-        raise UsageProblem("wrong --rows", found=args.rows, wanted="1 or more, with --kind problems")
-    exercises = champ.read(args.wheel)
-    if args.kind == "shard":
-        rows = champ.shard_rows(exercises, args.shard, args.shards)
-        written = openr1.write(rows, openr1.SHARD_SCHEMA, args.output)
-        print(
-            f"{args.output}: {written} rows, {sum(r['correctness_count'] for r in rows)} with a comparable answer"
-        )
-        return
-    problems = champ.problem_rows(exercises)
-    chosen = problems if args.rows is None else champ.evenly(problems, args.rows)
-    written = openr1.write(chosen, openr1.PROBLEM_SCHEMA, args.output)
-    in_words = len(champ.split(exercises)[1]) - len(problems)
-    print(
-        f"{args.output}: {written} of {len(problems)} held-out problems; {in_words} more have answers in words"
-    )
+    print(f"{args.output}: {champ.run(args)}")
 
 
 if __name__ == "__main__":

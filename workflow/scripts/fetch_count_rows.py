@@ -19,10 +19,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    from distillery import files
     from distillery.fetch import arrived_files
 
-    files.write_json(args.output, arrived_files.count(args.shards, args.rows))
+    arrived_files.run_count(args)
     print(f"{args.output}: {len(args.shards)} shards, {args.rows} rows")
 
 

@@ -9,8 +9,7 @@ file's content is what Snakemake compares.
 import argparse
 from pathlib import Path
 
-from distillery import command, files
-from distillery.problems import Problem
+from distillery import command
 
 
 def parser() -> argparse.ArgumentParser:
@@ -21,11 +20,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    for path in args.input:
-        if not path.is_file():
-            raise Problem("no such file", where=path, fix="run the rule or command that makes it first")
-    lines = [f"{files.sha256(path)}  {path.name}\n" for path in args.input]
-    files.write_text(args.output, "".join(lines))
+    from distillery.fetch import digest_file
+
+    digest_file.run(args)
 
 
 if __name__ == "__main__":

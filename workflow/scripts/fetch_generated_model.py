@@ -30,31 +30,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    import json
+    from distillery.fetch import tiny_model
 
-    from distillery import files
-    from distillery.fetch import model_directory, tiny_model, tiny_tokenizer
-    from distillery.problems import UsageProblem
-
-    try:
-        overrides = json.loads(args.config_json)
-    except json.JSONDecodeError as error:
-        raise UsageProblem(
-            "not JSON", where="--config-json", found=args.config_json, wanted=str(error)
-        ) from None
-    if not isinstance(overrides, dict):
-        raise UsageProblem(
-            "not an object", where="--config-json", found=args.config_json, wanted='{"key": value}'
-        )
-    tiny_model.config(overrides, args.vocab_size, 0)  # wrong sizes end here, before the tokenizer is trained
-    tokenizer = tiny_tokenizer.train(args.tokenizer_shards, args.tokenizer_rows, args.vocab_size)
-    config = tiny_model.config(overrides, args.vocab_size, tokenizer.token_to_id(tiny_tokenizer.END_OF_TEXT))
-    with files.atomic_directory(args.output_dir) as directory:
-        tiny_tokenizer.save(tokenizer, directory, config["max_position_embeddings"])
-        tiny_model.save(config, args.seed, directory)
-        source = {"kind": "seed", "seed": args.seed, "tokenizer_rows": args.tokenizer_rows}
-        model_directory.write_manifest(directory, source, revision=None)
-    print(f"{args.output_dir}: {tokenizer.get_vocab_size()} of {args.vocab_size} tokens used")
+    used = tiny_model.run(args)
+    print(f"{args.output_dir}: {used} of {args.vocab_size} tokens used")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ import argparse
 from pathlib import Path
 
 from distillery import command
-from distillery.problems import UsageProblem
 
 
 def parser() -> argparse.ArgumentParser:
@@ -21,14 +20,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    from distillery.fetch import openr1, synthetic
+    from distillery.fetch import synthetic
 
-    if args.rows < 1:
-        raise UsageProblem(
-            "a problem set needs problems", where="--rows", found=args.rows, wanted="1 or more"
-        )
-    written = openr1.write(synthetic.problem_rows(args.seed, args.rows), openr1.PROBLEM_SCHEMA, args.output)
-    print(f"{args.output}: {written} problems")
+    print(f"{args.output}: {synthetic.run_problems(args)} problems")
 
 
 if __name__ == "__main__":

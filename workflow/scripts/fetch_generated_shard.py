@@ -11,7 +11,6 @@ import argparse
 from pathlib import Path
 
 from distillery import command
-from distillery.problems import UsageProblem
 
 
 def parser() -> argparse.ArgumentParser:
@@ -25,21 +24,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    from distillery.fetch import openr1, synthetic
+    from distillery.fetch import synthetic
 
-    if not 0 <= args.shard < args.shards:
-        raise UsageProblem(
-            "no such shard",
-            where="--shard",
-            found=args.shard,
-            wanted=f"0 to {args.shards - 1} (--shards {args.shards})",
-        )
-    if args.rows < 1:
-        raise UsageProblem("a shard needs rows", where="--rows", found=args.rows, wanted="1 or more")
-    written = openr1.write(
-        synthetic.shard_rows(args.seed, args.shard, args.rows), openr1.SHARD_SCHEMA, args.output
-    )
-    print(f"{args.output}: {written} rows, {args.output.stat().st_size} bytes")
+    print(f"{args.output}: {synthetic.run_shard(args)} rows, {args.output.stat().st_size} bytes")
 
 
 if __name__ == "__main__":

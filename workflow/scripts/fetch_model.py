@@ -19,22 +19,14 @@ def parser() -> argparse.ArgumentParser:
     fetch_flags.add_fetching(parser)
     options.add(parser, "models.*.hub", "workers")
     parser.add_argument("--output-dir", type=Path, required=True, metavar="DIR")
-    return it
+    return parser
 
 
 def main(args: argparse.Namespace) -> None:
-    from distillery.fetch import arrivals, listing
+    from distillery.fetch import arrivals
 
-    lock = listing.read(args.lock)
-    count = arrivals.model(
-        lock,
-        args.output_dir,
-        endpoints=args.endpoint,
-        policy=fetch_flags.policy(args),
-        workers=args.workers,
-        offline=args.offline,
-    )
-    print(f"{args.output_dir}: {len(lock.files)} files, {count} of them fetched now")
+    count, fetched = arrivals.run_model(args)
+    print(f"{args.output_dir}: {count} files, {fetched} of them fetched now")
 
 
 if __name__ == "__main__":

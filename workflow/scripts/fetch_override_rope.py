@@ -19,13 +19,13 @@ def parser() -> argparse.ArgumentParser:
     )
     options.add(parser, "experiments.*.rope", "rotary_base", "max_position_embeddings")
     parser.add_argument("--output-dir", type=Path, required=True, metavar="DIR")
-    return it
+    return parser
 
 
 def main(args: argparse.Namespace) -> None:
     from distillery.fetch import rope_override
 
-    rope_override.override(args.model_dir, args.output_dir, args.rotary_base, args.max_position_embeddings)
+    rope_override.run(args)
 
 
 if __name__ == "__main__":

@@ -22,18 +22,14 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--output", type=Path, required=True, help="a directory for a model, a file for a shard"
     )
-    return it
+    return parser
 
 
 def main(args: argparse.Namespace) -> None:
     from distillery.fetch import arrivals
 
-    if args.kind == "model":
-        arrivals.local_model(args.path, args.output, args.mode)
-        print(f"{args.output}: {args.mode} of {args.path}")
-    else:
-        rows = arrivals.local_shard(args.path, args.output, args.mode)
-        print(f"{args.output}: {args.mode} of {args.path}, {rows} rows")
+    rows = arrivals.run_local(args)
+    print(f"{args.output}: {args.mode} of {args.path}" + ("" if rows is None else f", {rows} rows"))
 
 
 if __name__ == "__main__":

@@ -27,21 +27,11 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    from distillery.fetch import arrivals, listing
+    from distillery.fetch import arrivals
 
-    count, rows = arrivals.shard(
-        listing.read(args.lock),
-        args.file,
-        args.output,
-        endpoints=args.endpoint,
-        policy=fetch_flags.policy(args),
-        offline=args.offline,
-        store=args.store,
-    )
-    print(
-        f"{args.output}: {'fetched' if count else 'already here'}"
-        + ("" if rows is None else f", {rows} rows")
-    )
+    fetched, rows = arrivals.run_shard(args)
+    counted = "" if rows is None else f", {rows} rows"
+    print(f"{args.output}: {'fetched' if fetched else 'already here'}{counted}")
 
 
 if __name__ == "__main__":

@@ -24,20 +24,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    import re
-
     from distillery.fetch import wheel
-    from distillery.problems import UsageProblem
 
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9.+!_-]+", args.package):
-        raise UsageProblem(
-            "not a pinned package", where="--package", found=args.package, wanted="name==version"
-        )
-    if not re.fullmatch(r"[0-9a-f]{64}", args.sha256):
-        raise UsageProblem(
-            "not a sha256", where="--sha256", found=args.sha256, wanted="64 lower-case hex digits"
-        )
-    fetched = wheel.fetch(args.package, args.sha256, args.output)
+    fetched = wheel.run(args)
     print(f"{args.output}: {'fetched' if fetched else 'already here'}, sha256 as expected")
 
 

@@ -19,27 +19,14 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    from distillery import config
-    from distillery.fetch import listing, locking, source_flags
+    from distillery.fetch import named_locks
 
-    loaded = config.read(args.configfile)
-    named = {
-        name: source for name, source in source_flags.locked(loaded).items() if "lock" in source.settings
-    }
-    if not named:
-        print(f"{args.configfile}: no source names a lock")
-    for name, source in named.items():
-        path = Path(source.settings["lock"])
-        known = listing.read(path) if path.is_file() and not args.anew else None
-        made = locking.lock(
-            source_flags.asked(name, source),
-            patterns=source_flags.patterns(source),
-            endpoints=source.settings.get("endpoints", []),
-            known=known,
-            offline=loaded.offline,
-        )
-        listing.write(path, made)
+    written = 0
+    for path, made in named_locks.run(args):
+        written += 1
         print(f"{path}: {len(made.files)} files of {made.repo} at {made.revision or 'no fixed revision'}")
+    if not written:
+        print(f"{args.configfile}: no source names a lock")
 
 
 if __name__ == "__main__":

@@ -31,16 +31,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    from distillery.launch import launch_request
     from distillery.launch.mindspeed import generate_stage
 
-    answer = generate_stage.run(
-        launch_request.from_args(args, args.worker),
-        load=args.load,
-        tokenizer=args.tokenizer_name_or_path,
-        output=args.output,
-    )
-    print(answer, end="")
+    print(generate_stage.run(args), end="")
 
 
 if __name__ == "__main__":

@@ -26,29 +26,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    import json
+    from distillery.fetch import problem_file
 
-    from distillery.evaluate import self_check
-    from distillery.fetch import openr1, problem_file
-    from distillery.problems import Problem, UsageProblem
-
-    try:
-        columns = dict(json.loads(args.columns))
-    except (ValueError, TypeError) as error:
-        raise UsageProblem("not a JSON object", where="--columns", found=error) from None
-    if unknown := set(columns) - set(problem_file.COLUMNS):
-        raise UsageProblem(
-            "unknown column", where="--columns", found=sorted(unknown), wanted=problem_file.COLUMNS
-        )
-    if not args.input.is_file():
-        raise Problem("no such file", where=args.input, fix="fetch it with fetch_shard.py")
-    rows = problem_file.read(args.input, columns, args.name, args.rows)
-    checked = self_check.check([row["answer"] for row in rows])
-    if trouble := self_check.problem(checked, args.input):
-        raise trouble
-    written = openr1.write(rows, openr1.PROBLEM_SCHEMA, args.output)
-    print(f"{args.output}: {written} problems of {len({row['problem_type'] for row in rows})} families,")
-    print(f"{checked['right']} of {checked['golds']} golds right against themselves: {checked['kinds']}")
+    rows = problem_file.run(args)
+    print(f"{args.output}: {len(rows)} problems of {len({row['problem_type'] for row in rows})} families")
 
 
 if __name__ == "__main__":

@@ -92,7 +92,7 @@ def parser() -> argparse.ArgumentParser:
     for name in ("--attention-dropout", "--hidden-dropout"):
         add(name, help=argparse.SUPPRESS)  # nothing is dropped when answers are generated
     megatron_flags.add_to(parser)
-    return it
+    return parser
 
 
 def main(args: argparse.Namespace) -> None:

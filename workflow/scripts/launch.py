@@ -26,9 +26,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    from distillery.launch import launch_request, launcher
+    from distillery.launch import launcher
 
-    launcher.start(launch_request.from_args(args, args.worker))
+    launcher.run(args)
 
 
 if __name__ == "__main__":

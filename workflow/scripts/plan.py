@@ -9,12 +9,9 @@ where it has ranks, its figures, and whether it is due.
 """
 
 import argparse
-import dataclasses
-import json
 from pathlib import Path
 
 from distillery import command
-from distillery.problems import Problem
 
 
 def parser() -> argparse.ArgumentParser:
@@ -26,22 +23,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    from distillery import config
-    from distillery.planning import checks, plan_tables
+    from distillery.planning import plan_tables
 
-    loaded = config.read(args.configfile)
-    findings = checks.run(loaded)
-    errors = sum(finding.severity == "error" for finding in findings)
-    if not args.json:
-        print(*findings, sep="\n", end="\n" if findings else "")
-    if errors:
-        if args.json:
-            print(json.dumps({"findings": [dataclasses.asdict(one) for one in findings]}, indent=2))
-        raise Problem(
-            f"the plan has {errors} errors", where=args.configfile, fix="cure those lines, then plan again"
-        )
-    plan = plan_tables.build(loaded, findings, args.snakefile, args.configfile, Path.cwd())
-    print(json.dumps(plan, indent=2, ensure_ascii=False) if args.json else plan_tables.text(plan))
+    for text in plan_tables.run(args):
+        print(text)
 
 
 if __name__ == "__main__":

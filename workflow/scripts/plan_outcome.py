@@ -28,12 +28,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    from distillery import files
     from distillery.planning import outcome
 
-    result = outcome.of(args.plan_json, args.checks, args.done, args.data_manifest, Path())
-    files.write_json(args.output, result)
-    for row in result["rows"]:
+    for row in outcome.run(args)["rows"]:
         error = "" if row["error"] is None else f" ({row['error']:+.0%})"
         print(
             f"{row['quantity']}: estimated {row['estimate']}, measured {row['measured']} {row['unit']}{error}"

@@ -12,11 +12,9 @@ what the sample says of lengths, go into the output and from there into the repo
 """
 
 import argparse
-import dataclasses
 from pathlib import Path
 
 from distillery import command
-from distillery.problems import Problem
 
 
 def parser() -> argparse.ArgumentParser:
@@ -32,21 +30,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    from distillery import files
-    from distillery.planning import fetched, fetched_settings
+    from distillery.planning import fetched
 
-    settings = fetched_settings.parse(args.settings_json)
-    found = fetched.inspect(args.model_dir, args.shard, args.problems, settings)
-    print(*found["findings"], sep="\n")
-    errors = sum(one.severity == "error" for one in found["findings"])
-    if errors:
-        raise Problem(
-            f"the files contradict the plan in {errors} ways",
-            where=settings.experiment,
-            found="\n".join(map(str, found["findings"])),
-        )
-    findings = [dataclasses.asdict(one) for one in found["findings"]]
-    files.write_json(args.output, {**found, "findings": findings})
+    print(*fetched.run(args), sep="\n")
 
 
 if __name__ == "__main__":

@@ -26,10 +26,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    from distillery.train.train_run import run
+    from distillery.train import train_run
 
-    done = run(args)
-    if done:
+    done = train_run.run(args)
+    if done is not None:
         print(f"step {done['iteration']}, loss {done['loss']:.4f}: {args.save / done['checkpoint']}")
 
 

@@ -16,7 +16,6 @@ import json
 from pathlib import Path
 
 from distillery import command, options
-from distillery.problems import UsageProblem
 
 TOKENIZE = "experiments.*.tokenize"
 
@@ -78,7 +77,7 @@ def parser() -> argparse.ArgumentParser:
     ours.add_argument(
         "--encoder", choices=["auto", "exact"], default="auto", help="exact: never the fast encoder"
     )
-    return flags
+    return parser
 
 
 def json_object(text: str) -> dict:
@@ -94,42 +93,9 @@ def json_object(text: str) -> dict:
 
 
 def main(args: argparse.Namespace) -> None:
-    check(args)
-    from distillery.tokenize import hub_template, preprocessing, readers, templates
-    from distillery.tokenize.documents import Rules
-    from distillery.tokenize.row_spans import Recipe
+    from distillery.tokenize import preprocessing
 
-    recipe = Recipe(
-        tokenizer=args.tokenizer_name_or_path,
-        handler_name=args.handler_name,
-        prompt_type=hub_template.NAME
-        if args.hf_chat_template
-        else args.prompt_type and args.prompt_type.strip(),
-        map_keys=args.map_keys,
-        rules=Rules(
-            seq_length=args.seq_length,
-            pack=args.pack,
-            neat_pack=args.neat_pack,
-            append_eod=args.append_eod,
-            enable_thinking={"true": True, "false": False, "none": None}[args.enable_thinking],
-            overlong=args.overlong,
-            special_tokens_in_text=args.special_tokens_in_text,
-            strict=args.strict,
-        ),
-        json_keys=tuple(args.json_keys),
-        exact_only=args.encoder == "exact",
-        templates=args.prompt_type_path or templates.TEMPLATES,
-    )
-    manifest = preprocessing.run(
-        recipe,
-        [source for path in args.input for source in readers.sources(path)],
-        args.output_prefix,
-        processes=args.workers,
-        subsets=args.n_subs,
-        max_samples=args.max_samples,
-        max_rejected_share=args.max_rejected_share,
-        log_interval=args.log_interval,
-    )
+    manifest = preprocessing.run(args)
     print(
         f"{manifest['rows']} rows: {manifest['kept']} kept, {manifest['rejected']['count']} rejected, "
         f"{manifest['dropped']['overlong']['count']} too long; {manifest['documents']} sequences, "
@@ -139,52 +105,6 @@ def main(args: argparse.Namespace) -> None:
         print("rows beyond --max-samples were not read; MindSpeed-LLM ignores this flag with these handlers")
     for note, entry in sorted(manifest["noted"].items()):
         print(f"{entry['count']} rows: {note}")
-
-
-def check(args: argparse.Namespace) -> None:
-    """Flags go together and are in range.
-
-    Raises:
-        UsageProblem: flags that do not go together, or a number that makes no sense.
-    """
-    for flag, least in (
-        ("workers", 1),
-        ("max_samples", 1),
-        ("log_interval", 1),
-    ):
-        value = getattr(args, flag)
-        if value is not None and value < least:
-            raise UsageProblem(
-                "too small", where=f"--{flag.replace('_', '-')}", found=value, wanted=f"at least {least}"
-            )
-    if args.neat_pack and not args.pack:
-        raise UsageProblem("--neat-pack needs --pack", fix="add --pack, or leave --neat-pack out")
-    for flag in ("pack", "overlong"):
-        if getattr(args, flag) and args.seq_length is None:
-            raise UsageProblem(
-                f"--{flag} needs --seq-length", fix="add --seq-length, the tokens of a sequence"
-            )
-    plain = args.handler_name == "GeneralPretrainHandler"
-    rendered = [
-        flag
-        for flag, given in (
-            ("--prompt-type", args.prompt_type),
-            ("--hf-chat-template", args.hf_chat_template),
-        )
-        if given
-    ]
-    if plain and (rendered or args.pack):
-        raise UsageProblem(
-            "GeneralPretrainHandler tokenizes plain text",
-            found=" ".join([*rendered, *(["--pack"] if args.pack else [])]),
-            fix="leave that out, or choose a handler of conversations",
-        )
-    if not plain and len(rendered) != 1:
-        raise UsageProblem(
-            "conversations need one way to become text",
-            found=" and ".join(rendered) or "neither --prompt-type nor --hf-chat-template",
-            wanted="--prompt-type NAME (such as qwen_math_r1) or --hf-chat-template",
-        )
 
 
 if __name__ == "__main__":

@@ -87,24 +87,10 @@ def sampled(text: str) -> tuple[str, Path]:
 
 
 def main(args: argparse.Namespace) -> None:
-    import json
-
-    from distillery import files
-    from distillery.problems import UsageProblem
     from distillery.report import page
 
-    try:
-        settings = json.loads(args.config_json)
-    except json.JSONDecodeError as error:
-        raise UsageProblem("not JSON", where="--config-json", found=error) from None
-    inputs = {role: getattr(args, role) for role in INPUTS}
-    for role in ("conversion_proof", "export_proof", "mindspeed_answer", "plan"):
-        if getattr(args, role):
-            inputs[role] = getattr(args, role)
-    report = page.collect(args.name, inputs, settings, args.sweep, dict(args.samples))
-    page.write_parts(report, args.parts_dir)
-    files.write_text(args.output, page.render(report))
-    print(f"{args.output}: {report['verdict']['headline']}. {report['verdict']['sentence']}")
+    verdict = page.run(args)
+    print(f"{args.output}: {verdict['headline']}. {verdict['sentence']}")
 
 
 if __name__ == "__main__":

@@ -34,24 +34,13 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="score each gold against itself; exit 1 unless all are right",
     )
-    return it
+    return parser
 
 
 def main(args: argparse.Namespace) -> None:
-    from distillery.evaluate import scoring, self_check
-    from distillery.problems import UsageProblem
+    from distillery.evaluate import score_run
 
-    if args.self_check:
-        self_check.run(args.problems, args.output, args.workers, args.cpu_seconds)
-        return
-    if not args.generations or not args.output:
-        raise UsageProblem(
-            "scoring needs generations and an output", wanted="--generations and --output, or --self-check"
-        )
-    scores = scoring.run(
-        args.generations, args.problems, args.output, args.workers, args.cpu_seconds, args.plain_math_verify
-    )
-    print(f"{args.output}: {scoring.counts(scores)}")
+    print(score_run.run(args))
 
 
 if __name__ == "__main__":

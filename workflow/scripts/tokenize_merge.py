@@ -21,7 +21,7 @@ def parser() -> argparse.ArgumentParser:
 def main(args: argparse.Namespace) -> None:
     from distillery.tokenize import merge
 
-    manifest = merge.run(args.input_prefixes, args.output_prefix)
+    manifest = merge.run(args)
     print(
         f"{len(args.input_prefixes)} datasets: {manifest['documents']} sequences, {manifest['tokens']} tokens"
     )

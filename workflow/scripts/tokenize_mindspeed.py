@@ -10,7 +10,6 @@ against its parser before it starts. Its .bin and .idx are checked and appear to
 """
 
 import argparse
-import json
 from pathlib import Path
 
 from distillery import command
@@ -30,40 +29,10 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def reader() -> argparse.ArgumentParser:
-    """The reference's flags that say what the tokens mean; its own parser judges the rest."""
-    found = argparse.ArgumentParser(allow_abbrev=False)
-    found.add_argument("--handler-name", required=True)
-    found.add_argument("--prompt-type")
-    found.add_argument("--map-keys", type=json.loads)
-    found.add_argument("--seq-length", type=int)
-    for switch in ("--pack", "--neat-pack", "--append-eod"):
-        found.add_argument(switch, action="store_true")
-    return found
-
-
 def main(args: argparse.Namespace) -> None:
-    from distillery.launch import launch_request
     from distillery.launch.mindspeed import tokenize_stage
-    from distillery.tokenize.documents import Rules
-    from distillery.tokenize.row_spans import Recipe
 
-    chosen, _ = reader().parse_known_args(args.worker)
-    recipe = Recipe(
-        tokenizer=args.tokenizer_name_or_path,
-        handler_name=chosen.handler_name,
-        prompt_type=chosen.prompt_type,
-        map_keys=chosen.map_keys,
-        rules=Rules(
-            seq_length=chosen.seq_length,
-            pack=chosen.pack,
-            neat_pack=chosen.neat_pack,
-            append_eod=chosen.append_eod,
-        ),
-    )
-    manifest = tokenize_stage.run(
-        launch_request.from_args(args, args.worker), recipe, args.input, args.output_prefix
-    )
+    manifest = tokenize_stage.run(args)
     print(
         f"{manifest['rows']} rows: {manifest['kept']} kept, {manifest['dropped']['overlong']['count']} dropped; "
         f"{manifest['documents']} sequences, {manifest['tokens']} tokens, {manifest['supervised_tokens']} supervised"

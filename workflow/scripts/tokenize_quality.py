@@ -25,11 +25,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    from distillery import files
     from distillery.tokenize import quality_card
 
-    card = quality_card.card(args.data_prefix, args.input, args.problems, args.seq_length)
-    files.write_json(args.output, card)
+    card = quality_card.run(args)
     kinds = ("unclosed_think", "missing_boxed", "exact_duplicate", "near_duplicate")
     print(
         f"{card['rows']} rows: "

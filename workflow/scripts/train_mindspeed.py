@@ -34,16 +34,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    from distillery.launch import launch_request
     from distillery.launch.mindspeed import train_stage
 
-    done = train_stage.run(
-        launch_request.from_args(args, args.worker),
-        load=args.load,
-        save=args.save,
-        data=args.data_path,
-        tokenizer=args.tokenizer_name_or_path,
-    )
+    done = train_stage.run(args)
     if done is not None:
         print(f"step {done['iteration']}, loss {done['loss']:.4f}: {args.save / done['checkpoint']}")
 

@@ -32,7 +32,7 @@ def parser() -> argparse.ArgumentParser:
 def main(args: argparse.Namespace) -> None:
     from distillery.launch import watching
 
-    watching.watch(args.logs, interval=args.interval, minutes=args.minutes, once=args.once)
+    watching.run(args)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
@@ -41,6 +42,16 @@ KINDS = [
     *(f"{one.everywhere.folder}/**/*" for one in WHOLE),
     f"{artefacts.TRAINED.everywhere.folder}/iter_*/**/*",
 ]
+
+
+def run(args: argparse.Namespace) -> int:
+    """Compare this directory's run with the one that verify.py's flags ask for; returns the number of files.
+
+    Raises:
+        Problem: as `second_run` and `compare`.
+    """
+    with second_run(args.configfile, args.cores, args.against) as again:
+        return compare(Path.cwd(), again)
 
 
 @contextmanager

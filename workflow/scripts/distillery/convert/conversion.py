@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from distillery.convert import (
+    byte_progress,
     convert,
     convert_flags,
     copying,
@@ -26,11 +26,8 @@ from distillery.convert.weight_sources import Source
 from distillery.problems import UsageProblem
 
 
-def run(args: Namespace, progress: Callable[[int], Any] = lambda total: lambda count: None) -> dict[str, Any]:
+def run(args: Namespace) -> dict[str, Any]:
     """Do what convert_ckpt.py's flags ask; returns the manifest of the output.
-
-    Args:
-        progress: called with the bytes to come, returns what is called with bytes done.
 
     Raises:
         UsageProblem, Problem: as `flags.check` and `convert` say; nothing is left behind.
@@ -68,8 +65,8 @@ def run(args: Namespace, progress: Callable[[int], Any] = lambda total: lambda c
         convert_it = partial(
             convert.to_hf, source, original, dtype, target, template=template, sampling=sampling
         )
-    with copying.taught(target, total):
-        manifest = convert_it(facts=facts, progress=progress(total), checks=checks.calls)
+    with copying.taught(target, total), byte_progress.bar() as begin:
+        manifest = convert_it(facts=facts, progress=begin(total), checks=checks.calls)
     say(checks.line)
     return manifest
 

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
 from typing import Any
 
+from distillery import files
 from distillery.convert import logits, proof, stored_bytes
 from distillery.convert.weight_sources import Source, open_hf, open_mcore
 from distillery.problems import UsageProblem
 
 
-def run(hf_dir: Path | None, mcore_dir: Path | None, check_logits: bool) -> dict[str, Any]:
+def run(args: argparse.Namespace) -> None:
+    """Check or prove what convert_verify.py's flags ask, and write the proof if it is wanted.
+
+    Raises:
+        UsageProblem, Problem: as `inspect`; nothing is written.
+    """
+    result = inspect(args.hf_dir, args.mcore_dir, args.check_logits)
+    if args.output:
+        files.write_json(args.output, result)
+
+
+def inspect(hf_dir: Path | None, mcore_dir: Path | None, check_logits: bool) -> dict[str, Any]:
     """The content of the proof, or of a lone directory's check; says each result on standard error.
 
     Raises:

@@ -7,15 +7,42 @@ that is resampled, and the test, which needs yes or no, is absent.
 
 from __future__ import annotations
 
+import argparse
 from collections import Counter
 from typing import Any
 
 import numpy as np
 
-from distillery.evaluate import statistics
+from distillery import files
+from distillery.evaluate import scoring, statistics
 from distillery.problems import Problem
 
 Scores = list[dict[str, Any]]
+# what is read of a score
+READ = (
+    "id",
+    "sample",
+    "problem_type",
+    "strict",
+    "lenient",
+    "stop",
+    "tokens",
+    "unfinished_think",
+    "timed_out",
+)
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Write the comparison and the summary that evaluate_compare.py's flags ask for; returns the summary.
+
+    Raises:
+        Problem: as `scoring.read_jsonl` and `compare`.
+    """
+    base, tuned = (list(scoring.read_jsonl(path, READ)) for path in (args.base, args.tuned))
+    compared = compare(base, tuned, args.seed)
+    files.write_json(args.output, compared)
+    files.write_json(args.summary, summary(compared))
+    return summary(compared)
 
 
 def compare(base: Scores, tuned: Scores, seed: int) -> dict[str, Any]:

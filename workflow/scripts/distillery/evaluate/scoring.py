@@ -22,7 +22,7 @@ GROUPS = (
 )  # a problem's columns by which results are told apart, as far as it has them
 
 
-def run(
+def score_file(
     generations: Path, problems: Path, output: Path, workers: int, cpu_seconds: float, plain: bool = False
 ) -> list[dict[str, Any]]:
     """Score a file of generations against a problem set and write the scores as JSON lines; returns them.

@@ -21,8 +21,8 @@ from distillery.problems import Problem
 THOUGHT = "<think>\nThe answer is known.\n</think>\n\nThe answer is "
 
 
-def run(problems: Path, output: Path | None, workers: int = 2, cpu_seconds: float = 10.0) -> None:
-    """Check a problem set's file, print what was found, and write it as JSON if `output` is given.
+def report(problems: Path, output: Path | None, workers: int = 2, cpu_seconds: float = 10.0) -> str:
+    """Check a problem set's file, say in a line what was found, and write it as JSON if `output` is given.
 
     Raises:
         Problem: golds that cannot be read, or are not right against themselves; it names all of them.
@@ -31,11 +31,9 @@ def run(problems: Path, output: Path | None, workers: int = 2, cpu_seconds: floa
     if output:
         files.write_json(output, found)
     kinds = ", ".join(f"{count} {name}" for name, count in found["kinds"].items())
-    print(
-        f"{problems}: {found['right']} of {found['readable']} readable golds are right against themselves ({kinds})"
-    )
     if trouble := problem(found, problems):
         raise trouble
+    return f"{problems}: {found['right']} of {found['readable']} readable golds are right against themselves ({kinds})"
 
 
 def problem(found: dict[str, Any], where: object) -> Problem | None:

@@ -2,38 +2,68 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 from pathlib import Path
 from typing import Any
 
 from distillery import files, provenance
-from distillery.fetch import arrived_files, fetching, model_directory, names, part, transfer
+from distillery.fetch import (
+    arrived_files,
+    fetch_flags,
+    fetching,
+    listing,
+    model_directory,
+    names,
+    part,
+    transfer,
+)
 from distillery.fetch.listing import Listing
 from distillery.fetch.transfer import Policy
 from distillery.problems import Problem
 
 
+def run_model(args: argparse.Namespace) -> tuple[int, int]:
+    """What fetch_model.py does; (files of the model, how many of them came over the network)."""
+    lock = listing.read(args.lock)
+    asked = {"endpoints": args.endpoint, "policy": fetch_flags.policy(args), "offline": args.offline}
+    return len(lock.files), model(lock, args.output_dir, workers=args.workers, **asked)
+
+
+def run_shard(args: argparse.Namespace) -> tuple[int, int | None]:
+    """What fetch_shard.py does; (files that came over the network, rows if it is parquet)."""
+    asked = {"endpoints": args.endpoint, "policy": fetch_flags.policy(args), "offline": args.offline}
+    return shard(listing.read(args.lock), args.file, args.output, store=args.store, **asked)
+
+
+def run_local(args: argparse.Namespace) -> int | None:
+    """What fetch_path.py does; the rows of a shard."""
+    if args.kind == "shard":
+        return local_shard(args.path, args.output, args.mode)
+    return local_model(args.path, args.output, args.mode)
+
+
 def model(
-    listing: Listing, directory: Path, *, endpoints: list[str], policy: Policy, workers: int, offline: bool
+    lock: Listing, directory: Path, *, endpoints: list[str], policy: Policy, workers: int, offline: bool
 ) -> int:
     """Make `directory` exactly the lock's files and a manifest; returns how many came over the network.
 
     Files arrive in a folder beside it, which survives a killed run; what `directory` already has is used.
     """
-    paths = {one.name: names.inside(directory, one.name) for one in listing.files}
-    if (directory / model_directory.MANIFEST).is_file() and _is_exactly(listing, directory):
+    paths = {one.name: names.inside(directory, one.name) for one in lock.files}
+    if (directory / model_directory.MANIFEST).is_file() and _is_exactly(lock, directory):
         return 0
     staging = directory.with_name(f".{directory.name}.fetch")
     staged = {name: names.inside(staging, name) for name in paths}
     _remove_others(staging, set(staged.values()))
-    for one in listing.files:
+    for one in lock.files:
         here, there = staged[one.name], paths[one.name]
         if one.is_verifiable and not here.exists() and transfer.is_there(one, there):
             here.parent.mkdir(parents=True, exist_ok=True)
             _link(there, here)
     fetched = fetching.fetch(
-        listing, staged, endpoints=endpoints, policy=policy, workers=workers, offline=offline
+        lock, staged, endpoints=endpoints, policy=policy, workers=workers, offline=offline
     )
     arrived_files.check_model(staging)
     with files.atomic_directory(directory) as made:
@@ -41,7 +71,7 @@ def model(
             target = names.inside(made, name)
             target.parent.mkdir(parents=True, exist_ok=True)
             _link(path, target)
-        model_directory.write_manifest(made, source(listing), listing.revision, listing.date)
+        model_directory.write_manifest(made, source(lock), lock.revision, lock.date)
     files.remove(staging)
     return fetched
 
@@ -54,11 +84,11 @@ def _remove_others(staging: Path, wanted: set[Path]) -> None:
             path.unlink()
 
 
-def _is_exactly(listing: Listing, directory: Path) -> bool:
+def _is_exactly(lock: Listing, directory: Path) -> bool:
     present = {path.relative_to(directory).as_posix() for path in directory.rglob("*") if path.is_file()}
-    wanted = {one.name for one in listing.files}
+    wanted = {one.name for one in lock.files}
     return present - {model_directory.MANIFEST} == wanted and all(
-        transfer.is_there(one, directory / one.name) for one in listing.files
+        transfer.is_there(one, directory / one.name) for one in lock.files
     )
 
 
@@ -69,14 +99,14 @@ def _link(path: Path, target: Path) -> None:
         shutil.copy2(path, target)
 
 
-def source(listing: Listing) -> dict[str, Any]:
+def source(lock: Listing) -> dict[str, Any]:
     """What a manifest says about the origin."""
-    said = {"kind": "hub", "host": listing.host, "repo": listing.repo, "repo_type": listing.repo_type}
-    return said | ({"requested": listing.requested} if listing.requested else {})
+    said = {"kind": "hub", "host": lock.host, "repo": lock.repo, "repo_type": lock.repo_type}
+    return said | ({"requested": lock.requested} if lock.requested else {})
 
 
 def shard(
-    listing: Listing,
+    lock: Listing,
     name: str,
     output: Path,
     *,
@@ -92,12 +122,12 @@ def shard(
     """
     place = output if store is None else names.inside(store, name)
     fetched = fetching.fetch(
-        listing, {name: place}, endpoints=endpoints, policy=policy, workers=1, offline=offline
+        lock, {name: place}, endpoints=endpoints, policy=policy, workers=1, offline=offline
     )
-    rows = arrived_files.check_shard(place, listing.file(name).rows) if name.endswith(".parquet") else None
+    rows = arrived_files.check_shard(place, lock.file(name).rows) if name.endswith(".parquet") else None
     if store is not None:
         _link_to(place, output)
-    write_shard_manifest(output, source(listing) | {"name": name}, listing.revision, listing.date, rows)
+    write_shard_manifest(output, source(lock) | {"name": name}, lock.revision, lock.date, rows)
     return fetched, rows
 
 

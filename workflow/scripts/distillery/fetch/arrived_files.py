@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 from pathlib import Path
@@ -136,6 +137,15 @@ def check_shard(path: Path, rows: int | None) -> int:
     if rows is not None and found != rows:
         raise Problem("a shard has another number of rows than known", where=path, found=found, wanted=rows)
     return found
+
+
+def run_count(args: argparse.Namespace) -> None:
+    """Write what `count` says of fetch_count_rows.py's shards.
+
+    Raises:
+        Problem: as `count`.
+    """
+    files.write_json(args.output, count(args.shards, args.rows))
 
 
 def count(shards: list[Path], rows: int) -> dict[str, Any]:

@@ -7,6 +7,7 @@ and counted.
 
 from __future__ import annotations
 
+import argparse
 import functools
 import hashlib
 import itertools
@@ -18,7 +19,7 @@ from typing import Any
 
 from distillery.fetch import openr1, wheel
 from distillery.fetch.champ_answers import to_latex
-from distillery.problems import Problem
+from distillery.problems import Problem, UsageProblem
 
 MEMBER = "champ_dataset/dataset_files/v0.json"
 SOURCE = "champ"
@@ -40,6 +41,32 @@ class Exercise:
     @functools.cached_property
     def words(self) -> frozenset[str]:
         return frozenset(re.findall(r"\w+", " ".join([self.problem, *self.steps]).lower()))
+
+
+def run(args: argparse.Namespace) -> str:
+    """Write the shard or the problem set that fetch_champ.py's flags ask for; says what it holds.
+
+    Raises:
+        UsageProblem: no such shard, or a number of rows that makes no sense.
+        Problem: as `read`.
+    """
+    if not 0 <= args.shard < args.shards:
+        raise UsageProblem(
+            "no such shard", where="--shard", found=args.shard, wanted=f"0 to {args.shards - 1}"
+        )
+    if args.rows is not None and (args.kind == "shard" or args.rows < 1):
+        raise UsageProblem("wrong --rows", found=args.rows, wanted="1 or more, with --kind problems")
+    exercises = read(args.wheel)
+    if args.kind == "shard":
+        rows = shard_rows(exercises, args.shard, args.shards)
+        written = openr1.write(rows, openr1.SHARD_SCHEMA, args.output)
+        comparable = sum(row["correctness_count"] for row in rows)
+        return f"{written} rows, {comparable} with a comparable answer"
+    problems = problem_rows(exercises)
+    chosen = problems if args.rows is None else evenly(problems, args.rows)
+    written = openr1.write(chosen, openr1.PROBLEM_SCHEMA, args.output)
+    in_words = len(split(exercises)[1]) - len(problems)
+    return f"{written} of {len(problems)} held-out problems; {in_words} more have answers in words"
 
 
 def read(path: Path) -> list[Exercise]:

@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from dataclasses import replace
 
 from distillery.fetch import clients, listing, names
 from distillery.fetch.listing import COMMIT, Listing, RemoteFile
-from distillery.problems import Problem
+from distillery.problems import Problem, UsageProblem
+
+
+def run(args: argparse.Namespace) -> Listing:
+    """Write the lock that fetch_lock.py's flags ask for, and return it.
+
+    Raises:
+        UsageProblem: addresses for a host that has its own, or none for one that has not.
+        Problem: as `lock`.
+    """
+    if (args.host == "url") != bool(args.url) or (args.host == "url" and not args.files):
+        raise UsageProblem("--host url needs --url and --files, other hosts take no --url")
+    asked = Listing(
+        args.host, args.repo, args.repo_type, args.revision, None, None, (), tuple(args.url), args.rows
+    )
+    known = listing.read(args.known) if args.known else None
+    made = lock(asked, patterns=args.files, endpoints=args.endpoint, known=known, offline=args.offline)
+    listing.write(args.output, made)
+    return made
 
 
 def lock(

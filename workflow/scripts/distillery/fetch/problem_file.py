@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
 from typing import Any
 
-from distillery.evaluate import golds
+from distillery.evaluate import golds, self_check
 from distillery.fetch import openr1
-from distillery.problems import Problem
+from distillery.problems import Problem, UsageProblem
 
 COLUMNS = ("uuid", "problem", "answer", "problem_type")
 REQUIRED = ("problem", "answer")
+
+
+def run(args: argparse.Namespace) -> list[dict[str, str]]:
+    """Write the problem set that import_problems.py's flags ask for; returns its rows.
+
+    Raises:
+        UsageProblem: --columns is no object, or names a column that a problem set does not have.
+        Problem: no such file, golds that no answer can be right against, or as `read`.
+    """
+    try:
+        columns = dict(json.loads(args.columns))
+    except (ValueError, TypeError) as error:
+        raise UsageProblem("not a JSON object", where="--columns", found=error) from None
+    if unknown := set(columns) - set(COLUMNS):
+        raise UsageProblem("unknown column", where="--columns", found=sorted(unknown), wanted=COLUMNS)
+    if not args.input.is_file():
+        raise Problem("no such file", where=args.input, fix="fetch it with fetch_shard.py")
+    rows = read(args.input, columns, args.name, args.rows)
+    if trouble := self_check.problem(self_check.check([row["answer"] for row in rows]), args.input):
+        raise trouble
+    openr1.write(rows, openr1.PROBLEM_SCHEMA, args.output)
+    return rows
 
 
 def read(path: Path, columns: dict[str, str], name: str, limit: int | None) -> list[dict[str, str]]:

@@ -6,6 +6,7 @@ there, once, and whatever comes after it agrees, the exported model included.
 
 from __future__ import annotations
 
+import argparse
 import os
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,15 @@ from typing import Any
 from distillery import files, provenance
 from distillery.fetch.model_directory import MANIFEST
 from distillery.problems import Problem
+
+
+def run(args: argparse.Namespace) -> None:
+    """Make the directory that fetch_override_rope.py's flags ask for.
+
+    Raises:
+        Problem: as `override`.
+    """
+    override(args.model_dir, args.output_dir, args.rotary_base, args.max_position_embeddings)
 
 
 def override(

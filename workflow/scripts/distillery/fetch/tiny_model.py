@@ -7,12 +7,14 @@ initializer_range 0.06 (0.02 barely learns in a minute) and rope_theta 500 (sequ
 
 from __future__ import annotations
 
+import argparse
+import json
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distillery import files
-from distillery.fetch import model_directory
+from distillery.fetch import model_directory, tiny_tokenizer
 from distillery.problems import UsageProblem
 
 if TYPE_CHECKING:
@@ -40,6 +42,34 @@ DEFAULTS: dict[str, Any] = {
 FIXED = frozenset(
     {"architectures", "attention_dropout", "hidden_act", "model_type", "torch_dtype", "use_sliding_window"}
 )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Make the Hugging Face directory that fetch_generated_model.py's flags ask for; returns the tokens in use.
+
+    Raises:
+        UsageProblem: --config-json is no object.
+        Problem: sizes that do not fit together.
+    """
+    try:
+        overrides = json.loads(args.config_json)
+    except json.JSONDecodeError as error:
+        raise UsageProblem(
+            "not JSON", where="--config-json", found=args.config_json, wanted=str(error)
+        ) from None
+    if not isinstance(overrides, dict):
+        raise UsageProblem(
+            "not an object", where="--config-json", found=args.config_json, wanted='{"key": value}'
+        )
+    config(overrides, args.vocab_size, 0)  # wrong sizes end here, before the tokenizer is trained
+    tokenizer = tiny_tokenizer.train(args.tokenizer_shards, args.tokenizer_rows, args.vocab_size)
+    made = config(overrides, args.vocab_size, tokenizer.token_to_id(tiny_tokenizer.END_OF_TEXT))
+    with files.atomic_directory(args.output_dir) as directory:
+        tiny_tokenizer.save(tokenizer, directory, made["max_position_embeddings"])
+        save(made, args.seed, directory)
+        source = {"kind": "seed", "seed": args.seed, "tokenizer_rows": args.tokenizer_rows}
+        model_directory.write_manifest(directory, source, revision=None)
+    return tokenizer.get_vocab_size()
 
 
 def config(overrides: dict[str, Any], vocab_size: int, end_of_text: int) -> dict[str, Any]:

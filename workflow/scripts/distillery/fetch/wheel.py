@@ -6,8 +6,10 @@ names a registry. A wheel is read as a zip archive: it is never installed and no
 
 from __future__ import annotations
 
+import argparse
 import email.parser
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -17,7 +19,25 @@ from pathlib import Path
 from typing import IO, Any
 
 from distillery import files
-from distillery.problems import Problem
+from distillery.problems import Problem, UsageProblem
+
+
+def run(args: argparse.Namespace) -> bool:
+    """Fetch what fetch_wheel.py's flags name; False if it was there already.
+
+    Raises:
+        UsageProblem: a package without its version, or no sha256.
+        Problem: as `fetch`.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9.+!_-]+", args.package):
+        raise UsageProblem(
+            "not a pinned package", where="--package", found=args.package, wanted="name==version"
+        )
+    if not re.fullmatch(r"[0-9a-f]{64}", args.sha256):
+        raise UsageProblem(
+            "not a sha256", where="--sha256", found=args.sha256, wanted="64 lower-case hex digits"
+        )
+    return fetch(args.package, args.sha256, args.output)
 
 
 def fetch(package: str, sha256: str, output: Path) -> bool:

@@ -1,11 +1,11 @@
 """From a launch request to a finished job: nodes, devices, port, environment, run, proof.
 
-launcher.run(launcher.Request(worker=("train.py",), log_dir=Path("logs/t"), workers=8, npus=8))
+launcher.start(Request(worker=("train.py",), log_dir=Path("logs/t"), workers=8, npus=8))
 """
 
 from __future__ import annotations
 
-import errno
+import argparse
 import functools
 import json
 import os
@@ -13,21 +13,38 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from distillery import resource_samples
-from distillery.launch import devices, environment, msrun, running, slurm, torchrun
+from distillery.launch import (
+    devices,
+    environment,
+    launch_request,
+    log_folder,
+    msrun,
+    running,
+    slurm,
+    torchrun,
+)
 from distillery.launch.launch_request import Request, words
 from distillery.problems import Interrupted, Problem, UsageProblem
 from distillery.provenance import SCRIPTS
 
 # seconds between a stop and a Slurm limit, beside the grace: to notice the one, and to end before the other
 MARGIN = 60
-NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Do what launch.py's flags ask.
+
+    Raises:
+        as `start`.
+    """
+    start(launch_request.from_args(args, args.worker))
 
 
 def start(wanted: Request) -> None:
@@ -38,10 +55,10 @@ def start(wanted: Request) -> None:
         SystemExit: it was only to be printed, so that whoever asked has nothing to take over.
     """
     if wanted.nodes == 1 or not slurm.job_id(os.environ):
-        run(wanted)
+        run_here(wanted)
     elif slurm.in_step(os.environ):
         try:
-            run(wanted)
+            run_here(wanted)
         except Interrupted:
             # srun would answer another status than 0 by killing the nodes that still save
             _interrupted(wanted).touch()
@@ -66,7 +83,7 @@ def _interrupted(wanted: Request) -> Path:
     return wanted.log_dir / "interrupted"
 
 
-def run(wanted: Request, show: Any = print) -> None:
+def run_here(wanted: Request, show: Any = print) -> None:
     """Run the request on this node and return when the job has succeeded.
 
     Raises:
@@ -133,12 +150,12 @@ def _run(wanted: Request, variables: dict[str, str], descriptors: tuple[int, ...
     if wanted.print_only:
         return
     if wanted.nodes > 1:
-        _check_shared(job.log_dir, job.node_rank)
+        log_folder.check_shared(job.log_dir, job.node_rank)
     left = _seconds_left(show)
     # a limit of minutes leaves less: a quarter of it, so that some steps are done
     stop_at = None if left is None else time.monotonic() + left - min(wanted.grace + MARGIN, left / 4)
     with ExitStack() as stack:
-        descriptors += stack.enter_context(_alone(job))
+        descriptors += stack.enter_context(log_folder.alone(job))
         record = functools.partial(_append, wanted.metrics) if wanted.metrics else _nowhere
         if wanted.samples:
             node = f".node{job.node_rank}" if job.node_rank else ""
@@ -187,33 +204,6 @@ def _seconds_left(show: Any) -> float | None:
         return None
 
 
-@contextmanager
-def _alone(job: msrun.Job) -> Iterator[tuple[int, ...]]:
-    """Hold the log folder, as long as any of the job's processes lives: they inherit the descriptor.
-
-    Raises:
-        Problem: another launch writes its ranks' logs there, and follows them.
-    """
-    job.log_dir.mkdir(parents=True, exist_ok=True)
-    try:
-        descriptor = devices.try_lock(job.log_dir / f"node{job.node_rank}.lock")
-    except OSError as error:
-        if error.errno not in NO_LOCKS:
-            raise
-        yield ()  # a shared disk without locks
-        return
-    if descriptor is None:
-        raise Problem(
-            "another launch is using this folder for its ranks' logs",
-            where=job.log_dir,
-            fix="wait until it has ended, or give another --log-dir",
-        )
-    try:
-        yield (descriptor,)
-    finally:
-        os.close(descriptor)
-
-
 def _append(metrics: Path, record: Mapping[str, Any]) -> None:
     """One JSON line more. Opened anew each time: another node may have cut the file before training began."""
     metrics.parent.mkdir(parents=True, exist_ok=True)
@@ -223,26 +213,3 @@ def _append(metrics: Path, record: Mapping[str, Any]) -> None:
 
 def _nowhere(record: Mapping[str, Any]) -> None:
     """For workers that write their own metrics."""
-
-
-def _check_shared(log_dir: Path, node_rank: int) -> None:
-    """All nodes must write into the same folder: node 0 leaves a mark that the others look for.
-
-    Raises:
-        Problem: the mark did not show up within a minute.
-    """
-    mark = log_dir / "shared"
-    if node_rank == 0:
-        log_dir.mkdir(parents=True, exist_ok=True)
-        mark.touch()
-        return
-    for _ in range(120):
-        if mark.exists():
-            return
-        time.sleep(0.5)
-    raise Problem(
-        f"node {node_rank} does not see what node 0 writes",
-        where=mark,
-        wanted="a folder on a disk that all nodes share, under the same path",
-        fix="run the workflow from a shared disk",
-    )

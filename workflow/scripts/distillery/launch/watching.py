@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import subprocess
 import time
@@ -21,16 +22,16 @@ STEP = re.compile(r"iteration +\d+/|^step \d+/\d+")
 LOSS = re.compile(r"(?:iteration|step) +(\d+)/ *(\d+).*?\bloss:? +([0-9.E+-]+)")
 
 
-def watch(logs: Path, *, interval: float, minutes: float, once: bool) -> None:
+def run(args: argparse.Namespace) -> None:
     """Draw `screen` until interrupted; without a terminal, or once, print it."""
-    console = Console()
-    if once or not console.is_terminal:
+    console, logs, minutes = Console(), args.logs, args.minutes
+    if args.once or not console.is_terminal:
         console.print(screen(logs, minutes))
         return
     with Live(screen(logs, minutes), console=console, screen=True, auto_refresh=False) as live:
         try:
             while True:
-                time.sleep(interval)
+                time.sleep(args.interval)
                 live.update(screen(logs, minutes), refresh=True)
         except KeyboardInterrupt:
             return

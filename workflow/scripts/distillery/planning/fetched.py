@@ -9,15 +9,16 @@ tokenize and generate will count them, by the same code.
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from distillery import config, files
 from distillery.evaluate import golds, scoring
 from distillery.generate import prompter, prompts
-from distillery.planning import checks, finding, known_models, sample
+from distillery.planning import checks, fetched_settings, finding, known_models, sample
 from distillery.planning.experiment_setup import gather
 from distillery.planning.fetched_settings import Settings
 from distillery.planning.finding import Finding, error, warning
@@ -58,6 +59,25 @@ def load(directory: Path, settings: Settings) -> Model:
     return Model(
         directory, files.read_json(directory / "config.json"), tokenizer.load(directory), trained, asked
     )
+
+
+def run(args: argparse.Namespace) -> list[Finding]:
+    """Write what plan_sources.py's flags ask for; returns the findings.
+
+    Raises:
+        Problem: errors among the findings; nothing is written.
+    """
+    settings = fetched_settings.parse(args.settings_json)
+    found = inspect(args.model_dir, args.shard, args.problems, settings)
+    errors = sum(one.severity == "error" for one in found["findings"])
+    if errors:
+        raise Problem(
+            f"the files contradict the plan in {errors} ways",
+            where=settings.experiment,
+            found="\n".join(map(str, found["findings"])),
+        )
+    files.write_json(args.output, {**found, "findings": [asdict(one) for one in found["findings"]]})
+    return found["findings"]
 
 
 def inspect(directory: Path, shard: Path, problems: Path, settings: Settings) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import json
 from collections.abc import Iterator, Mapping
@@ -28,6 +29,13 @@ class Row:
     def error(self) -> float | None:
         """(estimate - measured) / measured."""
         return self.estimate / self.measured - 1 if self.estimate is not None and self.measured else None
+
+
+def run(args: argparse.Namespace) -> dict[str, list[Any] | dict[str, Any]]:
+    """Write what plan_outcome.py's flags ask for, from the files of the working directory, and return it."""
+    found = of(args.plan_json, args.checks, args.done, args.data_manifest, Path())
+    files.write_json(args.output, found)
+    return found
 
 
 def of(

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import argparse
+import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from distillery import artefacts
+from distillery import artefacts, config
 from distillery.experiment import Config
-from distillery.planning import device_facts, estimate, plan_step, planned_jobs
+from distillery.planning import checks, device_facts, estimate, plan_step, planned_jobs
 from distillery.planning.checks import host_checks
 from distillery.planning.experiment_setup import Setup, gather
 from distillery.planning.finding import Finding
 from distillery.planning.plan_step import Step
+from distillery.problems import Problem
 
 COLUMNS = (
     "step",
@@ -30,6 +33,27 @@ COLUMNS = (
 )
 SHARED = ("disk_bytes", "tokens", "flops", "seconds")  # of a step, evenly between its jobs
 OF_EACH = ("engine", "devices", "device_memory", "host_bytes")
+
+
+def run(args: argparse.Namespace) -> Iterator[str]:
+    """What plan.py prints: the findings of its configuration, then the plan; with --json one object.
+
+    Raises:
+        Problem: errors among the findings, which are all there is then.
+    """
+    loaded = config.read(args.configfile)
+    findings = checks.run(loaded)
+    errors = sum(one.severity == "error" for one in findings)
+    if not args.json:
+        yield from map(str, findings)
+    elif errors:
+        yield json.dumps({"findings": [asdict(one) for one in findings]}, indent=2)
+    if errors:
+        raise Problem(
+            f"the plan has {errors} errors", where=args.configfile, fix="cure those lines, then plan again"
+        )
+    plan = build(loaded, findings, args.snakefile, args.configfile, Path.cwd())
+    yield json.dumps(plan, indent=2, ensure_ascii=False) if args.json else text(plan)
 
 
 def build(

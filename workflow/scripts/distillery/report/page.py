@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,11 +10,35 @@ from types import MappingProxyType
 from typing import Any
 
 from distillery import files
-from distillery.problems import Problem
+from distillery.problems import Problem, UsageProblem
 from distillery.provenance import SCRIPTS
 from distillery.report import contents, figures, graph_drawing, resource_curves
 
 TEMPLATE = "page.html.j2"
+
+
+# flags that name what is written, not what is read
+WRITTEN = ("output", "parts_dir", "log")
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Write the page that report_page.py's flags ask for, and its parts; returns the verdict.
+
+    Raises:
+        UsageProblem: --config-json is no JSON.
+        Problem: as `collect`.
+    """
+    try:
+        settings = json.loads(args.config_json)
+    except json.JSONDecodeError as error:
+        raise UsageProblem("not JSON", where="--config-json", found=error) from None
+    inputs = {
+        role: path for role, path in vars(args).items() if isinstance(path, Path) and role not in WRITTEN
+    }
+    report = collect(args.name, inputs, settings, args.sweep, dict(args.samples))
+    write_parts(report, args.parts_dir)
+    files.write_text(args.output, render(report))
+    return report["verdict"]
 
 
 def collect(

@@ -5,6 +5,7 @@ The parts follow one another in the order of their names, whatever order they ar
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 from collections import Counter
@@ -23,7 +24,12 @@ SAME = ("format", "fields", "handler", "template", "tokenizer", "options")
 COUNTS = ("rows", "kept", "truncated", "documents", "tokens", "supervised_tokens")
 
 
-def run(prefixes: Sequence[Path], target: Path) -> dict[str, Any]:
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Do what tokenize_merge.py's flags ask; returns the merged dataset's manifest."""
+    return merge(args.input_prefixes, args.output_prefix)
+
+
+def merge(prefixes: Sequence[Path], target: Path) -> dict[str, Any]:
     """Write the dataset `target` from the datasets `prefixes` and return its manifest.
 
     Raises:

@@ -2,59 +2,46 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from distillery import files
 from distillery.problems import Problem, UsageProblem
-from distillery.tokenize import row_spans, workers
-from distillery.tokenize.documents import Rules
-from distillery.tokenize.outputs import NAMED_ROWS, Outputs
+from distillery.tokenize import preprocess_flags, readers, row_spans, row_tally, workers
+from distillery.tokenize.outputs import Outputs
 from distillery.tokenize.readers import Source, Span
 from distillery.tokenize.row_progress import Progress
 from distillery.tokenize.row_spans import UUID, Part, Recipe
+from distillery.tokenize.row_tally import Tally
 from distillery.tokenize.tokenizer import HubTokenizer
 
 
-@dataclass
-class Tally:
-    """What the manifest counts. Rows that are odd or dropped are named up to NAMED_ROWS of a kind."""
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Do what preprocess_data.py's flags ask; returns the dataset's manifest.
 
-    read: int = 0
-    kept: int = 0
-    truncated: int = 0
-    reasons: Counter = field(default_factory=Counter)
-    roles: Counter = field(default_factory=Counter)
-    noted: dict[str, dict[str, Any]] = field(default_factory=dict)
-    overlong: dict[str, Any] = field(default_factory=lambda: {"count": 0, "rows": []})
-    by_file: Counter = field(default_factory=Counter)
-
-    def add(self, file: str, part: Part) -> None:
-        self.read += part.seen
-        self.by_file[file] += part.seen
-        self.kept += part.seen - len(part.rejected) - len(part.overlong)
-        self.truncated += part.truncated
-        self.roles += part.roles
-        self.reasons.update(entry["reason"] for entry in part.rejected)
-        for note, row, uuid in part.noted:
-            _name(self.noted.setdefault(note, {"count": 0, "rows": []}), file, row, uuid)
-        for row, uuid, _ in part.overlong:
-            _name(self.overlong, file, row, uuid)
+    Raises:
+        UsageProblem: flags that do not go together, or a number that makes no sense.
+        Problem: as `preprocess`.
+    """
+    return preprocess(
+        preprocess_flags.recipe(args),
+        [source for path in args.input for source in readers.sources(path)],
+        args.output_prefix,
+        processes=args.workers,
+        subsets=args.n_subs,
+        max_samples=args.max_samples,
+        max_rejected_share=args.max_rejected_share,
+        log_interval=args.log_interval,
+    )
 
 
-def _name(entry: dict[str, Any], file: str, row: int, uuid: str | None) -> None:
-    entry["count"] += 1
-    if len(entry["rows"]) < NAMED_ROWS:
-        entry["rows"].append({"file": file, "row": row, "uuid": uuid})
-
-
-def run(
+def preprocess(
     recipe: Recipe,
     sources: list[Source],
     prefix: Path,
@@ -94,14 +81,14 @@ def run(
             if not digests:  # not before the processes are forked: it is a thread
                 digests.extend(beside.submit(files.sha256, source.path) for source in sources)
             if part.overlong and recipe.rules.overlong == "error":
-                raise _overlong(span.path.name, part.overlong[0], recipe.rules)
+                raise row_tally.overlong(span.path.name, part.overlong[0], recipe.rules)
             tally.add(span.path.name, part)
             progress.add(part.seen, part.size(recipe.fields[0]))
             return outputs.append(span.path.name, part)
 
         spans = row_spans.spans(sources, recipe.columns(), max_samples, processes)
         workers.ordered(row_spans.SpanWork(work), spans, take, outputs.write, processes)
-        _check(tally, sources, max_rejected_share)
+        row_tally.check(tally, sources, max_rejected_share)
         outputs.finish(renderer.pad_id if renderer else 0, subsets)
         inputs = [
             {"name": source.path.name, "sha256": digest.result(), "rows": tally.by_file[source.path.name]}
@@ -209,42 +196,3 @@ def described(recipe: Recipe, renderer: Any, hub: HubTokenizer, stems: Sequence[
         },
         "options": asdict(recipe.rules),
     }
-
-
-def _check(tally: Tally, sources: list[Source], max_rejected_share: float | None) -> None:
-    rejected = sum(tally.reasons.values())
-    frequent = "; ".join(f"{reason} ({count})" for reason, count in tally.reasons.most_common(3))
-    where = sources[0].path if len(sources) == 1 else sources[0].path.parent
-    if tally.read == 0:
-        raise Problem("no rows", where=where, found="an empty table", wanted="at least one row")
-    if max_rejected_share is not None and rejected > max_rejected_share * tally.read:
-        raise Problem(
-            "too many rows were rejected",
-            where=where,
-            found=f"{rejected} of {tally.read} rows ({rejected / tally.read:.2%}): {frequent}",
-            wanted=f"at most {max_rejected_share:.2%}",
-            fix="run without --max-rejected-share to see each of them in the _rejected.jsonl file; check --map-keys, "
-            "mend the rows, or raise the share",
-        )
-    if tally.kept == 0:
-        raise Problem(
-            "no row is left to train on",
-            where=where,
-            found=f"{tally.read} rows read, {rejected} rejected, {tally.overlong['count']} too long"
-            + (f": {frequent}" if frequent else ""),
-            wanted="at least one usable row",
-            fix="check --map-keys"
-            if rejected > tally.overlong["count"]
-            else "raise --seq-length or give --overlong truncate-keep-eos",
-        )
-
-
-def _overlong(file: str, entry: tuple[int, str | None, int], rules: Rules) -> Problem:
-    row, uuid, tokens = entry
-    return Problem(
-        "a row is too long",
-        where=f"{file}, row {row}" + (f" (uuid {uuid})" if uuid else ""),
-        found=f"{tokens} tokens",
-        wanted=f"fewer than --seq-length {rules.seq_length}",
-        fix="raise --seq-length, or give --overlong drop or truncate-keep-eos",
-    )

@@ -5,6 +5,7 @@ Lengths come from the index, counts from the manifest, and texts from the shards
 
 from __future__ import annotations
 
+import argparse
 import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -25,6 +26,17 @@ from distillery.tokenize.similarity import NearDuplicates, Overlap, fingerprint,
 EXAMPLES = 20
 FIRST_EDGE = 64
 PERCENTILES = (50, 90, 99)
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Write the card that tokenize_quality.py's flags ask for, and return it.
+
+    Raises:
+        Problem: as `card`.
+    """
+    made = card(args.data_prefix, args.input, args.problems, args.seq_length)
+    files.write_json(args.output, made)
+    return made
 
 
 def card(

@@ -6,6 +6,7 @@ of ranks, every record's CRC-32), and moved into place with the manifest that ou
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,9 +16,10 @@ from typing import Any
 
 from distillery import files as disk
 from distillery.checkpoint_names import TRACKER
+from distillery.convert import convert_flags
 from distillery.engine import supported_models
 from distillery.experiment import Layout
-from distillery.launch import commandline, launcher
+from distillery.launch import commandline, launch_request, launcher
 from distillery.launch.launch_request import Request
 from distillery.launch.mindspeed import accepted_flags
 from distillery.launch.mindspeed.shape import Flags, stages
@@ -101,6 +103,29 @@ def _framework(loader: str, framework: str) -> Flags:
     """The back end's name, where its converter takes it: PyTorch's knows of no other."""
     takes = "--ai-framework" in accepted_flags.options(f"{SCRIPT} {loader}", framework)
     return {"ai_framework": framework} if takes else {}
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Convert as convert_mindspeed.py's flags ask: to Hugging Face with --hf-cfg-dir, else to MCore.
+
+    Raises:
+        Problem: as `to_mcore`.
+    """
+    request = launch_request.from_args(args, ())
+    if args.hf_cfg_dir:
+        return to_hf(
+            request,
+            args.params_dtype,
+            load=args.load_dir,
+            original=args.hf_cfg_dir,
+            save=args.save_dir,
+            num_layer_list=args.num_layer_list,
+            sampling=convert_flags.sampling(args),
+        )
+    layers = tuple(map(int, args.num_layer_list.split(","))) if args.num_layer_list else None
+    sizes = (args.target_tensor_parallel_size, args.target_pipeline_parallel_size)
+    layout = Layout(args.params_dtype, *sizes, layers)
+    return to_mcore(request, layout, load=args.load_dir, save=args.save_dir)
 
 
 def to_mcore(request: Request, layout: Layout, *, load: Path, save: Path) -> dict[str, Any]:

@@ -6,6 +6,7 @@ step does. Problem sets are answered by the built-in engine, whatever `generate.
 
 from __future__ import annotations
 
+import argparse
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,7 +16,7 @@ from typing import Any
 from distillery import files as disk
 from distillery.engine import supported_models
 from distillery.experiment import Experiment
-from distillery.launch import commandline, launcher
+from distillery.launch import commandline, launch_request, launcher
 from distillery.launch.launch_request import Request
 from distillery.launch.mindspeed import accepted_flags
 from distillery.launch.mindspeed.shape import FUSED, PRECISION, Flags, layout_flags
@@ -95,13 +96,15 @@ def files(*, tokenizer: str, load: str) -> Flags:
     return {"tokenizer_name_or_path": tokenizer, "load": load}
 
 
-def run(request: Request, *, load: Path, tokenizer: Path, output: Path) -> str:
-    """Let it answer with the weights of `load`; its answer is returned and written to `output`, after its question.
+def run(args: argparse.Namespace) -> str:
+    """Let it answer as generate_mindspeed.py's flags ask; question and answer are written to --output and returned.
 
     Raises:
         Problem: flags that the reference rejects, a failed run, or one that answered nothing.
         Interrupted: stopped by a signal.
     """
+    request = launch_request.from_args(args, args.worker)
+    load, tokenizer, output = args.load, args.tokenizer_name_or_path, args.output
     model = commandline.words(shape(supported_models.read(tokenizer)))
     script, *words = worker(request, model, load=load, tokenizer=tokenizer)
     accepted_flags.refuse(SCRIPT, words, request.framework)

@@ -6,14 +6,15 @@ back from them, see `dataset`. It works in a hidden folder beside the prefix, an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import argparse
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distillery import files as disk
 from distillery.experiment import Dataset, Tokenization
-from distillery.launch import commandline, launcher
+from distillery.launch import commandline, launch_request, launcher
 from distillery.launch.launch_request import Request
 from distillery.launch.mindspeed import accepted_flags
 from distillery.launch.mindspeed.shape import Flags
@@ -50,18 +51,17 @@ def files(*, input: str, tokenizer: str, output_prefix: str, cache: str) -> Flag
     }
 
 
-def run(request: Request, recipe: Recipe, shards: Sequence[Path], prefix: Path) -> dict[str, Any]:
-    """Tokenize parquet `shards` and return the manifest of the dataset `prefix`.
-
-    Args:
-        request: how to start it; `worker` holds the flags that the configuration decides.
-        recipe: the same settings for what we read of the tokenizer and the template.
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Tokenize the parquet shards of tokenize_mindspeed.py's flags and return the dataset's manifest.
 
     Raises:
+        UsageProblem: a shard that is not parquet.
         Problem: flags that the reference rejects, a failed run, files that contradict themselves or the shards.
     """
     from distillery.tokenize import merge  # heavy, and no part of a plan
 
+    request, recipe = launch_request.from_args(args, args.worker), _recipe(args)
+    shards, prefix = args.input, args.output_prefix
     if odd := [shard for shard in shards if shard.suffix != ".parquet"]:
         raise UsageProblem("not a parquet shard", where="--input", found=odd[0], fix="give parquet files")
     prefix.parent.mkdir(parents=True, exist_ok=True)
@@ -74,9 +74,32 @@ def run(request: Request, recipe: Recipe, shards: Sequence[Path], prefix: Path) 
             _shard(_apart(request, shard) if len(shards) > 1 else request, recipe, shard.absolute(), folder)
             for shard in shards
         ]
-        return merge.run(parts, prefix)
+        return merge.merge(parts, prefix)
     finally:
         disk.remove(folder)
+
+
+def _recipe(args: argparse.Namespace) -> Recipe:
+    """What the worker's flags say of the tokens, for what we read of them; the reference's parser judges the rest."""
+    from distillery.tokenize.documents import Rules
+    from distillery.tokenize.row_spans import Recipe
+
+    reader = argparse.ArgumentParser(allow_abbrev=False)
+    reader.add_argument("--handler-name", required=True)
+    reader.add_argument("--prompt-type")
+    reader.add_argument("--map-keys", type=json.loads)
+    reader.add_argument("--seq-length", type=int)
+    for switch in ("--pack", "--neat-pack", "--append-eod"):
+        reader.add_argument(switch, action="store_true")
+    said, _ = reader.parse_known_args(args.worker)
+    rules = Rules(**{key: getattr(said, key) for key in SWITCHES})
+    return Recipe(
+        tokenizer=args.tokenizer_name_or_path,
+        handler_name=said.handler_name,
+        prompt_type=said.prompt_type,
+        map_keys=said.map_keys,
+        rules=rules,
+    )
 
 
 def _apart(request: Request, shard: Path) -> Request:

@@ -8,6 +8,7 @@ of --load begin at step 0. At the end SAVE is an MCore checkpoint that points in
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 from dataclasses import replace
@@ -17,7 +18,7 @@ from typing import Any
 from distillery import files
 from distillery.checkpoint_names import DONE, TRACKER, iteration_name
 from distillery.engine import supported_models
-from distillery.launch import commandline, launcher
+from distillery.launch import commandline, launch_request, launcher
 from distillery.launch.launch_request import Request
 from distillery.launch.mindspeed import accepted_flags, adopted_weights, shape, train_lines
 from distillery.problems import Interrupted, Problem
@@ -27,8 +28,8 @@ from distillery.train.train_files import weights_identity
 SCRIPT = "posttrain_gpt.py"
 
 
-def run(request: Request, *, load: Path, save: Path, data: Path, tokenizer: Path) -> dict[str, Any] | None:
-    """Train and return done.json's content. `request.worker` holds the flags that the configuration decides.
+def run(args: argparse.Namespace) -> dict[str, Any] | None:
+    """Train as train_mindspeed.py's flags ask, and return done.json's content.
 
     Of nodes started by hand, node 0 prepares and finishes; the others train, and return None.
 
@@ -36,7 +37,8 @@ def run(request: Request, *, load: Path, save: Path, data: Path, tokenizer: Path
         Problem: flags that the reference rejects, a failed run, or a checkpoint with ranks missing.
         Interrupted: stopped by a signal or a time limit, with a checkpoint to go on from.
     """
-    chosen = list(request.worker)
+    request, chosen = launch_request.from_args(args, args.worker), args.worker
+    load, save, data, tokenizer = args.load, args.save, args.data_path, args.tokenizer_name_or_path
     model = commandline.words(shape.architecture(supported_models.read(tokenizer)))
     manifest = files.read_json(data.with_name(f"{data.name}_manifest.json"))
     content = {

@@ -1,0 +1,90 @@
+"""What happened to each row: counted, named, and held against what is allowed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from distillery.problems import Problem
+from distillery.tokenize.documents import Rules
+from distillery.tokenize.outputs import NAMED_ROWS
+from distillery.tokenize.readers import Source
+from distillery.tokenize.row_spans import Part
+
+
+@dataclass
+class Tally:
+    """What the manifest counts. Rows that are odd or dropped are named up to NAMED_ROWS of a kind."""
+
+    read: int = 0
+    kept: int = 0
+    truncated: int = 0
+    reasons: Counter = field(default_factory=Counter)
+    roles: Counter = field(default_factory=Counter)
+    noted: dict[str, dict[str, Any]] = field(default_factory=dict)
+    overlong: dict[str, Any] = field(default_factory=lambda: {"count": 0, "rows": []})
+    by_file: Counter = field(default_factory=Counter)
+
+    def add(self, file: str, part: Part) -> None:
+        self.read += part.seen
+        self.by_file[file] += part.seen
+        self.kept += part.seen - len(part.rejected) - len(part.overlong)
+        self.truncated += part.truncated
+        self.roles += part.roles
+        self.reasons.update(entry["reason"] for entry in part.rejected)
+        for note, row, uuid in part.noted:
+            _name(self.noted.setdefault(note, {"count": 0, "rows": []}), file, row, uuid)
+        for row, uuid, _ in part.overlong:
+            _name(self.overlong, file, row, uuid)
+
+
+def _name(entry: dict[str, Any], file: str, row: int, uuid: str | None) -> None:
+    entry["count"] += 1
+    if len(entry["rows"]) < NAMED_ROWS:
+        entry["rows"].append({"file": file, "row": row, "uuid": uuid})
+
+
+def check(tally: Tally, sources: list[Source], max_rejected_share: float | None) -> None:
+    """Rows were read, few enough of them rejected, and some are left.
+
+    Raises:
+        Problem: else, with the most frequent reasons.
+    """
+    rejected = sum(tally.reasons.values())
+    frequent = "; ".join(f"{reason} ({count})" for reason, count in tally.reasons.most_common(3))
+    where = sources[0].path if len(sources) == 1 else sources[0].path.parent
+    if tally.read == 0:
+        raise Problem("no rows", where=where, found="an empty table", wanted="at least one row")
+    if max_rejected_share is not None and rejected > max_rejected_share * tally.read:
+        raise Problem(
+            "too many rows were rejected",
+            where=where,
+            found=f"{rejected} of {tally.read} rows ({rejected / tally.read:.2%}): {frequent}",
+            wanted=f"at most {max_rejected_share:.2%}",
+            fix="run without --max-rejected-share to see each of them in the _rejected.jsonl file; check --map-keys, "
+            "mend the rows, or raise the share",
+        )
+    if tally.kept == 0:
+        raise Problem(
+            "no row is left to train on",
+            where=where,
+            found=f"{tally.read} rows read, {rejected} rejected, {tally.overlong['count']} too long"
+            + (f": {frequent}" if frequent else ""),
+            wanted="at least one usable row",
+            fix="check --map-keys"
+            if rejected > tally.overlong["count"]
+            else "raise --seq-length or give --overlong truncate-keep-eos",
+        )
+
+
+def overlong(file: str, entry: tuple[int, str | None, int], rules: Rules) -> Problem:
+    """What `overlong="error"` says of a row."""
+    row, uuid, tokens = entry
+    return Problem(
+        "a row is too long",
+        where=f"{file}, row {row}" + (f" (uuid {uuid})" if uuid else ""),
+        found=f"{tokens} tokens",
+        wanted=f"fewer than --seq-length {rules.seq_length}",
+        fix="raise --seq-length, or give --overlong drop or truncate-keep-eos",
+    )
