@@ -94,3 +94,19 @@ def _found(home: Path, pattern: str) -> bool:
     if braces := re.search(r"\{([^}]+)\}", pattern):
         return all(_found(home, pattern.replace(braces[0], one)) for one in braces[1].split(","))
     return any(home.glob(pattern))
+
+
+def test_the_way_from_a_bare_machine_has_the_same_commands_in_both_languages():
+    def lines(name: str) -> list[str]:
+        text = (ROOT / "docs" / name).read_text()
+        return [
+            line.split("  #")[0].rstrip() for line in re.findall(r"^    (\S.*|    \S.*)$", text, re.MULTILINE)
+        ]
+
+    here, there = lines("ascend.md"), lines("ascend.zh.md")
+    assert here and here == there
+    steps = [
+        re.findall(r"^\*\*(\d+)\. ", (ROOT / "docs" / name).read_text(), re.MULTILINE)
+        for name in ("ascend.md", "ascend.zh.md")
+    ]
+    assert steps[0] == steps[1] == [str(number + 1) for number in range(14)]
