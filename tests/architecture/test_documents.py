@@ -11,6 +11,12 @@ from places import ROOT, SCRIPTS
 from readme import BOTH, blocks, headings, spans, tables, tree, uncommented
 from test_architecture import ROOMS
 
+DOCUMENTS = sorted(
+    path
+    for folder in (".", "docs", "*", "workflow/scripts")
+    for path in ROOT.glob(f"{folder}/*.md")
+    if ".venv" not in path.parts
+)
 RULES = ROOT / "workflow/rules"
 # files of the guide and of users, and what only a run makes
 ELSEWHERE = re.compile(
@@ -26,6 +32,12 @@ def test_the_table_of_rooms_is_the_rule():
     (table,) = [rows for rows in tables(text) if rows[0][:2] == ["room", "holds"]]
     allowed = {row[0].strip("`"): set(re.findall(r"`(\w+)`", row[2])) for row in table[1:]}
     assert allowed == {room: set(others.split()) for room, others in ROOMS.items() if room != "ground"}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(path: Path):
+    links = re.findall(r"\]\(([^)#:\s]+)\)", path.read_text())
+    assert not [link for link in links if not (path.parent / link).exists()]
 
 
 def test_both_languages_have_the_same_sections():
