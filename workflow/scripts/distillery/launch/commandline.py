@@ -31,7 +31,10 @@ def flags(settings: Mapping[str, Any]) -> str:
 def tokenize(dataset: Dataset, tokenization: Tokenization) -> str:
     """How rows of a dataset become conversations, and those become tokens."""
     switches = ("seq_length", "pack", "neat_pack", "append_eod")
-    rare = tokenization.rare
+    # a default that changes must change the line: it is said
+    rare = {
+        key: getattr(tokenization, key) for key in ("special_tokens_in_text", "n_subs")
+    } | tokenization.rare
     if "enable_thinking" in rare:  # a flag with a value: neither of them is the default
         rare["enable_thinking"] = canonical(rare["enable_thinking"])
     return flags(
