@@ -6,8 +6,8 @@
     python benchmarks/bench_train.py --packing            # effective tokens/s with and without packing, ours only
     python benchmarks/bench_train.py --recompute          # peak memory and CPU time with and without recomputation
 
-Shapes: A hidden 128, 4 layers, 8 x 256 tokens, vocabulary 4096; B hidden 256, 8 layers, 4 x 512, 8192; C the demo,
-hidden 96, 2 layers, 8 x 128, 511. Both sides do the same: loss of every token, gradients, clipping, AdamW, fp32.
+Shapes: A hidden 128, 4 layers, 8 x 256 tokens, vocabulary 4096; B hidden 256, 8 layers, 4 x 512, 8192; C hidden 96,
+2 layers, 8 x 128, 511. Both sides do the same: loss of every token, gradients, clipping, AdamW, fp32.
 The two live in processes of their own and take turns of --steps steps; a side's number is the median of its steps.
 `ratio` is torch's median wall time over ours, the smallest of the shapes: above 1 we are faster.
 """

@@ -1,7 +1,7 @@
 """A Qwen2 of any size with random weights from a seed, saved as Hugging Face does.
 
-The defaults are the embedded experiment's: hidden 96, 2 layers, 4 heads over 2 key-value heads, tied
-embedding; 252,768 parameters with 512 tokens. Two values differ from Qwen2.5's and matter at this size:
+The defaults: hidden 96, 2 layers, 4 heads over 2 key-value heads, tied embedding; 252,768 parameters with
+512 tokens. The embedded experiment names its own sizes. Two values differ from Qwen2.5's and matter at this size:
 initializer_range 0.06 (0.02 barely learns in a minute) and rope_theta 500 (sequences are 128 long).
 """
 
