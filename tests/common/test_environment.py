@@ -14,6 +14,7 @@ MODULES = """snakemake mindspore numpy pandas pyarrow.parquet transformers math_
 safetensors.numpy ml_dtypes jsonschema psutil matplotlib yaml rich jinja2 filelock gguf gigatoken isal.isal_zlib""".split()
 
 
+@pytest.mark.mindspore
 def test_every_locked_package_imports_in_one_process():
     code = "import " + ", ".join(MODULES) + "; mindspore.Tensor([1.0, 2.0]).reshape(-1).asnumpy()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -34,7 +35,7 @@ def test_every_requirement_is_locked_with_hashes():
 
 @pytest.mark.parametrize("path", sorted((SCRIPTS).glob("*.py")), ids=lambda p: p.name)
 def test_help_answers_in_under_a_second(path):
-    """CPU seconds, best of three: a heavy import at the top of a command costs more than that."""
+    """CPU seconds, in one of three attempts: a heavy import at the top of a command costs more than that."""
 
     def children() -> float:
         used = os.times()
@@ -48,7 +49,7 @@ def test_help_answers_in_under_a_second(path):
         assert done.returncode == 0 and "usage" in done.stdout, done.stderr
         return children() - before
 
-    assert min(seconds() for _ in range(3)) < 1.0
+    assert any(seconds() < 1.0 for _ in range(3))
 
 
 def test_no_machine_path_or_registry_host_is_written_down():

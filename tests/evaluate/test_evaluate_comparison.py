@@ -1,14 +1,12 @@
 """Statistics against scipy and known tables, and the comparison of two score files."""
 
 import json
-import subprocess
-import sys
 
+import commands
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from places import SCRIPTS
 from scipy import stats
 
 from distillery.evaluate import comparison, statistics
@@ -114,8 +112,7 @@ def test_compare_command_writes_both_files(tmp_path):
     for name, scores in (("base", BASE), ("tuned", TUNED)):
         (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(score) + "\n" for score in scores))
     flags = ["--base", "base.jsonl", "--tuned", "tuned.jsonl", "--output", "c.json", "--summary", "s.json"]
-    command = [sys.executable, str(SCRIPTS / "evaluate_compare.py"), *flags]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    done = commands.here("evaluate_compare.py", *flags, cwd=tmp_path)
     assert done.returncode == 0 and "tuned: 90.0% of 10" in done.stdout, done.stderr
     summary = json.loads((tmp_path / "s.json").read_text())
     assert summary["base"]["accuracy"] == 0.3 and summary["tuned"] | {"interval": 0} == {

@@ -3,17 +3,16 @@
 import json
 import math
 import subprocess
-import sys
 from decimal import Decimal
 from fractions import Fraction
 
+import commands
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from places import SCRIPTS
 
 from distillery.evaluate import golds, self_check
 
@@ -102,8 +101,7 @@ def test_kinds_of_golds(gold, kind):
 
 
 def run(*flags) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(SCRIPTS / "score.py"), *map(str, flags)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return commands.here("score.py", *flags)
 
 
 def test_self_check_of_a_file_names_every_gold_that_cannot_be_scored(tmp_path):

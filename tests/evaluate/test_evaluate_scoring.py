@@ -2,14 +2,13 @@
 
 import json
 import subprocess
-import sys
 import time
 from pathlib import Path
 
+import commands
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from places import SCRIPTS
 
 from distillery.evaluate import extraction, scoring
 from distillery.evaluate.judge import Question, Verdict, judge, verify
@@ -156,9 +155,7 @@ def write(folder: Path, texts: list[str], **changed) -> list[str]:
 
 
 def score(flags: list[str]) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, str(SCRIPTS / "score.py"), *flags], capture_output=True, text=True, timeout=60
-    )
+    return commands.here("score.py", *flags)
 
 
 def test_score_command_writes_one_row_for_each_problem_in_their_order(tmp_path):

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
+import commands
 import pytest
 import report_files
 import yaml
-from places import ROOT, SCRIPTS
+from places import ROOT
 
 from distillery import config, files
 from distillery.launch import loglines
 from distillery.planning import checks, estimate, outcome
 from distillery.planning.finding import Finding
-
-
-def run(name: str, *words: object, cwd: Path) -> subprocess.CompletedProcess:
-    line = [sys.executable, str(SCRIPTS / name), *map(str, words)]
-    return subprocess.run(line, cwd=cwd, capture_output=True, text=True, timeout=120)
 
 
 def test_estimates_stand_beside_measurements(tmp_path):
@@ -119,7 +113,7 @@ def test_the_report_shows_the_plan_and_the_sweep(tmp_path):
             },
         )
     sweep = ["--sweep", "e-lr1/summary.json", "e-lr2/summary.json"]
-    answer = run("report_page.py", *flags, "--plan", "plan.json", *sweep, cwd=tmp_path)
+    answer = commands.here("report_page.py", *flags, "--plan", "plan.json", *sweep, cwd=tmp_path)
     assert answer.returncode == 0, answer.stderr
     page = (tmp_path / "report.html").read_text()
     for words in (

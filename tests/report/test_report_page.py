@@ -3,15 +3,14 @@
 import json
 import re
 import subprocess
-import sys
 import xml.etree.ElementTree
 from html.parser import HTMLParser
 from pathlib import Path
 
+import commands
 import numpy as np
 import pytest
 import report_files
-from places import SCRIPTS
 
 from distillery import files
 from distillery.problems import Problem
@@ -19,8 +18,7 @@ from distillery.report import contents, figures, graph_drawing
 
 
 def report(folder: Path, flags: list[str]) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(SCRIPTS / "report_page.py"), *flags]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
+    return commands.here("report_page.py", *flags, cwd=folder)
 
 
 @pytest.fixture(scope="module")
@@ -89,11 +87,11 @@ def test_parts_lie_beside_the_page_and_are_whole(made):
         xml.etree.ElementTree.parse(path)
         assert "var(--" not in path.read_text()
     comparison = files.read_json(made / "comparison.json")
-    flips = files.read_json(made / "report/flips.json")
+    flips = json.loads((made / "report/flips.json").read_text())
     assert [row["id"] for row in flips] == comparison["paired"]["lost"] + comparison["paired"]["gained"]
-    families = files.read_json(made / "report/families.json")
+    families = json.loads((made / "report/families.json").read_text())
     assert families[0]["family"] == "all" and len(families) == 5
-    kinds = {row["kind"] for row in files.read_json(made / "report/examples.json")}
+    kinds = {row["kind"] for row in json.loads((made / "report/examples.json").read_text())}
     assert kinds == {"gained", "lost", "wrong in both", "right in both"}
 
 

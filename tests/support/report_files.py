@@ -2,6 +2,7 @@
 
 import json
 import math
+from functools import cache
 from pathlib import Path
 
 from distillery import files
@@ -24,24 +25,37 @@ DOT = """digraph rules {
 """
 
 
+@cache
+def judged(name: str, problems: int) -> tuple[list[dict], list[dict]]:
+    """(answers, scores) of one side; whoever scores starts processes, so once."""
+    rows = list(synthetic.problem_rows(0, problems))
+    generations = []
+    for number, row in enumerate(rows):
+        right = number % 4 == 0 if name == "base" else number % 6 != 0
+        text = rf"<think>\nwork\n</think>\n\nThe answer is \boxed{{{row['answer'] if right else -1}}}."
+        generations.append(
+            {
+                "id": row["uuid"],
+                "sample": 0,
+                "prompt": row["problem"],
+                "text": text + (HOSTILE if number == 1 else ""),
+                "tokens": [1] * (30 + number),
+                "stop": "eos",
+                "seed": 0,
+            }
+        )
+    return generations, scoring.score(generations, rows, 1, 10.0)
+
+
 def write(folder: Path, problems: int = 12) -> list[str]:
     """Write all inputs and return the command's flags."""
     rows = list(synthetic.problem_rows(0, problems))
     openr1.write(rows, openr1.PROBLEM_SCHEMA, folder / "problems.parquet")
     scores = {}
     for name in ("base", "tuned"):
-        generations = []
-        for number, row in enumerate(rows):
-            right = number % 4 == 0 if name == "base" else number % 6 != 0
-            text = rf"<think>\nwork\n</think>\n\nThe answer is \boxed{{{row['answer'] if right else -1}}}."
-            generations.append(
-                {"id": row["uuid"], "sample": 0, "prompt": row["problem"], "text": text + (HOSTILE if number == 1 else ""),
-                 "tokens": [1] * (30 + number), "stop": "eos", "seed": 0}
-            )  # fmt: skip
-        lines = "".join(json.dumps(row) + "\n" for row in generations)
-        (folder / f"{name}.jsonl").write_text(lines)
-        scores[name] = scoring.score(generations, rows, 1, 10.0)
-        (folder / f"{name}.scores.jsonl").write_text("".join(json.dumps(row) + "\n" for row in scores[name]))
+        generations, scores[name] = judged(name, problems)
+        for kind, lines in (("jsonl", generations), ("scores.jsonl", scores[name])):
+            (folder / f"{name}.{kind}").write_text("".join(json.dumps(line) + "\n" for line in lines))
     compared = comparison.compare(scores["base"], scores["tuned"], 0)
     files.write_json(folder / "comparison.json", compared)
     files.write_json(folder / "summary.json", comparison.summary(compared))
