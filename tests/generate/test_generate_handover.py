@@ -20,6 +20,7 @@ from distillery.engine.generation import Request, Sampled, generate
 from distillery.engine.stopping import Stopping
 from distillery.tokenize import rendering
 
+NEW = 32
 CONVERSATIONS = [
     [{"role": "user", "content": "How many cards do 3 shelves hold?"}],
     [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "2+2?\n"}],
@@ -96,19 +97,23 @@ def answer(directory: Path, requests: list[Request], slots: int, new: int) -> li
     return [one.tokens for one in sorted(found, key=lambda one: one.request.index)]
 
 
-def test_smollm2_answers_sixteen_prompts_as_transformers_does(smollm2, asked):
-    new = 32
-    found = answer(smollm2, asked, 16, new)
+@pytest.fixture(scope="module")
+def together(smollm2, asked) -> list[tuple[int, ...]]:
+    """The answers of one batch of sixteen."""
+    return answer(smollm2, asked, 16, NEW)
+
+
+def test_smollm2_answers_sixteen_prompts_as_transformers_does(smollm2, asked, together):
     model = AutoModelForCausalLM.from_pretrained(smollm2, dtype=torch.float32)
     longest = max(len(request.prompt) for request in asked)
     pads = [longest - len(request.prompt) for request in asked]
     assert len(set(pads)) >= 8, "a batch of mixed lengths"
     ids = torch.tensor([[0] * pad + list(request.prompt) for pad, request in zip(pads, asked, strict=True)])
     mask = torch.tensor([[0] * pad + [1] * (longest - pad) for pad in pads])
-    options = {"max_new_tokens": new, "do_sample": False, "eos_token_id": None, "pad_token_id": 0}
+    options = {"max_new_tokens": NEW, "do_sample": False, "eos_token_id": None, "pad_token_id": 0}
     wanted = model.generate(ids, attention_mask=mask, **options)[:, longest:]
-    assert [list(tokens) for tokens in found] == wanted.tolist()
+    assert [list(tokens) for tokens in together] == wanted.tolist()
 
 
-def test_a_batch_of_sixteen_equals_sixteen_single_runs(smollm2, asked):
-    assert answer(smollm2, asked, 16, 32) == answer(smollm2, asked, 1, 32)
+def test_a_batch_of_sixteen_equals_sixteen_single_runs(smollm2, asked, together):
+    assert together == answer(smollm2, asked, 1, NEW)
