@@ -97,6 +97,34 @@ def test_the_table_allows_only_what_is_used(here: str):
     assert used - {here, "ground"} == set(ROOMS[here].split())
 
 
+def on_loading(text: str) -> set[str]:
+    """What is imported when a module is: neither in its functions nor for type checkers alone."""
+    found, waiting = set(), list(ast.parse(text).body)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
+        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) and not (
+            isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        ):
+            waiting += ast.iter_child_nodes(node)
+    return found
+
+
+def test_only_what_computes_loads_mindspore():
+    """It takes a second or two: planning, launching and the stages that work on files start without it."""
+    loads = {module: on_loading(path.read_text()) for module, path in MODULES.items()}
+    heavy = {
+        module for module, names in loads.items() if any(n.partition(".")[0] == "mindspore" for n in names)
+    }
+    while more := {module for module, names in loads.items() if names & heavy} - heavy:
+        heavy |= more
+    assert {room(module) for module in heavy} <= {"engine", "train", "generate"}
+    assert not [path.name for path in COMMANDS if on_loading(path.read_text()) & heavy]
+
+
 def test_imports_run_in_no_circle():
     """Neither at the top of modules nor in their functions, where a circle would hide."""
     try:

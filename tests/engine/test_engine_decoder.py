@@ -10,6 +10,8 @@ from distillery.engine import supported_models
 from distillery.engine.decoder import Decoder, load_state, state_dict
 from distillery.problems import Problem
 
+pytestmark = pytest.mark.mindspore
+
 YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 16, "rope_theta": 10000.0}
 LLAMA3 = {
     "rope_type": "llama3",

@@ -15,6 +15,8 @@ from train_parts import end_of_ranks, flags, forget_the_end, ranks, result, star
 from distillery.engine.mesh import Mesh, mesh
 from distillery.problems import UsageProblem
 
+pytestmark = pytest.mark.mindspore
+
 WORKER = SUPPORT / "engine_parallel_worker.py"
 # (model, processes): layouts TP,PP,ZeRO,recompute; data parallel is what is left. Tied: stages share the table, and the
 # 61 tokens leave the second tensor rank a row of padding

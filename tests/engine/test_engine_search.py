@@ -14,6 +14,8 @@ from distillery.engine.stopping import Stopping
 from distillery.engine.token_sampling import Sampling
 from distillery.problems import Problem, UsageProblem
 
+pytestmark = pytest.mark.mindspore
+
 EOS, NEW, FEW = 15, 32, 12  # an id that both models utter now and then
 LENGTHS = (1, 5, 17, 3, CHUNK, CHUNK + 1, 2 * CHUNK, 30, 9, 2)
 

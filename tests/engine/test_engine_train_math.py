@@ -25,6 +25,8 @@ from distillery.engine.train_settings import Settings
 from distillery.engine.train_step import Objective, Step, weights
 from distillery.marks import IGNORED
 
+pytestmark = pytest.mark.mindspore
+
 KERNELS = {"composed": composed, "native": native}
 
 

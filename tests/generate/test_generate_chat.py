@@ -24,6 +24,8 @@ from distillery.generate.chat import Chat
 from distillery.generate.prompter import by_prompt_type
 from distillery.generate.tasks import Task, seed_of
 
+pytestmark = pytest.mark.mindspore
+
 DIM, RESET = "\x1b[2m", "\x1b[0m"
 SPEECH = "<think>Gö你</think>ok 🙂!"
 

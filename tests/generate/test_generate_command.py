@@ -27,6 +27,8 @@ from distillery.generate import prompter
 from distillery.problems import Problem, UsageProblem
 from distillery.tokenize import rendering, tokenizer
 
+pytestmark = pytest.mark.mindspore
+
 NEW = 32
 
 

@@ -6,10 +6,13 @@ import os
 import time
 from pathlib import Path
 
+import pytest
 from generate_models import answers, inference
 from safetensors.numpy import load_file, save_file
 
 from distillery.engine import graph_cache
+
+pytestmark = pytest.mark.mindspore
 
 
 def asked(model: Path, cache: Path, output: Path, *more: object) -> tuple[list[int], dict[Path, int], int]:

@@ -20,6 +20,8 @@ from distillery.engine.generation import Request, Sampled, generate
 from distillery.engine.stopping import Stopping
 from distillery.tokenize import rendering
 
+pytestmark = pytest.mark.mindspore
+
 NEW = 32
 CONVERSATIONS = [
     [{"role": "user", "content": "How many cards do 3 shelves hold?"}],

@@ -33,6 +33,8 @@ from distillery.engine.supported_models import read
 from distillery.problems import Problem
 from distillery.tokenize import rendering
 
+pytestmark = pytest.mark.mindspore
+
 NEW = 32
 LENGTHS = (3, 40, 1, 17, 90, 5, 64, 29, 12, 2)  # words of the prompts
 

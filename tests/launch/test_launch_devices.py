@@ -50,6 +50,7 @@ def test_holders_share_without_overlap_and_the_next_waits(tmp_path):
         second.kill()
 
 
+@pytest.mark.msrun
 def test_concurrent_launches_get_distinct_devices_and_ports(tmp_path):
     common = [sys.executable, str(ROOT / "workflow/scripts/launch.py"), "--workers", "2", "--npus", "2"]
     variables = {**os.environ, "ASCEND_RT_VISIBLE_DEVICES": "4,5,6,7", "TMPDIR": str(tmp_path)}

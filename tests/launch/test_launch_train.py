@@ -12,6 +12,8 @@ import pytest
 from places import ROOT
 from standin_train import STANDIN, command, prepare
 
+pytestmark = pytest.mark.msrun
+
 
 @pytest.fixture
 def experiment(tmp_path):

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from train_parts import MAP, command, make, train, work
 
+pytestmark = pytest.mark.mindspore
+
 
 @pytest.fixture(scope="module")
 def parts(tmp_path_factory) -> Path:

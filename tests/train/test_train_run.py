@@ -20,6 +20,8 @@ from train_parts import forget_the_end, result, start, steps, train, wait_for, w
 
 from distillery.convert import states
 
+pytestmark = pytest.mark.mindspore
+
 
 @pytest.fixture(scope="module")
 def whole(parts, tmp_path_factory) -> Path:

@@ -1,8 +1,10 @@
-"""Names of the files in directories of weights: Megatron's, and the record of a training."""
+"""Names in and of directories of weights: Megatron's, and the record of a training."""
 
 TRACKER = "latest_checkpointed_iteration.txt"  # names the iteration that is whole
 RANK_FILE = "model_optim_rng.pt"  # one rank's weights
 DONE = "done.json"  # beside trained weights, written last
+# Megatron's names of the tensors that have a row for each id
+TABLES = ("embedding.word_embeddings.weight", "output_layer.weight")
 
 
 def iteration_name(number: int) -> str:

@@ -15,12 +15,12 @@ import numpy as np
 from mindspore import Parameter, Tensor, ops
 
 from distillery.architecture import Architecture
+from distillery.checkpoint_names import TABLES
 from distillery.engine import compiling, rope
 from distillery.engine.mesh import Mesh
 from distillery.engine.slots import Slots
 
 WIDTH = 256  # tokens of one call: a prompt of that many keeps the weights in use for long
-TABLES = ("embedding.word_embeddings.weight", "output_layer.weight")
 LANES, SPAN, KEYS, PAD = 32, 64, 16, 16  # as in decoding.cpp; PAD is its widest vector
 
 

@@ -6,11 +6,12 @@ import mindspore as ms
 import numpy as np
 
 from distillery.architecture import Architecture
+from distillery.checkpoint_names import TABLES
 from distillery.engine import compiling
 from distillery.engine.cache import CachedDecoder
 from distillery.engine.decoder import Decoder, load_state
 from distillery.engine.mesh import Mesh
-from distillery.engine.native_cache import TABLES, NativeDecoder
+from distillery.engine.native_cache import NativeDecoder
 from distillery.engine.slots import Slots
 from distillery.problems import Problem
 

@@ -10,6 +10,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
+from distillery.checkpoint_names import TABLES
 from distillery.engine import moments
 from distillery.engine.collectives import Sum
 from distillery.engine.mesh import Mesh
@@ -17,7 +18,6 @@ from distillery.engine.optimizer import hyper
 from distillery.engine.train_settings import Settings
 
 REPLICATED = ("layernorm.weight",)  # endings of the names that every tensor rank holds whole
-TABLES = ("embedding.word_embeddings.weight", "output_layer.weight")
 
 
 class ShardedOptimizer(nn.Cell):

@@ -12,11 +12,10 @@ import numpy as np
 
 from distillery import files, provenance
 from distillery.architecture import Architecture
-from distillery.checkpoint_names import DONE, RANK_FILE, TRACKER
+from distillery.checkpoint_names import DONE, RANK_FILE, TABLES, TRACKER
 from distillery.convert import mcore, rank_files, states
 from distillery.convert.mcore_layout import rank_directory
 from distillery.engine.mesh import Mesh
-from distillery.engine.sharded import TABLES
 from distillery.engine.snapshots import Snapshots
 from distillery.engine.train_loop import Outcome
 from distillery.manifests import MANIFEST
