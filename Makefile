@@ -37,7 +37,7 @@ lint: setup-dev
 	$(BIN)/snakemake --lint
 
 check: lint ## formatting, lint and the quick tests: those without MindSpore, msrun and Slurm
-	$(BIN)/pytest -n $(WORKERS) -m "not (mindspore or msrun or slurm)"
+	$(BIN)/pytest -n $(WORKERS) --quick
 
 test: lint ## formatting, lint and all tests
 	$(BIN)/pytest -n $(WORKERS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ SECONDS = 60  # the longest that a test may take on an idle machine
 hypothesis.settings.register_profile("fixed", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("fixed")
 
-# started first, so that the quick ones fill what is left of the processes' time
-SLOWEST_FIRST = ("slurm", "msrun", "mindspore")
+# files with these marks start first, so that the quick ones fill what is left of the processes' time; --quick is without them
+SLOW = ("slurm", "msrun", "mindspore")
+# fixtures for which a command computes with MindSpore
+RUNS = {"finished", "embedded", "parts"}
 
 
 class ByFile(LoadScopeScheduling):
@@ -35,12 +38,30 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
     return ByFile(config, log)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Slow files first."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--quick", action="store_true", help=f"leave out what is marked {', '.join(SLOW)}")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With --quick a file that bears such a mark as a whole is not even imported: MindSpore and torch take seconds."""
+    if not config.getoption("quick") or collection_path.suffix != ".py":
+        return None
+    whole = re.search(r"^pytestmark = pytest\.mark\.(\w+)", collection_path.read_text(), re.MULTILINE)
+    return True if whole and whole[1] in SLOW else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what asks for a finished run, leave out what is not asked for, and put slow files first."""
     marks: dict[Path, set[str]] = {}
     for item in items:
+        if RUNS.intersection(item.fixturenames):
+            item.add_marker("mindspore")
         marks.setdefault(item.path, set()).update(mark.name for mark in item.iter_markers())
-    items.sort(key=lambda item: [mark not in marks[item.path] for mark in SLOWEST_FIRST])
+    if config.getoption("quick"):
+        slow = {item: any(map(item.get_closest_marker, SLOW)) for item in items}
+        config.hook.pytest_deselected(items=[item for item in items if slow[item]])
+        items[:] = [item for item in items if not slow[item]]
+    items.sort(key=lambda item: [mark not in marks[item.path] for mark in SLOW])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from engine_parallel_worker import SETTINGS
+from engine_settings import SETTINGS
 
 from distillery.engine.batches import Batch, Rows, micro_batches, order
 from distillery.engine.evaluation import HeldOut

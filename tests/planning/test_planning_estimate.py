@@ -11,7 +11,6 @@ from places import ROOT
 
 from distillery import config
 from distillery.architecture import Architecture
-from distillery.engine import passes
 from distillery.experiment import Layout, Source
 from distillery.planning import device_facts, estimate, known_models, memory, train_cost
 from distillery.planning.checks import memory_checks
@@ -235,7 +234,10 @@ def test_memory_of_the_built_in_engine_on_a_cpu(case, gigabytes):
     assert found / 1e9 == pytest.approx(gigabytes, rel=0.05)
 
 
+@pytest.mark.mindspore
 def test_logits_come_in_the_engines_own_pieces():
+    from distillery.engine import passes
+
     assert train_cost.LOGITS_AT_ONCE == passes.LOGITS
 
 

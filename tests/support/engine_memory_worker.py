@@ -9,7 +9,7 @@ from places import SCRIPTS
 sys.path.insert(0, str(SCRIPTS))
 
 import numpy as np  # noqa: E402
-from engine_parallel_worker import SETTINGS  # noqa: E402
+from engine_settings import SETTINGS  # noqa: E402
 
 from distillery.architecture import Architecture  # noqa: E402
 from distillery.engine import native  # noqa: E402

@@ -15,39 +15,15 @@ os.environ["OMP_NUM_THREADS"] = "1"
 sys.path.insert(0, str(SCRIPTS))
 
 import numpy as np  # noqa: E402
+from engine_settings import MICRO_BATCHES, SETTINGS, STEPS  # noqa: E402
 
 from distillery.convert import states  # noqa: E402
 from distillery.convert.mcore_layout import Layout  # noqa: E402
 from distillery.engine import native, supported_models  # noqa: E402
 from distillery.engine.batches import Batch, Rows, assemble  # noqa: E402
 from distillery.engine.decoder import Decoder, load_state  # noqa: E402
-from distillery.engine.learning_rate import Schedule  # noqa: E402
 from distillery.engine.mesh import Mesh, mesh  # noqa: E402
-from distillery.engine.train_settings import Settings  # noqa: E402
 from distillery.marks import IGNORED  # noqa: E402
-
-STEPS, MICRO_BATCHES = 6, 4
-SETTINGS = Settings(
-    seq_length=12,
-    micro_batch_size=2,
-    global_batch_size=2 * MICRO_BATCHES,
-    train_iters=STEPS,
-    schedule=Schedule(1e-2, 0.0, "constant", 0, STEPS),
-    weight_decay=0.1,
-    clip_grad=1.0,
-    beta1=0.9,
-    beta2=0.95,
-    eps=1e-8,
-    seed=0,
-    split=(1, 0, 0),
-    packing="none",
-    eos_token_id=None,
-    cut_plainly=False,
-    pad_left=False,
-    shuffle=False,
-    per_token_loss=False,
-    recompute=False,
-)
 
 
 def step_batches(vocab: int) -> list[list[Batch]]:
