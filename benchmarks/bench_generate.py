@@ -78,8 +78,7 @@ class Ours:
 
     def run(self, batch: list[list[int]], new: int) -> tuple[list[list[int]], float]:
         """(tokens of each prompt, seconds to the first ones)."""
-        from distillery.engine.generation import Request, Sampled, generate
-        from distillery.engine.stopping import Stopping
+        from distillery.engine.generation import Request, Sampled, Stopping, generate
 
         steps: list[float] = []
         requests = [Request(i, tuple(ids)) for i, ids in enumerate(batch)]

@@ -86,8 +86,7 @@ def start(name: str, shape, rng):
 
 
 def make_settings(seq: int, batch: int, packing: str = "none", recompute: bool = False):
-    from distillery.engine.learning_rate import Schedule
-    from distillery.engine.train_settings import Settings
+    from distillery.engine.train_settings import Schedule, Settings
 
     return Settings(
         seq_length=seq,

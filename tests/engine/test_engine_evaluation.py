@@ -10,7 +10,7 @@ import pytest
 from engine_settings import SETTINGS
 
 from distillery.engine.batches import Batch, Rows, micro_batches, order
-from distillery.engine.evaluation import HeldOut
+from distillery.engine.held_out import HeldOut
 from distillery.marks import IGNORED
 
 GLOBAL, MICRO = 4, 2

@@ -14,8 +14,7 @@ from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWa
 
 from distillery.engine import token_sampling
 from distillery.engine.beam import Beams, BeamSearch
-from distillery.engine.generation import Request
-from distillery.engine.stopping import Stopping
+from distillery.engine.generation import Request, Stopping
 from distillery.engine.token_sampling import Sampling
 from distillery.problems import UsageProblem
 

@@ -9,8 +9,7 @@ from engine_oracle import SMALL, mcore, model
 from distillery.engine import compiling, runner_choice, supported_models
 from distillery.engine.beam import Beams, BeamSearch
 from distillery.engine.cache import CHUNK
-from distillery.engine.generation import Request, Sampled, generate
-from distillery.engine.stopping import Stopping
+from distillery.engine.generation import Request, Sampled, Stopping, generate
 from distillery.engine.token_sampling import Sampling
 from distillery.problems import Problem, UsageProblem
 

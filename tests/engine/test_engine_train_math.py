@@ -14,14 +14,13 @@ from megatron.core.optimizer_param_scheduler import OptimizerParamScheduler
 from places import SUPPORT
 
 from distillery import cutting
-from distillery.engine import batches, compiling, composed, native, passes, supported_models, verification
+from distillery.engine import batches, compiling, composed, kernels, native, passes, supported_models
 from distillery.engine.batches import Rows, assemble
 from distillery.engine.decoder import Decoder, load_state, state_dict
 from distillery.engine.kernels import choose, mark
-from distillery.engine.learning_rate import Schedule
 from distillery.engine.mesh import Mesh
 from distillery.engine.pipeline_step import PipelineStep
-from distillery.engine.train_settings import Settings
+from distillery.engine.train_settings import Schedule, Settings
 from distillery.engine.train_step import Objective, Step, weights
 from distillery.marks import IGNORED
 
@@ -272,7 +271,7 @@ def test_padding_side_does_not_change_the_loss():
 
 
 def test_native_kernels_equal_the_composed_ones():
-    verification.check(native, composed)
+    kernels.check(native, composed)
 
 
 @pytest.mark.parametrize("wide", [["-mavx2", "-mfma"], ["-msse4.2"]], ids=["avx2", "sse"])
@@ -282,7 +281,7 @@ def test_kernels_of_narrower_vectors_equal_the_composed_ones(wide, monkeypatch, 
     monkeypatch.setattr(compiling, "FLAGS", [f for f in compiling.FLAGS if f != "-march=native"] + wide)
     compiling.library.cache_clear()
     try:
-        verification.check(native, composed)
+        kernels.check(native, composed)
         assert list((tmp_path / "distillery").glob("native-*.so"))
     finally:
         compiling.library.cache_clear()
@@ -295,7 +294,7 @@ def test_without_a_compiler_composed_ops_run_and_say_so(monkeypatch, tmp_path, c
     try:
         assert choose("CPU") is composed
         assert "no C++ compiler" in capfd.readouterr().err
-        with pytest.raises(verification.Problem, match="--kernels composed"):
+        with pytest.raises(kernels.Problem, match="--kernels composed"):
             choose("CPU", "native")
     finally:
         compiling.library.cache_clear()
@@ -319,5 +318,5 @@ def test_a_wrong_kernel_is_named():
             def construct(self, gate_up):
                 return composed.SwiGlu.construct(self, gate_up) * 1.001
 
-    with pytest.raises(verification.Problem, match=r"SwiGlu.*output"):
-        verification.check(Wrong, composed)
+    with pytest.raises(kernels.Problem, match=r"SwiGlu.*output"):
+        kernels.check(Wrong, composed)

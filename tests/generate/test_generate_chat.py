@@ -17,8 +17,7 @@ from generate_models import parrot
 from places import SCRIPTS
 
 from distillery.engine import runner_choice, supported_models
-from distillery.engine.generation import Request, generate
-from distillery.engine.stopping import Stopping
+from distillery.engine.generation import Request, Stopping, generate
 from distillery.generate.batch import Limits
 from distillery.generate.chat import Chat
 from distillery.generate.prompter import by_prompt_type

@@ -16,8 +16,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from distillery import files
 from distillery.convert import states
 from distillery.engine import runner_choice, supported_models
-from distillery.engine.generation import Request, Sampled, generate
-from distillery.engine.stopping import Stopping
+from distillery.engine.generation import Request, Sampled, Stopping, generate
 from distillery.tokenize import rendering
 
 pytestmark = pytest.mark.mindspore

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distillery.engine.stopping import Stopping
+from distillery.engine.generation import Stopping
 from distillery.experiment import Generation
 from distillery.generate import prompts, tasks
 from distillery.generate.journal import Journal

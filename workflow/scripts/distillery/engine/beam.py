@@ -11,8 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from distillery import ranges, schema
-from distillery.engine.generation import Answer, Request, check_scores
-from distillery.engine.stopping import Stopping
+from distillery.engine.generation import Answer, Request, Stopping, check_scores
 from distillery.engine.token_sampling import Sampling, draw_distinct, generator, kept, log_probabilities
 from distillery.problems import UsageProblem
 

@@ -49,6 +49,34 @@ class Completion(nn.Cell):
         return awaited(self._results, handle)
 
 
+class ArrayCompletion(nn.Cell):
+    """As Completion, for one array of any type: generation's results.
+
+    The graph must return what this returns. MindSpore's cache of compiled graphs cannot keep such a graph, since the
+    Python function in it is known by its address: the cache must be off (graph_cache).
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        results: queue.SimpleQueue[np.ndarray] = queue.SimpleQueue()
+
+        def arrived(value: np.ndarray) -> np.ndarray:
+            results.put(np.array(value))
+            return value[:1]
+
+        self._results = results
+        self._node = ops.Custom(
+            arrived, lambda shape: [1, *shape[1:]], lambda dtype: dtype, func_type="pyfunc"
+        )
+
+    def construct(self, value: Tensor) -> Tensor:
+        return self._node(value)
+
+    def wait(self, handle: Tensor) -> np.ndarray:
+        """Sleep until the graph has run, and return its array; see `awaited`."""
+        return awaited(self._results, handle)
+
+
 def awaited(results: queue.SimpleQueue, handle: Tensor):
     """Sleep until a running graph's node has put its results into the queue, and return them.
 

@@ -20,8 +20,8 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor
 
-from distillery.engine.awaited_array import Arrival
 from distillery.engine.collectives import Sum
+from distillery.engine.completion import ArrayCompletion
 from distillery.engine.mesh import Mesh
 from distillery.engine.slots import Slots
 from distillery.problems import Problem
@@ -106,7 +106,7 @@ def follow(first: Connection, load: Callable[[int, int], Slots]) -> None:
 
 def _shared(mine: np.ndarray, world: int) -> np.ndarray:
     """The sum over all ranks."""
-    arrival, total = Arrival(), Sum(tuple(range(world)))
+    arrival, total = ArrayCompletion(), Sum(tuple(range(world)))
 
     def add(x):
         return arrival(total(x))

@@ -1,6 +1,10 @@
 """AdamW with gradient clipping as one node set of the step's graph.
 
 Decoupled weight decay (arXiv 1711.05101) on matrices only, as Megatron does: norms and biases are exempt.
+
+Between runs, one process keeps the moments as an array for each parameter (exp_avg.NAME, exp_avg_sq.NAME), ranks keep
+one vector of all parameters of their slice of the model (exp_avg, exp_avg_sq), whole or, with ZeRO-1, cut into equal
+shares with zeros at the end. The numbers are the same, so a checkpoint serves any number of data-parallel ranks.
 """
 
 from __future__ import annotations
@@ -11,8 +15,9 @@ import mindspore as ms
 import numpy as np
 from mindspore import Parameter, ParameterTuple, Tensor, nn
 
-from distillery.engine import moments
 from distillery.engine.train_settings import Settings
+
+KINDS = ("exp_avg", "exp_avg_sq")
 
 
 class Optimizer(nn.Cell):
@@ -28,8 +33,8 @@ class Optimizer(nn.Cell):
         super().__init__()
         self.names = names
         self.parameters = ParameterTuple(parameters)
-        self.first = ParameterTuple(_zeros("exp_avg", names, parameters))
-        self.second = ParameterTuple(_zeros("exp_avg_sq", names, parameters))
+        self.first = ParameterTuple(_zeros(KINDS[0], names, parameters))
+        self.second = ParameterTuple(_zeros(KINDS[1], names, parameters))
         self.norm = kernels.GradientNorm()
         decays = [settings.weight_decay if parameter.ndim > 1 else 0.0 for parameter in parameters]
         self.update = kernels.AdamW(settings.beta1, settings.beta2, decays)
@@ -52,12 +57,27 @@ class Optimizer(nn.Cell):
 
     def load(self, state: dict[str, np.ndarray]) -> None:
         """Continue from the moments of a checkpoint, whatever ranks wrote it."""
-        for kind, parameters in zip(moments.KINDS, (self.first, self.second), strict=True):
-            whole, at = moments.vector(state, kind, self.names), 0
+        for kind, parameters in zip(KINDS, (self.first, self.second), strict=True):
+            whole, at = vector(state, kind, self.names), 0
             for parameter in parameters:
                 part = whole[at : at + parameter.size].reshape(parameter.shape)
                 parameter.set_data(Tensor(np.ascontiguousarray(part)))
                 at += parameter.size
+
+
+def vector(moments: dict[str, np.ndarray], kind: str, names: list[str]) -> np.ndarray:
+    """All parameters' moments of one kind, in the order of `names`; zeros may follow."""
+    if kind in moments:
+        return moments[kind]
+    return np.concatenate([moments[f"{kind}.{name}"].reshape(-1) for name in names])
+
+
+def share_of(whole: np.ndarray, total: int, before: int, size: int) -> np.ndarray:
+    """Elements before .. before + size - 1 of the first `total`, with zeros behind the last."""
+    found = np.zeros(size, np.float32)
+    part = whole[:total][before : before + size]
+    found[: len(part)] = part
+    return found
 
 
 def hyper(settings: Settings, step: int) -> Tensor:

@@ -11,10 +11,9 @@ import numpy as np
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
 from distillery.checkpoint_names import TABLES
-from distillery.engine import moments
 from distillery.engine.collectives import Sum
 from distillery.engine.mesh import Mesh
-from distillery.engine.optimizer import hyper
+from distillery.engine.optimizer import KINDS, hyper, share_of, vector
 from distillery.engine.train_settings import Settings
 
 REPLICATED = ("layernorm.weight",)  # endings of the names that every tensor rank holds whole
@@ -55,8 +54,7 @@ class ShardedOptimizer(nn.Cell):
                                  np.zeros(self.padding, np.float32)])  # fmt: skip
         self.decays = Tensor(vector[self.before : self.before + share])
         self.first, self.second = (
-            Parameter(Tensor(np.zeros(share, np.float32)), name=name, requires_grad=False)
-            for name in ("exp_avg", "exp_avg_sq")
+            Parameter(Tensor(np.zeros(share, np.float32)), name=name, requires_grad=False) for name in KINDS
         )
         shared = tied and mesh.pipeline > 1
         self.is_shared = tuple(shared and name in TABLES for name in names)
@@ -121,5 +119,5 @@ class ShardedOptimizer(nn.Cell):
     def load(self, state: dict[str, np.ndarray]) -> None:
         """Continue from the moments of a checkpoint, whatever number of data-parallel ranks wrote it."""
         for parameter in (self.first, self.second):
-            whole = moments.vector(state, parameter.name, self.names)
-            parameter.set_data(Tensor(moments.share(whole, self.total, self.before, self.share)))
+            whole = vector(state, parameter.name, self.names)
+            parameter.set_data(Tensor(share_of(whole, self.total, self.before, self.share)))

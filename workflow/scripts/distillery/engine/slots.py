@@ -14,7 +14,7 @@ from mindspore import Tensor, nn
 
 from distillery.architecture import Architecture
 from distillery.engine import graph_cache
-from distillery.engine.awaited_array import Arrival
+from distillery.engine.completion import ArrayCompletion
 from distillery.engine.generation_links import Links
 from distillery.engine.mesh import Mesh
 
@@ -38,7 +38,7 @@ class Slots(nn.Cell):
         self.announce: Callable[..., None] = lambda *_: None
         self.links = Links(arch, mesh, first_id, columns) if mesh.world > 1 else None
         self.has_table, self.has_head = mesh.first, mesh.last
-        self.arrival, self.reusable = Arrival(), reusable
+        self.arrival, self.reusable = ArrayCompletion(), reusable
         self._deliver = ms.jit(self.deliver)
         self._graphs = {False: ms.jit(self.scores), True: ms.jit(self.most_likely)}
         self._copy = ms.jit(self.copy)

@@ -24,7 +24,6 @@ from safetensors.numpy import load_file, save_file
 
 from distillery import files, provenance
 from distillery.checkpoint_names import RANK_FILE, iteration_name
-from distillery.engine import moments
 from distillery.problems import Problem
 
 State = dict[str, np.ndarray]
@@ -195,13 +194,18 @@ class Snapshots:
         """(this rank's part of the model, its optimizer moments from the files of all data-parallel ranks)."""
         mine = self.work / iteration_name(iteration) / self.rank_directory
         model = load_file(mine / WEIGHTS) if self.narrow else self.read_model(mine)
-        return model, moments.joined(
-            [load_file(path) for path in sorted(mine.glob("optimizer*.safetensors"))]
-        )
+        return model, _joined([load_file(path) for path in sorted(mine.glob("optimizer*.safetensors"))])
 
     def facts(self, iteration: int) -> dict[str, Any]:
         """state.json of a checkpoint."""
         return files.read_json(self.work / iteration_name(iteration) / "state.json")
+
+
+def _joined(shares: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """The files of all data-parallel ranks, in their order, as one."""
+    if len(shares) == 1:
+        return shares[0]
+    return {kind: np.concatenate([share[kind] for share in shares]) for kind in shares[0]}
 
 
 def _sync(path: Path) -> None:

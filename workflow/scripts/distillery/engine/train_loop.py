@@ -20,7 +20,7 @@ from typing import Any, Protocol
 from distillery import files
 from distillery.checkpoint_names import iteration_name
 from distillery.engine.batches import Batch, Rows, micro_batches, order, split
-from distillery.engine.evaluation import HeldOut
+from distillery.engine.held_out import HeldOut
 from distillery.engine.snapshots import Snapshots, State
 from distillery.engine.train_progress import Display, Metrics, Silent, memory_megabytes
 from distillery.engine.train_settings import Settings

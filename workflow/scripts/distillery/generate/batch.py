@@ -135,8 +135,7 @@ def answer(
         Interrupted: SIGINT, SIGTERM or SIGUSR1 came; the next run continues.
         Problem: another run writes `target`; the model's scores are no numbers.
     """
-    from distillery.engine.generation import Request, generate
-    from distillery.engine.stopping import Stopping
+    from distillery.engine.generation import Request, Stopping, generate
 
     stopping = Stopping(limits.max_new_tokens, prompter.stop_ids, limits.stop_words, prompter.text)
     all_of_it = digest([identity, [(each.prompt.id, each.ids, each.seed) for each in asked]])

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TextIO
 
-from distillery.engine.stopping import Stopping
+from distillery.engine.generation import Stopping
 from distillery.generate import signals
 from distillery.generate.batch import Limits, check_ids
 from distillery.generate.prompter import Prompter

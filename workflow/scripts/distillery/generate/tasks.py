@@ -13,8 +13,7 @@ from distillery.problems import UsageProblem
 from distillery.task_settings import DRAWN, READS, SEARCHED, unread
 
 if TYPE_CHECKING:
-    from distillery.engine.generation import Request, Search
-    from distillery.engine.stopping import Stopping
+    from distillery.engine.generation import Request, Search, Stopping
 
 TASKS = tuple(READS)
 GREEDY, SAMPLE, BEAM, BEAM_SAMPLE, CHAT = TASKS

@@ -70,8 +70,7 @@ def settings(args: argparse.Namespace, data: Data, data_parallel: int) -> Settin
     Raises:
         UsageProblem: flags that contradict each other or the data.
     """
-    from distillery.engine.learning_rate import Schedule
-    from distillery.engine.train_settings import Settings
+    from distillery.engine.train_settings import Schedule, Settings
 
     _check_data_flags(args, data)
     decay_steps = args.lr_decay_iters or args.train_iters
