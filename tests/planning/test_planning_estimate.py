@@ -102,9 +102,9 @@ def test_answering_is_bound_by_reading_the_weights():
 
 
 def test_operations_of_a_token():
-    per_token = device_facts.flops_per_token(MODEL, 4096)
+    per_token = MODEL.flops_per_token(4096)
     assert per_token == 6 * (7_615_616_512 - 152064 * 3584) + 6 * 28 * 3584 * 4096
-    assert device_facts.flops_per_token(MODEL, 4096, recompute=True) == pytest.approx(per_token * 4 / 3)
+    assert MODEL.flops_per_token(4096, recompute=True) == pytest.approx(per_token * 4 / 3)
 
 
 def test_speeds_left_out_of_the_fit():

@@ -11,7 +11,7 @@ import pytest
 from train_parts import start, train, wait_for, work
 
 from distillery import files
-from distillery.engine.snapshots import Snapshots
+from distillery.engine.snapshots import RankFiles, Snapshots
 from distillery.engine.train_progress import Metrics, read
 from distillery.train.train_files import weights_identity
 
@@ -23,7 +23,8 @@ def saved(directory: Path, *iterations: int) -> Snapshots:
         (rank / "model_optim_rng.pt").write_bytes(state["w"].tobytes())
         return ["w"]
 
-    made = Snapshots(directory, "mp_rank_00", write, lambda path: {}, str, keep=9)
+    mine = RankFiles(rank_directory="mp_rank_00", write_model=write, read_model=lambda path: {}, identify=str)
+    made = Snapshots(directory, mine, keep=9)
     for iteration in iterations:
         made.save(iteration, {"w": np.full(3, iteration)}, {"w": np.zeros(3)}, {})
     made.wait()

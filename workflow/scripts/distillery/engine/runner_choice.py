@@ -24,6 +24,7 @@ def build(
     state: dict[str, np.ndarray],
     slots: int,
     length: int,
+    *,
     device: str = "CPU",
     kernels: str = "auto",
     mesh: Mesh = ALONE,

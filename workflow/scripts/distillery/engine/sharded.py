@@ -50,9 +50,10 @@ class ShardedOptimizer(nn.Cell):
         self.share, self.after = share, share * shares - share - self.before
         self.zero = zero and mesh.data > 1
         decays = [settings.weight_decay if p.ndim > 1 else 0.0 for p in parameters]
-        vector = np.concatenate([*(np.full(n, d, np.float32) for n, d in zip(self.sizes, decays, strict=True)),
-                                 np.zeros(self.padding, np.float32)])  # fmt: skip
-        self.decays = Tensor(vector[self.before : self.before + share])
+        whole = np.concatenate(
+            [np.full(n, decay, np.float32) for n, decay in zip(self.sizes, decays, strict=True)]
+        )
+        self.decays = Tensor(share_of(whole, self.total, self.before, share))
         self.first, self.second = (
             Parameter(Tensor(np.zeros(share, np.float32)), name=name, requires_grad=False) for name in KINDS
         )

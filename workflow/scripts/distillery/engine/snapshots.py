@@ -15,6 +15,7 @@ import os
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,42 +32,44 @@ WEIGHTS = "weights.safetensors"
 LATE = 600.0  # seconds rank 0 waits for the other ranks' notes
 
 
-class Snapshots:
-    """The checkpoints of one run.
+@dataclass(frozen=True, kw_only=True)
+class RankFiles:
+    """What one rank writes of a checkpoint, and reads back.
 
     Args:
-        work: directory of this run; its name is the key.
         rank_directory: name of this rank's part, e.g. mp_rank_00.
         write_model: (directory, state, iteration) -> what identifies its tensors, a JSON list; writes this
             rank's model_optim_rng.pt. None if a peer writes the same weights.
         identify: all ranks' lists joined -> digest of the weights, for state.json.
         read_model: directory -> state.
-        keep: how many of the latest to keep; the best by evaluation is kept besides.
-        rank, world: of all processes; rank 0 completes and prunes.
         moments_name: of the optimizer's file; data-parallel ranks share one, unless they hold shards.
         write_moments: False if a peer writes the same.
         narrow: the rank files round the weights, so their float32 values are kept beside them.
+        rank, world: of all processes; rank 0 completes and prunes.
     """
 
-    def __init__(
-        self,
-        work: Path,
-        rank_directory: str,
-        write_model: Callable[[Path, State, int], list] | None,
-        read_model: Callable[[Path], State],
-        identify: Callable[[list], str],
-        keep: int,
-        rank: int = 0,
-        world: int = 1,
-        moments_name: str = "optimizer",
-        write_moments: bool = True,
-        narrow: bool = False,
-    ):
-        self.work, self.rank_directory = work, rank_directory
-        self.moments, self.write_moments = f"{moments_name}.safetensors", write_moments
-        self.write_model, self.read_model, self.identify = write_model, read_model, identify
-        self.keep = keep
-        self.rank, self.world, self.narrow = rank, world, narrow
+    rank_directory: str
+    write_model: Callable[[Path, State, int], list] | None
+    read_model: Callable[[Path], State]
+    identify: Callable[[list], str]
+    moments_name: str = "optimizer"
+    write_moments: bool = True
+    narrow: bool = False
+    rank: int = 0
+    world: int = 1
+
+
+class Snapshots:
+    """The checkpoints of one run.
+
+    Args:
+        work: directory of this run.
+        mine: this rank's part of each.
+        keep: how many of the latest to keep; the best by evaluation is kept besides.
+    """
+
+    def __init__(self, work: Path, mine: RankFiles, keep: int):
+        self.work, self.mine, self.keep = work, mine, keep
         self._lock = FileLock(work / "lock")  # held until the process ends, however it ends
         self._thread = ThreadPoolExecutor(1, "checkpoint")
         self._pending: Future[None] | None = None
@@ -102,28 +105,28 @@ class Snapshots:
 
     def _write(self, iteration: int, model: State, optimizer: State, facts: dict[str, Any]) -> None:
         partial = self.work / f".{iteration_name(iteration)}.partial"
-        mine = partial / self.rank_directory
-        mine.mkdir(parents=True, exist_ok=True)
+        here = partial / self.mine.rank_directory
+        here.mkdir(parents=True, exist_ok=True)
         written, tensors = [], []
-        if self.write_moments:
-            written.append(mine / self.moments)
+        if self.mine.write_moments:
+            written.append(here / f"{self.mine.moments_name}.safetensors")
             save_file({name: np.ascontiguousarray(array) for name, array in optimizer.items()}, written[-1])
-        if self.write_model is not None:
-            tensors = self.write_model(mine, model, iteration)
-            written.append(mine / RANK_FILE)
-            if self.narrow:
-                written.append(mine / WEIGHTS)
+        if self.mine.write_model is not None:
+            tensors = self.mine.write_model(here, model, iteration)
+            written.append(here / RANK_FILE)
+            if self.mine.narrow:
+                written.append(here / WEIGHTS)
                 save_file(model, written[-1])
         for path in written:
             _sync(path)
         names = [str(path.relative_to(partial)) for path in written]
         note = {"files": provenance.file_entries(partial, names), "tensors": tensors}
-        files.write_json(partial / f"note-{self.rank}.json", note)
-        if self.rank == 0:
+        files.write_json(partial / f"note-{self.mine.rank}.json", note)
+        if self.mine.rank == 0:
             self._complete(partial, iteration, facts)
 
     def _complete(self, partial: Path, iteration: int, facts: dict[str, Any]) -> None:
-        notes = [partial / f"note-{rank}.json" for rank in range(self.world)]
+        notes = [partial / f"note-{rank}.json" for rank in range(self.mine.world)]
         end = time.monotonic() + LATE
         while missing := [note.name for note in notes if not note.exists()]:
             if time.monotonic() > end:
@@ -136,7 +139,7 @@ class Snapshots:
             **facts,
             "iteration": iteration,
             "files": sorted((e for note in read for e in note["files"]), key=lambda e: e["name"]),
-            "payload_digest": self.identify([tensor for note in read for tensor in note["tensors"]]),
+            "payload_digest": self.mine.identify([tensor for note in read for tensor in note["tensors"]]),
         }
         for note in notes:
             note.unlink()
@@ -192,9 +195,9 @@ class Snapshots:
 
     def load(self, iteration: int) -> tuple[State, State]:
         """(this rank's part of the model, its optimizer moments from the files of all data-parallel ranks)."""
-        mine = self.work / iteration_name(iteration) / self.rank_directory
-        model = load_file(mine / WEIGHTS) if self.narrow else self.read_model(mine)
-        return model, _joined([load_file(path) for path in sorted(mine.glob("optimizer*.safetensors"))])
+        here = self.work / iteration_name(iteration) / self.mine.rank_directory
+        model = load_file(here / WEIGHTS) if self.mine.narrow else self.mine.read_model(here)
+        return model, _joined([load_file(path) for path in sorted(here.glob("optimizer*.safetensors"))])
 
     def facts(self, iteration: int) -> dict[str, Any]:
         """state.json of a checkpoint."""

@@ -77,7 +77,8 @@ def run(args: argparse.Namespace) -> None:
     if task.name == tasks.CHAT:
         signals.release(SIGTERM)  # there is nothing to save
         runner = build(answering_ranks.lead(args, load), 1, limits.context)
-        chat.Chat(runner, voice, task, limits, args.seed, args.history_turns, args.fold_thoughts).run()
+        shown = {"history_turns": args.history_turns, "fold": args.fold_thoughts}
+        chat.Chat(runner, voice, task, limits, seed=args.seed, **shown).run()
         return
     text = args.prompt or prompts.QUESTION
     source = prompts.read(args.prompt_file) if args.prompt_file else prompts.question(text)
@@ -96,11 +97,11 @@ def run(args: argparse.Namespace) -> None:
             voice,
             task,
             limits,
-            args.micro_batch_size,
-            partial(build, driver),
-            target,
-            identity,
-            args.log_interval,
+            slots=args.micro_batch_size,
+            build=partial(build, driver),
+            target=target,
+            identity=identity,
+            log_interval=args.log_interval,
         )
         if not args.prompt_file:
             rows = map(json.loads, target.read_text(encoding="utf-8").splitlines())

@@ -118,6 +118,7 @@ def answer(
     prompter: Prompter,
     task: Task,
     limits: Limits,
+    *,
     slots: int,
     build: Callable[[int, int], Runner],
     target: Path,

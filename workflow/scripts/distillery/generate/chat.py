@@ -68,6 +68,7 @@ class Chat:
         prompter: Prompter,
         task: Task,
         limits: Limits,
+        *,
         seed: int,
         history_turns: int,
         fold: bool,

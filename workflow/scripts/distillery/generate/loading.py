@@ -28,7 +28,9 @@ def part(
     state = states.load_state(
         found.directory, layout, mesh.tensor_rank, mesh.pipeline_rank, checked=mesh.rank == 0
     )
-    return runner_choice.build(found.architecture, state, slots, longest, device, kernels, mesh)
+    return runner_choice.build(
+        found.architecture, state, slots, longest, device=device, kernels=kernels, mesh=mesh
+    )
 
 
 def compiled(built: Slots, found: Weights, longest: int, greedy: bool, device: str) -> Slots:

@@ -62,18 +62,6 @@ def bandwidth_tbs(hardware: Hardware) -> float | None:
     return CPU_BANDWIDTH_TBS if hardware.device == "CPU" else None
 
 
-def flops_per_token(model: Architecture, seq_length: float, recompute: bool = False) -> float:
-    """Forward and backward, for one token of a causal sequence.
-
-    6 for each parameter but the input embedding's (its lookup multiplies nothing), and 6*L*a*S for
-    attention: 12*L*a*S over all pairs, a = heads*head_dim, of which causality needs half. Full
-    recomputation adds a forward pass, a third.
-    """
-    matmuls = model.num_parameters - (0 if model.tied else model.vocab_size * model.hidden_size)
-    attention = model.num_layers * model.num_attention_heads * model.kv_channels * seq_length
-    return 6 * (matmuls + attention) * (4 / 3 if recompute else 1)
-
-
 @dataclass(frozen=True)
 class Row:
     """A published speed, in tokens a second and device, beside the estimate."""
@@ -111,7 +99,7 @@ def table() -> list[Row]:
             row["regime"],
             row["seq_length"],
             row["tokens_per_second"],
-            utilisation(row["regime"]) * _peak() / flops_per_token(_model(row["model"]), row["seq_length"]),
+            utilisation(row["regime"]) * _peak() / _model(row["model"]).flops_per_token(row["seq_length"]),
             row["use"] == "fit",
             row["source"],
         )
@@ -120,7 +108,7 @@ def table() -> list[Row]:
 
 
 def _reached(row: dict[str, Any]) -> float:
-    return row["tokens_per_second"] * flops_per_token(_model(row["model"]), row["seq_length"])
+    return row["tokens_per_second"] * _model(row["model"]).flops_per_token(row["seq_length"])
 
 
 def _peak() -> float:

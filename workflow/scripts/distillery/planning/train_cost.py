@@ -68,7 +68,7 @@ def step(s: Setup) -> Step:
         return Step("train", rules, stage.engine, made.folder, made.benchmark, devices)
     length = mean_length(s)
     tokens = train["train_iters"] * train["global_batch_size"] * length
-    flops = tokens * device_facts.flops_per_token(model, length, train.get("recompute_granularity") == "full")
+    flops = tokens * model.flops_per_token(length, train.get("recompute_granularity") == "full")
     peak = device_facts.peak_tflops(s.experiment.hardware)
     used = device_memory(s)
     on_cpu = s.experiment.hardware.device == "CPU"

@@ -16,7 +16,7 @@ from distillery.checkpoint_names import DONE, RANK_FILE, TABLES, TRACKER
 from distillery.convert import mcore, rank_files, states
 from distillery.convert.mcore_layout import rank_directory
 from distillery.engine.mesh import Mesh
-from distillery.engine.snapshots import Snapshots
+from distillery.engine.snapshots import RankFiles, Snapshots
 from distillery.engine.train_loop import Outcome
 from distillery.manifests import MANIFEST
 from distillery.problems import UsageProblem
@@ -91,19 +91,18 @@ def snapshots(work: Path, part: Part, place: Mesh, keep: int, zero: bool) -> Sna
     def read(directory: Path) -> dict[str, np.ndarray]:
         return states.load_file(directory / RANK_FILE)[0]
 
-    return Snapshots(
-        work,
-        rank_directory(place.tensor_rank, place.pipeline_rank, place.pipeline),
-        write if place.data_rank == 0 else None,
-        read,
-        mcore.payload_digest,
-        keep,
-        place.rank,
-        place.world,
-        f"optimizer_{place.data_rank:03d}" if zero and place.data > 1 else "optimizer",
-        zero or place.data_rank == 0,
-        dtype != np.float32,
+    mine = RankFiles(
+        rank_directory=rank_directory(place.tensor_rank, place.pipeline_rank, place.pipeline),
+        write_model=write if place.data_rank == 0 else None,
+        read_model=read,
+        identify=mcore.payload_digest,
+        moments_name=f"optimizer_{place.data_rank:03d}" if zero and place.data > 1 else "optimizer",
+        write_moments=zero or place.data_rank == 0,
+        narrow=dtype != np.float32,
+        rank=place.rank,
+        world=place.world,
     )
+    return Snapshots(work, mine, keep)
 
 
 def finish(
