@@ -1,7 +1,7 @@
 """The decoder's kernels composed of plain MindSpore ops: they run on any device, and are the oracle
 against which the native ones are checked.
 
-A kernel set is a module with the Cells RmsNorm, SwiGlu, Attention, CrossEntropy, GradientNorm and AdamW of
+A kernel set is a module with its NAME and the Cells RmsNorm, SwiGlu, Attention, CrossEntropy, GradientNorm and AdamW of
 these signatures.
 Activations are [tokens, features] with tokens = batch * sequence; everything is float32 on a CPU.
 """
@@ -15,6 +15,7 @@ from mindspore import Parameter, Tensor, nn, ops
 from distillery.engine.rope import rotate
 from distillery.marks import IGNORED
 
+NAME = "composed"  # of a kernel set, in key.json
 MASKED = -1e30  # added to a forbidden score: exp() of it is 0, and a row is never all forbidden
 
 

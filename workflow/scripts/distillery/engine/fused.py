@@ -12,6 +12,7 @@ from mindspore import Tensor, nn, ops
 from distillery.engine.composed import AdamW, CrossEntropy, GradientNorm, split_qkv
 from distillery.engine.rope import rotate
 
+NAME = "ascend"  # as it was called first
 __all__ = ["AdamW", "Attention", "CrossEntropy", "GradientNorm", "RmsNorm", "SwiGlu"]
 
 

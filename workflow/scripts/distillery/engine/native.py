@@ -11,6 +11,8 @@ from mindspore import Parameter, Tensor, nn, ops
 
 from distillery.engine import compiling
 
+NAME = "native"
+
 
 def kernel(name: str, shapes, outputs: int = 1, in_place: bool = False) -> ops.Custom:
     """A function of native.cpp as an op with float32 outputs; `shapes` maps input shapes to theirs."""

@@ -1,10 +1,10 @@
 """The training run: resume, step, record, evaluate, save, stop.
 
-A run belongs to its work directory, whose name is the digest of all that its result depends on. It starts from
-the last whole checkpoint there, so any number of kills leads to the same bytes as none. The digest leaves out how
-many data-parallel ranks share the work: a run may go on with more or fewer of them, and then gradients are summed
-in another order, which changes the last bits of a float32 (loss curves agree within 1e-5). The same bytes are
-promised for the same ranks.
+A run belongs to its work directory, whose name is the digest of all that its result depends on (train.run_identity). It
+starts from the last whole checkpoint there, so any number of kills leads to the same bytes as none. The digest leaves
+out how many data-parallel ranks share the work, and the engine's code but for the version of its numbers: a run may go
+on with more or fewer ranks, or after an edit, and then gradients may be summed in another order, which changes the last
+bits of a float32 (loss curves agree within 1e-5). The same bytes are promised for the same ranks and code.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -37,6 +37,40 @@ class Cadence:
     log: int
     evaluate: int
     evaluate_steps: int  # global batches per evaluation
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """What this rank has to do with the others.
+
+    Args:
+        leader: whether it records and shows what all ranks know.
+        agree: whether any rank's argument is true; every rank calls it after every step.
+    """
+
+    leader: bool = True
+    agree: Callable[[bool], bool] = bool
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What may differ between the starts of one run: it changes last bits at most, and is said when it does.
+
+    Args:
+        data_parallel: ranks that share a global batch.
+        code: digest of the engine's code.
+    """
+
+    data_parallel: int = 1
+    code: str = ""
+
+    def changes(self, before: dict[str, Any], done: int) -> Iterator[str]:
+        """Lines to say of a run that goes on after step `done`, whose state.json is `before`."""
+        if self.data_parallel != before["data_parallel"]:
+            was = before["data_parallel"]
+            yield f"data-parallel size {self.data_parallel} now, {was} until step {done}: sums differ in their last bits"
+        if self.code != before.get("code"):
+            yield f"other engine code now than until step {done}, of the same version (numerics.py): sums may differ in their last bits"
 
 
 class Trainer(Protocol):
@@ -67,9 +101,8 @@ def train(
     snapshots: Snapshots,
     describe: Callable[[int], object],
     flops: float | None,
-    leader: bool = True,
-    agree: Callable[[bool], bool] = bool,
-    data_parallel: int = 1,
+    ranks: Ranks,
+    circumstances: Circumstances,
 ) -> Outcome | None:
     """Train to the last step and return where the result lies (None on all ranks but the leader).
 
@@ -77,9 +110,6 @@ def train(
         build: makes the trainer with its initial weights; called only if a step is left to do.
         describe: document number -> what to call it in an error (shard and uuid).
         flops: operations of a step on one rank, to record how fast they are; None: not to.
-        leader: whether this rank records and shows what all ranks know.
-        agree: whether any rank's argument is true; every rank calls it after every step.
-        data_parallel: ranks that share a global batch; a run may be continued with another number of them.
 
     Raises:
         Problem: the loss became NaN or infinite, now or in an earlier run of the same key.
@@ -94,13 +124,11 @@ def train(
     held_out = HeldOut(rows, others, settings, cadence.evaluate, cadence.evaluate_steps, best_loss)
     batch = settings.global_batch_size
     sequence = order(documents, settings.train_iters * batch, settings.seed, settings.shuffle)
-    metrics = Metrics(work / "metrics.jsonl", done) if leader else Silent()
-    display = Display(settings.train_iters, done, cadence.log) if leader else Silent()
+    metrics = Metrics(work / "metrics.jsonl", done) if ranks.leader else Silent()
+    display = Display(settings.train_iters, done, cadence.log) if ranks.leader else Silent()
     display.say(_plan(rows, documents, settings, done))
-    if done and (before := snapshots.facts(done)["data_parallel"]) != data_parallel:
-        display.say(
-            f"data-parallel size {data_parallel} now, {before} until step {done}: sums differ in their last bits"
-        )
+    for change in circumstances.changes(snapshots.facts(done), done) if done else ():
+        display.say(change)
     stopped = _Signals()
     try:
         if done < settings.train_iters:
@@ -115,7 +143,7 @@ def train(
             record = _record(step, loss, norm, batches, settings, time.perf_counter() - began, flops)
             metrics.add(record)
             if not math.isfinite(loss) or not math.isfinite(norm):
-                raise _diverged(work, step, loss, norm, [describe(int(one)) for one in chosen], leader)
+                raise _diverged(work, step, loss, norm, [describe(int(one)) for one in chosen], ranks.leader)
             display.step(step, record)
             best = False
             if held_out.due(step):
@@ -123,13 +151,17 @@ def train(
                 metrics.add({"iteration": step, "evaluation_loss": held_loss})
                 display.say(f"step {step}  evaluation loss {held_loss:.4f}")
                 best = held_out.is_best(held_loss)
-                if best and leader:
+                if best and ranks.leader:
                     snapshots.mark_best(step, held_loss)
             last = step == settings.train_iters
-            stop = agree(stopped.name is not None)
+            stop = ranks.agree(stopped.name is not None)
             if last or best or stop or (cadence.save and step % cadence.save == 0):
-                facts = {"consumed_samples": step * batch, "key": work.name, "data_parallel": data_parallel}
-                facts["loss"] = loss
+                facts = {
+                    "consumed_samples": step * batch,
+                    "key": work.name,
+                    "loss": loss,
+                    **vars(circumstances),
+                }
                 metrics.sync()
                 snapshots.save(step, *trainer.state(), facts)
             if stop and not last:
@@ -144,7 +176,7 @@ def train(
         stopped.restore()
         metrics.close()
         display.close()
-    if not leader:
+    if not ranks.leader:
         return None
     checkpoint = work / iteration_name(settings.train_iters)
     state = snapshots.facts(settings.train_iters)

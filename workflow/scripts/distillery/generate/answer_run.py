@@ -15,8 +15,8 @@ from pathlib import Path
 from signal import SIGTERM
 from typing import TYPE_CHECKING
 
-from distillery import megatron_flags, provenance
-from distillery.engine import compiling, threads
+from distillery import megatron_flags
+from distillery.engine import numerics, threads
 from distillery.generate import (
     answering_ranks,
     batch,
@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> None:
     if driver is None:
         return  # the first rank has ended, and written what there is to write
     settings = {"task": task.name, **task.settings(), "new": args.max_new_tokens, "stop": args.stop_word}
-    engine = [provenance.code(__name__), compiling.digests(compiling.DECODING), args.device, args.kernels]
+    engine = [numerics.GENERATION, args.device, args.kernels]
     identity = [found.identity, settings, sorted(voice.stop_ids), engine]
     if layout.tensor_parallel_size > 1:  # sums in another order; stages change nothing
         identity.append(layout.tensor_parallel_size)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +13,11 @@ ENGINE_CODE = [
     f"distillery.engine.{name}"
     for name in ("train_loop", "train_step", "pipeline_step", "kernels", "native", "composed")
 ]
+ENGINE_SOURCES = ("engine/*.cpp", "engine/*.h")
 
 if TYPE_CHECKING:
-    from distillery.architecture import Architecture
     from distillery.engine.mesh import Mesh
+    from distillery.engine.train_loop import Ranks
 
 
 def run(args: argparse.Namespace) -> dict[str, Any] | None:
@@ -34,8 +34,8 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
     mindspore_import.load(args.device_target)
 
     from distillery.engine import collectives, supported_models
-    from distillery.engine.train_loop import Cadence, train
-    from distillery.train import tokenized_data, train_files
+    from distillery.engine.train_loop import Cadence, Circumstances, train
+    from distillery.train import run_identity, tokenized_data, train_files
 
     arch = supported_models.read(args.tokenizer_name_or_path)
     engine_settings.check(args, arch)
@@ -46,31 +46,27 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
     place = collectives.join(*sizes, args.device_target)
     chosen = engine_settings.settings(args, data, place.data)
     part = train_files.load_part(args.load, place, arch, args.num_layer_list)
-    from distillery.engine import compiling, kernels
+    from distillery.engine import kernels
 
     kernel_set = kernels.choose(args.device_target, args.kernels)
-    content = {
-        "settings": asdict(chosen),
-        "data": data.digest,
-        "weights": train_files.weights_identity(args.load),
-        "model": asdict(arch),
-        "layout": [place.tensor, place.pipeline],
-        "threads": args.threads,
-        "kernels": kernel_set.__name__.rpartition(".")[2],
-        "native": compiling.digests(compiling.SOURCE),
-        "code": provenance.code(*ENGINE_CODE),
-    }
+    content = run_identity.content(
+        chosen,
+        arch,
+        data=data.digest,
+        weights=train_files.weights_identity(args.load),
+        layout=[place.tensor, place.pipeline],
+        threads=args.threads,
+        kernels=kernel_set.NAME,
+    )
     key = provenance.digest(content)[:16]
     work = args.save / "work" / key
     snapshots = train_files.snapshots(
         work, part, place, args.keep_checkpoints, args.use_distributed_optimizer
     )
-    leader = place.rank == 0
-    if leader:
+    if place.rank == 0:
         snapshots.claim()
         files.write_json(work / "key.json", content)
         _report_other_runs(args.save / "work", key)
-    agree = _agreement(place)
 
     def build():
         from distillery.engine.decoder import Decoder, load_state
@@ -85,28 +81,21 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
     cadence = Cadence(args.save_interval, args.log_interval, args.eval_interval, args.eval_iters)
     # as Megatron counts: padding too, shared evenly among all ranks
     tokens = chosen.global_batch_size * chosen.seq_length / place.world
-    flops = flops_per_token(arch, args.seq_length) * tokens if args.log_throughput else None
+    flops = arch.flops_per_token(args.seq_length) * tokens if args.log_throughput else None
+    circumstances = Circumstances(place.data, provenance.code(*ENGINE_CODE, data=ENGINE_SOURCES))
     outcome = train(
-        build, data.rows, chosen, cadence, snapshots, data.describe, flops, leader, agree, place.data
+        build, data.rows, chosen, cadence, snapshots, data.describe, flops, _ranks(place), circumstances
     )
     if outcome is None:
         return None
     return train_files.finish(args.save, work, outcome, data.manifest["template"], key)
 
 
-def _agreement(place: Mesh) -> Any:
-    if place.world == 1:
-        return bool
+def _ranks(place: Mesh) -> Ranks:
     from distillery.engine.collectives import Agreement
+    from distillery.engine.train_loop import Ranks
 
-    return Agreement(place.world).any
-
-
-def flops_per_token(arch: Architecture, seq_length: int) -> float:
-    """Forward and backward: 6 per weight that multiplies (norms and the looked-up embedding left out), and
-    attention's 12 * heads * head_dim * seq/2 a layer (causal: half of the keys)."""
-    matrices = arch.num_parameters - (0 if arch.tied else arch.vocab_size * arch.hidden_size)
-    return 6 * matrices + 6 * arch.num_layers * arch.num_attention_heads * arch.kv_channels * seq_length
+    return Ranks() if place.world == 1 else Ranks(place.rank == 0, Agreement(place.world).any)
 
 
 def _report_other_runs(directory: Path, key: str) -> None:
@@ -114,6 +103,6 @@ def _report_other_runs(directory: Path, key: str) -> None:
     if others:
         print(
             f"run {key}: {len(others)} other runs in {directory} are left alone, their data, weights, settings or "
-            f"code differ ({', '.join(others[:3])}{', ...' if len(others) > 3 else ''})",
+            f"version of the engine's numbers differ ({', '.join(others[:3])}{', ...' if len(others) > 3 else ''})",
             flush=True,
         )
