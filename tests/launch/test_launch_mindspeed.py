@@ -81,7 +81,7 @@ MAP_KEYS = {"messages": "messages", "tags": {"role_tag": "role", "content_tag": 
 
 def pairs(words):
     """Option -> value, numbers compared as numbers."""
-    grouped = dict(accepted_flags._grouped(words))
+    grouped = dict(accepted_flags.grouped(words))
     return {option: [_number(value) for value in values] for option, values in grouped.items()}
 
 

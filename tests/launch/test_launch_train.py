@@ -9,8 +9,9 @@ import sys
 import zipfile
 
 import pytest
-from places import ROOT
-from standin_train import STANDIN, command, prepare
+import standin_train
+from places import FIXTURES, ROOT
+from standin_train import FLAGS, STANDIN, command, prepare
 
 pytestmark = pytest.mark.msrun
 
@@ -91,6 +92,22 @@ def test_other_data_or_flags_are_another_run(experiment):
     (experiment / "data_manifest.json").write_text('{"template": null, "rows": 2}')
     assert run(experiment, "--seed", "7").returncode == 0
     assert len({first, second, done_of(experiment)["key"]}) == 3
+
+
+@pytest.mark.parametrize("order", ["as it was", "another"])
+def test_a_run_that_was_stopped_by_an_earlier_version_goes_on(tmp_path, order, monkeypatch):
+    """Its key.json holds flags in the order in which they were made; see the fixture's README."""
+    unfinished = shutil.copytree(FIXTURES / "launch/unfinished_mindspeed", tmp_path / "unfinished")
+    if order == "another":
+        monkeypatch.setattr(
+            standin_train, "FLAGS", [FLAGS[0], "--bf16", *(f for f in FLAGS[1:] if f != "--bf16")]
+        )
+    finished = run(unfinished)
+    assert finished.returncode == 0, finished.stderr
+    assert "iteration        5/" in finished.stdout and "iteration        4/" not in finished.stdout
+    assert done_of(unfinished)["key"] == "a129a5e7e334a979"
+    records = (unfinished / "out" / done_of(unfinished)["metrics"]).read_text().splitlines()
+    assert [json.loads(record)["iteration"] for record in records] == list(range(1, 31))
 
 
 def test_a_line_that_the_reference_rejects_is_not_started(experiment):

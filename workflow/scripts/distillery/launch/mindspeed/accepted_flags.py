@@ -17,7 +17,8 @@ from typing import Any
 from distillery.problems import Problem
 
 FRAMEWORK = "mindspore"  # the guide's
-DATA = Path(__file__).with_name("mindspeed-llm-2.2.0.json")
+VERSION = "mindspeed-llm-2.2.0"  # in keys of runs and manifests of datasets, too
+DATA = Path(__file__).with_name(f"{VERSION}.json")
 # inference.py builds the same parser as the trainer; the converter adds the options of its loader
 SAME_PARSER = {"inference.py": "posttrain_gpt.py"}
 READERS = {"int": int, "float": float, "str": str, "json": json.loads}
@@ -66,7 +67,7 @@ def faults(parser: str, words: Sequence[str], framework: str = FRAMEWORK) -> lis
     known = options(parser, framework)
     found: list[str] = []
     given: set[str] = set()
-    for option, values in _grouped(words):
+    for option, values in grouped(words):
         fact = known.get(option)
         if fact is None:
             found.append(f"{option}: MindSpeed-LLM 2.2.0's {parser} has no such option")
@@ -83,7 +84,7 @@ def faults(parser: str, words: Sequence[str], framework: str = FRAMEWORK) -> lis
     return found
 
 
-def _grouped(words: Sequence[str]) -> list[tuple[str, list[str]]]:
+def grouped(words: Sequence[str]) -> list[tuple[str, list[str]]]:
     """(option, its values); words before the first option come under the option ''."""
     groups: list[tuple[str, list[str]]] = []
     for word in words:

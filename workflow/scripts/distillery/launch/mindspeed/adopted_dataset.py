@@ -72,7 +72,7 @@ def adopt(recipe: Recipe, shard: Path, prefix: Path) -> dict[str, Any]:
     named = sorted(set(range(total)) - set(kept)) if not recipe.rules.pack else []
     renderer, hub = None if recipe.plain else recipe.renderer(), recipe.work().tokenizer
     manifest = preprocessing.described(recipe, renderer, hub, made.stems) | {
-        "engine": accepted_flags.DATA.stem,
+        "engine": accepted_flags.VERSION,
         "inputs": [{"name": shard.name, "sha256": files.sha256(shard), "rows": total}],
         "rows": total,
         "kept": count,

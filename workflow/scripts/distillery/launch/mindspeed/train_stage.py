@@ -42,12 +42,12 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
     model = commandline.words(shape.architecture(supported_models.read(tokenizer)))
     manifest = files.read_json(data.with_name(f"{data.name}_manifest.json"))
     content = {
-        "engine": accepted_flags.DATA.stem,
+        "engine": accepted_flags.VERSION,
         "flags": [*chosen, *model],
         "data": manifest,
         "weights": weights_identity(load),
     }
-    work = (save / "work" / digest(content)[:16]).absolute()
+    work = _folder((save / "work").absolute(), content)
     goal = int(_value(chosen, "--train-iters"))
     reached = _tracked(work)
     # without its optimizer a checkpoint cannot be gone on from
@@ -72,6 +72,19 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
     sizes = [int(_value(chosen, f"--{kind}-model-parallel-size")) for kind in ("tensor", "pipeline")]
     payload = adopted_weights.trained_payload(work, goal, *sizes, tokenizer)
     return _finish(save.absolute(), work, goal, payload, manifest.get("template"))
+
+
+def _folder(home: Path, content: dict[str, Any]) -> Path:
+    """Where a run of this content works: a folder whose key.json says the same, in whatever order its flags stand, or one
+    that is called after the digest."""
+
+    def said(one: dict[str, Any]) -> dict[str, Any]:
+        return {**one, "flags": sorted(accepted_flags.grouped(one["flags"]))}
+
+    for path in sorted(home.glob("*/key.json")):
+        if said(files.read_json(path)) == said(content):
+            return path.parent
+    return home / digest(content)[:16]
 
 
 def worker(
