@@ -219,7 +219,7 @@ def test_flags_that_need_the_distributed_optimizer_go_with_it():
 def test_llama_3s_scaling_is_spelled_out():
     line = pairs(train_line(config=LLAMA_31_8B))
     assert line["--rope-scaling-type"] == ["llama3"]
-    assert line["--rope-scaling-original-max-position-embeddings"] == [8192]
+    assert line["--original-max-position-embeddings"] == [8192]
     assert "--add-qkv-bias" not in line
 
 

@@ -44,16 +44,14 @@ def _scaling(rope: Mapping[str, Any]) -> Flags:
     kind = rope.get("rope_type", "default")
     if kind == "default":
         return {}
-    common = {
-        "rope_scaling_type": kind,
-        "rope_scaling_factor": rope.get("factor"),
-        "rope_scaling_original_max_position_embeddings": rope.get("original_max_position_embeddings"),
-    }
+    common = {"rope_scaling_type": kind, "rope_scaling_factor": rope.get("factor")}
+    # its two scalings read their settings under different names (core/models/common/embeddings/rotary_pos_embedding.py)
     if kind == "llama3":
-        return {**common, **{key: rope.get(key) for key in ("low_freq_factor", "high_freq_factor")}}
+        own = ("low_freq_factor", "high_freq_factor", "original_max_position_embeddings")
+        return {**common, **{key: rope.get(key) for key in own}}
     if kind == "yarn":
-        own = {f"rope_scaling_{key}": rope.get(key) for key in ("beta_fast", "beta_slow")}
-        return {**common, **own}
+        own = ("original_max_position_embeddings", "beta_fast", "beta_slow")
+        return {**common, **{f"rope_scaling_{key}": rope.get(key) for key in own}}
     raise Problem(
         "no launch line is known for this RoPE scaling",
         where="config.json, rope_scaling.rope_type",
