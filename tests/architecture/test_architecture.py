@@ -29,6 +29,7 @@ ROOMS = {
     "launch": "tokenize convert engine train generate",
     "planning": "fetch tokenize engine generate evaluate launch",
     "doctor": "fetch launch",
+    "shell": "launch planning",
 }
 LINES = 250
 # what is still to be mended

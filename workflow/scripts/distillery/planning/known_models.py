@@ -103,6 +103,11 @@ def known(repo: str) -> Known | None:
     )
 
 
+def repositories() -> tuple[str, ...]:
+    """Hub repositories whose facts are recorded."""
+    return tuple(_table()["models"])
+
+
 def mismatches(origin: str, config: Mapping[str, Any]) -> list[str]:
     """`key: found, recorded` for each recorded value of config.json that a fetched one contradicts."""
     recorded = dict(_table()["models"].get(recorded_name(origin), {"config": {}})["config"])
