@@ -1,4 +1,4 @@
-"""Each cross-check finds its contradiction and nothing near it; the guide's own values give its own list."""
+"""Each cross-check finds its contradiction and nothing near it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from guide_scripts import NAME, guide
 from places import ROOT
 
 from distillery import artefacts, config
@@ -23,7 +24,6 @@ from distillery.planning.finding import SECTIONS, Finding
 
 CONFIGS = ROOT / "config"
 SEVEN = yaml.safe_load((CONFIGS / "qwen2.5-math-7b.yaml").read_text())
-VERBATIM = yaml.safe_load((CONFIGS / "guide-verbatim.yaml").read_text())
 TINY = yaml.safe_load((CONFIGS / "config.yaml").read_text())
 DROP = object()
 
@@ -450,8 +450,8 @@ def test_every_check_has_a_row():
     """A finding must have an id of its table; what asks this machine or the files is tested beside that."""
     known = {name for section in SECTIONS for name in SECTIONS[section]}
     elsewhere = {*SECTIONS["this machine"], *SECTIONS["fetched files"]}
-    # the sizes of random models and recorded vocabularies have tests of their own, the rest are found in shell scripts
-    others = {"model-sizes", "vocabulary", "msrun-join", "msrun-tee", "virtual-pipeline"}
+    # the sizes of random models and recorded vocabularies have tests of their own
+    others = {"model-sizes", "vocabulary", *SECTIONS["imported scripts"]}
     assert {row[0] for row in TABLE} == known - elsewhere - others
     with pytest.raises(AssertionError, match="MEANINGS"):
         Finding("no-such-id", (), "", "", "")
@@ -483,80 +483,6 @@ def test_accepted_warnings_say_so_and_errors_cannot_be_accepted():
         ("accept", "error"),
         ("learning-rate", "accepted"),
     ]
-
-
-GUIDE = {
-    "devices",
-    "rope-base",
-    "context",
-    "prompt-type",
-    "template-markers",
-    "stop-token",
-    "no-task",
-    "no-kv-cache",
-    "device-memory",
-    "layout-change",
-    "epochs",
-    "learning-rate",
-    "one-checkpoint",
-    "not-resumable",
-    "tokenize-length",
-    "some-shards",
-    "answer-budget",
-}
-
-
-def test_the_guide_contradicts_itself_in_seventeen_ways():
-    found = findings(VERBATIM)
-    assert {one.id for one in found} == GUIDE
-    text = "\n".join(map(str, found))
-    for words in (
-        "1e+06, expected 10000",
-        "8192 tokens, expected at most 4096",
-        "<｜User｜> <｜Assistant｜>",
-        "<|im_end|> (151645), deepseek3 stops at <|endoftext|> (151643)",
-        "1 device for TP1 PP2",
-        "13.7 epochs of 9373 rows",
-        "1 of 10 shards",
-        "40 times below",
-        "no resumable checkpoint",
-        "known after tokenize",
-    ):
-        assert words in text
-    # the guide answers with the layout that it trains with
-    assert [one.found for one in found if one.id == "layout-change"] == [
-        "weights are TP2 PP1, training starts from TP1 PP2",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("change", "lines"),
-    [
-        ({"e/train/rope": DROP, "e/generate/rope": {"rotary_base": 1000000}}, ["rope-base"]),
-        ({"e/generate/rope": DROP}, ["rope-base"]),
-        ({"e/train/prompt_type": DROP}, ["prompt-type", "template-markers"]),
-        ({"e/generate/prompt_type": DROP}, ["prompt-type", "template-markers", "stop-token"]),
-        ({"e/generate/npus_per_node": 2}, ["devices"]),
-        ({"e/generate/task": "greedy"}, ["no-task"]),
-        ({"e/generate/use_kv_cache": True}, ["no-kv-cache"]),
-        (
-            {"e/generate/use_kv_cache": True, "e/generate/max_new_tokens": 7000},
-            ["answer-budget", "no-kv-cache"],
-        ),
-        ({"e/train/recompute_granularity": "full"}, ["device-memory"]),
-        ({"e/layout": layout(1, 2)}, ["layout-change"]),
-        ({"e/train/lr": 5e-5}, ["learning-rate"]),
-        ({"e/train/save_interval": 500}, ["one-checkpoint"]),
-        ({"e/train/no_save_optim": DROP}, ["not-resumable"]),
-        ({"e/tokenize/seq_length": DROP}, ["tokenize-length"]),
-        ({"e/tokenize/shards": DROP}, ["some-shards", "epochs"]),
-    ],
-)
-def test_changing_one_value_makes_just_its_lines_go_away(change, lines):
-    before, after = list(map(str, findings(VERBATIM))), list(map(str, findings(VERBATIM, change)))
-    assert [line for line in after if line not in before] == []
-    gone = [line.partition("[")[2].partition("]")[0] for line in before if line not in after]
-    assert sorted(gone) == sorted(lines)
 
 
 # the guide's four common changes, one key each
@@ -676,8 +602,8 @@ def test_layouts_are_proposed_that_all_checks_let_pass():
 
 
 def test_ten_experiments_are_checked_in_a_fifth_of_a_second():
-    raw = changed(VERBATIM, {})
-    raw["experiments"] = {f"e{number}": raw["experiments"]["guide-verbatim"] for number in range(10)}
+    raw = guide()
+    raw["experiments"] = {f"e{number}": raw["experiments"][NAME] for number in range(10)}
     loaded = config.load(raw)
     checks.run(loaded)  # recorded facts are read once
     start = time.process_time()

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 import yaml
+from guide_scripts import NAME, guide
 from places import ROOT
 
 from distillery import config
@@ -242,8 +243,7 @@ def test_logits_come_in_the_engines_own_pieces():
 
 
 def test_layouts_that_fit_are_proposed_nearest_first():
-    raw = yaml.safe_load((ROOT / "config/guide-verbatim.yaml").read_text())
-    setup = gather(config.load(raw), "guide-verbatim")
+    setup = gather(config.load(guide()), NAME)
     assert memory_checks.fitting(setup, 58.0) == [
         "TP1 PP2 with recompute_granularity: full (41.9 GiB)",
         "TP2 PP1 (54.2 GiB)",

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from guide_scripts import write_guide
 from places import ROOT
 
 from distillery import config
@@ -152,8 +153,8 @@ def run(*words: object) -> subprocess.CompletedProcess:
     )
 
 
-def test_plan_stops_at_errors_with_the_lines_as_json():
-    answer = run("workflow/scripts/plan.py", "--configfile", "config/guide-verbatim.yaml", "--json")
+def test_plan_stops_at_errors_with_the_lines_as_json(tmp_path):
+    answer = run("workflow/scripts/plan.py", "--configfile", write_guide(tmp_path), "--json")
     assert answer.returncode == 1
     found = json.loads(answer.stdout)["findings"]
     assert len({one["id"] for one in found}) >= 12
@@ -161,18 +162,15 @@ def test_plan_stops_at_errors_with_the_lines_as_json():
 
 
 def test_snakemake_starts_nothing_where_the_plan_has_errors(tmp_path):
+    configured = ("-m", "snakemake", "-d", tmp_path, "--configfile", write_guide(tmp_path))
     for mode in (["--dry-run"], ["--cores", "1"]):
-        answer = run(
-            "-m", "snakemake", "-d", tmp_path, "--configfile", ROOT / "config/guide-verbatim.yaml", *mode
-        )
+        answer = run(*configured, *mode)
         assert answer.returncode != 0
         lines = [line for line in answer.stderr.splitlines() if line.startswith(("error[", "warning["))]
         assert len({line.partition("]")[0].partition("[")[2] for line in lines}) >= 12
         assert "no job was started" in answer.stdout + answer.stderr
         assert not (tmp_path / "resources").exists() and not (tmp_path / "logs").exists()
-    answer = run(
-        "-m", "snakemake", "-d", tmp_path, "--configfile", ROOT / "config/guide-verbatim.yaml", "--unlock"
-    )
+    answer = run(*configured, "--unlock")
     assert "no job was started" not in answer.stdout + answer.stderr
 
 
