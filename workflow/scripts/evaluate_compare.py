@@ -1,10 +1,11 @@
-"""Compare the scores of the base and the tuned model on the same problems.
+"""Compare the scores of two models on the same problems: base and tuned, or any two.
 
     python workflow/scripts/evaluate_compare.py --base results/scores/base.jsonl --tuned results/scores/tuned.jsonl \\
         --seed 0 --output comparison.json --summary summary.json
 
-Strict accuracies with 95 % intervals, overall and by family; problems gained and lost; McNemar's exact
-test; a seeded paired bootstrap of the difference; lengths and how generations stopped.
+Strict accuracies with 95 % intervals, overall and by family, source and level; pass@k and maj@k of several
+samples; problems gained and lost; an exact paired test; a seeded paired bootstrap of the difference; what number
+of problems would show a difference where none is shown; lengths, how generations stopped, accuracy by token budget.
 """
 
 import argparse
@@ -17,6 +18,7 @@ def parser() -> argparse.ArgumentParser:
     parser = command.parser(__doc__)
     parser.add_argument("--base", type=Path, required=True, metavar="JSONL", help="scores of score.py")
     parser.add_argument("--tuned", type=Path, required=True, metavar="JSONL", help="scores of score.py")
+    parser.add_argument("--names", nargs=2, default=["base", "tuned"], help="what the two are called")
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
     parser.add_argument("--output", type=Path, required=True, metavar="JSON", help="the whole comparison")
     parser.add_argument(
@@ -28,10 +30,7 @@ def parser() -> argparse.ArgumentParser:
 def main(args: argparse.Namespace) -> None:
     from distillery.evaluate import comparison
 
-    summary = comparison.run(args)
-    for name in ("base", "tuned"):
-        low, high = summary[name]["interval"]
-        print(f"{name}: {summary[name]['accuracy']:.1%} of {summary[name]['n']} ({low:.1%} to {high:.1%})")
+    print(*comparison.lines(comparison.run(args)), sep="\n")
 
 
 if __name__ == "__main__":

@@ -1,24 +1,26 @@
-"""Base against tuned on the same problems: accuracies with intervals, what flipped, and whether it is chance.
+"""Two models on the same problems: accuracies with intervals, what flipped, whether it is chance, and what it cost.
 
-With one sample a problem, accuracies carry Wilson intervals, and the difference Newcombe's paired interval
-and McNemar's exact test; a paired bootstrap stands beside them. With more samples a problem's score is the mean of its samples, the problem is the unit
-that is resampled, and the test, which needs yes or no, is absent.
+With one sample a problem, accuracies carry Wilson intervals, and the difference Newcombe's paired interval and McNemar's
+exact test; a paired bootstrap stands beside them. With more samples a problem's score is the mean of its samples, the
+problem is the unit that is resampled, and the test flips signs of problems' differences, which is McNemar's where both can
+be. Where no difference is shown, `power` says how many problems would show one of this size.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections import Counter
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from distillery import files
-from distillery.evaluate import scoring, statistics
+from distillery.evaluate import measures, scoring, statistics
 from distillery.problems import Problem
 
 Scores = list[dict[str, Any]]
-# what is read of a score
+FIRST_BUDGET = 32  # tokens
+# what is read of a score; more is used where it is there
 READ = (
     "id",
     "sample",
@@ -33,45 +35,56 @@ READ = (
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Write the comparison and the summary that evaluate_compare.py's flags ask for; returns the summary.
+    """Write the comparison and the summary that evaluate_compare.py's flags ask for; returns the comparison.
 
     Raises:
         Problem: as `scoring.read_jsonl` and `compare`.
     """
     base, tuned = (list(scoring.read_jsonl(path, READ)) for path in (args.base, args.tuned))
-    compared = compare(base, tuned, args.seed)
+    compared = compare(base, tuned, args.seed, tuple(args.names))
     files.write_json(args.output, compared)
     files.write_json(args.summary, summary(compared))
-    return summary(compared)
+    return compared
 
 
-def compare(base: Scores, tuned: Scores, seed: int) -> dict[str, Any]:
+def compare(
+    base: Scores, tuned: Scores, seed: int, names: tuple[str, str] = ("base", "tuned")
+) -> dict[str, Any]:
     """The comparison as plain JSON values; numbers are rounded to 6 places.
 
+    Args:
+        names: what the two sides are called where they are shown; the keys stay base and tuned.
+
     Raises:
-        Problem: the two files do not score the same samples of the same problems.
+        Problem: the two files do not score the same samples of the same problems with the same golds, or none at all.
     """
-    for scores, other, name in ((base, tuned, "tuned"), (tuned, base, "base")):
-        missing = {(row["id"], row["sample"]) for row in scores} - {
-            (row["id"], row["sample"]) for row in other
-        }
-        if missing or not scores:
-            raise Problem(
-                "the scores are not of the same samples",
-                found=f"{len(missing)} of {len(scores)} samples are missing from {name}: {sorted(missing)[:3]}",
-                wanted="one score for each sample in both files",
-                fix="score generations that were made from one problem set with one number of samples",
-            )
-    families = list(dict.fromkeys(row["problem_type"] for row in base))
+    _check_samples(base, tuned)
+    sides = {"base": base, "tuned": tuned}
+    kept = {name: measures.scorable(scores) for name, scores in sides.items()}
+    first, second = kept["base"], kept["tuned"]
+    families = list(dict.fromkeys(row["problem_type"] for row in first))
+    grouped = {name: measures.groups(scores, seed) for name, scores in kept.items()}
     return _rounded(
         {
-            "problems": len({row["id"] for row in base}),
-            "samples": len({row["sample"] for row in base}),
+            "problems": len({row["id"] for row in first}),
+            "samples": len({row["sample"] for row in first}),
             "seed": seed,
-            "base": _side(base, seed),
-            "tuned": _side(tuned, seed),
-            "paired": _paired(base, tuned, seed),
-            "families": {family: _family(base, tuned, family, seed) for family in families},
+            "names": dict(zip(sides, names, strict=True)),
+            "same": {key: _same(first, second, key) for key in ("prompt", "seed")},
+            **{name: measures.side(scores, seed) for name, scores in sides.items()},
+            "paired": _paired(first, second, seed),
+            "families": {
+                family: {name: _family(scores, family, seed) for name, scores in kept.items()}
+                for family in families
+            },
+            "groups": {
+                key: {
+                    value: {name: grouped[name][key][value] for name in sides}
+                    for value in grouped["base"][key]
+                }
+                for key in grouped["base"]
+            },
+            "budgets": budgets(first, second),
         }
     )
 
@@ -85,55 +98,125 @@ def summary(comparison: dict[str, Any]) -> dict[str, Any]:
         name: {key: comparison[name][key] for key in ("accuracy", "n", "interval")}
         for name in ("base", "tuned")
     }
-    difference = {"difference": paired["difference"], "difference_interval": paired["difference_interval"]}
-    return sides | difference | {"verdict": verdict}
-
-
-def _side(scores: Scores, seed: int) -> dict[str, Any]:
-    tokens = np.array([row["tokens"] for row in scores])
-    rates = {key: sum(row[key] for row in scores) / len(scores) for key in ("unfinished_think", "timed_out")}
-    return (
-        _accuracy(scores, "strict", seed)
-        | {"lenient": _accuracy(scores, "lenient", seed)}
-        | rates
-        | {
-            "stops": dict(sorted(Counter(row["stop"] for row in scores).items())),
-            "tokens": {
-                "mean": float(tokens.mean()),
-                "median": float(np.median(tokens)),
-                "p90": float(np.quantile(tokens, 0.9)),
-                "max": int(tokens.max()),
-                "total": int(tokens.sum()),
-            },
-        }
+    more = (
+        "lenient",
+        "pass_at",
+        "maj_at",
+        "unfinished_think",
+        "boxed",
+        "stops",
+        "tokens",
+        "unscorable",
+        "overruled",
     )
-
-
-def _accuracy(scores: Scores, kind: str, seed: int) -> dict[str, Any]:
-    means = _problem_means(scores, kind)
-    right = sum(row[kind] for row in scores)
-    one_sample = len(means) == len(scores)
-    interval = (
-        statistics.wilson(right, len(scores)) if one_sample else statistics.bootstrap(_values(means), seed)
-    )
+    found = {key: paired[key] for key in ("difference", "difference_interval", "p", "power")}
     return {
-        "n": len(scores),
-        "right": right,
-        "accuracy": float(_values(means).mean()),
-        "interval": list(interval),
+        **sides,
+        **found,
+        "problems": comparison["problems"],
+        "samples": comparison["samples"],
+        "measures": {
+            name: {key: comparison[name][key] for key in more if key in comparison[name]} for name in sides
+        },
+        "verdict": verdict,
+        "sentence": sentence(comparison, verdict),
     }
 
 
+def lines(comparison: dict[str, Any]) -> list[str]:
+    """The comparison in a few lines: each side, the verdict, and whether they were not asked alike."""
+    said = []
+    for name, called in comparison["names"].items():
+        low, high = comparison[name]["interval"]
+        said.append(
+            f"{called}: {comparison[name]['accuracy']:.1%} of {comparison[name]['n']} ({low:.1%} to {high:.1%})"
+        )
+    said.append(summary(comparison)["sentence"])
+    return said + [
+        f"note: the two were not made with the same {key}s"
+        for key, same in comparison["same"].items()
+        if same is False
+    ]
+
+
+def sentence(comparison: dict[str, Any], verdict: str) -> str:
+    """The verdict with what stands behind it; where no difference is shown, what would show it."""
+    n, paired = comparison["problems"], comparison["paired"]
+    low, high = (100 * bound for bound in paired["difference_interval"])
+    shown = (
+        f"{100 * paired['difference']:+.1f} points, with 95 % confidence between {low:+.1f} and {high:+.1f}"
+    )
+    if verdict != "no clear difference":
+        return f"{shown} (p = {paired['p']:.2g}, n = {n})"
+    power = paired["power"]
+    if power["needed"] is None:
+        return f"no difference shown at n = {n}: {shown}"
+    return f"no difference shown at n = {n}: {shown}; a difference of this size would show at n = {power['needed']}"
+
+
+def budgets(base: Scores, tuned: Scores) -> list[dict[str, Any]]:
+    """Accuracy of both where every answer may take so many tokens and is wrong beyond: budgets are powers of two."""
+    longest = max(row["tokens"] for row in base + tuned)
+    found, budget = [], FIRST_BUDGET
+    while True:
+        row: dict[str, Any] = {"tokens": budget}
+        for name, scores in (("base", base), ("tuned", tuned)):
+            cut = [score | {"within": score["strict"] and score["tokens"] <= budget} for score in scores]
+            means = measures.problem_means(cut, "within")
+            row[name] = sum(means.values()) / len(means)
+            row[f"{name}_spent"] = sum(min(score["tokens"], budget) for score in scores) / len(scores)
+        found.append(row)
+        if budget >= longest:
+            return found
+        budget *= 2
+
+
+def _check_samples(base: Scores, tuned: Scores) -> None:
+    for scores, other, name in ((base, tuned, "tuned"), (tuned, base, "base")):
+        missing = {(row["id"], row["sample"]) for row in scores} - {
+            (row["id"], row["sample"]) for row in other
+        }
+        if missing or not scores:
+            raise Problem(
+                "the scores are not of the same samples",
+                found=f"{len(missing)} of {len(scores)} samples are missing from {name}: {sorted(missing)[:3]}",
+                wanted="one score for each sample in both files",
+                fix="score generations that were made from one problem set with one number of samples",
+            )
+    golds = {row["id"]: row.get("gold") for row in base}
+    other = [row["id"] for row in tuned if row.get("gold") != golds[row["id"]]]
+    if other:
+        raise Problem(
+            "the scores are not against the same golds",
+            found=f"{len(other)} scores, first of problem {other[0]}",
+            fix="score both with the same problem set",
+        )
+
+
+def _same(base: Scores, tuned: Scores, key: str) -> bool | None:
+    """Whether both were made with the same prompts, or seeds; None where the scores do not say."""
+    sides = [{(row["id"], row["sample"]): row.get(key) for row in scores} for scores in (base, tuned)]
+    if any(value is None for side in sides for value in side.values()):
+        return None
+    return sides[0] == sides[1]
+
+
 def _paired(base: Scores, tuned: Scores, seed: int) -> dict[str, Any]:
-    before, after = _problem_means(base, "strict"), _problem_means(tuned, "strict")
+    before, after = (measures.problem_means(scores, "strict") for scores in (base, tuned))
     differences = np.array([after[problem] - before[problem] for problem in before])
     resampled = list(statistics.bootstrap(differences, seed))
+    deviation = float(differences.std(ddof=1)) if len(differences) > 1 else 0.0
     made = {
         "difference": float(differences.mean()),
         "difference_interval": resampled,
         "bootstrap_interval": resampled,
         "gained": [problem for problem in before if after[problem] > before[problem]],
         "lost": [problem for problem in before if after[problem] < before[problem]],
+        "p": statistics.sign_flip([Fraction(value).limit_denominator(10**6) for value in differences]),
+        "power": {
+            "needed": statistics.needed(float(differences.mean()), deviation),
+            "shown": statistics.shown(len(differences), deviation),
+        },
     }
     if len(before) == len(base):
         made["both"] = sum(1 for problem in before if before[problem] and after[problem])
@@ -144,24 +227,8 @@ def _paired(base: Scores, tuned: Scores, seed: int) -> dict[str, Any]:
     return made
 
 
-def _family(base: Scores, tuned: Scores, family: str, seed: int) -> dict[str, Any]:
-    sides = {"base": base, "tuned": tuned}
-    return {
-        name: _accuracy([row for row in scores if row["problem_type"] == family], "strict", seed)
-        for name, scores in sides.items()
-    }
-
-
-def _problem_means(scores: Scores, kind: str) -> dict[str, float]:
-    """Mean of a problem's samples, problems in the order of the file."""
-    samples: dict[str, list[bool]] = {}
-    for row in scores:
-        samples.setdefault(row["id"], []).append(row[kind])
-    return {problem: sum(values) / len(values) for problem, values in samples.items()}
-
-
-def _values(means: dict[str, float]) -> np.ndarray:
-    return np.array(list(means.values()))
+def _family(scores: Scores, family: str, seed: int) -> dict[str, Any]:
+    return measures.accuracy([row for row in scores if row["problem_type"] == family], "strict", seed)
 
 
 def _rounded(value: Any) -> Any:

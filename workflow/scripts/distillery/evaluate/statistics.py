@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
 
 Z_95 = 1.959963984540054  # 97.5 % quantile of the normal distribution
+Z_80 = 0.8416212335729143  # 80 % quantile: the power of a comparison that shall see a difference
 RESAMPLES = 10_000
 
 
@@ -57,12 +60,70 @@ def bootstrap(values: np.ndarray, seed: int) -> tuple[float, float]:
 
     For paired models `values` are the per-problem differences, so both are resampled together.
     """
+    ((low, high),) = bootstrap_all(values[:, None], seed)
+    return low, high
+
+
+def bootstrap_all(values: np.ndarray, seed: int) -> list[tuple[float, float]]:
+    """The interval of each column of `values` [problems, measures], all from the same resamples."""
     import numpy as np
 
     rng = np.random.default_rng(seed)
     n = len(values)
-    means = np.empty(RESAMPLES)
+    means = np.empty((RESAMPLES, values.shape[1]))
     for number in range(RESAMPLES):  # one row at a time: [resamples, problems] at once can be gigabytes
-        means[number] = values[rng.integers(0, n, n)].mean()
-    low, high = np.quantile(means, [0.025, 0.975])
-    return float(low), float(high)
+        means[number] = values[rng.integers(0, n, n)].mean(axis=0)
+    low, high = np.quantile(means, [0.025, 0.975], axis=0)
+    return [(float(one), float(other)) for one, other in zip(low, high, strict=True)]
+
+
+def sign_flip(differences: Sequence[Fraction]) -> float:
+    """Two-sided exact p-value that paired differences are as likely to have the other sign (Fisher 1935).
+
+    Of all 2^n ways to give the differences signs, the share whose sum is at least as far from zero. With one sample a
+    problem, differences of -1, 0 and 1, it is McNemar's exact test. Counted by convolution over the sums, which are
+    multiples of the differences' common denominator.
+    """
+    import numpy as np
+
+    scale = math.lcm(*(difference.denominator for difference in differences)) if differences else 1
+    steps = [abs(int(difference * scale)) for difference in differences if difference]
+    observed = abs(sum(int(difference * scale) for difference in differences))
+    total = sum(steps)
+    chances = np.zeros(2 * total + 1)  # of the sum, from -total
+    chances[total] = 1.0
+    for step in steps:
+        moved = np.zeros_like(chances)
+        moved[step:] += 0.5 * chances[: len(chances) - step]
+        moved[: len(chances) - step] += 0.5 * chances[step:]
+        chances = moved
+    sums = np.abs(np.arange(-total, total + 1))
+    return min(1.0, float(chances[sums >= observed].sum()))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p-values corrected for their number (Holm 1979): the chance of any false one stays below the level."""
+    order = sorted(range(len(p_values)), key=lambda number: p_values[number])
+    corrected, highest = [0.0] * len(p_values), 0.0
+    for rank, number in enumerate(order):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[number]))
+        corrected[number] = highest
+    return corrected
+
+
+def needed(mean: float, deviation: float) -> int | None:
+    """Problems that a paired comparison needs to show a difference, with 80 % power at the two-sided 5 % level.
+
+    n = ((z_0.975 + z_0.8) sd / mean)^2, of the normal approximation to the paired test.
+
+    Args:
+        mean, deviation: of the per-problem differences. None where there is no difference to be shown.
+    """
+    if not mean:
+        return None
+    return max(2, math.ceil(((Z_95 + Z_80) * deviation / mean) ** 2))
+
+
+def shown(n: int, deviation: float) -> float:
+    """The smallest difference that n problems show with 80 % power: the reverse of `needed`."""
+    return (Z_95 + Z_80) * deviation / math.sqrt(n)

@@ -1,0 +1,166 @@
+"""What the scores of one model on one problem set come to: the numbers that the field reports, with intervals.
+
+The problem is the unit: a problem's value is the mean of its samples, and intervals are over problems. With one sample a
+problem the interval is Wilson's, else a bootstrap over problems. Problems whose golds cannot be read count nowhere; they are
+named under `unscorable`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from distillery.evaluate import notation, quantities, statistics
+from distillery.evaluate.repeated_samples import RIGHT, ks, majority_at, pass_at
+from distillery.problems import Problem
+
+Scores = list[dict[str, Any]]
+GROUPS = ("problem_type", "source", "level")
+
+
+def scorable(scores: Scores) -> Scores:
+    """The scores of problems whose golds can be read.
+
+    Raises:
+        Problem: there are none.
+    """
+    kept = [row for row in scores if row.get("scorable", True)]
+    if not kept:
+        raise Problem(
+            "no answer can be scored",
+            found=f"{len(scores)} scores, none of a problem whose gold can be read",
+            fix="mend the golds of the problem set: score.py --self-check lists them",
+        )
+    return kept
+
+
+def side(scores: Scores, seed: int) -> dict[str, Any]:
+    """All numbers of one model; `accuracy` is pass@1."""
+    kept = scorable(scores)
+    unscorable = sorted({row["id"] for row in scores if not row.get("scorable", True)})
+    return (
+        accuracy(kept, "strict", seed)
+        | {"lenient": accuracy(kept, "lenient", seed)}
+        | behaviour(kept)
+        | repeated(kept, seed)
+        | {
+            "unscorable": {"problems": len(unscorable), "ids": unscorable},
+            "overruled": sum(row.get("overruled") is not None for row in kept),
+            "disputed": sum(disputed(row) for row in kept),
+            "rules": dict(sorted(Counter(row.get("rule", "math-verify") for row in kept).items())),
+        }
+    )
+
+
+def accuracy(scores: Scores, kind: str, seed: int) -> dict[str, Any]:
+    """n answers, how many are right, the mean over problems with its 95 % interval."""
+    means = problem_means(scores, kind)
+    right = sum(row[kind] for row in scores)
+    one_sample = len(means) == len(scores)
+    interval = (
+        statistics.wilson(right, len(scores)) if one_sample else statistics.bootstrap(_values(means), seed)
+    )
+    return {
+        "n": len(scores),
+        "right": right,
+        "accuracy": float(_values(means).mean()),
+        "interval": list(interval),
+    }
+
+
+def behaviour(scores: Scores) -> dict[str, Any]:
+    """How generations ended and how long they are; shares of answers, tokens."""
+    tokens = np.array([row["tokens"] for row in scores])
+    of_right = {
+        name: [row["tokens"] for row in scores if row["strict"] is kind]
+        for name, kind in (("right", True), ("wrong", False))
+    }
+    rates = {
+        key: sum(row.get(key, False) for row in scores) / len(scores)
+        for key in ("unfinished_think", "timed_out", "crashed")
+    }
+    return rates | {
+        "boxed": sum(row.get("boxed", row["strict"]) not in (None, False) for row in scores) / len(scores),
+        "stops": dict(sorted(Counter(row["stop"] for row in scores).items())),
+        "tokens": {
+            "mean": float(tokens.mean()),
+            "median": float(np.median(tokens)),
+            "p90": float(np.quantile(tokens, 0.9)),
+            "max": int(tokens.max()),
+            "total": int(tokens.sum()),
+        },
+        "tokens_of": {name: float(np.mean(found)) if found else None for name, found in of_right.items()},
+    }
+
+
+def repeated(scores: Scores, seed: int) -> dict[str, Any]:
+    """pass@k and maj@k of several samples a problem: {k: {value, interval}}; nothing where there is one sample."""
+    samples: dict[str, Scores] = {}
+    for row in scores:
+        samples.setdefault(row["id"], []).append(row)
+    least = min(map(len, samples.values()))  # a beam search may find fewer answers than asked for
+    if least < 2:
+        return {}
+    rows = []
+    for problem in samples.values():
+        right, answers = sum(row["strict"] for row in problem), [vote(row) for row in problem]
+        rows.append(
+            [pass_at(right, len(problem), k) for k in ks(least)]
+            + [majority_at(answers, k) for k in ks(least)]
+        )
+    values = np.array(rows)
+    found = [
+        {"value": float(value), "interval": [float(bound) for bound in interval]}
+        for value, interval in zip(values.mean(axis=0), statistics.bootstrap_all(values, seed), strict=True)
+    ]
+    names = [str(k) for k in ks(least)]
+    return {
+        "pass_at": dict(zip(names, found[: len(names)], strict=True)),
+        "maj_at": dict(zip(names, found[len(names) :], strict=True)),
+    }
+
+
+def vote(row: dict[str, Any]) -> str | None:
+    """The answer that a sample votes for: right ones are one answer, wrong ones are told apart by value or text."""
+    if row["strict"]:
+        return RIGHT
+    if row.get("boxed") is None:
+        return None
+    text = notation.normal(row["boxed"])
+    number = quantities.number(text)
+    return f"{number.value}{'%' * number.percent}" if number else notation.squeezed(notation.unwrapped(text))
+
+
+def groups(scores: Scores, seed: int) -> dict[str, dict[str, Any]]:
+    """The same numbers for each value of each of `GROUPS` that the scores have: {"level": {"3": {...}}}."""
+    found: dict[str, dict[str, Any]] = {}
+    for key in GROUPS:
+        values = list(dict.fromkeys(row[key] for row in scores if key in row))
+        for value in values:
+            rows = [row for row in scores if row.get(key) == value]
+            found.setdefault(key, {})[str(value)] = (
+                accuracy(rows, "strict", seed) | behaviour(rows) | repeated(rows, seed)
+            )
+    return found
+
+
+def disputed(row: dict[str, Any]) -> bool:
+    """Whether math-verify alone says otherwise, or no verdict came."""
+    theirs = row.get("math_verify")
+    return (theirs is not None and theirs != row["strict"]) or bool(
+        row.get("timed_out") or row.get("crashed")
+    )
+
+
+def problem_means(scores: Scores, kind: str) -> dict[str, float]:
+    """Mean of a problem's samples, problems in the order of the file."""
+    samples: dict[str, list[bool]] = {}
+    for row in scores:
+        samples.setdefault(row["id"], []).append(row[kind])
+    return {problem: sum(values) / len(values) for problem, values in samples.items()}
+
+
+def _values(means: dict[str, float]) -> np.ndarray:
+    return np.array(list(means.values()))
