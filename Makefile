@@ -2,6 +2,7 @@
 
 CONFIG ?= config/config.yaml
 CORES ?= all
+EXPERIMENT ?=
 # processes that tests run in, side by side (tests/README.md)
 WORKERS ?= 2
 # the newest interpreter that both Snakemake 9 (>= 3.11) and MindSpore 2.10 (<= 3.12) take
@@ -14,7 +15,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-slurm setup-dev watch run lint check test bench doctor plan verify faults lock lock-env
+.PHONY: help setup setup-slurm setup-dev watch run audit lint check test bench doctor plan verify faults lock lock-env
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -44,6 +45,9 @@ test: lint ## formatting, lint and all tests
 
 bench: setup-dev ## measure against named peers
 	for b in benchmarks/bench_*.py; do $(BIN)/python $$b || exit 1; done
+
+audit: setup ## list the verdicts of EXPERIMENT (of CONFIG) that a human may overrule
+	@$(BIN)/python workflow/scripts/evaluate_audit.py --configfile $(CONFIG) --experiment $(EXPERIMENT)
 
 plan: setup ## check CONFIG and print memory, time and disk per job
 	$(BIN)/python workflow/scripts/plan.py --configfile $(CONFIG)

@@ -54,6 +54,17 @@ def test_reordering_the_configuration_reruns_nothing(finished):
         assert finished.planned() == Counter()
 
 
+def test_a_decision_by_hand_scores_again_and_reruns_nothing_before(finished):
+    path = finished.path / "config/overrules/sums-heldout.jsonl"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("")
+    try:
+        planned = finished.planned()
+    finally:
+        path.unlink()
+    assert planned == Counter(["evaluate_base", "evaluate_tuned", "evaluate_compare", "report_page"])
+
+
 def test_editing_a_helper_module_reruns_the_commands_that_import_it(finished):
     name = "workflow/scripts/distillery/evaluate/comparison.py"
     text = (finished.path / name).read_text()

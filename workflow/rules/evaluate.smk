@@ -4,10 +4,17 @@ Outputs: *.scores.jsonl beside the answers, results/experiments/{experiment}/{co
 """
 
 
+def decisions(problems):
+    """A human's verdicts on answers to a problem set, if there are any (`make audit`)."""
+    path = artefacts.OVERRULES.at(problems=problems)
+    return [path] if Path(path).is_file() else []
+
+
 rule evaluate_base:
     input:
         generations=artefacts.BASE_ANSWERS.path,
         problems=lambda w: artefacts.PROBLEMS.at(problems=GENERATIONS[w.generation].problems),
+        overrules=lambda w: decisions(GENERATIONS[w.generation].problems),
     output:
         artefacts.BASE_SCORES.path,
     log:
@@ -20,8 +27,9 @@ rule evaluate_base:
         "../../envs/cpu.yaml"
     params:
         **runs("score"),
+        overrules=lambda w, input: shlex.join(["--overrules", *input.overrules]) if input.overrules else "",
     shell:
-        "{params.command} --generations {input.generations} --problems {input.problems}"
+        "{params.command} --generations {input.generations} --problems {input.problems} {params.overrules}"
         " --output {output} --log {log}"
 
 
@@ -29,6 +37,7 @@ use rule evaluate_base as evaluate_tuned with:
     input:
         generations=artefacts.TUNED_ANSWERS.path,
         problems=lambda w: artefacts.PROBLEMS.at(problems=EXPERIMENTS[w.experiment].problems),
+        overrules=lambda w: decisions(EXPERIMENTS[w.experiment].problems),
     output:
         artefacts.TUNED_SCORES.path,
     log:

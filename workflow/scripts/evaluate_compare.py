@@ -30,7 +30,7 @@ def parser() -> argparse.ArgumentParser:
 def main(args: argparse.Namespace) -> None:
     from distillery.evaluate import comparison
 
-    print(*comparison.lines(comparison.run(args)), sep="\n")
+    print(comparison.run(args))
 
 
 if __name__ == "__main__":

@@ -30,6 +30,12 @@ def parser() -> argparse.ArgumentParser:
         "--plain-math-verify", action="store_true", help="without the rules that go before math-verify"
     )
     parser.add_argument(
+        "--overrules",
+        type=Path,
+        metavar="JSONL",
+        help="a human's verdicts (evaluate_audit.py), which replace ours",
+    )
+    parser.add_argument(
         "--self-check",
         action="store_true",
         help="score each gold against itself; exit 1 unless all are right",

@@ -97,6 +97,7 @@ RESHARDED = CHECKPOINT.of(converted="{converted}-to-{target}")
 CONVERSION_PROOF = _shared("results", "checkpoints/{model}/{converted}.proof", ".json")
 
 # generate and evaluate with the original weights: experiments that ask the same of a model share both
+OVERRULES = Artefact("config/overrules/{problems}.jsonl", "")  # written by hand
 BASE_ANSWERS = _shared("results", "generations/{model}/{generation}", ".jsonl")
 BASE_SCORES = _shared("results", "generations/{model}/{generation}.scores", ".jsonl")
 

@@ -34,8 +34,8 @@ READ = (
 )
 
 
-def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Write the comparison and the summary that evaluate_compare.py's flags ask for; returns the comparison.
+def run(args: argparse.Namespace) -> str:
+    """Write the comparison and the summary that evaluate_compare.py's flags ask for; returns it in a few lines.
 
     Raises:
         Problem: as `scoring.read_jsonl` and `compare`.
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     compared = compare(base, tuned, args.seed, tuple(args.names))
     files.write_json(args.output, compared)
     files.write_json(args.summary, summary(compared))
-    return compared
+    return "\n".join(lines(compared))
 
 
 def compare(

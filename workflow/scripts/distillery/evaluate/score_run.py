@@ -22,6 +22,12 @@ def run(args: argparse.Namespace) -> str:
             "scoring needs generations and an output", wanted="--generations and --output, or --self-check"
         )
     scores = scoring.score_file(
-        args.generations, args.problems, args.output, args.workers, args.cpu_seconds, args.plain_math_verify
+        args.generations,
+        args.problems,
+        args.output,
+        args.workers,
+        args.cpu_seconds,
+        args.plain_math_verify,
+        args.overrules,
     )
     return f"{args.output}: {scoring.counts(scores)}"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from distillery import files
-from distillery.evaluate import extraction, golds
+from distillery.evaluate import extraction, golds, overrules
 from distillery.evaluate.judge import Question, judge
 from distillery.problems import Problem
 from distillery.provenance import digest
@@ -23,15 +23,28 @@ GROUPS = (
 
 
 def score_file(
-    generations: Path, problems: Path, output: Path, workers: int, cpu_seconds: float, plain: bool = False
+    generations: Path,
+    problems: Path,
+    output: Path,
+    workers: int,
+    cpu_seconds: float,
+    plain: bool = False,
+    decisions: Path | None = None,
 ) -> list[dict[str, Any]]:
     """Score a file of generations against a problem set and write the scores as JSON lines; returns them.
 
+    Args:
+        decisions: a human's, see `overrules`.
+
     Raises:
-        Problem: see `score`, `read_jsonl` and `read_problems`.
+        Problem: see `score`, `read_jsonl`, `read_problems` and `overrules.read`.
     """
     rows = read_jsonl(generations, ("id", "sample", "prompt", "text", "tokens", "stop"))
-    scores = score(rows, read_problems(problems), workers, cpu_seconds, plain)
+    known = read_problems(problems)
+    decided = overrules.read(decisions, known)
+    scores = score(rows, known, workers, cpu_seconds, plain)
+    for row in scores:
+        decided.apply(row)
     files.write_text(output, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in scores))
     return scores
 
@@ -42,6 +55,8 @@ def counts(scores: list[dict[str, Any]]) -> str:
     unscorable = sorted({row["id"] for row in scores if not row["scorable"]})
     parts = [f"{len(scores)} answers, {found['strict']} right (lenient {found['lenient']})"]
     parts += [f"{found[key]} {ODD[key]}" for key in ODD if found[key]]
+    if overruled := sum(row["overruled"] is not None for row in scores):
+        parts.append(f"{overruled} overruled by hand")
     if unscorable:
         parts.append(
             f"{len(unscorable)} problems unscorable and left out: their golds cannot be read ({', '.join(unscorable[:5])})"

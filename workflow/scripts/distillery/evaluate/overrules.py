@@ -1,0 +1,109 @@
+r"""What a human decided: verdicts on answers, in a file that every later scoring respects and counts.
+
+    {"id": "test/algebra/1.json", "gold": "x \\in [1,2)", "answer": "1 \\le x < 2", "right": true, "why": "the same set"}
+
+One JSON line a decision, in config/overrules/PROBLEM_SET.jsonl. It is about one answer to one problem, whoever gives it: base,
+tuned, another experiment. It names the gold, so that it cannot outlive a gold that was mended.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from distillery.evaluate import golds
+from distillery.problems import Problem
+
+KEYS = ("id", "gold", "answer", "right")
+
+
+@dataclass(frozen=True)
+class Overrules:
+    """Decisions by (problem's id, answer's text)."""
+
+    decisions: dict[tuple[str, str], bool]
+
+    def apply(self, score: dict[str, Any]) -> None:
+        """Let the human's decision replace the verdict on the boxed answer, which `overruled` keeps."""
+        decision = self.decisions.get((score["id"], score["boxed"]))
+        score["overruled"] = None
+        if decision is not None:
+            score["overruled"] = score["strict"]
+            score |= {"strict": decision, "lenient": decision, "rule": "overruled"}
+
+
+def read(path: Path | None, problems: Iterable[dict[str, Any]]) -> Overrules:
+    """The decisions of a file, held against the problems; none without a file.
+
+    Raises:
+        Problem: a line that is no decision, contradicts another, or is about no problem of the set or another gold.
+    """
+    if path is None:
+        return Overrules({})
+    if not path.is_file():
+        raise Problem("no such file of overrules", where=path, fix="leave --overrules out, or write the file")
+    rows = {problem["uuid"]: problem["answer"] for problem in problems}
+    decisions: dict[tuple[str, str], bool] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+        if not line.strip():
+            continue
+        row = _decision(line, f"{path}, line {number}")
+        _check_gold(row, rows, f"{path}, line {number}")
+        if decisions.setdefault((row["id"], row["answer"]), row["right"]) != row["right"]:
+            raise Problem(
+                "two decisions on one answer contradict each other",
+                where=f"{path}, line {number}",
+                found=row["id"],
+            )
+    return Overrules(decisions)
+
+
+def line(score: dict[str, Any]) -> str:
+    """The line that overrules a score, for a human to complete."""
+    decision = {
+        "id": score["id"],
+        "gold": score["gold"],
+        "answer": score["boxed"],
+        "right": not score["strict"],
+        "why": "",
+    }
+    return json.dumps(decision, ensure_ascii=False)
+
+
+def _decision(line: str, where: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise Problem("not a JSON object", where=where, found=error) from None
+    if not isinstance(row, dict) or set(KEYS) - set(row):
+        raise Problem("not a decision", where=where, found=line[:200], wanted=", ".join(KEYS))
+    if not isinstance(row["right"], bool) or not all(isinstance(row[key], str) for key in KEYS[:3]):
+        raise Problem(
+            "not a decision", where=where, found=line[:200], wanted="texts, and right: true or false"
+        )
+    return row
+
+
+def _check_gold(row: dict[str, Any], problems: dict[str, Any], where: str) -> None:
+    if row["id"] not in problems:
+        raise Problem(
+            "a decision about a problem that the set has not",
+            where=where,
+            found=row["id"],
+            fix="correct the id, or move the line to the overrules of its own problem set",
+        )
+    try:
+        gold = golds.read(problems[row["id"]])
+    except golds.Unreadable as error:
+        gold = f"nothing that can be read ({error})"
+    if row["gold"] != gold:
+        raise Problem(
+            "a decision about another gold than the problem has now",
+            where=where,
+            found=row["gold"],
+            wanted=gold,
+            fix="decide again, or remove the line",
+        )
