@@ -5,12 +5,12 @@ Who computes with a model or converts it refuses what it cannot do by itself: en
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from distillery import rotary
 from distillery.json_files import Record
 from distillery.json_files import read as read_json
 from distillery.problems import Problem, UsageProblem
@@ -52,7 +52,6 @@ MOST = {
     "head_dim": 10**5,
     "max_position_embeddings": 10**9,
 }
-LENGTHS = ("rope_theta", "original_max_position_embeddings")  # of the rotary settings, beside the factors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,7 +185,7 @@ def from_config(config: Mapping[str, Any], where: object, refuse: Refusal) -> Ar
             wanted=" or ".join(FAMILIES),
             fix="choose a Qwen2, Qwen2.5 or Llama model; a family is added in FAMILIES of distillery/architecture.py",
         )
-    rope = _rope(config)
+    rope = rotary.read(config)
     refuse(config, where)
     if missing := [key for key in NEEDED if config.get(key) is None]:
         raise Problem(
@@ -219,35 +218,3 @@ def from_config(config: Mapping[str, Any], where: object, refuse: Refusal) -> Ar
         ),
         rope_scaling=() if kind == "default" else tuple(sorted({**rope, "rope_type": kind}.items())),
     ).checked(where)
-
-
-def _rope(config: Record) -> Record:
-    """The rotary settings, under either name; each number among them positive and finite.
-
-    Raises:
-        Problem: settings a kind of layer each, or a value that is no such number.
-    """
-    found = Record(config.typed("rope_scaling", dict, {}) or config.typed("rope_parameters", dict, {}))
-    found.at(f"{config.where}, {'rope_scaling' if config.get('rope_scaling') else 'rope_parameters'}")
-    for key, value in found.items():
-        if isinstance(value, dict):
-            raise Problem(
-                "rotary settings of their own for a kind of layer",
-                where=f"{found.where}, {key}",
-                found=value,
-                wanted="one set of numbers for all layers",
-                fix="choose a model whose layers all attend alike",
-            )
-        if (
-            ("factor" in key or key in LENGTHS)
-            and isinstance(value, int | float)
-            and not 0 < value < math.inf
-        ):
-            raise Problem(
-                "a rotary setting that is no sensible number",
-                where=f"{found.where}, {key}",
-                found=value,
-                wanted="above 0, and finite",
-                fix="fetch config.json again",
-            )
-    return found

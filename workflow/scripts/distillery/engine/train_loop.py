@@ -10,7 +10,6 @@ bits of a float32 (loss curves agree within 1e-5). The same bytes are promised f
 from __future__ import annotations
 
 import math
-import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from distillery.checkpoint_names import iteration_name
 from distillery.engine.batches import Batch, Rows, micro_batches, order, split
 from distillery.engine.held_out import HeldOut
 from distillery.engine.snapshots import Snapshots, State
+from distillery.engine.stop_signals import StopSignals
 from distillery.engine.train_progress import Display, Metrics, Silent, memory_megabytes
 from distillery.engine.train_settings import Settings
 from distillery.problems import Interrupted, Problem
@@ -129,7 +129,7 @@ def train(
     display.say(_plan(rows, documents, settings, done))
     for change in circumstances.changes(snapshots.facts(done), done) if done else ():
         display.say(change)
-    stopped = _Signals()
+    stopped = StopSignals()
     try:
         if done < settings.train_iters:
             trainer = build()
@@ -233,27 +233,3 @@ def _divergence(work: Path, facts: dict[str, Any]) -> Problem:
         wanted="finite numbers",
         fix=f"lower --lr, lengthen the warm-up or mend these rows; remove {work / MARKER} to try the same again",
     )
-
-
-class _Signals:
-    """Remembers that a signal came, so that the step in flight can end.
-
-    MindSpore has its own handler of SIGINT while it runs a graph, which sends the process SIGTERM instead.
-    """
-
-    NAMES = {
-        signal.SIGTERM: "SIGTERM or Ctrl-C",
-        signal.SIGINT: "Ctrl-C",
-        signal.SIGUSR1: "SIGUSR1",
-    }
-
-    def __init__(self) -> None:
-        self.name: str | None = None
-        self._former = {number: signal.signal(number, self._note) for number in self.NAMES}
-
-    def _note(self, number: int, frame: object) -> None:
-        self.name = self.NAMES[signal.Signals(number)]
-
-    def restore(self) -> None:
-        for number, former in self._former.items():
-            signal.signal(number, former)
