@@ -17,6 +17,7 @@ from jsonschema import Draft202012Validator
 from places import SCRIPTS
 
 from distillery import config_faults, ranges, schema
+from distillery.train import train_flags
 
 sys.path.insert(0, str(SCRIPTS))
 
@@ -91,7 +92,8 @@ def test_a_range_holds_what_the_validator_lets_pass(value):
 COMMANDS = {
     "posttrain_gpt": (
         ["experiments.*.train", "hardware.*"],
-        {"global_batch_size": "as Megatron, what is there"},
+        {"global_batch_size": "as Megatron, what is there", "lr_warmup_fraction": "none"}
+        | train_flags.MEGATRONS,
     ),
     "inference": (
         ["experiments.*.generate", "hardware.*"],

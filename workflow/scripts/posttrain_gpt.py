@@ -5,8 +5,8 @@
         --seq-length 128 --micro-batch-size 8 --global-batch-size 8 --train-iters 1600 --lr 3e-3 --min-lr 6e-5 \\
         --lr-decay-style cosine --lr-warmup-iters 30 --weight-decay 0.1 --adam-beta2 0.95 --save-interval 400
 
-Flags are Megatron's; what is left out is as in the guide's tune script, and the architecture comes from config.json.
-Training works in SAVE/work/<key>/, where <key> is the digest of all that the weights depend on: a killed or interrupted run (exit
+Flags are Megatron's, as in the guide's tune script; the architecture comes from config.json. Training works in
+SAVE/work/<key>/, where <key> is the digest of all that the weights depend on: a killed or interrupted run (exit
 code 3 after SIGTERM, SIGUSR1 or Ctrl-C, which save first) is continued by the same command and ends with the same bytes.
 At the end SAVE is an MCore checkpoint, and SAVE/done.json is written last. One line a step is in
 SAVE/work/<key>/metrics.jsonl.

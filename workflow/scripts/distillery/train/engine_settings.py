@@ -74,8 +74,8 @@ def settings(args: argparse.Namespace, data: Data, data_parallel: int) -> Settin
 
     _check_data_flags(args, data)
     decay_steps = args.lr_decay_iters or args.train_iters
-    steps = args.lr_warmup_iters
-    warmup = args.lr_warmup_fraction * decay_steps if steps is None else steps
+    fraction = args.lr_warmup_fraction
+    warmup = args.lr_warmup_iters if fraction is None else fraction * decay_steps
     if warmup >= decay_steps or args.min_lr > args.lr:
         raise UsageProblem(
             "the learning rate has no room to decay",

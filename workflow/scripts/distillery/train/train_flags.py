@@ -11,6 +11,8 @@ from distillery.ranges import reader, stages, whole
 from distillery.train.engine_settings import ONLY, REFUSED
 
 TRAIN = "experiments.*.train"
+# defaults of Megatron's parser where the guide's script, and with it a configuration, has others
+MEGATRONS = {"lr_decay_style": "linear", "weight_decay": 0.01, "adam_beta2": 0.999}
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
@@ -53,16 +55,19 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     options.add(batch, TRAIN, "calculate_per_token_loss")
 
     optimizer = parser.add_argument_group("AdamW and its schedule")
-    options.add(optimizer, TRAIN, "lr", "min_lr", "lr_decay_style")
+    options.add(optimizer, TRAIN, "lr", "min_lr")
+    # a line by hand means what it means to Megatron (MEGATRONS); a configuration's defaults are the guide's
+    options.add(optimizer, TRAIN, "lr_decay_style", default=MEGATRONS["lr_decay_style"])
     optimizer.add_argument(
         "--lr-decay-iters", type=reader(whole(1)), metavar="STEPS", help="default: --train-iters"
     )
     warmup = optimizer.add_mutually_exclusive_group()
-    warmup.add_argument(
-        "--lr-warmup-iters", type=reader(whole(0)), metavar="STEPS", help="in place of a fraction"
-    )
-    options.add(warmup, TRAIN, "lr_warmup_fraction")
-    options.add(optimizer, TRAIN, "weight_decay", "clip_grad", "adam_beta1", "adam_beta2", "adam_eps")
+    warmup.add_argument("--lr-warmup-iters", type=reader(whole(0)), default=0, metavar="STEPS")
+    options.add(warmup, TRAIN, "lr_warmup_fraction", default=None)
+    options.add(optimizer, TRAIN, "weight_decay", default=MEGATRONS["weight_decay"])
+    options.add(optimizer, TRAIN, "clip_grad", "adam_beta1")
+    options.add(optimizer, TRAIN, "adam_beta2", default=MEGATRONS["adam_beta2"])
+    options.add(optimizer, TRAIN, "adam_eps")
 
     run = parser.add_argument_group("run")
     # by hand also 0: only at the end
