@@ -109,6 +109,12 @@ def devices(stage, experiment=lambda w: EXPERIMENTS[w.experiment], engine="minds
     }
 
 
+def decisions(problems):
+    """A human's verdicts on answers to a problem set, if there are any (`make audit`)."""
+    path = artefacts.OVERRULES.at(problems=problems)
+    return [path] if Path(path).is_file() else []
+
+
 def run_by(engine, stage, artefact=lambda e: e.name):
     """A wildcard constraint: the names of what experiments need where this engine runs that stage of theirs."""
     return either(artefact(e) for e in EXPERIMENTS.values() if e.engines[stage] == engine)

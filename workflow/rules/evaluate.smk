@@ -4,12 +4,6 @@ Outputs: *.scores.jsonl beside the answers, results/experiments/{experiment}/{co
 """
 
 
-def decisions(problems):
-    """A human's verdicts on answers to a problem set, if there are any (`make audit`)."""
-    path = artefacts.OVERRULES.at(problems=problems)
-    return [path] if Path(path).is_file() else []
-
-
 rule evaluate_base:
     input:
         generations=artefacts.BASE_ANSWERS.path,
