@@ -55,7 +55,8 @@ def test_a_job_has_one_log_and_an_output_one_job():
     ]
 
 
-@pytest.mark.parametrize("name", ALL)
+# a human writes OVERRULES: it has no job
+@pytest.mark.parametrize("name", sorted(ALL.keys() - {"OVERRULES"}))
 def test_wildcards_of_a_job_are_those_of_its_output(name):
     """Else two jobs would write the same log; a part of a report has the report's."""
     path, job = (set(re.findall(r"\{(\w+)\}", text)) for text in (ALL[name].path, ALL[name].job))

@@ -284,7 +284,7 @@ def test_the_command_stops_at_errors_and_leaves_no_output(made, tmp_path):
         return run("plan_sources.py", *paths, "--settings-json", text, *output, cwd=made)
 
     bad = check(prompt_type="deepseek3")
-    assert bad.returncode == 1 and "error[markers]" in bad.stdout and not (tmp_path / "checks.json").exists()
+    assert bad.returncode == 1 and "error[markers]" in bad.stderr and not (tmp_path / "checks.json").exists()
     qwen = {"prompt_type": "qwen", "answer_prompt_type": "qwen"}
     good = check(**qwen, accept=["chat-template"])
     assert good.returncode == 0, good.stderr

@@ -16,7 +16,6 @@ from typing import Any
 
 from distillery import files as disk
 from distillery.checkpoint_names import TRACKER
-from distillery.convert import convert_flags
 from distillery.engine import supported_models
 from distillery.experiment import Layout
 from distillery.launch import commandline, launch_request, launcher
@@ -111,6 +110,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     Raises:
         Problem: as `to_mcore`.
     """
+    from distillery.convert import convert_flags  # no part of a plan
+
     request = launch_request.from_args(args, ())
     if args.hf_cfg_dir:
         return to_hf(
