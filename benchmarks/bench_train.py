@@ -20,139 +20,16 @@ import statistics
 import subprocess
 import sys
 import time
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
-
-SHAPES = {  # hidden, layers, vocabulary, heads, groups, ffn, batch, sequence
-    "A": (128, 4, 4096, 4, 2, 384, 8, 256),
-    "B": (256, 8, 8192, 8, 4, 768, 4, 512),
-    "C": (96, 2, 511, 4, 2, 256, 8, 128),
-}
-
-
-def our_step(shape: str, kernels: str, threads: int, batch: int = 0, recompute: bool = False):
-    """A function that runs step i and returns its loss; `batch` rows instead of the shape's."""
-    from distillery.engine import mindspore_import
-    from distillery.engine import threads as engine_threads
-
-    engine_threads.limit(threads)
-    mindspore_import.load("CPU")
-    import numpy as np
-
-    from distillery.architecture import Architecture
-    from distillery.engine import kernels as kernel_sets
-    from distillery.engine.batches import Rows, assemble
-    from distillery.engine.decoder import Decoder, load_state
-    from distillery.engine.mesh import Mesh
-    from distillery.engine.pipeline_step import PipelineStep
-    from distillery.engine.train_step import Step
-
-    hidden, layers, vocab, heads, groups, ffn, rows, seq = SHAPES[shape]
-    batch = batch or rows
-    arch = Architecture(
-        num_layers=layers,
-        hidden_size=hidden,
-        ffn_hidden_size=ffn,
-        num_attention_heads=heads,
-        num_query_groups=groups,
-        kv_channels=hidden // heads,
-        vocab_size=vocab,
-        untie_embeddings_and_output_weights=False,
-        add_qkv_bias=True,
-        max_position_embeddings=seq,
-    )
-    chosen = kernel_sets.choose("CPU", kernels)
-    model, rng = Decoder(arch, chosen), np.random.RandomState(0)
-    load_state(model, {n: start(n, p.shape, rng) for n, p in model.parameters_and_names()})
-    settings = make_settings(seq, batch, recompute=recompute)
-    step = PipelineStep(model, settings, chosen, Mesh()) if recompute else Step(model, settings, chosen)
-
-    def run(i: int) -> float:
-        ids = list(np.random.RandomState(i).randint(0, vocab, (batch, seq)).astype(np.int32))
-        return step.run(i, [assemble(Rows(ids, ids, ids), range(batch), settings)])[0]
-
-    return run
-
-
-def start(name: str, shape, rng):
-    """Initial values as transformers': normal weights, unit norms, zero biases."""
-    import numpy as np
-
-    if "norm" in name:
-        return np.ones(shape, np.float32)
-    return (rng.randn(*shape) * (0.0 if name.endswith("bias") else 0.02)).astype(np.float32)
-
-
-def make_settings(seq: int, batch: int, packing: str = "none", recompute: bool = False):
-    from distillery.engine.train_settings import Schedule, Settings
-
-    return Settings(
-        seq_length=seq,
-        micro_batch_size=batch,
-        global_batch_size=batch,
-        train_iters=10**6,
-        schedule=Schedule(1e-3, 1e-3, "constant", 0, 1),
-        weight_decay=0.1,
-        clip_grad=1.0,
-        beta1=0.9,
-        beta2=0.95,
-        eps=1e-8,
-        seed=0,
-        split=(1, 0, 0),
-        packing=packing,
-        eos_token_id=None,
-        cut_plainly=False,
-        pad_left=False,
-        shuffle=False,
-        per_token_loss=False,
-        recompute=recompute,
-    )
-
-
-def torch_step(shape: str, attention: str, threads: int):
-    """The peer: transformers' Qwen2, torch in eager mode."""
-    import numpy as np
-    import torch
-    from transformers import AutoModelForCausalLM, Qwen2Config
-
-    torch.set_num_threads(threads)
-    hidden, layers, vocab, heads, groups, ffn, batch, seq = SHAPES[shape]
-    config = Qwen2Config(
-        vocab_size=vocab,
-        hidden_size=hidden,
-        intermediate_size=ffn,
-        num_hidden_layers=layers,
-        num_attention_heads=heads,
-        num_key_value_heads=groups,
-        max_position_embeddings=seq,
-        tie_word_embeddings=True,
-        use_cache=False,
-        attn_implementation=attention,
-    )
-    torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_config(config).float()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.95), weight_decay=0.1)
-
-    def run(i: int) -> float:
-        ids = torch.tensor(np.random.RandomState(i).randint(0, vocab, (batch, seq)))
-        loss = model(input_ids=ids, labels=ids).loss
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
-        return loss.item()
-
-    return run
+import train_sides
 
 
 def serve(side: str, args: argparse.Namespace) -> None:
     """A side's process: for each line on standard input, so many steps; answers with one JSON line."""
     if side == "ours":
-        run = our_step(args.shapes[0], args.kernels, args.threads, args.batch, args.recompute)
+        run = train_sides.our_step(args.shapes[0], args.kernels, args.threads, args.batch, args.recompute)
     else:
-        run = torch_step(args.shapes[0], args.attention, args.threads)
+        run = train_sides.torch_step(args.shapes[0], args.attention, args.threads)
     done = 0
     for line in sys.stdin:
         wall, cpu = [], []
@@ -234,14 +111,12 @@ def packing(args: argparse.Namespace) -> dict:
     engine_threads.limit(args.threads)
     import numpy as np
 
-    from distillery.architecture import Architecture
     from distillery.engine import kernels as kernel_sets
     from distillery.engine.batches import Rows, assemble
-    from distillery.engine.decoder import Decoder, load_state
     from distillery.engine.train_step import Step
     from distillery.tokenize.packing import best_fit
 
-    hidden, layers, vocab, heads, groups, ffn, batch, seq = SHAPES["A"]
+    _, _, vocab, _, _, _, batch, seq = train_sides.SHAPES["A"]
     rng = np.random.RandomState(0)
     # log-normal, median 60 tokens, a third of each row is prompt
     lengths = np.clip(np.exp(rng.normal(np.log(60), 0.7, 2000)), 8, seq - 1).astype(int)
@@ -253,23 +128,10 @@ def packing(args: argparse.Namespace) -> dict:
         [np.concatenate([labels[i] for i in one]) for one in bins],
         [np.concatenate([np.full(lengths[i], k + 1, np.int32) for k, i in enumerate(one)]) for one in bins],
     )
-    arch = Architecture(
-        num_layers=layers,
-        hidden_size=hidden,
-        ffn_hidden_size=ffn,
-        num_attention_heads=heads,
-        num_query_groups=groups,
-        kv_channels=hidden // heads,
-        vocab_size=vocab,
-        untie_embeddings_and_output_weights=False,
-        add_qkv_bias=True,
-        max_position_embeddings=seq,
-    )
     chosen, result = kernel_sets.choose("CPU", args.kernels), {}
     for name, rows, kind in [("padded", Rows(ids, labels, ids), "none"), ("packed", packed, "neat")]:
-        model = Decoder(arch, chosen)
-        load_state(model, {n: start(n, p.shape, rng) for n, p in model.parameters_and_names()})
-        settings = make_settings(seq, batch, kind)
+        model = train_sides.our_model("A", chosen, rng)
+        settings = train_sides.make_settings(seq, batch, kind)
         step, seen = Step(model, settings, chosen), []
         for i in range(args.rounds * args.steps + 3):
             one = assemble(
@@ -296,7 +158,7 @@ def packing(args: argparse.Namespace) -> dict:
 
 def main() -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES))
+    p.add_argument("--shapes", nargs="+", choices=train_sides.SHAPES, default=list(train_sides.SHAPES))
     p.add_argument("--kernels", choices=["native", "composed"], default="native")
     p.add_argument(
         "--attention", choices=["sdpa", "eager"], default="sdpa", help="the peer's (default: its own)"
