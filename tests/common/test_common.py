@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from places import SCRIPTS
 
-from distillery import files, provenance
+from distillery import files, json_files, provenance
 from distillery.problems import Problem
 
 # what is printed waits in a buffer, as it does for users
@@ -105,7 +105,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_partial(tmp_path):
     with pytest.raises(OSError, match="full"), files.atomic(target) as partial:
         partial.write_text("half")
         raise OSError("disk full")
-    assert files.read_json(target) == {"old": 1}
+    assert json_files.read(target) == {"old": 1}
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
 
 

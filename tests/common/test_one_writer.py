@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from places import SCRIPTS
 
-from distillery import files, one_writer
+from distillery import files, json_files, one_writer
 from distillery.problems import Problem
 from distillery.tokenize.dataset_files import DatasetFiles
 
@@ -136,7 +136,7 @@ def test_twenty_writers_lose_nothing(tmp_path):
     processes = [subprocess.Popen([*line, str(number)]) for number in range(4)]
     assert [process.wait() for process in processes] == [0] * 4
     assert [path.name for path in tmp_path.iterdir()] == ["t.json"]
-    assert files.read_json(tmp_path / "t.json")["writer"] in "0123"
+    assert json_files.read(tmp_path / "t.json")["writer"] in "0123"
 
 
 def test_a_dataset_that_is_being_written_is_left_alone(tmp_path, monkeypatch):

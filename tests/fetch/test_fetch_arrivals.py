@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from places import SCRIPTS
 from safetensors.numpy import load_file, save
 
-from distillery import files
+from distillery import files, json_files
 from distillery.fetch import arrivals, arrived_files, listing, locking, names, openr1, problem_file, synthetic
 from distillery.fetch.listing import Listing
 from distillery.fetch.transfer import Policy
@@ -73,7 +73,7 @@ def test_a_model_arrives_whole_with_a_manifest(server, tmp_path, host):
     assert {
         path.name: path.read_bytes() for path in directory.iterdir() if path.name != "manifest.json"
     } == MODEL
-    manifest = files.read_json(directory / "manifest.json")
+    manifest = json_files.read(directory / "manifest.json")
     assert (manifest["revision"], manifest["date"]) == (SHA1, "2025-02-10T12:00:00Z")
     assert manifest["source"] == {"kind": "hub", "host": host, "repo": "lab/tiny", "repo_type": "model",
                                   "requested": "main" if host == "huggingface" else "master"}  # fmt: skip
@@ -168,7 +168,7 @@ def test_a_local_shard_is_counted_and_a_cut_one_refused(tmp_path, mode):
     done = subprocess.run([*command, "--mode", mode, "--output", str(output)], capture_output=True, text=True)
     assert done.returncode == 0 and "12 rows" in done.stdout
     assert output.read_bytes() == shard.read_bytes()
-    assert files.read_json(output.with_name(f"{output.name}.manifest.json"))["files"][0]["rows"] == 12
+    assert json_files.read(output.with_name(f"{output.name}.manifest.json"))["files"][0]["rows"] == 12
     shard.write_bytes(shard.read_bytes()[:-10])
     again = subprocess.run(
         [*command, "--mode", "copy", "--output", str(output)], capture_output=True, text=True
@@ -187,7 +187,7 @@ def test_rows_are_counted_over_all_shards(tmp_path):
     command = [sys.executable, str(SCRIPTS / "fetch_count_rows.py"), "--shards", *map(str, shards)]
     command += ["--output", str(tmp_path / "rows.json"), "--rows"]
     assert subprocess.run([*command, "15"], capture_output=True).returncode == 0
-    assert files.read_json(tmp_path / "rows.json")["shards"] == {
+    assert json_files.read(tmp_path / "rows.json")["shards"] == {
         "0.parquet": 4,
         "1.parquet": 5,
         "2.parquet": 6,

@@ -18,7 +18,7 @@ import pytest
 from hub_server import SHA1, HubServer
 from places import SCRIPTS
 
-from distillery import files
+from distillery import files, json_files
 from distillery.fetch import arrivals, fetching, listing, part, transfer
 from distillery.fetch.listing import Listing, RemoteFile
 from distillery.fetch.transfer import Policy
@@ -234,7 +234,7 @@ def test_a_wrong_file_under_the_right_name_is_replaced(server, tmp_path, wrong):
 
 def test_what_is_there_needs_no_network_and_offline_lists_what_is_not(server, tmp_path):
     output = fetch(tmp_path, server)
-    manifest = files.read_json(output.with_name(f"{output.name}.manifest.json"))
+    manifest = json_files.read(output.with_name(f"{output.name}.manifest.json"))
     assert manifest["revision"] == SHA1 and manifest["date"] == "2025-02-10T12:00:00Z"
     assert manifest["files"] == [
         {

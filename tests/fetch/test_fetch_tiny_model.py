@@ -11,7 +11,7 @@ import pytest
 from places import SCRIPTS
 from safetensors.numpy import load_file
 
-from distillery import files
+from distillery import files, json_files
 from distillery.fetch import openr1, synthetic, tiny_model, tiny_tokenizer
 from distillery.problems import Problem, UsageProblem
 
@@ -83,7 +83,7 @@ def test_transformers_tokenizes_as_the_trained_tokenizer(model):
 def test_same_bytes_in_another_process_with_other_threads(model, shards, tmp_path):
     done = make_model(tmp_path / "again", shards, RAYON_NUM_THREADS="4", TOKENIZERS_PARALLELISM="true")
     assert done.returncode == 0, done.stderr
-    manifests = [files.read_json(directory / "manifest.json") for directory in (model, tmp_path / "again")]
+    manifests = [json_files.read(directory / "manifest.json") for directory in (model, tmp_path / "again")]
     assert manifests[0] == manifests[1]
     for entry in manifests[0]["files"]:
         path = tmp_path / "again" / entry["name"]

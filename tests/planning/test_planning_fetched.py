@@ -17,7 +17,7 @@ import pytest
 import yaml
 from places import ROOT, SCRIPTS
 
-from distillery import config, files
+from distillery import config, files, json_files
 from distillery.fetch import openr1, synthetic
 from distillery.planning import fetched, fetched_settings, known_models
 from distillery.planning.finding import SECTIONS
@@ -181,7 +181,7 @@ def test_rejected_rows_count_against_their_allowed_share(made, tmp_path):
 
 def test_a_vocabulary_smaller_than_the_tokenizer(made, tmp_path):
     shutil.copytree(made / "m", tmp_path / "m")
-    known = files.read_json(tmp_path / "m/config.json")
+    known = json_files.read(tmp_path / "m/config.json")
     files.write_json(tmp_path / "m/config.json", {**known, "vocab_size": 399})
     result = fetched.inspect(tmp_path / "m", made / "s.parquet", made / "p.parquet", settings())
     assert [one.id for one in result["findings"]] == ["vocabulary"]
@@ -288,5 +288,5 @@ def test_the_command_stops_at_errors_and_leaves_no_output(made, tmp_path):
     qwen = {"prompt_type": "qwen", "answer_prompt_type": "qwen"}
     good = check(**qwen, accept=["chat-template"])
     assert good.returncode == 0, good.stderr
-    (one,) = files.read_json(tmp_path / "checks.json")["findings"]
+    (one,) = json_files.read(tmp_path / "checks.json")["findings"]
     assert (one["id"], one["severity"]) == ("chat-template", "accepted")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import report_files
 
-from distillery import files
+from distillery import files, json_files
 from distillery.problems import Problem
 from distillery.report import contents, figures, graph_drawing
 
@@ -68,7 +68,7 @@ def test_the_page_needs_nothing_outside_itself(made):
 
 def test_the_page_says_what_the_comparison_says(made):
     text = " ".join(" ".join(Page((made / "report.html").read_text()).text).split())
-    summary = files.read_json(made / "summary.json")
+    summary = json_files.read(made / "summary.json")
     assert "The tuned model is better" in text and summary["verdict"] == "better"
     for side in ("base", "tuned"):
         assert f"{summary[side]['accuracy']:.1%}" in text
@@ -86,7 +86,7 @@ def test_parts_lie_beside_the_page_and_are_whole(made):
     for path in (made / "report").glob("*.svg"):
         xml.etree.ElementTree.parse(path)
         assert "var(--" not in path.read_text()
-    comparison = files.read_json(made / "comparison.json")
+    comparison = json_files.read(made / "comparison.json")
     flips = json.loads((made / "report/flips.json").read_text())
     assert [row["id"] for row in flips] == comparison["paired"]["lost"] + comparison["paired"]["gained"]
     families = json.loads((made / "report/families.json").read_text())
@@ -96,7 +96,7 @@ def test_parts_lie_beside_the_page_and_are_whole(made):
 
 
 def test_what_jobs_used_is_a_table_and_a_course(made):
-    found = files.read_json(made / "report/resources.json")
+    found = json_files.read(made / "report/resources.json")
     rows = {(row["job"], row["measure"]): (row["unit"], row["mean"], row["peak"]) for row in found["rows"]}
     # 1 s up to 300 MB, 3 s up to 700 MB; the first look says nothing of CPU use
     assert rows["train, node 0", "memory of all processes"] == ("MB", (300 + 3 * 700) / 4, 700)

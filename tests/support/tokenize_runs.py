@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import tokenize_merge
 from places import FIXTURES
 
-from distillery import files
+from distillery import json_files
 from distillery.tokenize import indexed
 from distillery.tokenize.dataset_files import DatasetFiles
 
@@ -54,13 +54,13 @@ def run(source: Path, prefix: Path, *more: str, tokenizer: Path = FULL) -> dict:
         str(tokenizer),
     ]
     preprocess_data.main(preprocess_data.parser().parse_args([*flags, *FLAGS, *more]))
-    return files.read_json(DatasetFiles(prefix).manifest)
+    return json_files.read(DatasetFiles(prefix).manifest)
 
 
 def merge(prefixes: list[Path], target: Path) -> dict:
     flags = ["--input-prefixes", *map(str, prefixes), "--output-prefix", str(target)]
     tokenize_merge.main(tokenize_merge.parser().parse_args(flags))
-    return files.read_json(DatasetFiles(target).manifest)
+    return json_files.read(DatasetFiles(target).manifest)
 
 
 def contents(prefix: Path) -> dict[str, bytes]:

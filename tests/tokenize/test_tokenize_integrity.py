@@ -10,7 +10,7 @@ import pytest
 from places import SCRIPTS
 from tokenize_runs import MANY, merge, run, shard
 
-from distillery import files
+from distillery import json_files
 from distillery.problems import Problem
 from distillery.tokenize.dataset_files import DatasetFiles
 
@@ -33,9 +33,9 @@ def made(tmp_path_factory) -> Path:
 
 
 def test_the_manifest_has_a_checksum_of_every_file(made):
-    listed = files.read_json(made / "d_manifest.json")["crc32"]
+    listed = json_files.read(made / "d_manifest.json")["crc32"]
     assert {f"d_{name}" for name in listed} == {path.name for path in made.glob("d_*")} - {"d_manifest.json"}
-    DatasetFiles(made / "d").check(files.read_json(made / "d_manifest.json"), "again")
+    DatasetFiles(made / "d").check(json_files.read(made / "d_manifest.json"), "again")
 
 
 @pytest.mark.faults
@@ -63,7 +63,7 @@ def test_merging_and_training_take_no_damaged_file(made, tmp_path, damage):
 
 
 def test_a_dataset_of_version_0_1_is_read_as_before(made):
-    manifest = files.read_json(made / "d_manifest.json")
+    manifest = json_files.read(made / "d_manifest.json")
     DatasetFiles(made / "d").check({**manifest, "crc32": {"packed_input_ids": [7]}}, "again")
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from places import FIXTURES
 from tokenize_runs import asked, merge, run, shard
 
-from distillery import files
+from distillery import json_files
 from distillery.problems import Problem
 from distillery.tokenize import quality_card
 from distillery.tokenize.similarity import NearDuplicates, Overlap, contamination, ngrams, words
@@ -64,7 +64,7 @@ def test_card(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     prefix, shard, problems = dataset(tmp_path)
     flags = ["--data-prefix", prefix, "--input", shard, "--problems", problems, "--seq-length", "90"]
     command.main(command.parser().parse_args([*map(str, flags), "--output", str(tmp_path / "card.json")]))
-    card = files.read_json(tmp_path / "card.json")
+    card = json_files.read(tmp_path / "card.json")
     assert (card["rows"], card["kept"], card["rejected"]["count"]) == (7, 6, 1)
     assert card["roles"] == {"user": 6, "assistant": 6}
     assert card["unclosed_think"] == {"rows": 1, "examples": ["open"]}

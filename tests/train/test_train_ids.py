@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from train_parts import command, flags
 
-from distillery import files
+from distillery import json_files
 from distillery.generate import batch
 from distillery.generate.prompter import by_prompt_type
 from distillery.problems import Problem
@@ -61,7 +61,7 @@ def test_training_names_the_token_that_the_model_lacks(parts, tmp_path, field, t
     ids[lengths[0] + 3] = token
     data.write_bytes(ids.tobytes())
     dataset = DatasetFiles(parts / "tok/data")
-    manifest = files.read_json(dataset.manifest)
+    manifest = json_files.read(dataset.manifest)
     dataset.describe(manifest)  # as if the data had been made so
     try:
         done = command("posttrain_gpt.py", *flags(parts, tmp_path))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from distillery import files
+from distillery import json_files
 
 
 def test_random_weights_learn_to_reason(embedded):
-    summary = files.read_json(embedded.path / "results/experiments/embedded/summary.json")
+    summary = json_files.read(embedded.path / "results/experiments/embedded/summary.json")
     assert summary["base"]["n"] == summary["tuned"]["n"] >= 200
     assert summary["base"]["accuracy"] <= 0.05
     assert summary["tuned"]["accuracy"] >= 0.95

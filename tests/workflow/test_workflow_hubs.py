@@ -7,7 +7,7 @@ import yaml
 from house import House
 from hub_server import SHA1, HubServer
 
-from distillery import files
+from distillery import files, json_files
 
 pytestmark = pytest.mark.faults  # one of the hubs' mirrors is down, and the other cuts its first answers
 SAME = [
@@ -67,9 +67,9 @@ def test_served_by_hubs_or_made_in_place_all_results_are_the_same(finished, tmp_
         house.run()
         expected = digests(finished)
         assert len(expected) > 10 and digests(house) == expected
-        manifest = files.read_json(house.path / "resources/models/tiny/manifest.json")
+        manifest = json_files.read(house.path / "resources/models/tiny/manifest.json")
         assert manifest["revision"] == SHA1 and manifest["source"]["host"] == "modelscope"
-        assert files.read_json(house.path / "resources/datasets/sums/rows.json")["rows"] == 120
+        assert json_files.read(house.path / "resources/datasets/sums/rows.json")["rows"] == 120
         # what is made again from files that are there asks nobody, locks apart
         server.log.clear()
         assert not house.planned()

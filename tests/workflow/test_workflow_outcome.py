@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import yaml
 
-from distillery import config, files
+from distillery import config, json_files
 from distillery.planning import estimate
 
 
 def test_every_step_of_a_real_run_is_found_and_its_memory_was_foreseen(finished):
     """The patterns name the files that the rules write, and the fit holds for a run that it did not see."""
-    plan = files.read_json(finished.path / "results/experiments/small/plan.json")
+    plan = json_files.read(finished.path / "results/experiments/small/plan.json")
     loaded = config.load(yaml.safe_load(finished.configfile.read_text()))
     steps = estimate.summary(loaded, "small", [])["estimate"]["steps"]
     for step in steps:

@@ -10,9 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from distillery import rotary
+from distillery import json_files, rotary
 from distillery.json_files import Record
-from distillery.json_files import read as read_json
 from distillery.problems import Problem, UsageProblem
 
 Refusal = Callable[
@@ -164,7 +163,7 @@ def read(directory: Path, refuse: Refusal) -> Architecture:
             where=path,
             fix="point to a complete Hugging Face directory; for an MCore checkpoint, to that of the original model",
         )
-    return from_config(read_json(path), path, refuse)
+    return from_config(json_files.read(path), path, refuse)
 
 
 def from_config(config: Mapping[str, Any], where: object, refuse: Refusal) -> Architecture:

@@ -16,9 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from distillery import one_writer
-from distillery.json_files import read as read_json
-
-__all__ = ["atomic", "atomic_directory", "read_json", "remove", "sha256", "sync", "write_json", "write_text"]
 
 
 @contextmanager

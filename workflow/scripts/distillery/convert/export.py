@@ -16,7 +16,6 @@ from distillery.checkpoint_names import DONE
 from distillery.convert import mcore
 from distillery.convert.dtypes import DType, of
 from distillery.convert.shards import INDEX, Shard
-from distillery.files import read_json
 from distillery.manifests import MANIFEST
 from distillery.problems import Problem
 
@@ -98,7 +97,7 @@ def template_of(load_dir: Path) -> dict[str, Any] | None:
     """The template record that training (done.json) or resharding (manifest.json) left beside a checkpoint."""
     for name in (DONE, MANIFEST):
         if (load_dir / name).is_file():
-            record = read_json(load_dir / name).get("template")
+            record = json_files.read(load_dir / name).get("template")
             if record:
                 return record
     return None

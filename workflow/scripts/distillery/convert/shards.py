@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from distillery import json_files
 from distillery.convert.dtypes import DType, of
 from distillery.convert.torchfile import Stored
-from distillery.files import read_json
 from distillery.problems import Problem
 
 INDEX = "model.safetensors.index.json"
@@ -31,7 +31,7 @@ def read(directory: Path) -> dict[str, Stored]:
     """
     index, weight_map = directory / INDEX, None
     if index.is_file():
-        weight_map = read_json(index)["weight_map"]
+        weight_map = json_files.read(index)["weight_map"]
         names = sorted(set(weight_map.values()))
     else:
         names = sorted(path.name for path in directory.glob("*.safetensors"))

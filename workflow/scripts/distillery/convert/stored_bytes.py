@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from distillery import checksums
+from distillery import checksums, json_files
 from distillery.checkpoint_names import DONE, iteration_name
 from distillery.convert import shards
 from distillery.convert.mcore import payload_digest
 from distillery.convert.weight_sources import Source
-from distillery.files import read_json, sha256
+from distillery.files import sha256
 from distillery.manifests import MANIFEST
 from distillery.problems import Problem
 
@@ -48,7 +48,7 @@ def of_manifest(directory: Path) -> Checks:
     if not path.is_file():
         line = f"no {MANIFEST} to compare with: sizes and names were checked, the bytes could not be"
         return Checks([], line)
-    content = read_json(path)
+    content = json_files.read(path)
     listed: list[dict[str, Any]] = content.get("files", [])
     for entry in listed:
         file = directory / entry["name"]
@@ -113,7 +113,7 @@ def of_storages(source: Source, files: Container[Path] | None = None) -> Checks:
 def _check_payload(directory: Path, source: Source) -> None:
     held = {path.parent.parent.name for path in source.storages or {}}
     for name in (DONE, MANIFEST):
-        record = read_json(directory / name) if (directory / name).is_file() else {}
+        record = json_files.read(directory / name) if (directory / name).is_file() else {}
         wanted = record.get("payload_digest")
         if "iteration" in record and held.isdisjoint({iteration_name(record["iteration"]), "release"}):
             continue  # of what a trainer began with that saves where it loaded from

@@ -23,7 +23,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 from safetensors.numpy import load_file, save_file
 
-from distillery import files, provenance
+from distillery import files, json_files, provenance
 from distillery.checkpoint_names import RANK_FILE, iteration_name
 from distillery.problems import Problem
 
@@ -134,7 +134,7 @@ class Snapshots:
                     "other ranks did not write their part of a checkpoint", where=partial, found=missing
                 )
             time.sleep(0.05)
-        read = [files.read_json(note) for note in notes]
+        read = [json_files.read(note) for note in notes]
         state = {
             **facts,
             "iteration": iteration,
@@ -166,14 +166,14 @@ class Snapshots:
     def best(self) -> dict[str, Any] | None:
         """{"iteration", "loss"} of the best checkpoint, None before any evaluation."""
         path = self.work / "best.json"
-        return files.read_json(path) if path.exists() else None
+        return json_files.read(path) if path.exists() else None
 
     def latest(self, warn: Callable[[str], None]) -> int | None:
         """Iteration of the newest checkpoint whose files are all as written; damaged ones are named and passed."""
         for path in sorted(self.work.glob("iter_*"), reverse=True):
             damage = self._damage(path)
             if damage is None:
-                return files.read_json(path / "state.json")["iteration"]
+                return json_files.read(path / "state.json")["iteration"]
             warn(f"checkpoint {path.name} is damaged and is passed over: {damage}")
         return None
 
@@ -181,7 +181,7 @@ class Snapshots:
         if not (path / "state.json").exists():
             return "it has no state.json"
         try:
-            state = files.read_json(path / "state.json")
+            state = json_files.read(path / "state.json")
             listed = [(entry["name"], entry["bytes"], entry["sha256"]) for entry in state["files"]]
         except (Problem, KeyError, TypeError):
             return "its state.json cannot be read"
@@ -201,7 +201,7 @@ class Snapshots:
 
     def facts(self, iteration: int) -> dict[str, Any]:
         """state.json of a checkpoint."""
-        return files.read_json(self.work / iteration_name(iteration) / "state.json")
+        return json_files.read(self.work / iteration_name(iteration) / "state.json")
 
 
 def _joined(shares: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from distillery import files
+from distillery import files, json_files
 from distillery.checkpoint_names import iteration_name
 from distillery.engine.batches import Batch, Rows, micro_batches, order, split
 from distillery.engine.held_out import HeldOut
@@ -117,7 +117,7 @@ def train(
     """
     work = snapshots.work
     if (work / MARKER).exists():
-        raise _divergence(work, files.read_json(work / MARKER))
+        raise _divergence(work, json_files.read(work / MARKER))
     done = snapshots.latest(lambda text: print(text, flush=True)) or 0
     documents, others, _ = split(len(rows), settings.split)
     best_loss = (snapshots.best() or {"loss": None})["loss"]

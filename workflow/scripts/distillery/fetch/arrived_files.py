@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from distillery import files
+from distillery import files, json_files
 from distillery.fetch.listing import RemoteFile
 from distillery.problems import Problem
 
@@ -113,7 +113,7 @@ def check_model(directory: Path) -> None:
     index = directory / "model.safetensors.index.json"
     if not index.is_file():
         return
-    promised = files.read_json(index)["weight_map"]
+    promised = json_files.read(index)["weight_map"]
     held = {name: shard for shard, header in shards.items() for name in header}
     wrong = sorted(name for name in promised.keys() | held.keys() if promised.get(name) != held.get(name))
     if wrong:

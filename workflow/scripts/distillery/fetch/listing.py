@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from distillery import files
+from distillery import files, json_files
 from distillery.fetch import names
 from distillery.problems import Problem
 
@@ -107,7 +107,7 @@ def read(path: Path) -> Listing:
     if not path.is_file():
         raise Problem("no such lock", where=path, fix="write it with fetch_lock.py, or `make lock`")
     try:
-        value = files.read_json(path)
+        value = json_files.read(path)
         listed = tuple(_file(one, path) for one in value.pop("files"))
         listing = Listing(**{"requested": None, "revision": None, "date": None} | value, files=listed)
     except (ValueError, TypeError, KeyError, AttributeError) as error:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from distillery import files
+from distillery import files, json_files
 from distillery.fetch.listing import RemoteFile
 from distillery.problems import Problem
 
@@ -49,7 +49,7 @@ class Part:
 
     def resume(self) -> None:
         """Keep what an earlier run left of the same file, else begin empty."""
-        known = files.read_json(self._state) if self._state.is_file() else {}
+        known = json_files.read(self._state) if self._state.is_file() else {}
         fits = self.wanted.bytes is None or self.size() <= self.wanted.bytes
         if known.get("file") == self._identity() and fits:
             self.tags, self.used = known["tags"], known["used"]

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from distillery import config, files
+from distillery import config, files, json_files
 from distillery.evaluate import golds, scoring
 from distillery.generate import prompter, prompts
 from distillery.planning import checks, fetched_settings, finding, known_models, sample
@@ -57,7 +57,7 @@ def load(directory: Path, settings: Settings) -> Model:
     same = settings.answer_prompt_type == settings.prompt_type
     asked = trained if same else rendering.load(directory, settings.answer_prompt_type)
     return Model(
-        directory, files.read_json(directory / "config.json"), tokenizer.load(directory), trained, asked
+        directory, json_files.read(directory / "config.json"), tokenizer.load(directory), trained, asked
     )
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from distillery import files
+from distillery import json_files
 from distillery.architecture import Architecture
 from distillery.engine import supported_models
 from distillery.experiment import Source
@@ -83,7 +83,7 @@ def read(directory: Path) -> Known | None:
     path = directory / "config.json"
     if not path.is_file():
         return None
-    config = files.read_json(path)
+    config = json_files.read(path)
     return Known(directory.name, config, supported_models.from_config(config, path), None)
 
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from distillery import files, resource_samples
+from distillery import files, json_files, resource_samples
 
 MEGABYTE, MEBIBYTE = 1e6, 2**20
 SMALLEST = 20  # MiB: less is the shell before Python has started, as Snakemake sees of a job of a second
@@ -50,12 +50,12 @@ def of(
         manifest: of the tokenized dataset.
         directory: where the experiment ran, with its results and logs.
     """
-    early = files.read_json(checks)
+    early = json_files.read(checks)
     # where training left its checkpoints: those of other settings lie beside it
-    metrics = done.parent / files.read_json(done)["metrics"]
+    metrics = done.parent / json_files.read(done)["metrics"]
     records = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
     return {
-        "rows": compare(plan["estimate"], records, files.read_json(manifest), directory, metrics.parent),
+        "rows": compare(plan["estimate"], records, json_files.read(manifest), directory, metrics.parent),
         "findings": [*plan["findings"], *early["findings"]],
         "sample": early["sample"],
         "assumptions": plan["estimate"]["assumptions"],
@@ -131,7 +131,7 @@ def answered(path: Path) -> dict[str, Any]:
     with path.open(encoding="utf-8") as lines:
         found: dict[str, Any] = {"tokens": sum(len(json.loads(line)["tokens"]) for line in lines)}
     sidecar = path.with_name(f"{path.stem}.timings.json")
-    timings = files.read_json(sidecar) if sidecar.is_file() else {"resumed": True}
+    timings = json_files.read(sidecar) if sidecar.is_file() else {"resumed": True}
     return found if timings["resumed"] else {**found, "seconds": timings["generate_seconds"]}
 
 

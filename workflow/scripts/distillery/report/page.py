@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from distillery import files
+from distillery import files, json_files
 from distillery.problems import Problem, UsageProblem
 from distillery.provenance import SCRIPTS
 from distillery.report import contents, figures, graph_drawing, resource_curves
@@ -70,7 +70,7 @@ def collect(
                 "the report lacks an input", where=f"--{role.replace('_', '-')}", found=f"no file {path}"
             )
     read = {
-        role: files.read_json(inputs[role])
+        role: json_files.read(inputs[role])
         for role in ("comparison", "summary", "data_manifest", "quality", "done")
     }
     comparison, done = read["comparison"], read["done"]
@@ -103,9 +103,9 @@ def collect(
         "quality": contents.quality(read["quality"]),
         "roles": read["quality"]["roles"],
         "training": contents.flat(done),
-        "proofs": {role: contents.flat(files.read_json(path)) for role, path in proofs.items()},
-        "plan": files.read_json(inputs["plan"]) if "plan" in inputs else None,
-        "sweep": contents.sweep({path.parent.name: files.read_json(path) for path in sweep}),
+        "proofs": {role: contents.flat(json_files.read(path)) for role, path in proofs.items()},
+        "plan": json_files.read(inputs["plan"]) if "plan" in inputs else None,
+        "sweep": contents.sweep({path.parent.name: json_files.read(path) for path in sweep}),
         "resources": used,
         "settings": settings,
         "digests": [

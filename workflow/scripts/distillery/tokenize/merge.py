@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from distillery import files
+from distillery import json_files
 from distillery.problems import Problem, UsageProblem
 from distillery.tokenize import indexed
 from distillery.tokenize.dataset_files import DatasetFiles, hidden
@@ -106,7 +106,7 @@ def _manifest(part: Path) -> dict[str, Any]:
             found="no such file: it was not finished, or not made by preprocess_data.py",
             fix=f"make {part} again with preprocess_data.py",
         )
-    return files.read_json(path)
+    return json_files.read(path)
 
 
 def _merged(parts: list[Path], manifests: list[dict[str, Any]]) -> dict[str, Any]:

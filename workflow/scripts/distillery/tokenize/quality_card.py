@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from distillery import files
+from distillery import files, json_files
 from distillery.marks import END_THINK, THINK
 from distillery.problems import Problem
 from distillery.tokenize import handlers, indexed
@@ -58,7 +58,7 @@ def card(
         raise Problem(
             "a dataset without a manifest", where=made.manifest, fix="make it with preprocess_data.py"
         )
-    manifest = files.read_json(made.manifest)
+    manifest = json_files.read(made.manifest)
     first = manifest["fields"][0]
     lengths = indexed.read(made.bin(first), made.idx(first)).lengths
     inputs = [source for shard in shards for source in sources(shard)]

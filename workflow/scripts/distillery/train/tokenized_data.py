@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from distillery import files, provenance
+from distillery import files, json_files, provenance
 from distillery.engine.batches import Rows
 from distillery.marks import IGNORED
 from distillery.problems import Problem
@@ -96,7 +96,7 @@ def read(prefix: Path) -> Data:
             wanted="the files preprocess_data.py writes for --output-prefix",
             fix="give --data-path the prefix alone, without _packed_input_ids_document",
         )
-    manifest = files.read_json(found.manifest)
+    manifest = json_files.read(found.manifest)
     if sorted(manifest["fields"]) != sorted(PACKED_STEMS):
         raise Problem(
             "the data is plain text, not conversations with labels",

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from distillery import files, provenance
+from distillery import files, json_files, provenance
 from distillery.architecture import Architecture
 from distillery.checkpoint_names import DONE, RANK_FILE, TABLES, TRACKER
 from distillery.convert import mcore, rank_files, states
@@ -74,7 +74,7 @@ def weights_identity(directory: Path) -> str:
     """Digest of the initial weights: their manifest's payload_digest, else the sha256 of the rank files of the
     iteration (or release) that the tracker names."""
     for name in (MANIFEST, DONE):
-        if (directory / name).is_file() and "payload_digest" in (record := files.read_json(directory / name)):
+        if (directory / name).is_file() and "payload_digest" in (record := json_files.read(directory / name)):
             return record["payload_digest"]
     paths = sorted(rank_files.iteration_directory(directory).glob(f"*/{RANK_FILE}"))
     return provenance.digest([(str(path.relative_to(directory)), files.sha256(path)) for path in paths])

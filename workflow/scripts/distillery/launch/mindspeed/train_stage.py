@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from distillery import files
+from distillery import files, json_files
 from distillery.checkpoint_names import DONE, TRACKER, iteration_name
 from distillery.engine import supported_models
 from distillery.launch import commandline, launch_request, launcher
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
     request, chosen = launch_request.from_args(args, args.worker), args.worker
     load, save, data, tokenizer = args.load, args.save, args.data_path, args.tokenizer_name_or_path
     model = commandline.words(shape.architecture(supported_models.read(tokenizer)))
-    manifest = files.read_json(data.with_name(f"{data.name}_manifest.json"))
+    manifest = json_files.read(data.with_name(f"{data.name}_manifest.json"))
     content = {
         "engine": accepted_flags.VERSION,
         "flags": [*chosen, *model],
@@ -82,7 +82,7 @@ def _folder(home: Path, content: dict[str, Any]) -> Path:
         return {**one, "flags": sorted(accepted_flags.grouped(one["flags"]))}
 
     for path in sorted(home.glob("*/key.json")):
-        if said(files.read_json(path)) == said(content):
+        if said(json_files.read(path)) == said(content):
             return path.parent
     return home / digest(content)[:16]
 
