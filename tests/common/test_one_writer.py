@@ -13,6 +13,9 @@ import pytest
 from places import SCRIPTS
 
 from distillery import files, json_files, one_writer
+from distillery.fetch import part
+from distillery.fetch.listing import RemoteFile
+from distillery.generate.journal import Journal
 from distillery.problems import Problem
 from distillery.tokenize.dataset_files import DatasetFiles
 
@@ -116,14 +119,34 @@ def test_an_old_directory_comes_back_after_a_kill_between_the_two_renames(tmp_pa
     assert content(tmp_path / "t") == "old" and len(list(tmp_path.iterdir())) == 1
 
 
-def test_a_disk_without_locks_is_said(tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def without_locks(monkeypatch):
     def flock(*_):
         raise OSError(37, "No locks available")
 
     monkeypatch.setattr(one_writer.fcntl, "flock", flock)
+
+
+def test_a_disk_without_locks_is_said(tmp_path, without_locks, capsys):
     write("atomic", tmp_path / "t")
     assert "has no locks: two writers of t would not be told" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["t"]
+
+
+def test_answers_are_written_on_a_disk_without_locks(tmp_path, without_locks, capsys):
+    with Journal(tmp_path / "t", "identity") as journal:
+        journal.add({"id": "a", "sample": 0})
+        journal.finish([("a", 0)])
+    assert "has no locks: two writers of t would not be told" in capsys.readouterr().err
+    assert content(tmp_path / "t") == '{"id": "a", "sample": 0}\n'
+
+
+def test_files_are_fetched_to_a_disk_without_locks(tmp_path, without_locks, capsys):
+    with part.opened(RemoteFile("t"), tmp_path / "t", lambda count: None) as begun:
+        begun.write(b"theirs")
+        begun.finish()
+    assert "has no locks: two writers of t would not be told" in capsys.readouterr().err
+    assert content(tmp_path / "t") == "theirs"
 
 
 def test_twenty_writers_lose_nothing(tmp_path):

@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from distillery.problems import Problem
 
@@ -49,11 +50,40 @@ def of(target: Path, patience: float | None = None) -> Iterator[bool]:
             os.close(descriptor)
 
 
+def hold(file: int | IO[bytes], target: Path) -> bool:
+    """Lock an open file until it is closed, or its process ends, however it ends.
+
+    Args:
+        file: as flock(2) takes it.
+        target: what is written, for the note that is given where the disk has no locks.
+
+    Returns:
+        False where it has none.
+
+    Raises:
+        BlockingIOError: another process holds it.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        print(
+            f"note: {target.parent} has no locks: two writers of {target.name} would not be told",
+            file=sys.stderr,
+        )
+        return False
+    return True
+
+
 def _held(path: Path, target: Path, until: float) -> int | None:
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not hold(descriptor, target):
+                os.close(descriptor)
+                path.unlink(missing_ok=True)
+                return None
             if _still_there(path, descriptor):
                 return descriptor
         except BlockingIOError:
@@ -67,16 +97,6 @@ def _held(path: Path, target: Path, until: float) -> int | None:
                     fix="wait for its end, or find it (fuser, ps) and stop it, and run the same command again",
                 ) from None
             time.sleep(POLL)
-        except OSError as error:
-            os.close(descriptor)
-            if error.errno not in NO_LOCKS:
-                raise
-            path.unlink(missing_ok=True)
-            print(
-                f"note: {path.parent} has no locks: two writers of {target.name} would not be told",
-                file=sys.stderr,
-            )
-            return None
         os.close(descriptor)
 
 

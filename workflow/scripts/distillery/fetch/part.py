@@ -7,13 +7,12 @@ file (another size or digest) is emptied.
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from distillery import files, json_files
+from distillery import files, json_files, one_writer
 from distillery.fetch.listing import RemoteFile
 from distillery.problems import Problem
 
@@ -33,8 +32,8 @@ class Part:
         self.used: list[str] = []
         output.parent.mkdir(parents=True, exist_ok=True)
         self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o644)
-        try:  # let go of when the process dies, however it dies
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            one_writer.hold(self._descriptor, output)
         except BlockingIOError:
             os.close(self._descriptor)
             raise Problem(

@@ -9,14 +9,13 @@ and resumed run leaves the same file as an undisturbed one. One run at a time ho
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from distillery import files
+from distillery import files, one_writer
 from distillery.problems import Problem
 
 Key = tuple[str, int]  # prompt id, sample
@@ -37,8 +36,8 @@ class Journal:
         header = json.dumps({"identity": identity}).encode() + b"\n"
         target.parent.mkdir(parents=True, exist_ok=True)
         self._stream = self.path.open("ab+")
-        try:  # let go of when the process dies, however it dies
-            fcntl.flock(self._stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            one_writer.hold(self._stream, target)
         except BlockingIOError:
             self._stream.close()
             raise Problem(
