@@ -58,6 +58,7 @@ def run(body: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         ("raise type('PanicException', (BaseException,), {})('range')", [], 1, "found:  range"),
         ("raise Problem('from \\x1b[2J a model')", [], 1, "error: from \\x1b[2J a model"),
         ("raise Problem('half \\udcff')", [], 1, "error: half \\udcff"),
+        ("raise Problem('back\\u202ewards')", [], 1, "error: back\\u202ewards"),
     ],
 )
 def test_exit_codes_and_messages(body, arguments, code, words):

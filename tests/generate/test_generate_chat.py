@@ -22,6 +22,7 @@ from distillery.generate.batch import Limits
 from distillery.generate.chat import Chat
 from distillery.generate.prompter import by_prompt_type
 from distillery.generate.tasks import Task, seed_of
+from distillery.terminal_text import printable
 
 pytestmark = pytest.mark.mindspore
 
@@ -117,6 +118,16 @@ def test_a_stop_word_ends_the_answer_and_is_neither_shown_nor_remembered(speaker
     assert terminal.left() == 0
 
 
+def test_an_answer_reaches_the_terminal_as_text_and_not_as_a_command_to_it(tmp_path):
+    terminal = chat(parrot(tmp_path / "painter", "\x1b]0;name\x07ok", loop=False), "--max-new-tokens", 60)
+    terminal.see("> ")
+    terminal.type("hello\n")
+    shown = terminal.see("\n\n> ")
+    assert r"\x1b]0;name\x07ok" in shown and "\x1b]" not in shown
+    terminal.type("quit\n")
+    assert terminal.left() == 0
+
+
 def test_answers_as_long_as_the_context_are_refused_before_loading(speaker):
     terminal = chat(speaker, "--max-new-tokens", 128, "--seq-length", 128)
     assert "--max-new-tokens 64" in terminal.see("no question would fit.*fix:[^;]*")
@@ -187,5 +198,5 @@ def test_history_is_what_the_model_is_asked_with(tiny):
     assert [len(each) for each in asked] == [1, 3, 5, 1]
     assert len(set(answers)) == 4
     at = 0
-    for answer in answers:
+    for answer in map(printable, answers):
         at = screen.getvalue().index(answer, at) + len(answer)

@@ -1,7 +1,6 @@
 """The settings of the engine's small trainings."""
 
-from distillery.engine.learning_rate import Schedule
-from distillery.engine.train_settings import Settings
+from distillery.engine.train_settings import Schedule, Settings
 
 STEPS, MICRO_BATCHES = 6, 4
 SETTINGS = Settings(

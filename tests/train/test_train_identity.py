@@ -109,6 +109,7 @@ def test_numbers_are_those_of_their_version(unfinished, more):
 def test_a_run_goes_on_after_modules_fields_and_comments_have_changed(unfinished, tmp_path):
     scripts = tmp_path / "workflow/scripts"
     shutil.copytree(SCRIPTS, scripts, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(SCRIPTS.parent / "schemas", scripts.parent / "schemas")
     (scripts / "distillery/engine/rope.py").rename(scripts / "distillery/engine/rotary_embedding.py")
     (scripts / "distillery/engine/native.cpp").open("a").write("// a remark\n")
     changed = 0

@@ -15,6 +15,7 @@ from typing import Any
 from distillery import artefacts, config
 from distillery.evaluate import measures, notation, overrules, quantities, scoring
 from distillery.problems import UsageProblem
+from distillery.terminal_text import printable
 
 KINDS = ("overruled", "disputed", "no verdict", "only lenient", "unlike", "unscorable", "sure")
 TEXT = 300  # characters of a problem and of an answer's end that are shown
@@ -122,8 +123,5 @@ def show(rows: Mapping[str, list[dict[str, Any]]], problems: Mapping[str, str], 
 
 
 def _shown(text: str | None) -> str:
-    """Text on one line of printable characters: an answer's control characters shall not reach a terminal."""
-    flat = " ".join((text if text is not None else "(none)").split())
-    return "".join(
-        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in flat
-    )[:TEXT]
+    """Text on one line, as a terminal can show it."""
+    return printable(" ".join((text if text is not None else "(none)").split()))[:TEXT]

@@ -112,6 +112,13 @@ def read(path: Path) -> Listing:
         listing = Listing(**{"requested": None, "revision": None, "date": None} | value, files=listed)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise Problem("not a lock", where=path, found=error, wanted="what fetch_lock.py writes") from None
+    except Problem as problem:
+        raise Problem(
+            "not a lock",
+            where=problem.where,
+            found=f"{problem.what}: {problem.found}",
+            wanted="what fetch_lock.py writes",
+        ) from None
     if listing.host not in HOSTS or listing.repo_type not in ("model", "dataset"):
         raise Problem(
             "not a lock", where=path, found=f"{listing.host}, {listing.repo_type}", wanted=", ".join(HOSTS)

@@ -18,6 +18,7 @@ from distillery.generate.stream import Characters, Thoughts, Until
 from distillery.generate.tasks import Task, seed_of
 from distillery.marks import THINK
 from distillery.problems import UsageProblem
+from distillery.terminal_text import printable
 
 if TYPE_CHECKING:
     from distillery.engine.generation import Runner
@@ -115,12 +116,12 @@ class Chat:
         for token in self._tokens(ids):
             tokens.append(token)
             if token not in self.prompter.stop_ids:
-                out.write(thoughts.feed(until.feed(characters.feed(token))))
+                out.write(thoughts.feed(printable(until.feed(characters.feed(token)))))
                 out.flush()
             stopped = signals.arrived(signal.SIGINT) is not None
             if stopped:
                 break
-        out.write(thoughts.feed(until.feed(characters.end()) + until.end()) + thoughts.end())
+        out.write(thoughts.feed(printable(until.feed(characters.end()) + until.end())) + thoughts.end())
         print("\n(stopped)" if stopped else "", file=out, flush=True)
         self.turns.append((question, self.stopping.trim(self.prompter.answer(tokens))))
 
