@@ -212,8 +212,10 @@ def measure(workers: dict[str, Worker], batch: int, new: int, repeats: int) -> d
 
 
 def starts(model: Path, threads: int) -> dict[str, list[dict[str, float]]]:
-    """By kernels, what two runs of inference.py take until they can answer: the first without anything in the
-    caches of libraries and graphs, the second with what the first left there."""
+    """By kernels, what two runs of inference.py take until they can answer.
+
+    The first has nothing in the caches of libraries and graphs, the second what the first left there.
+    """
     found: dict[str, list[dict[str, float]]] = {}
     line = [
         sys.executable,

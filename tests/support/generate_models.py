@@ -58,8 +58,10 @@ def odd(tmp_path_factory) -> Path:
 
 
 def parrot(directory: Path, text: str, loop: bool) -> Path:
-    """A Qwen2 whose every layer adds nothing, so that the last token alone decides the next: after a prompt
-    (which ends with a line end) it recites `text`, whose tokens must differ, and stops or begins again."""
+    """A Qwen2 whose every layer adds nothing, so that the last token alone decides the next.
+
+    After a prompt (which ends with a line end) it recites `text`, whose tokens must differ, and stops or begins again.
+    """
     from safetensors.numpy import save_file
 
     words = _tokenizer(directory, 509, "<think>", "</think>")

@@ -1,6 +1,6 @@
-"""A stand-in for MindSpeed-LLM's trainer: its parser, its log lines, its checkpoint files as MSAdapter saves them; the
-weights stay as they are.
+"""A stand-in for MindSpeed-LLM's trainer.
 
+It has its parser, its log lines, and its checkpoint files as MSAdapter saves them; the weights stay as they are.
 The parser is built from the facts about the reference's own, so that a line it takes is one the reference takes.
 """
 

@@ -167,8 +167,10 @@ def read(directory: Path, refuse: Refusal) -> Architecture:
 
 
 def from_config(config: Mapping[str, Any], where: object, refuse: Refusal) -> Architecture:
-    """As `read`, from the parsed config.json, by the rules of transformers 5: `rope_scaling`, transformers 4's name, is
-    `rope_parameters`, and what stands in that dictionary goes before the same key outside of it.
+    """As `read`, from the parsed config.json, by the rules of transformers 5.
+
+    `rope_scaling`, transformers 4's name, is `rope_parameters`, and what stands in that dictionary goes before the
+    same key outside of it.
 
     Raises:
         Problem: a family that is not in FAMILIES, a missing size, sizes that do not fit one another; what `refuse`

@@ -135,8 +135,10 @@ def read_ranks(directory: Path) -> dict[tuple[int, int], Rank]:
 
 
 def stages(column: list[Rank]) -> tuple[tuple[Chunk, ...], ...]:
-    """Which Hugging Face layers each stage holds, numbered in the order of the pipeline: virtual chunk outer,
-    stage inner. Empty layers are simply not there, so neither they nor a layer list need to be told.
+    """Which Hugging Face layers each stage holds, numbered in the order of the pipeline.
+
+    The virtual chunk is outer, the stage inner. Empty layers are simply not there, so neither they nor a layer list
+    need to be told.
 
     Args:
         column: the ranks of one tensor rank, by pipeline rank.

@@ -73,8 +73,10 @@ class Sum(nn.Cell):
 
 
 class Copy(nn.Cell):
-    """Megatron's f: the identity, whose gradient is the sum over ranks. Where a replicated activation enters
-    sharded weights."""
+    """Megatron's f: the identity, whose gradient is the sum over ranks.
+
+    It stands where a replicated activation enters sharded weights.
+    """
 
     def __init__(self, ranks: tuple[int, ...]):
         super().__init__()
@@ -88,8 +90,10 @@ class Copy(nn.Cell):
 
 
 class Reduce(nn.Cell):
-    """Megatron's g: the sum over ranks, whose gradient is the identity. Where partial results leave sharded
-    weights."""
+    """Megatron's g: the sum over ranks, whose gradient is the identity.
+
+    It stands where partial results leave sharded weights.
+    """
 
     def __init__(self, ranks: tuple[int, ...]):
         super().__init__()
@@ -103,8 +107,10 @@ class Reduce(nn.Cell):
 
 
 class Gather(nn.Cell):
-    """x [n] of every rank as [ranks, n] on all of them; the gradient is this rank's row, because every rank
-    computes the same from the whole."""
+    """x [n] of every rank as [ranks, n] on all of them.
+
+    The gradient is this rank's row, because every rank computes the same from the whole.
+    """
 
     def __init__(self, ranks: tuple[int, ...], index: int):
         super().__init__()

@@ -1,6 +1,6 @@
-"""The decoder's kernels composed of plain MindSpore ops: they run on any device, and are the oracle
-against which the native ones are checked.
+"""The decoder's kernels composed of plain MindSpore ops.
 
+They run on any device, and are the oracle against which the native ones are checked.
 A kernel set is a module with its NAME and the Cells RmsNorm, SwiGlu, Attention, CrossEntropy, GradientNorm and AdamW of
 these signatures.
 Activations are [tokens, features] with tokens = batch * sequence; everything is float32 on a CPU.
@@ -40,9 +40,12 @@ class SwiGlu(nn.Cell):
 
 
 def split_qkv(fused: Tensor, groups: int, repeats: int, head_dim: int) -> tuple[Tensor, Tensor, Tensor]:
-    """MCore's interleaved [batch, seq, groups * (repeats + 2) * head_dim] -> q [batch, groups, repeats,
-    seq, head_dim], k and v [batch, groups, 1, seq, head_dim]: groups stay an axis, so that keys and
-    values broadcast to their query heads without a copy."""
+    """MCore's interleaved queries, keys and values, apart.
+
+    [batch, seq, groups * (repeats + 2) * head_dim] -> q [batch, groups, repeats, seq, head_dim], k and v [batch,
+    groups, 1, seq, head_dim]: groups stay an axis, so that keys and values broadcast to their query heads without a
+    copy.
+    """
     b, s, _ = fused.shape
     heads = fused.reshape(b, s, groups, repeats + 2, head_dim).transpose(0, 2, 3, 1, 4)
     return heads[:, :, :repeats], heads[:, :, repeats : repeats + 1], heads[:, :, repeats + 1 :]
@@ -75,8 +78,10 @@ class Attention(nn.Cell):
         self.groups, self.repeats, self.head_dim = groups, repeats, head_dim
 
     def construct(self, fused: Tensor, cos: Tensor, sin: Tensor, segments: Tensor) -> Tensor:
-        """fused [batch, seq, qkv_size] (bias added), cos and sin [batch, seq, head_dim/2], segments
-        int32 [batch, seq] (a token sees earlier tokens of its own segment) -> [batch, seq, heads * head_dim].
+        """Causal attention: fused [batch, seq, qkv_size] (bias added) -> [batch, seq, heads * head_dim].
+
+        cos and sin are [batch, seq, head_dim/2], segments int32 [batch, seq]: a token sees earlier tokens of its own
+        segment.
         """
         b, s, half = cos.shape
         q, k, v = split_qkv(fused, self.groups, self.repeats, self.head_dim)

@@ -83,8 +83,9 @@ def meet(mesh: Mesh) -> Driver | Connection:
 
 
 def follow(first: Connection, load: Callable[[int, int], Slots]) -> None:
-    """Do what rank 0 says until it ends: ("build", slots, longest sequence), ("run", greedy, inputs), ("move", table),
-    ("end",).
+    """Do what rank 0 says until it ends.
+
+    It says ("build", slots, longest sequence), ("run", greedy, inputs), ("move", table) and ("end",).
 
     Raises:
         Problem: rank 0 is gone.

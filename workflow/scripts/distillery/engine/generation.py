@@ -111,8 +111,10 @@ class Search(Protocol):
     greedy: bool  # True: `advance` gets the most likely ids instead of logits
 
     def advance(self, rows: np.ndarray) -> list[tuple[int, int]]:
-        """Take the scores of the live sequences ([live, vocab], or [live] ids) and return for every
-        sequence that goes on (the one it continues, its next token); [] when the search is over."""
+        """Take the scores of the live sequences: [live, vocab], or [live] ids.
+
+        Returns (the one it continues, its next token) for every sequence that goes on; [] when the search is over.
+        """
         ...
 
     def answers(self) -> list[Answer]: ...

@@ -50,8 +50,9 @@ class Links(nn.Cell):
         return self.over_all(self.nothing(part, (rows, self.vocab)))
 
     def best(self, part: Tensor, ids: Tensor | None, rows: int) -> Tensor:
-        """(highest logit, its id) of every tensor rank, float32 [tensor, 2, rows], on every rank; ids are exact
-        below 2^24.
+        """(highest logit, its id) of every tensor rank, float32 [tensor, 2, rows], on every rank.
+
+        Ids are exact below 2^24.
 
         Args:
             part: as in `logits`; ids: int32 [rows], the last stage's highest columns.

@@ -62,8 +62,10 @@ def choose(device: str, wanted: str = "auto") -> ModuleType:
 
 
 def mark(library: Path) -> Path:
-    """The file that says that this machine has checked a native library: once for each version of the library, of
-    its oracle and of MindSpore, which calls both."""
+    """The file that says that this machine has checked a native library.
+
+    There is one for each version of the library, of its oracle and of MindSpore, which calls both.
+    """
     names = [f"distillery.engine.{name}" for name in ("kernels", "native", "composed")]
     versions = [provenance.code(*names), metadata.version("mindspore")]
     return library.with_suffix(f".{provenance.digest(versions)[:16]}.checked")

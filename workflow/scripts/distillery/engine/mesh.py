@@ -44,8 +44,11 @@ class Mesh:
         return self.pipeline_rank == self.pipeline - 1
 
     def peers(self, axis: str) -> tuple[int, ...]:
-        """Ranks that differ from this one on `axis` only: tensor, data, pipeline; ends: first and last stage;
-        next and previous: this stage and a neighbour, the earlier one first."""
+        """Ranks that differ from this one on `axis` only: tensor, data or pipeline.
+
+        Of the pipeline there are also "ends", first and last stage, and "next" and "previous", this stage and a
+        neighbour, the earlier one first.
+        """
         stage, stride = self.pipeline_rank, self.tensor * self.data
         base = self.rank - stage * stride
         if axis == "tensor":

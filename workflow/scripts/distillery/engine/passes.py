@@ -83,8 +83,11 @@ class WholeStage:
         return self._forward(kept[0], positions, segments)
 
     def backward(self, feed: Feed, kept: list[Tensor], cotangent: Tensor) -> tuple[Tensor, Tensor, Gradients]:
-        """(loss, gradient of what entered the stage, gradients); the cotangent is unused on the last stage, the
-        loss means something there only, and the first stage's second item nothing."""
+        """(loss, gradient of what entered the stage, gradients).
+
+        The cotangent is unused on the last stage, the loss means something there only, and the first stage's second
+        item nothing.
+        """
         _, labels, positions, segments, weight = feed
         value, back, *gradients = self._backward(kept.pop(), positions, segments, labels, weight, cotangent)
         return value, back, gradients
@@ -181,9 +184,11 @@ class LayerByLayer:
         return parameters, ms.jit(backward)
 
     def begin(self) -> None:
-        """Take the layers' weights as tensors on the parameters' memory: a graph that is given Parameters is compiled
-        anew for each one's name. `value` would wait in a busy loop while graphs run, and does not see an update
-        that moves a parameter, as its first one does."""
+        """Take the layers' weights as tensors on the parameters' memory.
+
+        A graph that is given Parameters is compiled anew for each one's name. `value` would wait in a busy loop while
+        graphs run, and does not see an update that moves a parameter, as its first one does.
+        """
         self._weights = [
             [weight.value() for weight in layer.weights()] for layer in self.model.decoder.layers
         ]

@@ -1,5 +1,7 @@
-"""AdamW on a mesh of ranks: gradients are summed over data ranks, the norm is taken over the whole model, and with
-ZeRO-1 (arXiv 1910.02054) each data rank keeps and updates its share of the moments.
+"""AdamW on a mesh of ranks.
+
+Gradients are summed over data ranks, the norm is taken over the whole model, and with ZeRO-1 (arXiv 1910.02054) each
+data rank keeps and updates its share of the moments.
 
 All parameters are one flat vector here, so that a step has one long sum instead of many short ones.
 """

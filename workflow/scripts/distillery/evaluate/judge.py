@@ -24,8 +24,11 @@ PLAIN_NUMBER = re.compile(r"-?\d{1,15}")
 
 @dataclass(frozen=True)
 class Question:
-    """A gold answer as `golds.read` gives it, and a generation: what the model wrote, why it stopped, whether its
-    prompt had opened a thought; `name` is the problem's, for messages."""
+    """A gold answer as `golds.read` gives it, and a generation.
+
+    Of the generation: what the model wrote, why it stopped, whether its prompt had opened a thought; `name` is the
+    problem's, for messages.
+    """
 
     gold: str
     text: str
@@ -36,7 +39,9 @@ class Question:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Attributes:
+    """How a generation compares with its gold, by two readings.
+
+    Attributes:
     strict, lenient: whether the answer of that reading is the gold.
     boxed, found: the answer of the strict and of the lenient reading, or None.
     rule: what decided the strict verdict.

@@ -63,8 +63,11 @@ SUFFIX = re.compile(
 
 @dataclass(frozen=True)
 class Number:
-    """`value` exactly; `decimal` if it was written with a point or an exponent, and so perhaps rounded; `unit` is the
-    canonical name of a unit that is known, perhaps with its power (`cm^2`), "?" for another."""
+    """A number as it was written, with its unit.
+
+    `value` is exact; `decimal` says that it was written with a point or an exponent, and so perhaps rounded; `unit` is
+    the canonical name of a unit that is known, perhaps with its power (`cm^2`), "?" for another.
+    """
 
     value: Fraction
     decimal: bool = False

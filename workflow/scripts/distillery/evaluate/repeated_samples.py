@@ -21,8 +21,10 @@ def ks(samples: int) -> list[int]:
 
 
 def pass_at(right: int, samples: int, k: int) -> float:
-    """Chance that k of the samples hold a right one: 1 - C(n - c, k) / C(n, k) (Chen et al. 2021, "Evaluating large
-    language models trained on code", equation 1)."""
+    """Chance that k of the samples hold a right one: 1 - C(n - c, k) / C(n, k).
+
+    Equation 1 of Chen et al. 2021, "Evaluating large language models trained on code".
+    """
     return 1.0 - math.comb(samples - right, k) / math.comb(samples, k)
 
 

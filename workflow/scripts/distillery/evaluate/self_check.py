@@ -55,8 +55,11 @@ def problem(found: dict[str, Any], where: object) -> Problem | None:
 
 
 def check(answers: Sequence[Any], workers: int = 2, cpu_seconds: float = 10.0) -> dict[str, Any]:
-    """JSON: `golds`, `readable`, `right` (counts), `math_verify` (of `right`, those that it says too), `kinds`, and
-    `unreadable` and `wrong`: rows (from 0) with what was found."""
+    """What became of each gold, as JSON.
+
+    `golds`, `readable` and `right` are counts, `math_verify` those of `right` that it says too; then `kinds`, and
+    `unreadable` and `wrong`: rows (from 0) with what was found.
+    """
     unreadable = golds.unreadable(answers)
     readable = {
         number: golds.read(answer) for number, answer in enumerate(answers) if number not in unreadable

@@ -56,8 +56,10 @@ def world() -> int:
 
 
 def layout(args: argparse.Namespace, arch: Architecture) -> Layout:
-    """How the ranks share the weights. Without --num-layer-list stages are as equal as they can be, the longer ones
-    first: the last one also computes the logits.
+    """How the ranks share the weights.
+
+    Without --num-layer-list stages are as equal as they can be, the longer ones first: the last one also computes the
+    logits.
 
     Raises:
         UsageProblem: this model cannot be shared so.
@@ -82,8 +84,9 @@ def layout(args: argparse.Namespace, arch: Architecture) -> Layout:
 
 
 def lead(args: argparse.Namespace, load: Callable[[Mesh, int, int], Slots]) -> Driver | None:
-    """Find the other ranks, if there are any. The first returns at once, with a Driver of all of them; the others
-    obey it, and return when it ends.
+    """Find the other ranks, if there are any.
+
+    The first returns at once, with a Driver of all of them; the others obey it, and return when it ends.
 
     Args:
         load: this rank's part of the model, of its mesh, slots and longest sequence.

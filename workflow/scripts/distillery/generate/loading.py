@@ -34,8 +34,10 @@ def part(
 
 
 def compiled(built: Slots, found: Weights, longest: int, greedy: bool, device: str) -> Slots:
-    """The same model, on all of its ranks, its graphs compiled or taken from an earlier run: a prompt's shape, and a
-    step's."""
+    """The same model, on all of its ranks, its graphs compiled or taken from an earlier run.
+
+    There are two: of a prompt's shape, and of a step's.
+    """
     prompt = (
         min(built.slots + 1, longest) if built.links else 2
     )  # ranks have a shape for less tokens than slots

@@ -57,8 +57,9 @@ class Prompter:
         return self.rendered(prompt[-OPENING:]).rstrip().endswith(tag)
 
     def stopping_at(self, tokens: Iterable[str], words: Iterable[str]) -> Prompter:
-        """The same with more stop ids: those of `tokens`, and of the words that are special tokens, which no
-        answer's text shows.
+        """The same with more stop ids.
+
+        They are those of `tokens`, and of the words that are special tokens, which no answer's text shows.
 
         Raises:
             UsageProblem: one of `tokens` is not in the vocabulary.
@@ -106,8 +107,9 @@ def by_prompt_type(tokenizer: Path, prompt_type: str, record: dict[str, Any] | N
 
 
 def by_chat_template(tokenizer: HubTokenizer, record: dict[str, Any] | None) -> Prompter:
-    """Render with the tokenizer's own chat template; stop where it ends an answer, and where generation_config.json
-    says.
+    """Render with the tokenizer's own chat template.
+
+    Answers stop where it ends one, and where generation_config.json says.
 
     Args:
         record: the template record of tuned weights; their stop ids hold then.

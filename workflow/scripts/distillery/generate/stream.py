@@ -66,8 +66,10 @@ class Until:
 
 
 class Thoughts:
-    """Text in, text for the terminal out: what stands between <think> and </think> is dimmed, or, with
-    `fold`, replaced by a note. A tag may come in pieces."""
+    """Text in, text for the terminal out: what stands between <think> and </think> is dimmed.
+
+    With `fold` a note replaces it. A tag may come in pieces.
+    """
 
     def __init__(self, fold: bool):
         self.fold, self.inside, self.held = fold, False, ""

@@ -129,7 +129,9 @@ class Task:
 
 
 def seed_of(seed: int, prompt_id: str, sample: int) -> int:
-    """The seed of one answer: it depends on the command's seed, the prompt's id and the sample's number,
-    not on the other prompts or their order. 53 bits, so that every JSON reader keeps it whole."""
+    """The seed of one answer: 53 bits, so that every JSON reader keeps it whole.
+
+    It depends on the command's seed, the prompt's id and the sample's number, not on the other prompts or their order.
+    """
     digest = hashlib.sha256(f"{seed}/{sample}/{prompt_id}".encode()).digest()
     return int.from_bytes(digest[:8]) >> 11

@@ -61,8 +61,10 @@ def find(directory: Path, tokenizer: Path) -> Weights:
 
 
 def prompt_type(weights: Weights, asked: str | None) -> str:
-    """The prompt type to ask with: the one the weights were tuned with (perhaps hf_chat_template, the tokenizer's
-    own), or, if they were not, any.
+    """The prompt type to ask with.
+
+    It is the one the weights were tuned with (perhaps hf_chat_template, the tokenizer's own), or, if they were not,
+    any.
 
     Raises:
         Problem: another one than the weights' own is asked for.

@@ -55,8 +55,11 @@ def metrics(line: str) -> dict[str, Any] | None:
 
 
 class ErrorWatch:
-    """Finds the error that a log tells of: a Python traceback's last line, our commands' message with its
-    indented rows, or else the first [ERROR] line of the native code."""
+    """Finds the error that a log tells of.
+
+    It is a Python traceback's last line, our commands' message with its indented rows, or else the first [ERROR] line
+    of the native code.
+    """
 
     def __init__(self) -> None:
         self._native: str | None = None

@@ -24,8 +24,11 @@ KNOWN = Path(__file__).with_name("architectures.json")
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """Special tokens of a tokenizer with their ids, its length, and its chat template's default system prompt,
-    None where that is not recorded."""
+    """What is recorded of a tokenizer.
+
+    Its special tokens with their ids, its length, and its chat template's default system prompt, None where that is
+    not recorded.
+    """
 
     eos: str | None
     bos: str | None

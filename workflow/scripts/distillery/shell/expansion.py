@@ -147,8 +147,10 @@ class Variables:
             return unknown
 
     def _number(self, node: ast.expr) -> int:
-        """Raises:
-        ValueError: not a sum of whole numbers that are known.
+        """A whole number's value.
+
+        Raises:
+            ValueError: not a sum of whole numbers that are known.
         """
         match node:
             case ast.Constant(value=int() as value):

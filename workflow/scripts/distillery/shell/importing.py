@@ -53,8 +53,10 @@ class Imported:
         return [*map(str, self.findings), *self.listing.lines()]
 
     def refuse(self) -> None:
-        """Raises:
-        Problem: there are errors.
+        """Say that there are errors, if there are.
+
+        Raises:
+            Problem: they are counted in it.
         """
         count = sum(one.severity == "error" for one in self.findings)
         if count:

@@ -71,8 +71,11 @@ def load_part(directory: Path, place: Mesh, arch: Architecture, layer_list: list
 
 
 def weights_identity(directory: Path) -> str:
-    """Digest of the initial weights: their manifest's payload_digest, else the sha256 of the rank files of the
-    iteration (or release) that the tracker names."""
+    """Digest of the initial weights.
+
+    It is their manifest's payload_digest, else the sha256 of the rank files of the iteration (or release) that the
+    tracker names.
+    """
     for name in (MANIFEST, DONE):
         if (directory / name).is_file() and "payload_digest" in (record := json_files.read(directory / name)):
             return record["payload_digest"]

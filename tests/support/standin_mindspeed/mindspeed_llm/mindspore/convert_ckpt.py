@@ -1,5 +1,7 @@
-"""A stand-in for the converter of MindSpeed-LLM's MindSpore back end: its parsers, its places for files, and its files
-alone, without our manifest; MSAdapter's where they are rank files."""
+"""A stand-in for the converter of MindSpeed-LLM's MindSpore back end.
+
+It has its parsers, its places for files, and its files alone, without our manifest; MSAdapter's where they are rank files.
+"""
 
 import sys
 from argparse import Namespace

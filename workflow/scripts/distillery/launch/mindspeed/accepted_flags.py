@@ -30,9 +30,10 @@ def _facts() -> Mapping[str, Any]:
 
 
 def options(parser: str, framework: str = FRAMEWORK) -> Mapping[str, Mapping[str, Any]]:
-    """Options of one of the reference's parsers: `posttrain_gpt.py`, `inference.py`, `preprocess_data.py`,
-    `convert_ckpt.py hf` or `convert_ckpt.py mg` (named by `--load-model-type`).
+    """Options of one of the reference's parsers.
 
+    They are `posttrain_gpt.py`, `inference.py`, `preprocess_data.py`, `convert_ckpt.py hf` and `convert_ckpt.py mg`
+    (named by `--load-model-type`).
     Each option is `{"type": "int|float|str|json|switch", "choices", "nargs", "default", "required"}`.
 
     Args:

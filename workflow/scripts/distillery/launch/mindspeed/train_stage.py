@@ -75,8 +75,11 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
 
 
 def _folder(home: Path, content: dict[str, Any]) -> Path:
-    """Where a run of this content works: a folder whose key.json says the same, in whatever order its flags stand, or one
-    that is called after the digest."""
+    """Where a run of this content works.
+
+    It is a folder whose key.json says the same, in whatever order its flags stand, or one that is called after the
+    digest.
+    """
 
     def said(one: dict[str, Any]) -> dict[str, Any]:
         return {**one, "flags": sorted(accepted_flags.grouped(one["flags"]))}
