@@ -23,7 +23,7 @@ from distillery import files, json_files
 from distillery.fetch import arrivals, arrived_files, listing, locking, names, openr1, problem_file, synthetic
 from distillery.fetch.listing import Listing
 from distillery.fetch.transfer import Policy
-from distillery.problems import Problem, UsageProblem
+from distillery.problems import Problem
 
 QUICK = Policy(retries=3, backoff=0.001, timeout=1.0)
 
@@ -240,16 +240,6 @@ def test_problems_without_identity_or_family_get_both_and_faults_are_named(tmp_p
     path.write_text("<html>")
     with pytest.raises(Problem, match="neither JSON"):
         problem_file.read(path, {}, "sums", None)
-
-
-def test_ranges_are_written_out():
-    pattern = "data/train-{00008..00011}-of-00012.parquet"
-    assert names.expand(pattern) == [f"data/train-{i:05d}-of-00012.parquet" for i in (8, 9, 10, 11)]
-    assert names.expand("{1..2}/{1..2}") == ["1/1", "1/2", "2/1", "2/2"]
-    with pytest.raises(UsageProblem, match="backwards"):
-        names.expand("{3..1}")
-    with pytest.raises(Problem, match="no such file on the hub"):
-        names.chosen(["a.json"], ["a.json", "b-{0..1}.json"])
 
 
 @given(st.text(max_size=40))

@@ -6,6 +6,7 @@ import argparse
 import sys
 from dataclasses import replace
 
+from distillery import source_files
 from distillery.fetch import clients, listing, names
 from distillery.fetch.listing import COMMIT, Listing, RemoteFile
 from distillery.problems import Problem, UsageProblem
@@ -49,8 +50,7 @@ def lock(
     if known is not None and known.is_complete and asked.requested in (None, known.requested, known.revision):
         found = known
     elif asked.host == "url":
-        expanded = [name for pattern in patterns or [] for name in names.expand(pattern)]
-        found = replace(asked, files=tuple(RemoteFile(names.safe(name)) for name in expanded))
+        found = replace(asked, files=tuple(RemoteFile(names.safe(name)) for name in _named(patterns, where)))
     elif offline:
         raise Problem(
             "offline, and the lock does not say everything",
@@ -65,11 +65,24 @@ def lock(
     for one in found.files:
         names.safe(one.name)
     listed = {one.name: one for one in found.files}
-    chosen = names.chosen(list(listed), patterns) if patterns else names.of_model(list(listed))
+    chosen = source_files.chosen(listed, patterns, where) if patterns else names.of_model(list(listed))
     found = replace(found, files=tuple(listed[name] for name in chosen), rows=asked.rows or found.rows)
     if known is not None:
         found = listing.agree(known, found, where)
     _warn(found)
+    return found
+
+
+def _named(patterns: list[str] | None, where: str) -> list[str]:
+    """The files at plain addresses, which nobody lists."""
+    found = source_files.written(patterns or [])
+    if unsaid := [name for name in found if source_files.has_wildcard(name)]:
+        raise Problem(
+            "plain addresses list no files, so a wildcard finds none",
+            where=where,
+            found=unsaid[0],
+            wanted="names, or ranges such as {00000..00009}",
+        )
     return found
 
 

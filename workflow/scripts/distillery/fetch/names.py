@@ -1,4 +1,4 @@
-"""Names of files on hubs: which are safe to write, which a model needs, and how ranges are written.
+"""Names of files on hubs: which are safe to write, and which a model needs.
 
 A hub's listing is input from outside: its names decide where bytes land on this disk.
 """
@@ -6,12 +6,10 @@ A hub's listing is input from outside: its names decide where bytes land on this
 from __future__ import annotations
 
 import fnmatch
-import re
 from pathlib import Path, PurePosixPath
 
-from distillery.problems import Problem, UsageProblem
+from distillery.problems import Problem
 
-RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
 # weights as plain tensors, and text; pickles (.bin, .pt) can run code when read, and so can .py
 MODEL_FILES = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "*.md", "LICENSE*", "NOTICE*")
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle", "*.joblib")
@@ -57,38 +55,6 @@ def inside(directory: Path, name: str) -> Path:
                 "a symbolic link is in the way", where=parent, fix="remove it: files of hubs go beside it"
             )
     raise AssertionError(f"{path} is not below {directory}")
-
-
-def expand(pattern: str) -> list[str]:
-    """`data/train-{00000..00009}-of-00010.parquet` as ten names; numbers keep their width."""
-    match = RANGE.search(pattern)
-    if match is None:
-        return [pattern]
-    first, last = match[1], match[2]
-    if int(first) > int(last):
-        raise UsageProblem("a range that runs backwards", where=pattern, found=match[0])
-    numbers = [str(number).zfill(len(first)) for number in range(int(first), int(last) + 1)]
-    return [
-        name
-        for number in numbers
-        for name in expand(pattern[: match.start()] + number + pattern[match.end() :])
-    ]
-
-
-def chosen(names: list[str], patterns: list[str]) -> list[str]:
-    """The names that patterns (ranges and shell wildcards) select, in the order of the patterns.
-
-    Raises:
-        Problem: a pattern selects nothing.
-    """
-    found: dict[str, None] = {}
-    for pattern in (one for written in patterns for one in expand(written)):
-        matches = [name for name in names if fnmatch.fnmatchcase(name, pattern)]
-        if not matches:
-            near = ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")
-            raise Problem("no such file on the hub", found=near or "an empty repository", wanted=pattern)
-        found.update(dict.fromkeys(matches))
-    return list(found)
 
 
 def of_model(names: list[str]) -> list[str]:
