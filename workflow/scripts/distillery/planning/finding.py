@@ -96,6 +96,7 @@ SECTIONS = {
         "device-unknown": "a device of unknown memory: nothing says whether training fits",
     },
     "this machine": {
+        "absent-source": "a folder, file or lock that a source names, and that is not there",
         "npu-limit": "a job wants more devices than Snakemake's --resources npu= allows",
         "disk": "less free disk than the plan writes",
         "host-memory": "a job larger than the machine's memory",

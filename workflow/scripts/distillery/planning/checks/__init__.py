@@ -2,8 +2,9 @@
 
     for finding in run(config): print(finding)
 
-They know the configuration, recorded facts of models and chips, and nothing of this machine; what only
-the machine or the files can tell is in `host_checks` and in the early rule that runs plan_sources.py.
+They know the configuration, recorded facts of models and chips, and of this machine only whether sources that lie
+here are there; what else the machine or the files can tell is in `host_checks` and in the early rule that runs
+plan_sources.py.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from distillery.planning.checks import (
     memory_checks,
     mindspeed_checks,
     model_checks,
+    source_checks,
     train_checks,
 )
 from distillery.planning.experiment_setup import Setup, gather
@@ -69,6 +71,7 @@ def _of(config: Config, experiment: Experiment) -> list[Finding]:
                 problem.fix or "change the sizes so that they divide",
             )
         ]
+    found += source_checks.absent(config, experiment)
     return [*finding.accept(found, experiment.accept), *acceptance(experiment, found)]
 
 
