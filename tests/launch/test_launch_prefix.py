@@ -23,7 +23,7 @@ def experiment(**hardware):
 
 def test_a_laptop_starts_its_commands_directly():
     one = experiment()
-    assert prefix.line(one, "train", "launch") == ""
+    assert prefix.line(one, "train", ["launch"]) == ""
     assert prefix.resources(one, "train") == {
         "npu": 0,
         "npus_per_node": 0,
@@ -36,7 +36,7 @@ def test_a_laptop_starts_its_commands_directly():
 
 def test_ranks_on_a_cpu_take_no_devices_unless_a_cluster_is_asked_for_them():
     assert prefix.resources(experiment(npus_per_node=2), "train")["npu"] == 0
-    assert "--workers 2" in prefix.line(experiment(npus_per_node=2), "train", "launch")
+    assert "--workers 2" in prefix.line(experiment(npus_per_node=2), "train", ["launch"])
     assert prefix.resources(experiment(npus_per_node=2, gres="npu:910b"), "train")["gres"] == "npu:910b:2"
 
 
@@ -60,18 +60,18 @@ def test_two_ascend_nodes():
         "tasks": 2,
         "mpi": "srun",
     }
-    words = shlex.split(prefix.line(one, "train", "launch"))
+    words = shlex.split(prefix.line(one, "train", ["launch"]))
     assert words[-1] == "--"
     for pair in ("--npus 8", "--nodes 2", "--node-rank 1", "--master-addr 10.0.0.1"):
         assert pair in " ".join(words)
-    assert "/x/nnal/set_env.sh --cxx_abi=0" in words
+    assert "--set-env=/x/nnal/set_env.sh --cxx_abi=0" in words
     assert {"HCCL_CONNECT_TIMEOUT=7200", "HCCL_DETERMINISTIC=true", "CUDA_DEVICE_MAX_CONNECTIONS=1"} <= set(
         words
     )
     # all ranks of a node bind to CPUs of their own, and training's write gigabytes before they end
     assert prefix.threads(one, "train") == 8 * one.hardware.threads
     assert "--grace 600" in " ".join(words)
-    assert "--grace" not in prefix.line(one, "generate", "launch")
+    assert "--grace" not in prefix.line(one, "generate", ["launch"])
     assert "--log-dir" not in words  # it lies beside the rule's own log
     # answers are made by one process on one device
     assert prefix.resources(one, "generate")["npu"] == 1

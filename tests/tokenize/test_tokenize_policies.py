@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -272,9 +271,7 @@ def test_a_configuration_can_choose_every_policy() -> None:
     assert len({plain.name, own.name, replace(plain, enable_thinking=True).name}) == 3
     where = ["--input", "i", "--output-prefix", "o", "--tokenizer-name-or-path", "t"]
     parse = preprocess_data.parser().parse_args
-    before, after = (
-        vars(parse([*where, *shlex.split(commandline.tokenize(rows, each))])) for each in (plain, own)
-    )
+    before, after = (vars(parse([*where, *commandline.tokenize(rows, each)])) for each in (plain, own))
     assert {key: value for key, value in after.items() if before[key] != value} == chosen | {
         "enable_thinking": "false"
     }

@@ -2,11 +2,12 @@
 
 A rule's command line is built from the configuration leaves it reads and from nothing else, so that its
 `params` change exactly when its result may. `code(...)` in `params` does the same for the code it runs.
+Params are words or lists of words, and `:q` quotes each where it stands in a line; resources must be text: those that
+stand in a line were quoted where they were made.
 """
 
 import gc
 import re
-import shlex
 import sys
 from pathlib import Path
 
@@ -69,13 +70,19 @@ def shortest(path):
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
+def python(script):
+    """The words that begin a command's line."""
+    return [shortest(Path(sys.prefix, "bin", "python")), f"{shortest(SCRIPTS)}/{script}.py"]
+
+
 def runs(script, *data):
-    """Params for a job of a command, the beginning of its line and the identity of its code.
+    """Params for a job of a command, the words that begin its line and the identity of its code.
 
     `data` are patterns below the library of files that the code reads as if they were part of it.
     """
     return {
-        "command": f"{shortest(Path(sys.prefix, 'bin', 'python'))} {shortest(SCRIPTS)}/{script}.py",
+        # of a function, for Snakemake would look for wildcards in the path of this clone
+        "command": lambda w: python(script),
         "code": code(script, data=data),
     }
 
@@ -95,9 +102,8 @@ def devices(stage, experiment=lambda w: EXPERIMENTS[w.experiment], engine="minds
     def asked(name):
         return lambda w: prefix.resources(experiment(w), stage)[name]
 
-    launch = f"{shortest(Path(sys.prefix, 'bin', 'python'))} {shortest(SCRIPTS)}/launch.py"
     line = {
-        "mindspore": lambda w: prefix.line(experiment(w), stage, launch),
+        "mindspore": lambda w: prefix.line(experiment(w), stage, python("launch")),
         "mindspeed-llm": lambda w: prefix.flags(experiment(w), stage, engine),
     }
     # MindSpeed-LLM's ranks load to answer as they do to train
@@ -107,6 +113,22 @@ def devices(stage, experiment=lambda w: EXPERIMENTS[w.experiment], engine="minds
         "runtime": lambda w, attempt: attempt * experiment(w).hardware.runtime,
         "mem_mb": lambda w: estimate.megabytes(CONFIG, experiment(w).name, like),
     }
+
+
+def outside(path):
+    """A file of this machine as input; none where Snakemake would take braces in its name for a wildcard."""
+    return [] if "{" in path else [path]
+
+
+def stamp(path):
+    """A param that changes with a file which `outside` cannot name; empty for all others."""
+    if outside(path):
+        return ""
+    try:
+        found = Path(path).stat()
+    except OSError as error:
+        raise WorkflowError(f"no such file: {path}") from error
+    return f"{found.st_size} bytes at {found.st_mtime_ns}"
 
 
 def decisions(problems):

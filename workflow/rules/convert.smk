@@ -25,9 +25,9 @@ rule convert_hf_to_mcore:
         save=subpath(output[0], parent=True),
         layout=lambda w: commandline.convert(CONVERTED[w.converted].convert.layout),
     shell:
-        "{params.command} --use-mcore-models --model-type GPT --load-model-type hf"
-        " --save-model-type mg --model-type-hf llama2 {params.layout} --load-dir {params.load}"
-        " --save-dir {params.save} --tokenizer-model {params.load}/tokenizer.json --log {log}"
+        "{params.command:q} --use-mcore-models --model-type GPT --load-model-type hf"
+        " --save-model-type mg --model-type-hf llama2 {params.layout:q} --load-dir {params.load:q}"
+        " --save-dir {params.save:q} --tokenizer-model {params.load:q}/tokenizer.json --log {log:q}"
 
 
 rule convert_prove_round_trip:
@@ -49,7 +49,7 @@ rule convert_prove_round_trip:
         hf=subpath(input.hf, parent=True),
         mcore=subpath(input.mcore, parent=True),
     shell:
-        "{params.command} --hf-dir {params.hf} --mcore-dir {params.mcore} --output {output} --log {log}"
+        "{params.command:q} --hf-dir {params.hf:q} --mcore-dir {params.mcore:q} --output {output:q} --log {log:q}"
 
 
 rule convert_reshard:
@@ -72,9 +72,9 @@ rule convert_reshard:
         save=subpath(output[0], parent=True),
         layout=lambda w: commandline.convert(LAYOUTS[w.target]),
     shell:
-        "{params.command} --use-mcore-models --model-type GPT --load-model-type mg"
-        " --save-model-type mg --model-type-hf llama2 {params.layout} --load-dir {params.load}"
-        " --save-dir {params.save} --log {log}"
+        "{params.command:q} --use-mcore-models --model-type GPT --load-model-type mg"
+        " --save-model-type mg --model-type-hf llama2 {params.layout:q} --load-dir {params.load:q}"
+        " --save-dir {params.save:q} --log {log:q}"
 
 
 rule convert_mcore_to_hf:
@@ -98,9 +98,9 @@ rule convert_mcore_to_hf:
         save=subpath(output[0], parent=True),
         sampling=lambda w: commandline.sampling(EXPERIMENTS[w.experiment].tuned_generation),
     shell:
-        "{params.command} --use-mcore-models --model-type GPT --load-model-type mg"
-        " --save-model-type hf --model-type-hf llama2 --load-dir {params.load} --hf-cfg-dir {params.original}"
-        " --save-dir {params.save} {params.sampling} --log {log}"
+        "{params.command:q} --use-mcore-models --model-type GPT --load-model-type mg"
+        " --save-model-type hf --model-type-hf llama2 --load-dir {params.load:q} --hf-cfg-dir {params.original:q}"
+        " --save-dir {params.save:q} {params.sampling:q} --log {log:q}"
 
 
 # answers are scored with the trained weights themselves, what is handed over is their export: the same, proven
@@ -121,4 +121,4 @@ rule convert_prove_export:
         hf=subpath(input.hf, parent=True),
         mcore=subpath(input.weights, parent=True),
     shell:
-        "{params.command} --hf-dir {params.hf} --mcore-dir {params.mcore} --output {output} --log {log}"
+        "{params.command:q} --hf-dir {params.hf:q} --mcore-dir {params.mcore:q} --output {output:q} --log {log:q}"

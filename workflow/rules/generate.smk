@@ -28,8 +28,8 @@ rule generate_base_answers:
         model=subpath(input.model, parent=True),
         flags=lambda w: commandline.generate(GENERATIONS[w.generation]),
     shell:
-        "{resources.launch}{params.command} --load {params.model} --tokenizer-name-or-path {params.model}"
-        " --prompt-file {input.problems} {params.flags} --output {output} --log {log}"
+        "{resources.launch}{params.command:q} --load {params.model:q} --tokenizer-name-or-path {params.model:q}"
+        " --prompt-file {input.problems:q} {params.flags:q} --output {output:q} --log {log:q}"
 
 
 rule convert_reshard_tuned:
@@ -51,9 +51,9 @@ rule convert_reshard_tuned:
         save=subpath(output[0], parent=True),
         layout=lambda w: commandline.convert(LAYOUTS[w.layout]),
     shell:
-        "{params.command} --use-mcore-models --model-type GPT --load-model-type mg"
-        " --save-model-type mg --model-type-hf llama2 {params.layout} --load-dir {params.load}"
-        " --save-dir {params.save} --log {log}"
+        "{params.command:q} --use-mcore-models --model-type GPT --load-model-type mg"
+        " --save-model-type mg --model-type-hf llama2 {params.layout:q} --load-dir {params.load:q}"
+        " --save-dir {params.save:q} --log {log:q}"
 
 
 rule generate_tuned_answers:
@@ -79,5 +79,5 @@ rule generate_tuned_answers:
         model=subpath(input.model, parent=True),
         flags=lambda w: commandline.generate(EXPERIMENTS[w.experiment].tuned_generation),
     shell:
-        "{resources.launch}{params.command} --load {params.load} --tokenizer-name-or-path {params.model}"
-        " --prompt-file {input.problems} {params.flags} --output {output} --log {log}"
+        "{resources.launch}{params.command:q} --load {params.load:q} --tokenizer-name-or-path {params.model:q}"
+        " --prompt-file {input.problems:q} {params.flags:q} --output {output:q} --log {log:q}"

@@ -27,12 +27,12 @@ rule tokenize_shard_mindspeed:
         **runs("tokenize_mindspeed", TEMPLATES),
         tokenizer=subpath(input.model, parent=True),
         prefix=subpath(output[0], strip_suffix=artefacts.TOKENIZED_ENDING),
-        flags=lambda w: commandline.flags(
+        flags=lambda w: commandline.words(
             tokenize_stage.of_dataset(CONFIG.datasets[w.dataset], TOKENIZATIONS[w.tokenization])
         ),
     shell:
-        "{params.command} --input {input.shards} --tokenizer-name-or-path {params.tokenizer}"
-        " --output-prefix {params.prefix} {resources.launch} --log {log} -- {params.flags}"
+        "{params.command:q} --input {input.shards:q} --tokenizer-name-or-path {params.tokenizer:q}"
+        " --output-prefix {params.prefix:q} {resources.launch} --log {log:q} -- {params.flags:q}"
 
 
 rule convert_hf_to_mcore_mindspeed:
@@ -59,8 +59,8 @@ rule convert_hf_to_mcore_mindspeed:
         save=subpath(output[0], parent=True),
         layout=lambda w: commandline.convert(CONVERTED[w.converted].convert.layout),
     shell:
-        "{params.command} {params.layout} --load-dir {params.load} --save-dir {params.save}"
-        " {resources.launch} --log {log}"
+        "{params.command:q} {params.layout:q} --load-dir {params.load:q} --save-dir {params.save:q}"
+        " {resources.launch} --log {log:q}"
 
 
 rule train_mindspeed:
@@ -87,10 +87,10 @@ rule train_mindspeed:
         load=subpath(input.weights, parent=True),
         save=subpath(output[0], parent=True),
         tokenizer=subpath(input.model, parent=True),
-        flags=lambda w: commandline.flags(train_lines.of_experiment(EXPERIMENTS[w.experiment])),
+        flags=lambda w: commandline.words(train_lines.of_experiment(EXPERIMENTS[w.experiment])),
     shell:
-        "{params.command} --load {params.load} --save {params.save} --data-path {params.data}"
-        " --tokenizer-name-or-path {params.tokenizer} {resources.launch} --log {log} -- {params.flags}"
+        "{params.command:q} --load {params.load:q} --save {params.save:q} --data-path {params.data:q}"
+        " --tokenizer-name-or-path {params.tokenizer:q} {resources.launch} --log {log:q} -- {params.flags:q}"
 
 
 rule convert_mcore_to_hf_mindspeed:
@@ -117,13 +117,13 @@ rule convert_mcore_to_hf_mindspeed:
         save=subpath(output[0], parent=True),
         dtype=lambda w: EXPERIMENTS[w.experiment].convert.layout.params_dtype,
         # the checkpoint names them too, but its loader does not ask it in time
-        stages=lambda w: commandline.flags(
+        stages=lambda w: commandline.words(
             {"num_layer_list": shape.stages(EXPERIMENTS[w.experiment].train.layout)}
         ),
         sampling=lambda w: commandline.sampling(EXPERIMENTS[w.experiment].tuned_generation),
     shell:
-        "{params.command} --load-dir {params.load} --hf-cfg-dir {params.original} --save-dir {params.save}"
-        " --params-dtype {params.dtype} {params.stages} {params.sampling} {resources.launch} --log {log}"
+        "{params.command:q} --load-dir {params.load:q} --hf-cfg-dir {params.original:q} --save-dir {params.save:q}"
+        " --params-dtype {params.dtype:q} {params.stages:q} {params.sampling:q} {resources.launch} --log {log:q}"
 
 
 # its one built-in question, beside the problem set's answers: for the report
@@ -148,7 +148,7 @@ rule generate_mindspeed_answer:
         **runs("generate_mindspeed"),
         load=subpath(input.weights, parent=True),
         model=subpath(input.model, parent=True),
-        flags=lambda w: commandline.flags(generate_stage.of_experiment(EXPERIMENTS[w.experiment])),
+        flags=lambda w: commandline.words(generate_stage.of_experiment(EXPERIMENTS[w.experiment])),
     shell:
-        "{params.command} --load {params.load} --tokenizer-name-or-path {params.model}"
-        " {resources.launch} --output {output} --log {log} -- {params.flags}"
+        "{params.command:q} --load {params.load:q} --tokenizer-name-or-path {params.model:q}"
+        " {resources.launch} --output {output:q} --log {log:q} -- {params.flags:q}"

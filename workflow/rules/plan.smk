@@ -35,10 +35,10 @@ rule plan_sources:
     params:
         **runs("plan_sources"),
         model=subpath(input.model, parent=True),
-        settings=lambda w: shlex.quote(fetched_settings.as_json(CONFIG, w.experiment)),
+        settings=lambda w: fetched_settings.as_json(CONFIG, w.experiment),
     shell:
-        "{params.command} --model-dir {params.model} --shard {input.shard} --problems {input.problems}"
-        " --settings-json {params.settings} --output {output} --log {log}"
+        "{params.command:q} --model-dir {params.model:q} --shard {input.shard:q} --problems {input.problems:q}"
+        " --settings-json {params.settings:q} --output {output:q} --log {log:q}"
 
 
 rule plan_outcome:
@@ -63,7 +63,7 @@ rule plan_outcome:
         "../../envs/cpu.yaml"
     params:
         **runs("plan_outcome"),
-        plan=lambda w: shlex.quote(canonical(estimate.summary(CONFIG, w.experiment, FINDINGS))),
+        plan=lambda w: canonical(estimate.summary(CONFIG, w.experiment, FINDINGS)),
     shell:
-        "{params.command} --plan-json {params.plan} --checks {input.checks} --done {input.done}"
-        " --data-manifest {input.data} --output {output} --log {log}"
+        "{params.command:q} --plan-json {params.plan:q} --checks {input.checks:q} --done {input.done:q}"
+        " --data-manifest {input.data:q} --output {output:q} --log {log:q}"

@@ -17,13 +17,13 @@ rule report_rulegraph:
         "../../envs/cpu.yaml"
     params:
         **runs("report_rulegraph"),
-        configfiles=shlex.join(shortest(path) for path in workflow.configfiles),
-        snakefile=shortest(workflow.main_snakefile),
+        configfiles=lambda w: [shortest(path) for path in workflow.configfiles],
+        snakefile=lambda w: shortest(workflow.main_snakefile),
         rules=rules(),
         targets=[one.path for one in (artefacts.CHECKS, artefacts.COMPARISON, artefacts.EXPORT_PROOF)],
     shell:
-        "{params.command} --snakefile {params.snakefile} --configfile {params.configfiles}"
-        " --target {params.targets} --output {output} --log {log}"
+        "{params.command:q} --snakefile {params.snakefile:q} --configfile {params.configfiles:q}"
+        " --target {params.targets:q} --output {output:q} --log {log:q}"
 
 
 rule report_page:
@@ -74,19 +74,19 @@ rule report_page:
         **runs("report_page"),
         parts=subpath(output.loss, parent=True),
         # measurements beside the jobs' logs; nothing waits for them, and where they are missing the page says so
-        samples=lambda w: shlex.join(
+        samples=lambda w: [
             f"{job}={path}" for job, path in artefacts.samples(EXPERIMENTS[w.experiment]).items()
-        ),
-        sweep=lambda w, input: " ".join(["--sweep", *input.sweep]) if input.sweep else "",
+        ],
+        sweep=lambda w, input: ["--sweep", *input.sweep] if input.sweep else [],
         asked=lambda w, input: (
-            " ".join(["--mindspeed-answer", *input.mindspeed_answer]) if input.mindspeed_answer else ""
+            ["--mindspeed-answer", *input.mindspeed_answer] if input.mindspeed_answer else []
         ),
-        config=lambda w: shlex.quote(canonical(EXPERIMENTS[w.experiment].settings)),
+        config=lambda w: canonical(EXPERIMENTS[w.experiment].settings),
     shell:
-        "{params.command} --name {wildcards.experiment} --comparison {input.comparison}"
-        " --summary {input.summary} --base-generations {input.base} --tuned-generations {input.tuned}"
-        " --base-scores {input.base_scores} --tuned-scores {input.tuned_scores} --problems {input.problems}"
-        " --data-manifest {input.data} --quality {input.quality} --done {input.done} --conversion-proof {input.proof}"
-        " --export-proof {input.export_proof} --plan {input.plan} {params.asked} {params.sweep} --samples {params.samples}"
-        " --rulegraph {input.rulegraph} --config-json {params.config}"
-        " --output {output.page} --parts-dir {params.parts} --log {log}"
+        "{params.command:q} --name {wildcards.experiment:q} --comparison {input.comparison:q}"
+        " --summary {input.summary:q} --base-generations {input.base:q} --tuned-generations {input.tuned:q}"
+        " --base-scores {input.base_scores:q} --tuned-scores {input.tuned_scores:q} --problems {input.problems:q}"
+        " --data-manifest {input.data:q} --quality {input.quality:q} --done {input.done:q} --conversion-proof {input.proof:q}"
+        " --export-proof {input.export_proof:q} --plan {input.plan:q} {params.asked:q} {params.sweep:q} --samples {params.samples:q}"
+        " --rulegraph {input.rulegraph:q} --config-json {params.config:q}"
+        " --output {output.page:q} --parts-dir {params.parts:q} --log {log:q}"

@@ -27,9 +27,9 @@ rule tokenize_shard:
         prefix=subpath(output[0], strip_suffix=artefacts.TOKENIZED_ENDING),
         flags=lambda w: commandline.tokenize(CONFIG.datasets[w.dataset], TOKENIZATIONS[w.tokenization]),
     shell:
-        "{params.command} --input {input.shards} --tokenizer-name-or-path {params.tokenizer}"
-        " --output-prefix {params.prefix} --workers {threads} --log-interval 1000 --tokenizer-type PretrainedFromHF"
-        " {params.flags} --log {log}"
+        "{params.command:q} --input {input.shards:q} --tokenizer-name-or-path {params.tokenizer:q}"
+        " --output-prefix {params.prefix:q} --workers {threads:q} --log-interval 1000 --tokenizer-type PretrainedFromHF"
+        " {params.flags:q} --log {log:q}"
 
 
 rule tokenize_merge:
@@ -52,7 +52,7 @@ rule tokenize_merge:
         inputs=lambda w, input: [name.removesuffix(artefacts.TOKENIZED_ENDING) for name in input.parts],
         prefix=subpath(output[0], strip_suffix=artefacts.TOKENIZED_ENDING),
     shell:
-        "{params.command} --input-prefixes {params.inputs} --output-prefix {params.prefix} --log {log}"
+        "{params.command:q} --input-prefixes {params.inputs:q} --output-prefix {params.prefix:q} --log {log:q}"
 
 
 rule tokenize_quality:
@@ -76,5 +76,5 @@ rule tokenize_quality:
         **runs("tokenize_quality", TEMPLATES),
         prefix=subpath(input.data, strip_suffix=artefacts.TOKENIZED_ENDING),
     shell:
-        "{params.command} --data-prefix {params.prefix} --input {input.shards} --problems {input.problems}"
-        " --seq-length {wildcards.seq_length} --output {output} --log {log}"
+        "{params.command:q} --data-prefix {params.prefix:q} --input {input.shards:q} --problems {input.problems:q}"
+        " --seq-length {wildcards.seq_length:q} --output {output:q} --log {log:q}"

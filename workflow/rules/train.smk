@@ -33,6 +33,6 @@ rule train:
         device=lambda w: EXPERIMENTS[w.experiment].hardware.device,
         flags=lambda w: commandline.train(EXPERIMENTS[w.experiment]),
     shell:
-        "{resources.launch}{params.command} --load {params.load} --save {params.save} --data-path {params.data}"
-        " --tokenizer-name-or-path {params.tokenizer} {params.flags}"
-        " --device-target {params.device} --threads {params.engine_threads} --log {log}"
+        "{resources.launch}{params.command:q} --load {params.load:q} --save {params.save:q} --data-path {params.data:q}"
+        " --tokenizer-name-or-path {params.tokenizer:q} {params.flags:q}"
+        " --device-target {params.device:q} --threads {params.engine_threads:q} --log {log:q}"

@@ -6,14 +6,18 @@ All faults are found at once; each names the key's path, what was found and what
 from __future__ import annotations
 
 import difflib
+import functools
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from distillery import ranges, schema
+from distillery.terminal_text import CONTROLS, printable
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError
+    from jsonschema.protocols import Validator
 
 # keys that there were, `*` for a name of the user's: what to write now
 REMOVED = {
@@ -34,14 +38,25 @@ def faults(raw: Mapping[str, Any]) -> list[str]:
     # the validator would stumble over keys that are no text, and lets NaN pass every bound
     if strange := list(_strange(raw, ())):
         return strange
-    from jsonschema import Draft202012Validator
-
-    errors = Draft202012Validator(schema.schema()).iter_errors(raw)
+    errors = _validator()(schema.schema()).iter_errors(raw)
     return sorted({line for error in errors for line in _explain(error)})
 
 
+@functools.cache
+def _validator() -> type[Validator]:
+    """JSON schema's, with patterns as the standard means them: to Python `$` stands before a last newline too."""
+    from jsonschema import Draft202012Validator, ValidationError
+    from jsonschema.validators import extend
+
+    def fits(_: Validator, pattern: str, value: Any, node: Mapping[str, Any]) -> Iterator[ValidationError]:
+        if isinstance(value, str) and not re.search(pattern.replace("$", r"\Z"), value):
+            yield ValidationError(f"{value!r} does not match {pattern}")
+
+    return extend(Draft202012Validator, {"pattern": fits})
+
+
 def _strange(value: Any, path: tuple[str, ...]) -> Iterator[str]:
-    """Keys that are no text and numbers that are none, anywhere below a value."""
+    """Keys that are no text, numbers that are none and text that no terminal shows, anywhere below a value."""
     if isinstance(value, Mapping):
         for key, child in value.items():
             if not isinstance(key, str):
@@ -49,16 +64,23 @@ def _strange(value: Any, path: tuple[str, ...]) -> Iterator[str]:
                     f"{_dotted((*path, str(key)))}: found the key {key!r} ({type(key).__name__}), wanted text; "
                     f"YAML reads it as no text unless it is quoted"
                 )
+            elif CONTROLS.search(key):
+                yield f"{_dotted((*path, key))}: found a control character in the key, wanted text"
             yield from _strange(child, (*path, str(key)))
     elif isinstance(value, list):
         for number, child in enumerate(value):
             yield from _strange(child, (*path, str(number)))
     elif isinstance(value, float) and not math.isfinite(value):
         yield f"{_dotted(path)}: found {value}, wanted a finite number"
+    elif isinstance(value, str) and CONTROLS.search(value):
+        yield f"{_dotted(path)}: found a control character in {value!r}, wanted text"
+    elif not isinstance(value, (str, int, float, type(None))):
+        kind = type(value).__name__
+        yield f"{_dotted(path)}: found {value} ({kind}), wanted text or a number; YAML reads it as a {kind} unless it is quoted"
 
 
 def _dotted(path: Sequence[object]) -> str:
-    return ".".join(map(str, path)) or "(top level)"
+    return printable(".".join(map(str, path))) or "(top level)"
 
 
 def _instead(path: Sequence[object]) -> str | None:
@@ -98,5 +120,9 @@ def _explain(error: ValidationError) -> Iterator[str]:
             yield f"{path}: found {', '.join(found) or 'no source'}, wanted exactly one of {kinds}"
         case bound if bound in RANGES:
             yield f"{path}: found {found!r}, wanted {ranges.words(error.schema)}"
+        case "pattern" if "propertyNames" in error.absolute_schema_path:
+            yield f"{path}: found the key {found!r}, wanted {error.schema['title']}"
+        case "pattern" if "title" in error.schema:
+            yield f"{path}: found {found!r}, wanted {error.schema['title']}"
         case _:
             yield f"{path}: {error.message}"

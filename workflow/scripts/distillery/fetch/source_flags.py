@@ -1,4 +1,4 @@
-"""Flags of the fetching commands, from the sources of a configuration."""
+"""Flags of the fetching commands, from the sources of a configuration: params as words, resources as quoted lines."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def patterns(source: Source) -> list[str] | None:
     return [files] if isinstance(files, str) else files
 
 
-def lock(name: str, source: Source) -> str:
-    """Flags of fetch_lock.py for the same."""
+def lock(name: str, source: Source) -> list[str]:
+    """Words of fetch_lock.py's line for the same."""
     it = asked(name, source)
     words = ["--host", it.host, "--repo", it.repo, "--repo-type", it.repo_type]
     words += ["--revision", it.requested] if it.requested else []
@@ -59,7 +59,7 @@ def lock(name: str, source: Source) -> str:
     words += ["--files", *(patterns(source) or [])] if patterns(source) else []
     words += ["--rows", str(it.rows)] if it.rows else []
     words += ["--known", source.settings["lock"]] if "lock" in source.settings else []
-    return shlex.join(words)
+    return words
 
 
 def hubs(source: Source, offline: bool) -> str:
@@ -81,6 +81,11 @@ def known_lock(source: Source) -> list[str]:
 def path_in_repository(dataset: Dataset, shard: str) -> str:
     """The file of a hub, mirror or folder that becomes this shard."""
     return next(path for path in dataset.files if path.endswith(f"{shard}.parquet"))
+
+
+def local_file(dataset: Dataset, shard: str) -> str:
+    """The file of this machine that becomes this shard, where the source is a folder."""
+    return f"{dataset.source.settings['path']}/{path_in_repository(dataset, shard)}"
 
 
 def counted(dataset: Dataset) -> list[str]:

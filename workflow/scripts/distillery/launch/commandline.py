@@ -1,8 +1,10 @@
-"""Flags of the commands, built from the configuration leaves they stand for and from nothing else."""
+"""Words of the commands' lines, built from the configuration leaves they stand for and from nothing else.
+
+None is quoted: a rule quotes each where it puts it into a line (`:q`).
+"""
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,12 +25,7 @@ def words(settings: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def flags(settings: Mapping[str, Any]) -> str:
-    """As `words`, in one line quoted for a shell."""
-    return shlex.join(words(settings))
-
-
-def tokenize(dataset: Dataset, tokenization: Tokenization) -> str:
+def tokenize(dataset: Dataset, tokenization: Tokenization) -> list[str]:
     """How rows of a dataset become conversations, and those become tokens."""
     switches = ("seq_length", "pack", "neat_pack", "append_eod")
     # a default that changes must change the line: it is said
@@ -37,7 +34,7 @@ def tokenize(dataset: Dataset, tokenization: Tokenization) -> str:
     } | tokenization.rare
     if "enable_thinking" in rare:  # a flag with a value: neither of them is the default
         rare["enable_thinking"] = canonical(rare["enable_thinking"])
-    return flags(
+    return words(
         {
             "handler_name": dataset.handler_name,
             "prompt_type": tokenization.prompt_type,
@@ -49,12 +46,12 @@ def tokenize(dataset: Dataset, tokenization: Tokenization) -> str:
     )
 
 
-def train(experiment: Experiment) -> str:
+def train(experiment: Experiment) -> list[str]:
     """What decides the trained weights, but for data and initial weights."""
     stage = experiment.train
     # of which the built-in engine has one only
     chosen = {key: value for key, value in stage.flags.items() if key != "context_parallel_size"}
-    return flags({"seq_length": stage.seq_length, **chosen, **cut(stage.layout)})
+    return words({"seq_length": stage.seq_length, **chosen, **cut(stage.layout)})
 
 
 def cut(layout: Layout) -> dict[str, Any]:
@@ -74,7 +71,7 @@ def ranks(sizes: Layout | Generation) -> dict[str, Any]:
     return {key: size for key, size in found.items() if size > 1}
 
 
-def convert(layout: Layout) -> str:
+def convert(layout: Layout) -> list[str]:
     """How converted weights are cut."""
     settings: dict[str, Any] = {
         "target_tensor_parallel_size": layout.tensor_parallel_size,
@@ -83,10 +80,10 @@ def convert(layout: Layout) -> str:
     }
     if layout.num_layer_list:
         settings["num_layer_list"] = ",".join(map(str, layout.num_layer_list))
-    return flags(settings)
+    return words(settings)
 
 
-def generate(settings: Generation) -> str:
+def generate(settings: Generation) -> list[str]:
     """How prompts are rendered and continued."""
     asked = {key: value for key, value in settings.settings.items() if key != "stop_words"}
     chosen = {
@@ -101,18 +98,18 @@ def generate(settings: Generation) -> str:
     stops = [
         f"--stop-word={word}" for word in settings.settings.get("stop_words", ())
     ]  # a word may begin with "-"
-    return shlex.join([*words(chosen), *stops])
+    return [*words(chosen), *stops]
 
 
-def sampling(settings: Generation) -> str:
+def sampling(settings: Generation) -> list[str]:
     """What the exported model is drawn with by default: as its answers were, if they were drawn at all."""
     asked = settings.settings
     if asked["task"] is None:
-        return ""
+        return []
     task = tasks.Task(asked["task"], **{key: asked[key] for key in DRAWN if key in asked})
-    return flags({key: value for key, value in task.settings().items() if key in DRAWN})
+    return words({key: value for key, value in task.settings().items() if key in DRAWN})
 
 
-def rope(settings: Rope) -> str:
+def rope(settings: Rope) -> list[str]:
     """Rotary settings that config.json does not have."""
-    return flags({key: getattr(settings, key) for key in ("rotary_base", "max_position_embeddings")})
+    return words({key: getattr(settings, key) for key in ("rotary_base", "max_position_embeddings")})

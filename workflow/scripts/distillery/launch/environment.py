@@ -83,9 +83,20 @@ def prepared(set_env: Sequence[str], variables: Mapping[str, str], python: str) 
     return environment
 
 
+def _words(line: str) -> list[str]:
+    """A script and its arguments, split at blanks as a shell does; nothing else in them is a shell's."""
+    try:
+        words = shlex.split(line)
+    except ValueError as error:
+        raise Problem("not a script with arguments", where="set_env", found=f"{line!r}: {error}") from None
+    if not words:
+        raise Problem("not a script with arguments", where="set_env", found=repr(line))
+    return words
+
+
 def _sourced(set_env: Sequence[str]) -> dict[str, str]:
     for line in set_env:
-        script = shlex.split(line)[0]
+        script = _words(line)[0]
         if not Path(script).is_file():
             raise Problem(
                 "a script to source is not there",
@@ -93,7 +104,7 @@ def _sourced(set_env: Sequence[str]) -> dict[str, str]:
                 fix="set hardware.<name>.set_env to the set_env.sh files of this machine's CANN",
             )
     # their messages belong on standard error; only `env -0` may write to the pipe
-    lines = [f"source {line} >&2" for line in set_env]
+    lines = [f"source {shlex.join(_words(line))} >&2" for line in set_env]
     shell = ["bash", "-c", "\n".join(["set -e", *lines, "exec 3>&1 >&2; env -0 >&3"])]
     done = subprocess.run(shell, stdout=subprocess.PIPE, check=False)
     if done.returncode:
@@ -113,7 +124,7 @@ def pasteable(
     """Shell lines that do by hand what a launch does."""
     folder = Path(python).absolute().parent
     lines = [f"cd {shlex.quote(str(directory))}"]
-    lines += [f"source {line}" for line in set_env]
+    lines += [f"source {shlex.join(_words(line))}" for line in set_env]
     lines += [
         f"export {name}={shlex.quote(value)}" + (f'"${{{name}:+:${name}}}"' if name in PATHS else "")
         for name, value in variables.items()

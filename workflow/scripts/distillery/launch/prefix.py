@@ -1,6 +1,6 @@
 """What stands before a job's command where it runs on devices, on several ranks or on several nodes.
 
-    line(experiment, "train", "python workflow/scripts/launch.py")
+    line(experiment, "train", ["python", "workflow/scripts/launch.py"])
     # 'python workflow/scripts/launch.py --workers 8 --npus 8 ... -- '     or '' on one CPU
 
 Nothing here decides a result: the prefix is a resource of the rule, not a param, so that another port,
@@ -10,6 +10,7 @@ time-out or number of ranks does not make finished training stale.
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from typing import Any
 
 from distillery.experiment import Experiment, Hardware
@@ -42,17 +43,17 @@ def threads(experiment: Experiment, stage: str) -> int:
     return experiment.hardware.threads * _workers(experiment, stage)
 
 
-def line(experiment: Experiment, stage: str, launch: str) -> str:
-    """The prefix of a command of ours, with its final `-- `, or '' where the command is simply started.
+def line(experiment: Experiment, stage: str, launch: Sequence[str]) -> str:
+    """The prefix of a command of ours, quoted, with its final `-- `, or '' where the command is simply started.
 
     Args:
-        launch: how launch.py is started.
+        launch: the words that start launch.py.
     """
     if experiment.hardware.device == "CPU" and not _npus(experiment, stage):
         ranks = _workers(experiment, stage) * _nodes(experiment, stage)
         if ranks == 1:
             return ""
-    return f"{launch} {flags(experiment, stage)} -- "
+    return f"{shlex.join(launch)} {flags(experiment, stage)} -- "
 
 
 def flags(experiment: Experiment, stage: str, engine: str = "mindspore") -> str:
@@ -70,13 +71,13 @@ def flags(experiment: Experiment, stage: str, engine: str = "mindspore") -> str:
     }
     if nodes > 1:
         settings |= {"nodes": nodes, "node_rank": hardware.node_rank, "master_addr": hardware.master_addr}
-    return f"{commandline.flags(settings)} {host(hardware, engine)}".rstrip()
+    return f"{shlex.join(commandline.words(settings))} {host(hardware, engine)}".rstrip()
 
 
 def host(hardware: Hardware, engine: str = "mindspeed-llm") -> str:
     """The launch flags that name the environment, and the second engine's home: all that a job without devices needs."""
     home = [] if engine == "mindspore" else commandline.words(dict(hardware.mindspeed_llm or {}))
-    scripts = [word for script in hardware.set_env for word in ("--set-env", script)]
+    scripts = [f"--set-env={script}" for script in hardware.set_env]
     variables = [("--env", "=".join(pair)) for pair in environment.variables(hardware).items()]
     variables += [
         ("--node-env", f"{node}:{name}={value}")
