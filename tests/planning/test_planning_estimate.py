@@ -96,7 +96,9 @@ def test_answering_is_bound_by_reading_the_weights():
     (experiment,) = raw["experiments"].values()
     experiment["generate"] |= {"micro_batch_size": 1, "max_new_tokens": 100}
     (name,) = raw["experiments"]
-    setup = replace(gather(config.load(raw), name), problems=Source("generator", {"rows": 10}))
+    setup = replace(
+        gather(config.load(raw), name), problems={"champ-heldout": Source("generator", {"rows": 10})}
+    )
     found = estimate.of(setup)
     answer = next(step for step in found.steps if step.name == "answer")
     assert 0.0136 < answer.seconds / answer.tokens < 0.021

@@ -61,13 +61,13 @@ def settings(**changes: object) -> fetched_settings.Settings:
         map_keys=MAP_KEYS,
         tokenize_length=512,
         train_length=512,
-        prompt_room={"generate": 200},
+        prompt_room={"p": {"generate": 200}},
     )
     return replace(usual, **changes)
 
 
 def found(made: Path, **changes: object) -> dict:
-    return fetched.inspect(made / "m", made / "s.parquet", made / "p.parquet", settings(**changes))
+    return fetched.inspect(made / "m", made / "s.parquet", [made / "p.parquet"], settings(**changes))
 
 
 def test_matching_files_say_nothing_but_their_lengths(made):
@@ -109,7 +109,7 @@ TABLE = [
     ("recorded-config", "error", {"origin": "Qwen/Qwen2.5-0.5B"}),
     ("recorded-tokenizer", "error", {"origin": "Qwen/Qwen2.5-0.5B"}),
     ("recorded-tokenizer", "error", {"origin": "x/SmolLM2-135M-Instruct.Q4_1.gguf"}),
-    ("prompt-length", "error", {"prompt_room": {"generate": 200, "generate.base": 40}}),
+    ("prompt-length", "error", {"prompt_room": {"p": {"generate": 200, "generate.base": 40}}}),
     ("pad-end", "error", {"prompt_type": "empty", "answer_prompt_type": "empty"}),
     ("chat-template", "error", {"prompt_type": "qwen", "answer_prompt_type": "qwen", "own_template": True}),
 ]
@@ -149,14 +149,14 @@ def test_golds_that_cannot_be_read_are_found_before_training(made, tmp_path):
     rows = pq.read_table(made / "p.parquet").to_pylist()
     rows[3]["answer"], rows[5]["answer"] = "", r"\frac{1}{2"
     openr1.write(rows, openr1.PROBLEM_SCHEMA, tmp_path / "p.parquet")
-    (one,) = fetched.inspect(made / "m", made / "s.parquet", tmp_path / "p.parquet", settings())["findings"]
+    (one,) = fetched.inspect(made / "m", made / "s.parquet", [tmp_path / "p.parquet"], settings())["findings"]
     assert (one.id, one.severity, one.keys) == ("golds", "error", ("experiments.e.problems",))
     assert "2 gold answers" in one.found and "row 3: no answer" in one.found and "row 5: braces" in one.found
 
 
 def test_findings_name_whole_keys_and_what_is_wrong(made):
     """Keys as they stand in the file; the longest prompt by its id; reasons of rejected rows with their counts."""
-    (one,) = found(made, prompt_room={"generate": 200, "generate.base": 40})["findings"]
+    (one,) = found(made, prompt_room={"p": {"generate": 200, "generate.base": 40}})["findings"]
     assert one.keys == ("experiments.e.problems", "experiments.e.generate.base.max_new_tokens")
     assert "of 20 prompts, the longest (" in one.found and one.expected == "at most 40 beside the answer"
     (one,) = found(made, map_keys={**MAP_KEYS, "messages": "conversations"})["findings"]
@@ -167,7 +167,7 @@ def test_rejected_rows_count_against_their_allowed_share(made, tmp_path):
     def rejected(bad: int, **changes) -> list[tuple[str, str, str]]:
         count = iter(range(10**6))
         changed = rewritten(made, tmp_path, lambda text: text if next(count) >= bad else None)
-        result = fetched.inspect(made / "m", changed, made / "p.parquet", settings(**changes))
+        result = fetched.inspect(made / "m", changed, [made / "p.parquet"], settings(**changes))
         return [(one.id, one.severity, one.found) for one in result["findings"]]
 
     ((_, severity, words),) = rejected(246)
@@ -183,7 +183,7 @@ def test_a_vocabulary_smaller_than_the_tokenizer(made, tmp_path):
     shutil.copytree(made / "m", tmp_path / "m")
     known = json_files.read(tmp_path / "m/config.json")
     files.write_json(tmp_path / "m/config.json", {**known, "vocab_size": 399})
-    result = fetched.inspect(tmp_path / "m", made / "s.parquet", made / "p.parquet", settings())
+    result = fetched.inspect(tmp_path / "m", made / "s.parquet", [made / "p.parquet"], settings())
     assert [one.id for one in result["findings"]] == ["vocabulary"]
 
 
@@ -253,14 +253,14 @@ def test_wrong_settings_are_a_taught_error(text):
 
 def test_open_thoughts_unboxed_answers_and_contamination(made, tmp_path):
     changed = rewritten(made, tmp_path, lambda text: text.replace("</think>", ""))
-    result = fetched.inspect(made / "m", changed, made / "p.parquet", settings())
+    result = fetched.inspect(made / "m", changed, [made / "p.parquet"], settings())
     assert [one.id for one in result["findings"]] == ["open-think"]
     count = iter(range(10**6))
     changed = rewritten(made, tmp_path, lambda text: text.replace("\\boxed", "") if next(count) % 2 else text)
-    result = fetched.inspect(made / "m", changed, made / "p.parquet", settings())
+    result = fetched.inspect(made / "m", changed, [made / "p.parquet"], settings())
     assert [one.id for one in result["findings"]] == ["unboxed"]
     changed = rewritten(made, tmp_path, lambda text: text.replace("\\boxed", ""))
-    result = fetched.inspect(made / "m", changed, made / "p.parquet", settings())
+    result = fetched.inspect(made / "m", changed, [made / "p.parquet"], settings())
     assert [one.found for one in result["findings"]] == ["100.0% of answers without \\boxed{}"]
     seen = pq.read_table(made / "s.parquet", columns=["problem"]).to_pylist()[:5]
     rows = [
@@ -268,7 +268,7 @@ def test_open_thoughts_unboxed_answers_and_contamination(made, tmp_path):
         for one, other in zip(synthetic.problem_rows(7, 5), seen, strict=True)
     ]
     openr1.write(rows, openr1.PROBLEM_SCHEMA, tmp_path / "seen.parquet")
-    result = fetched.inspect(made / "m", made / "s.parquet", tmp_path / "seen.parquet", settings())
+    result = fetched.inspect(made / "m", made / "s.parquet", [tmp_path / "seen.parquet"], settings())
     assert [one.id for one in result["findings"]] == ["contamination"]
     assert similarity.contamination(made / "s.parquet", tmp_path / "seen.parquet") == {
         "problems": 5,

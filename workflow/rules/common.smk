@@ -54,12 +54,22 @@ LAYOUTS = {
     for e in EXPERIMENTS.values()
     for one in (e.convert.layout, e.train.layout, e.generate.layout)
 }
-GENERATIONS = {one.name: one for e in EXPERIMENTS.values() for one in (e.tuned_generation, e.base_generation)}
+GENERATIONS = {
+    one.name: one
+    for e in EXPERIMENTS.values()
+    for asked in e.asked.values()
+    for one in (asked.tuned, asked.base)
+}
 ROTATED = {artefacts.rotated(e): e for e in EXPERIMENTS.values() if artefacts.rotated(e) != e.model}
 # experiments that need the same share it, and the machine of one of them
 TOKENIZERS = {e.tokenize.name: e for e in EXPERIMENTS.values()}
 CONVERTED = {e.convert.name: e for e in EXPERIMENTS.values()}
-ASKERS = {one.name: e for e in EXPERIMENTS.values() for one in (e.tuned_generation, e.base_generation)}
+ASKERS = {
+    one.name: e
+    for e in EXPERIMENTS.values()
+    for asked in e.asked.values()
+    for one in (asked.tuned, asked.base)
+}
 WHEELS = artefacts.wheels(CONFIG)
 LOCKED = source_flags.locked(CONFIG)
 
@@ -129,6 +139,21 @@ def stamp(path):
     except OSError as error:
         raise WorkflowError(f"no such file: {path}") from error
     return f"{found.st_size} bytes at {found.st_mtime_ns}"
+
+
+def asked(w):
+    """The problem set that a job of an experiment is about: the first, where no wildcard names another."""
+    return w.get("problems", EXPERIMENTS[w.experiment].problems)
+
+
+def of_set(artefact):
+    """An input function: an experiment's own artefact of the problem set that the job is about."""
+    return lambda w: artefacts.of_set(artefact, EXPERIMENTS[w.experiment], asked(w)).path
+
+
+def further_sets(artefact):
+    """An input function: the artefact of each further problem set."""
+    return lambda w: list(artefacts.of_further_sets(artefact, EXPERIMENTS[w.experiment]).values())
 
 
 def decisions(problems):

@@ -1,6 +1,7 @@
 """Score answers with math-verify, and compare base with tuned problem by problem.
 
-Outputs: *.scores.jsonl beside the answers, results/experiments/{experiment}/{comparison,summary}.json.
+Outputs: *.scores.jsonl beside the answers, results/experiments/{experiment}/{comparison,summary}.json;
+of further problem sets below results/experiments/{experiment}/sets/{problems}/.
 """
 
 
@@ -29,9 +30,9 @@ rule evaluate_base:
 
 use rule evaluate_base as evaluate_tuned with:
     input:
-        generations=artefacts.TUNED_ANSWERS.path,
-        problems=lambda w: artefacts.PROBLEMS.at(problems=EXPERIMENTS[w.experiment].problems),
-        overrules=lambda w: decisions(EXPERIMENTS[w.experiment].problems),
+        generations=of_set(artefacts.TUNED_ANSWERS),
+        problems=lambda w: artefacts.PROBLEMS.at(problems=asked(w)),
+        overrules=lambda w: decisions(asked(w)),
     output:
         artefacts.TUNED_SCORES.path,
     log:
@@ -40,10 +41,20 @@ use rule evaluate_base as evaluate_tuned with:
         artefacts.TUNED_SCORES.benchmark
 
 
+use rule evaluate_tuned as evaluate_set with:
+    output:
+        artefacts.in_set(artefacts.TUNED_SCORES).path,
+    log:
+        artefacts.in_set(artefacts.TUNED_SCORES).log,
+    benchmark:
+        artefacts.in_set(artefacts.TUNED_SCORES).benchmark
+
+
 rule evaluate_compare:
     input:
-        base=lambda w: artefacts.base_scores(EXPERIMENTS[w.experiment]).path,
-        tuned=artefacts.TUNED_SCORES.path,
+        base=lambda w: artefacts.base_scores(EXPERIMENTS[w.experiment], asked(w)).path,
+        tuned=of_set(artefacts.TUNED_SCORES),
+        further=further_sets(artefacts.COMPARISON),
     output:
         comparison=artefacts.COMPARISON.path,
         summary=artefacts.SUMMARY.path,
@@ -55,6 +66,23 @@ rule evaluate_compare:
         "../../envs/cpu.yaml"
     params:
         **runs("evaluate_compare"),
+        sets=lambda w: commandline.sets(EXPERIMENTS[w.experiment]),
     shell:
-        "{params.command:q} --base {input.base:q} --tuned {input.tuned:q}"
+        "{params.command:q} --base {input.base:q} --tuned {input.tuned:q} {params.sets:q}"
         " --output {output.comparison:q} --summary {output.summary:q} --log {log:q}"
+
+
+use rule evaluate_compare as evaluate_compare_set with:
+    input:
+        base=lambda w: artefacts.base_scores(EXPERIMENTS[w.experiment], w.problems).path,
+        tuned=of_set(artefacts.TUNED_SCORES),
+    output:
+        comparison=artefacts.in_set(artefacts.COMPARISON).path,
+        summary=artefacts.in_set(artefacts.SUMMARY).path,
+    log:
+        artefacts.in_set(artefacts.COMPARISON).log,
+    benchmark:
+        artefacts.in_set(artefacts.COMPARISON).benchmark
+    params:
+        **runs("evaluate_compare"),
+        sets=[],

@@ -1,7 +1,7 @@
 """Answer the problem set with the original and with the tuned weights, under the same settings.
 
 Outputs: results/generations/{model}/{generation}.jsonl (shared by all experiments that ask the same of a model),
-results/experiments/{experiment}/tuned.jsonl, and before it, where answers have another layout than training,
+results/experiments/{experiment}/tuned.jsonl (of further problem sets below sets/{problems}/), and before it, where answers have another layout than training,
 results/experiments/{experiment}/reshard-{layout}/manifest.json.
 """
 
@@ -61,7 +61,7 @@ rule generate_tuned_answers:
         weights=lambda w: artefacts.tuned_weights(EXPERIMENTS[w.experiment]).path,
         # config.json and the tokenizer
         model=lambda w: artefacts.rotated_model(EXPERIMENTS[w.experiment]),
-        problems=lambda w: artefacts.PROBLEMS.at(problems=EXPERIMENTS[w.experiment].problems),
+        problems=lambda w: artefacts.PROBLEMS.at(problems=asked(w)),
     output:
         artefacts.TUNED_ANSWERS.path,
     log:
@@ -77,7 +77,16 @@ rule generate_tuned_answers:
         **runs("inference", TEMPLATES, KERNELS),
         load=subpath(input.weights, parent=True),
         model=subpath(input.model, parent=True),
-        flags=lambda w: commandline.generate(EXPERIMENTS[w.experiment].tuned_generation),
+        flags=lambda w: commandline.generate(EXPERIMENTS[w.experiment].asked[asked(w)].tuned),
     shell:
         "{resources.launch}{params.command:q} --load {params.load:q} --tokenizer-name-or-path {params.model:q}"
         " --prompt-file {input.problems:q} {params.flags:q} --output {output:q} --log {log:q}"
+
+
+use rule generate_tuned_answers as generate_set_answers with:
+    output:
+        artefacts.in_set(artefacts.TUNED_ANSWERS).path,
+    log:
+        artefacts.in_set(artefacts.TUNED_ANSWERS).log,
+    benchmark:
+        artefacts.in_set(artefacts.TUNED_ANSWERS).benchmark

@@ -19,7 +19,7 @@ rule plan_sources:
         model=lambda w: artefacts.MODEL.at(model=EXPERIMENTS[w.experiment].model),
         shard=lambda w: ancient(artefacts.first_shard(CONFIG, EXPERIMENTS[w.experiment])),
         digest=lambda w: f"{artefacts.first_shard(CONFIG, EXPERIMENTS[w.experiment])}.sha256",
-        problems=lambda w: artefacts.PROBLEMS.at(problems=EXPERIMENTS[w.experiment].problems),
+        problems=lambda w: [artefacts.PROBLEMS.at(problems=one) for one in EXPERIMENTS[w.experiment].asked],
     output:
         artefacts.CHECKS.path,
     log:
@@ -50,8 +50,12 @@ rule plan_outcome:
         done=artefacts.TRAINED.path,
         hf=artefacts.EXPORTED.path,
         # what they left is measured
-        base=lambda w: artefacts.base_answers(EXPERIMENTS[w.experiment]).path,
+        base=lambda w: [
+            artefacts.base_answers(EXPERIMENTS[w.experiment], one).path
+            for one in EXPERIMENTS[w.experiment].asked
+        ],
         tuned=artefacts.TUNED_ANSWERS.path,
+        further=further_sets(artefacts.TUNED_ANSWERS),
     output:
         artefacts.PLAN.path,
     log:

@@ -1,6 +1,7 @@
 """Render one self-contained page per experiment, and its parts for `snakemake --report`.
 
-Outputs: results/experiments/{experiment}/report.html, with every figure and table as a file under report/.
+Outputs: results/experiments/{experiment}/report.html, with every figure and table as a file under report/; of further
+problem sets results/experiments/{experiment}/sets/{problems}/report.html.
 """
 
 
@@ -28,13 +29,13 @@ rule report_rulegraph:
 
 rule report_page:
     input:
-        comparison=artefacts.COMPARISON.path,
-        summary=artefacts.SUMMARY.path,
-        base=lambda w: artefacts.base_answers(EXPERIMENTS[w.experiment]).path,
-        base_scores=lambda w: artefacts.base_scores(EXPERIMENTS[w.experiment]).path,
-        tuned=artefacts.TUNED_ANSWERS.path,
-        tuned_scores=artefacts.TUNED_SCORES.path,
-        problems=lambda w: artefacts.PROBLEMS.at(problems=EXPERIMENTS[w.experiment].problems),
+        comparison=of_set(artefacts.COMPARISON),
+        summary=of_set(artefacts.SUMMARY),
+        base=lambda w: artefacts.base_answers(EXPERIMENTS[w.experiment], asked(w)).path,
+        base_scores=lambda w: artefacts.base_scores(EXPERIMENTS[w.experiment], asked(w)).path,
+        tuned=of_set(artefacts.TUNED_ANSWERS),
+        tuned_scores=of_set(artefacts.TUNED_SCORES),
+        problems=lambda w: artefacts.PROBLEMS.at(problems=asked(w)),
         data=lambda w: artefacts.tokenized(EXPERIMENTS[w.experiment]).path,
         quality=lambda w: artefacts.quality(EXPERIMENTS[w.experiment]).path,
         done=artefacts.TRAINED.path,
@@ -42,6 +43,8 @@ rule report_page:
         export_proof=artefacts.EXPORT_PROOF.path,
         mindspeed_answer=lambda w: artefacts.mindspeed_answer(EXPERIMENTS[w.experiment]),
         plan=artefacts.PLAN.path,
+        # linked from the experiment's page
+        further=lambda w: [] if "problems" in w.keys() else further_sets(artefacts.REPORT)(w),
         sweep=lambda w: [artefacts.SUMMARY.at(experiment=name) for name in CONFIG.siblings(w.experiment)],
         rulegraph=artefacts.RULEGRAPH.path,
         templates=collect(f"{SCRIPTS.parent}/report/{{name}}", name=REPORT_TEMPLATES),
@@ -75,18 +78,42 @@ rule report_page:
         parts=subpath(output.loss, parent=True),
         # measurements beside the jobs' logs; nothing waits for them, and where they are missing the page says so
         samples=lambda w: [
-            f"{job}={path}" for job, path in artefacts.samples(EXPERIMENTS[w.experiment]).items()
+            f"{job}={path}" for job, path in artefacts.samples(EXPERIMENTS[w.experiment], asked(w)).items()
         ],
         sweep=lambda w, input: ["--sweep", *input.sweep] if input.sweep else [],
         asked=lambda w, input: (
             ["--mindspeed-answer", *input.mindspeed_answer] if input.mindspeed_answer else []
         ),
         config=lambda w: canonical(EXPERIMENTS[w.experiment].settings),
+        name=lambda w: ":".join([w.experiment, *([w.problems] if "problems" in w.keys() else [])]),
     shell:
-        "{params.command:q} --name {wildcards.experiment:q} --comparison {input.comparison:q}"
+        "{params.command:q} --name {params.name:q} --comparison {input.comparison:q}"
         " --summary {input.summary:q} --base-generations {input.base:q} --tuned-generations {input.tuned:q}"
         " --base-scores {input.base_scores:q} --tuned-scores {input.tuned_scores:q} --problems {input.problems:q}"
         " --data-manifest {input.data:q} --quality {input.quality:q} --done {input.done:q} --conversion-proof {input.proof:q}"
         " --export-proof {input.export_proof:q} --plan {input.plan:q} {params.asked:q} {params.sweep:q} --samples {params.samples:q}"
         " --rulegraph {input.rulegraph:q} --config-json {params.config:q}"
         " --output {output.page:q} --parts-dir {params.parts:q} --log {log:q}"
+
+
+use rule report_page as report_set_page with:
+    output:
+        page=report(
+            artefacts.in_set(artefacts.REPORT).path,
+            caption="../report/page.rst",
+            category="{experiment}",
+            subcategory="{problems}",
+            labels={"part": "the whole report"},
+        ),
+        loss=artefacts.in_set(artefacts.REPORT_PART).at(part="loss.svg"),
+        accuracy=report(
+            artefacts.in_set(artefacts.REPORT_PART).at(part="accuracy.svg"),
+            caption="../report/accuracy.rst",
+            category="{experiment}",
+            subcategory="{problems}",
+            labels={"part": "accuracy by family"},
+        ),
+    log:
+        artefacts.in_set(artefacts.REPORT).log,
+    benchmark:
+        artefacts.in_set(artefacts.REPORT).benchmark

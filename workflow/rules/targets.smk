@@ -23,9 +23,14 @@ rule mcore2hf:
 
 rule generate_base:
     input:
-        [artefacts.base_answers(e).path for e in EXPERIMENTS.values()],
+        [artefacts.base_answers(e, one).path for e in EXPERIMENTS.values() for one in e.asked],
 
 
 rule generate_tuned:
     input:
         collect([artefacts.CHECKS.path, artefacts.TUNED_ANSWERS.path], experiment=EXPERIMENTS),
+        [
+            path
+            for e in EXPERIMENTS.values()
+            for path in artefacts.of_further_sets(artefacts.TUNED_ANSWERS, e).values()
+        ],

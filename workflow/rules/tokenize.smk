@@ -61,7 +61,7 @@ rule tokenize_quality:
         shards=lambda w: [
             ancient(path) for path in artefacts.all_shards(CONFIG, TOKENIZATIONS[w.tokenization])
         ],
-        problems=artefacts.PROBLEMS.path,
+        problems=lambda w: artefacts.quality_problems(w.problems),
     output:
         artefacts.QUALITY.path,
     log:

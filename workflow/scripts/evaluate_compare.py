@@ -19,6 +19,19 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--base", type=Path, required=True, metavar="JSONL", help="scores of score.py")
     parser.add_argument("--tuned", type=Path, required=True, metavar="JSONL", help="scores of score.py")
     parser.add_argument("--names", nargs=2, default=["base", "tuned"], help="what the two are called")
+    parser.add_argument(
+        "--problem-set",
+        metavar="NAME",
+        help="of these scores: the summary gets `sets`, the summary of each set by its name",
+    )
+    parser.add_argument(
+        "--further-sets",
+        type=command.named_file,
+        nargs="+",
+        default=[],
+        metavar="NAME=FILE",
+        help="comparisons of other problem sets, of the same two models",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
     parser.add_argument("--output", type=Path, required=True, metavar="JSON", help="the whole comparison")
     parser.add_argument(

@@ -23,7 +23,14 @@ def parser() -> argparse.ArgumentParser:
         "--model-dir", type=Path, required=True, metavar="DIR", help="a Hugging Face directory"
     )
     parser.add_argument("--shard", type=Path, required=True, metavar="FILE.parquet")
-    parser.add_argument("--problems", type=Path, required=True, metavar="FILE.parquet")
+    parser.add_argument(
+        "--problems",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="FILE.parquet",
+        help="named after their problem sets",
+    )
     parser.add_argument("--settings-json", required=True, metavar="JSON", help="what they are held against")
     parser.add_argument("--output", type=Path, required=True, metavar="FILE.json")
     return parser

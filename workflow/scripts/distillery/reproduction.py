@@ -29,6 +29,10 @@ SINGLE = (
     artefacts.TUNED_SCORES,
     artefacts.COMPARISON,
     artefacts.SUMMARY,
+    *map(
+        artefacts.in_set,
+        (artefacts.TUNED_ANSWERS, artefacts.TUNED_SCORES, artefacts.COMPARISON, artefacts.SUMMARY),
+    ),
 )
 WHOLE = (
     artefacts.MODEL,

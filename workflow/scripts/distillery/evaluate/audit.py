@@ -37,13 +37,19 @@ def run(args: argparse.Namespace) -> str:
             wanted=", ".join(experiments),
         )
     experiment = experiments[args.experiment]
-    scores = {
-        "base": Path(artefacts.base_scores(experiment).path),
-        "tuned": Path(artefacts.TUNED_SCORES.at(experiment=args.experiment)),
-    }
-    problems = Path(artefacts.PROBLEMS.at(problems=experiment.problems))
-    listed = of(scores, problems, args.limit, args.everything)
-    return f"{listed}\nto overrule, append such a line to {artefacts.OVERRULES.at(problems=experiment.problems)} and run again"
+    said = []
+    for problems in experiment.asked:
+        scores = {
+            "base": Path(artefacts.base_scores(experiment, problems).path),
+            "tuned": Path(artefacts.of_set(artefacts.TUNED_SCORES, experiment, problems).path),
+        }
+        if len(experiment.asked) > 1:
+            said.append(f"==== {problems}")
+        said.append(of(scores, Path(artefacts.PROBLEMS.at(problems=problems)), args.limit, args.everything))
+        said.append(
+            f"to overrule, append such a line to {artefacts.OVERRULES.at(problems=problems)} and run again"
+        )
+    return "\n".join(said)
 
 
 def of(scores: Mapping[str, Path], problems: Path, limit: int = 20, everything: bool = False) -> str:

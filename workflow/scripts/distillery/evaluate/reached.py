@@ -11,7 +11,15 @@ from distillery import artefacts, config, json_files
 
 
 def run(args: argparse.Namespace) -> Iterator[tuple[str, dict[str, Any], str]]:
-    """(name, summary, path of the report) of each experiment of evaluate_scores.py's configuration."""
-    for name in config.read(args.configfile).experiments:
-        summary, report = (one.at(experiment=name) for one in (artefacts.SUMMARY, artefacts.REPORT))
-        yield name, json_files.read(Path(summary)), report
+    """(name, summary, path of the report) of each problem set of each experiment of evaluate_scores.py's configuration.
+
+    The name is the experiment's, with the problem set's behind a colon where there are several.
+    """
+    for name, experiment in config.read(args.configfile).experiments.items():
+        for problems in experiment.asked:
+            summary, report = (
+                artefacts.of_set(one, experiment, problems).path
+                for one in (artefacts.SUMMARY, artefacts.REPORT)
+            )
+            said = f"{name}:{problems}" if len(experiment.asked) > 1 else name
+            yield said, json_files.read(Path(summary)), report

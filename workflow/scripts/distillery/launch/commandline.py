@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from distillery import artefacts
 from distillery.experiment import Dataset, Experiment, Generation, Layout, Rope, Tokenization
 from distillery.generate import tasks
 from distillery.provenance import canonical
@@ -108,6 +109,13 @@ def sampling(settings: Generation) -> list[str]:
         return []
     task = tasks.Task(asked["task"], **{key: asked[key] for key in DRAWN if key in asked})
     return words({key: value for key, value in task.settings().items() if key in DRAWN})
+
+
+def sets(experiment: Experiment) -> list[str]:
+    """Which problem sets an experiment's summary names."""
+    others = artefacts.of_further_sets(artefacts.COMPARISON, experiment)
+    further = ["--further-sets", *(f"{name}={path}" for name, path in others.items())] if others else []
+    return ["--problem-set", experiment.problems, *further]
 
 
 def rope(settings: Rope) -> list[str]:

@@ -85,7 +85,8 @@ def megabytes(config: Config, name: str, rule: str) -> int:
     is not known either.
     """
     steps = of(gather(config, name)).steps
-    estimated = next((step.host_bytes for step in steps if rule in step.rules), None)
+    of_rule = [step.host_bytes for step in steps if rule in step.rules]
+    estimated = max(of_rule) if of_rule and None not in of_rule else None
     memory = config.experiments[name].hardware.host_memory_gib
     node = None if memory is None else int(memory * 1024)
     if estimated is None:

@@ -25,7 +25,7 @@ class Setup:
     experiment: Experiment
     dataset: Dataset
     model: Source
-    problems: Source
+    problems: Mapping[str, Source]  # by their names, those of the experiment
     known: Known | None
 
     @property
@@ -99,10 +99,10 @@ class Setup:
             return None
         return self.rows * min(filter(None, (mean, limit)))
 
-    @property
-    def problem_rows(self) -> int | None:
-        """Problems that are answered, None where only the file knows."""
-        return CHAMP_PROBLEMS if self.problems.kind == "champ" else self.problems.settings.get("rows")
+    def problem_rows(self, name: str) -> int | None:
+        """Problems of a set that are answered, None where only the file knows."""
+        problems = self.problems[name]
+        return CHAMP_PROBLEMS if problems.kind == "champ" else problems.settings.get("rows")
 
     @property
     def epochs(self) -> float | None:
@@ -157,6 +157,11 @@ class Setup:
             return self.stage_key("train", key)
         return self.key(key)
 
+    def set_key(self, problems: str, key: str, stage: str = "generate") -> str:
+        """The key that one of `generate.sets`' settings comes from for a problem set: its own, or the stage's."""
+        own = f"generate.sets.{problems}.{key}"
+        return self.key(own if stage == "generate" and self.says(own) else f"{stage}.{key}")
+
     def devices_key(self, stage: str) -> str:
         """The key that a stage's number of devices comes from: its own where it has one, else the machine's."""
         if "npus_per_node" in self.experiment.settings.get(stage, {}):
@@ -176,7 +181,7 @@ def gather(config: Config, name: str) -> Setup:
         experiment,
         config.datasets[experiment.dataset],
         model,
-        config.problem_sets[experiment.problems],
+        {name: config.problem_sets[name] for name in experiment.asked},
         known_models.of(model),
     )
 

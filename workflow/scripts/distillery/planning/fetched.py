@@ -10,7 +10,7 @@ tokenize and generate will count them, by the same code.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -80,33 +80,36 @@ def run(args: argparse.Namespace) -> list[Finding]:
     return found["findings"]
 
 
-def inspect(directory: Path, shard: Path, problems: Path, settings: Settings) -> dict[str, Any]:
+def inspect(directory: Path, shard: Path, problems: Sequence[Path], settings: Settings) -> dict[str, Any]:
     """`{"findings": [Finding], "sample": {...}, "decontamination": {...}}`, errors first.
 
     Args:
         directory: of the model.
+        problems: files of problem sets, named after them.
 
     Raises:
         Problem: a file that cannot be read at all.
     """
     model = load(directory, settings)
     taken, faults = sample.take(model.trained, shard, settings)
-    common = similarity.contamination(shard, problems)
+    common = {path: similarity.contamination(shard, path) for path in problems}
     found = [
         *_recorded(model, settings),
         *_late(model, settings),
         *_template(model, settings),
-        *_prompts(model, problems, settings),
-        *_golds(problems, settings),
+        *(one for path in problems for one in _prompts(model, path, settings)),
+        *(one for path in problems for one in _golds(path, settings)),
         *faults,
         *sample.findings(taken, settings),
-        *_contamination(common, settings),
+        *(one for path in problems for one in _contamination(path.stem, common[path], settings)),
     ]
     named = [replace(one, experiments=(settings.experiment,)) for one in found]
     return {
         "findings": finding.sort(finding.accept(named, settings.accept)),
         "sample": taken,
-        "decontamination": common,
+        "decontamination": {
+            key: sum(one[key] for one in common.values()) for key in ("problems", "contained")
+        },
     }
 
 
@@ -144,7 +147,7 @@ def _prompts(model: Model, problems: Path, settings: Settings) -> Iterator[Findi
         render = prompter.by_chat_template(model.hub, None).ids
     lengths = {one.id: len(render(one.messages)) for one in prompts.read(problems)}
     longest = max(lengths, key=lambda name: lengths[name])
-    for path, room in settings.prompt_room.items():
+    for path, room in settings.prompt_room.get(problems.stem, {}).items():
         over = sum(length > room for length in lengths.values())
         if over:
             yield error(
@@ -211,8 +214,8 @@ def _template(model: Model, settings: Settings) -> Iterator[Finding]:
         )
 
 
-def _contamination(common: Mapping[str, int], settings: Settings) -> Iterator[Finding]:
+def _contamination(problems: str, common: Mapping[str, int], settings: Settings) -> Iterator[Finding]:
     if common["contained"]:
         keys = settings.key("problems"), settings.key("dataset")
-        found = f"{common['contained']} of {common['problems']} problems occur in the training shard"
+        found = f"{common['contained']} of {common['problems']} problems of {problems} occur in the training shard"
         yield warning("contamination", keys, found, "none", "leave those rows or those problems out")

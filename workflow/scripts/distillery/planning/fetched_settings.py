@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from distillery.experiment import Config
+from distillery.experiment import Config, Experiment
 from distillery.planning import known_models
 from distillery.problems import UsageProblem
 from distillery.provenance import canonical
@@ -28,7 +28,7 @@ class Settings:
         train_length: tokens of a row that training sees.
         tokenize_length: rows of so many tokens are left out; None keeps rows of any length.
         max_rejected_share: of rows; above it tokenize fails.
-        prompt_room: tokens that each kind of answers (`generate`, `generate.base`) leaves for its prompt.
+        prompt_room: by problem set, tokens that each key's answers leave for the prompt.
         own_template: prompts are rendered by the tokenizer's chat template, not by `answer_prompt_type`.
         origin: the model's repository or GGUF file, under which its config.json may be recorded.
         config: the whole experiment as a configuration, where the model is not recorded and the cross-checks had to
@@ -46,7 +46,7 @@ class Settings:
     map_keys: Mapping[str, Any] = field(default_factory=dict)
     tokenize_length: int | None = None
     max_rejected_share: float = 0.01
-    prompt_room: Mapping[str, int] = field(default_factory=dict)
+    prompt_room: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     own_template: bool = False
     origin: str = ""
     config: Mapping[str, Any] | None = None
@@ -62,9 +62,6 @@ def of(config: Config, name: str) -> Settings:
     """The settings of one experiment."""
     e = config.experiments[name]
     dataset, made, model = config.datasets[e.dataset], e.tokenize, config.models[e.model]
-    asked = {"generate": e.tuned_generation}
-    if e.base_generation != e.tuned_generation:
-        asked["generate.base"] = e.base_generation
     return Settings(
         experiment=name,
         dataset=dataset.name,
@@ -75,12 +72,21 @@ def of(config: Config, name: str) -> Settings:
         map_keys=dataset.map_keys,
         tokenize_length=made.seq_length,
         max_rejected_share=made.max_rejected_share,
-        prompt_room={path: one.seq_length - one.settings["max_new_tokens"] for path, one in asked.items()},
+        prompt_room={problems: _room(e, problems) for problems in e.asked},
         own_template=e.tuned_generation.settings["hf_chat_template"],
         origin=known_models.origin(model),
         config=_alone(config, name) if known_models.of(model) is None else None,
         accept=e.accept,
     )
+
+
+def _room(e: Experiment, problems: str) -> dict[str, int]:
+    asked = e.asked[problems]
+    own = "max_new_tokens" in e.settings["generate"]["sets"].get(problems, {})
+    kinds = {f"generate.sets.{problems}" if own else "generate": asked.tuned}
+    if asked.base != asked.tuned:
+        kinds["generate.base"] = asked.base
+    return {path: one.seq_length - one.settings["max_new_tokens"] for path, one in kinds.items()}
 
 
 def as_json(config: Config, name: str) -> str:
@@ -110,7 +116,7 @@ def parse(text: str) -> Settings:
 def _alone(config: Config, name: str) -> dict[str, Any]:
     """The configuration of one experiment and what it names, as it could stand in a file."""
     e = config.experiments[name]
-    problems = config.problem_sets[e.problems]
+    problems = {one: config.problem_sets[one] for one in e.asked}
     machine = {key: value for key, value in dataclasses.asdict(e.hardware).items() if value is not None}
     return {
         "models": {e.model: _source(config.models[e.model])},
@@ -120,9 +126,12 @@ def _alone(config: Config, name: str) -> dict[str, Any]:
                 "handler_name": config.datasets[one].handler_name,
                 "map_keys": dict(config.datasets[one].map_keys),
             }
-            for one in (e.dataset, problems.settings.get("dataset", e.dataset))
+            for one in (
+                e.dataset,
+                *(s.settings["dataset"] for s in problems.values() if "dataset" in s.settings),
+            )
         },
-        "problem_sets": {e.problems: _source(problems)},
+        "problem_sets": {name: _source(one) for name, one in problems.items()},
         "hardware": {machine.pop("name"): machine},
         "experiments": {name: dict(e.written)},
     }

@@ -23,13 +23,24 @@ def steps(s: Setup) -> tuple[Step, ...]:
     MindSpeed-LLM's answer to its own question, where it is asked, takes the same devices; how long is not known.
     """
     e = s.experiment
-    tuned, scores = (one.of(experiment=e.name) for one in (artefacts.TUNED_ANSWERS, artefacts.TUNED_SCORES))
-    found = [
-        _answers(s, "answer base", "generate_base_answers", e.base_generation, artefacts.base_answers(e)),
-        _scores(s, "score base", "evaluate_base", artefacts.base_scores(e)),
-        _answers(s, "answer", "generate_tuned_answers", e.tuned_generation, tuned),
-        _scores(s, "score", "evaluate_tuned", scores),
-    ]
+    found = []
+    for problems, asked in e.asked.items():
+        own = problems == e.problems
+        of = "" if own else f" {problems}"
+        base, base_scores = artefacts.base_answers(e, problems), artefacts.base_scores(e, problems)
+        tuned, scores = (
+            artefacts.of_set(one, e, problems) for one in (artefacts.TUNED_ANSWERS, artefacts.TUNED_SCORES)
+        )
+        rules = (
+            "generate_tuned_answers" if own else "generate_set_answers",
+            "evaluate_tuned" if own else "evaluate_set",
+        )
+        found += [
+            _answers(s, f"answer base{of}", "generate_base_answers", asked.base, base),
+            _scores(s, f"score base{of}", "evaluate_base", asked.base, base_scores),
+            _answers(s, f"answer{of}", rules[0], asked.tuned, tuned),
+            _scores(s, f"score{of}", rules[1], asked.tuned, scores),
+        ]
     if artefacts.mindspeed_answer(e):
         rules = ("generate_mindspeed_answer",)
         found.append(Step("ask", rules, "mindspeed-llm", devices=s.model_parallel(e.generate)))
@@ -43,7 +54,7 @@ def _answers(s: Setup, name: str, rule: str, generation: Generation, made: Artef
     token of every sequence: it takes the longer of the two, and its start. Prompts come on top, in large pieces.
     """
     layout, settings, model = s.experiment.generate.layout, generation.settings, s.architecture
-    devices, problems = s.model_parallel(s.experiment.generate), s.problem_rows
+    devices, problems = s.model_parallel(s.experiment.generate), s.problem_rows(generation.problems)
     if problems is None or model is None:
         return Step(name, (rule,), "mindspore", made.path, made.benchmark, devices)
     tensor = layout.tensor_parallel_size
@@ -78,10 +89,11 @@ def _answers(s: Setup, name: str, rule: str, generation: Generation, made: Artef
     )
 
 
-def _scores(s: Setup, name: str, rule: str, made: Artefact) -> Step:
-    if s.problem_rows is None:
+def _scores(s: Setup, name: str, rule: str, generation: Generation, made: Artefact) -> Step:
+    problems = s.problem_rows(generation.problems)
+    if problems is None:
         return Step(name, (rule,), "-", made.path, made.benchmark)
-    asked = s.problem_rows * s.generate["num_samples"]
+    asked = problems * generation.settings["num_samples"]
     return Step(
         name,
         (rule,),

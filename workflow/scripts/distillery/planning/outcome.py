@@ -95,14 +95,15 @@ def _rows(
     yield Row("time of training", "s", train["seconds"], _sum(timed, "seconds"))
     highest = max((record.get("memory_megabytes", 0) for record in metrics), default=0)
     yield Row("memory of training", "MB", _in(train["peak_bytes"], MEGABYTE), highest or None)
-    for name in ("answer base", "answer"):
+    asked = [name for name in steps if name.startswith("answer")]
+    for name in asked:
         answers = answered(directory / steps[name]["leaves"])
         yield Row(f"tokens of {name}, at most", "tokens", steps[name]["tokens"], answers.get("tokens"))
         yield Row(f"time of {name}, at most", "s", steps[name]["seconds"], answers.get("seconds"))
     for name, step in steps.items():
         if step["timed"] and name != "train":
             seconds, megabytes = measured(directory, step["timed"])
-            if name not in ("answer base", "answer"):
+            if name not in asked:
                 yield Row(f"time of {name}", "s", step["seconds"], seconds)
             yield Row(f"memory of {name}", "MB", _in(step["host_bytes"], MEGABYTE), megabytes)
     for name, step in steps.items():

@@ -146,6 +146,26 @@ def flat(value: Any, prefix: str = "") -> list[tuple[str, Any]]:
     return [(prefix, ", ".join(map(str, value)) if isinstance(value, list) else value)]
 
 
+def sets(summary: Mapping[str, Any], shown: str) -> Rows:
+    """Rows of the table of all problem sets, none where there is one only.
+
+    Args:
+        shown: the one that this page is about; each of the others has a page of its own.
+    """
+    named = summary.get("sets", {})
+    if len(named) < 2:
+        return []
+    return [
+        {
+            "name": name,
+            "page": None if name == shown else f"sets/{name}/report.html",
+            **{side: one[side]["accuracy"] for side in ("base", "tuned")},
+            **{key: one[key] for key in ("problems", "samples", "sentence")},
+        }
+        for name, one in sorted(named.items(), key=lambda item: (item[0] != shown, item[0]))
+    ]
+
+
 def sweep(summaries: Mapping[str, dict[str, Any]]) -> Rows:
     """Rows of the table across a sweep, best first."""
     rows = [

@@ -105,6 +105,7 @@ def collect(
         "training": contents.flat(done),
         "proofs": {role: contents.flat(json_files.read(path)) for role, path in proofs.items()},
         "plan": json_files.read(inputs["plan"]) if "plan" in inputs else None,
+        "sets": contents.sets(read["summary"], inputs["problems"].stem),
         "sweep": contents.sweep({path.parent.name: json_files.read(path) for path in sweep}),
         "resources": used,
         "settings": settings,

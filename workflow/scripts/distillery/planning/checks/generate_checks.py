@@ -11,17 +11,19 @@ from distillery.task_settings import DRAWN, SEARCHED, unread
 
 def length(s: Setup) -> Iterator[Finding]:
     """The context holds the prompt and the answer."""
-    for path, one in (
-        ("generate", s.experiment.tuned_generation),
-        ("generate.base", s.experiment.base_generation),
-    ):
+    kinds = [
+        (kind, name, one, asked.tuned)
+        for name, asked in s.experiment.asked.items()
+        for kind, one in (("generate", asked.tuned), ("generate.base", asked.base))
+    ]
+    for kind, name, one, tuned in kinds:
         new = one.settings["max_new_tokens"]
-        if new >= one.seq_length and (path == "generate" or one != s.experiment.tuned_generation):
-            own = s.key(f"{path}.seq_length")
-            length_key = own if path == "generate.base" else s.stage_key("generate", "seq_length")
+        if new >= one.seq_length and (kind == "generate" or one != tuned):
+            own = s.key(f"{kind}.seq_length")
+            length_key = own if kind == "generate.base" else s.stage_key("generate", "seq_length")
             yield error(
                 "answer-length",
-                [s.key(f"{path}.max_new_tokens"), length_key],
+                [s.set_key(name, "max_new_tokens", kind), length_key],
                 f"{new} new tokens in a context of {one.seq_length}",
                 f"at most {one.seq_length - 1}, less the prompt",
                 "ask for fewer, or for a longer context",
@@ -31,11 +33,13 @@ def length(s: Setup) -> Iterator[Finding]:
 def answer_budget(s: Setup) -> Iterator[Finding]:
     """A model that learns long reasoning needs room to finish it: cut inside <think> counts as wrong."""
     mean = s.dataset.source.settings.get("tokens_per_row")
-    new = s.generate["max_new_tokens"]
-    if mean and new < mean / 2:
+    for name, asked in s.experiment.asked.items():
+        new = asked.tuned.settings["max_new_tokens"]
+        if not mean or new >= mean / 2:
+            continue
         yield warning(
             "answer-budget",
-            [s.key("generate.max_new_tokens"), f"{s.dataset_key}.source"],
+            [s.set_key(name, "max_new_tokens"), f"{s.dataset_key}.source"],
             f"{new} new tokens, where training rows have {mean:g} on average",
             f"at least {int(mean)}",
             "ask for more, or most answers end inside <think>",
@@ -65,16 +69,21 @@ def _idle(s: Setup, keys: tuple[str, ...]) -> list[str]:
     """Which of these settings are written down, and not read by the task."""
     task = s.generate["task"]
     left = unread(task) if task else []
-    return [key for key in keys if key in left and s.says(f"generate.{key}")]
+    paths = [key for key in keys if key in left] + [
+        f"sets.{name}.{key}" for name in s.experiment.asked for key in keys if key in left
+    ]
+    return [path for path in paths if s.says(f"generate.{path}")]
 
 
 def beams(s: Setup) -> Iterator[Finding]:
     """Beam search keeps at least two candidates, and answers with as many at most."""
     g = s.generate
-    if str(g["task"]).startswith("beam_search") and g["num_samples"] > g["num_beams"]:
-        keys, cure = s.keys("generate.num_samples", "generate.num_beams"), "ask for fewer, or for more beams"
-        found = f"{g['num_samples']} answers of {g['num_beams']} beams"
-        yield error("beam-answers", keys, found, "at most one for each beam", cure)
+    for name, asked in s.experiment.asked.items():
+        answers = asked.tuned.settings["num_samples"]
+        if str(g["task"]).startswith("beam_search") and answers > g["num_beams"]:
+            keys = (s.set_key(name, "num_samples"), s.key("generate.num_beams"))
+            found, cure = f"{answers} answers of {g['num_beams']} beams", "ask for fewer, or for more beams"
+            yield error("beam-answers", keys, found, "at most one for each beam", cure)
     if idle := _idle(s, SEARCHED):
         keys = s.keys(*(f"generate.{key}" for key in idle), "generate.task")
         found, cure = f"{', '.join(idle)} with task {g['task']}", f"leave {' and '.join(idle)} out"
@@ -83,13 +92,16 @@ def beams(s: Setup) -> Iterator[Finding]:
 
 def sampling(s: Setup) -> Iterator[Finding]:
     """A task that draws nothing knows no temperature; greedy answers are the same however often one asks."""
-    task, samples = s.generate["task"], s.generate["num_samples"]
+    task = s.generate["task"]
     if idle := _idle(s, DRAWN):
         keys = s.keys(*(f"generate.{key}" for key in idle), "generate.task")
         found, cure = f"{', '.join(idle)} with task {task}", "choose do_sample, or leave them out"
         yield warning("greedy-sampling", keys, found, "task do_sample", cure)
-    if task == "greedy" and samples > 1:
-        keys, found = s.keys("generate.num_samples", "generate.task"), f"{samples} equal answers"
+    for name, asked in s.experiment.asked.items():
+        samples = asked.tuned.settings["num_samples"]
+        if task != "greedy" or samples == 1:
+            continue
+        keys, found = (s.set_key(name, "num_samples"), s.key("generate.task")), f"{samples} equal answers"
         yield warning("greedy-samples", keys, found, "1, or task do_sample", "choose do_sample")
 
 
