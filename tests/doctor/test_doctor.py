@@ -15,7 +15,7 @@ from places import ROOT
 
 from distillery import config
 from distillery.doctor import examination, npu_machine, reach, releases
-from distillery.experiment import Hardware
+from distillery.hardware import Hardware
 
 NODE = Hardware("node", "Ascend", 2, 1, 2, 0, "localhost", 6000, chip="910B3")
 CHIPS = """\

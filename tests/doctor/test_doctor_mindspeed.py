@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from distillery.doctor import mindspeed_installation, releases
-from distillery.experiment import Hardware
+from distillery.hardware import Hardware
 from distillery.launch import environment
 
 PINS = {"mindspore": "2.7.1", "transformers": "4.51.0", "pyarrow": "19.0.0"}

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from distillery.doctor import slurm_setup
-from distillery.experiment import Hardware
+from distillery.hardware import Hardware
 
 NODE = Hardware("node", "Ascend", 2, 2, 8, 0, "localhost", 6000, chip="910B3", gres="npu:910b")
 CONFIG = "GresTypes               = gpu,npu"

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from places import FIXTURES, SCRIPTS
 
-from distillery import artefacts, config, json_files
+from distillery import artefacts, config, json_files, set_artefacts
 from distillery.evaluate import reached
 from distillery.launch import commandline
 from distillery.planning import checks, fetched_settings
@@ -61,9 +61,9 @@ def test_a_setting_that_the_task_does_not_read_changes_no_answer_and_is_named():
 
 def test_places_of_the_first_set_are_the_experiments():
     experiment = config.load(two()).experiments["small"]
-    place = artefacts.of_set(artefacts.SUMMARY, experiment, "sums-heldout")
+    place = set_artefacts.of_set(artefacts.SUMMARY, experiment, "sums-heldout")
     assert place.path == "results/experiments/small/summary.json"
-    place = artefacts.of_set(artefacts.SUMMARY, experiment, "more")
+    place = set_artefacts.of_set(artefacts.SUMMARY, experiment, "more")
     assert place.path == "results/experiments/small/sets/more/summary.json"
     assert place.log == "logs/small/sets/more/evaluate_compare.log"
     assert artefacts.quality(experiment).path.endswith("quality-sums-heldout+more-256.json")

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from distillery.experiment import Hardware
+from distillery.hardware import Hardware
 from distillery.launch import environment, launch_request, prefix
 from distillery.problems import Problem
 

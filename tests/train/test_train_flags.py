@@ -14,9 +14,9 @@ sys.path.insert(0, str(SCRIPTS))
 import posttrain_gpt  # noqa: E402
 
 from distillery import schema  # noqa: E402
-from distillery.config import OVERRIDES  # noqa: E402
 from distillery.engine import supported_models  # noqa: E402
 from distillery.problems import UsageProblem  # noqa: E402
+from distillery.resolution import OVERRIDES  # noqa: E402
 from distillery.train import engine_settings  # noqa: E402
 
 NEEDED = (

@@ -19,7 +19,7 @@ gc.set_threshold(100_000)
 # the library lies beside the commands; no install, no PYTHONPATH
 sys.path.insert(0, str(Path(workflow.current_basedir).parent / "scripts"))
 
-from distillery import artefacts, config_file
+from distillery import artefacts, config_file, set_artefacts
 from distillery.launch import commandline
 from distillery import config as configuration
 from distillery.fetch import source_flags
@@ -148,12 +148,12 @@ def asked(w):
 
 def of_set(artefact):
     """An input function: an experiment's own artefact of the problem set that the job is about."""
-    return lambda w: artefacts.of_set(artefact, EXPERIMENTS[w.experiment], asked(w)).path
+    return lambda w: set_artefacts.of_set(artefact, EXPERIMENTS[w.experiment], asked(w)).path
 
 
 def further_sets(artefact):
     """An input function: the artefact of each further problem set."""
-    return lambda w: list(artefacts.of_further_sets(artefact, EXPERIMENTS[w.experiment]).values())
+    return lambda w: list(set_artefacts.of_further_sets(artefact, EXPERIMENTS[w.experiment]).values())
 
 
 def decisions(problems):

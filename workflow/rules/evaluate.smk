@@ -43,11 +43,11 @@ use rule evaluate_base as evaluate_tuned with:
 
 use rule evaluate_tuned as evaluate_set with:
     output:
-        artefacts.in_set(artefacts.TUNED_SCORES).path,
+        set_artefacts.in_set(artefacts.TUNED_SCORES).path,
     log:
-        artefacts.in_set(artefacts.TUNED_SCORES).log,
+        set_artefacts.in_set(artefacts.TUNED_SCORES).log,
     benchmark:
-        artefacts.in_set(artefacts.TUNED_SCORES).benchmark
+        set_artefacts.in_set(artefacts.TUNED_SCORES).benchmark
 
 
 rule evaluate_compare:
@@ -77,12 +77,12 @@ use rule evaluate_compare as evaluate_compare_set with:
         base=lambda w: artefacts.base_scores(EXPERIMENTS[w.experiment], w.problems).path,
         tuned=of_set(artefacts.TUNED_SCORES),
     output:
-        comparison=artefacts.in_set(artefacts.COMPARISON).path,
-        summary=artefacts.in_set(artefacts.SUMMARY).path,
+        comparison=set_artefacts.in_set(artefacts.COMPARISON).path,
+        summary=set_artefacts.in_set(artefacts.SUMMARY).path,
     log:
-        artefacts.in_set(artefacts.COMPARISON).log,
+        set_artefacts.in_set(artefacts.COMPARISON).log,
     benchmark:
-        artefacts.in_set(artefacts.COMPARISON).benchmark
+        set_artefacts.in_set(artefacts.COMPARISON).benchmark
     params:
         **runs("evaluate_compare"),
         sets=[],

@@ -85,8 +85,8 @@ rule generate_tuned_answers:
 
 use rule generate_tuned_answers as generate_set_answers with:
     output:
-        artefacts.in_set(artefacts.TUNED_ANSWERS).path,
+        set_artefacts.in_set(artefacts.TUNED_ANSWERS).path,
     log:
-        artefacts.in_set(artefacts.TUNED_ANSWERS).log,
+        set_artefacts.in_set(artefacts.TUNED_ANSWERS).log,
     benchmark:
-        artefacts.in_set(artefacts.TUNED_ANSWERS).benchmark
+        set_artefacts.in_set(artefacts.TUNED_ANSWERS).benchmark

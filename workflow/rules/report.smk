@@ -78,7 +78,8 @@ rule report_page:
         parts=subpath(output.loss, parent=True),
         # measurements beside the jobs' logs; nothing waits for them, and where they are missing the page says so
         samples=lambda w: [
-            f"{job}={path}" for job, path in artefacts.samples(EXPERIMENTS[w.experiment], asked(w)).items()
+            f"{job}={path}"
+            for job, path in set_artefacts.samples(EXPERIMENTS[w.experiment], asked(w)).items()
         ],
         sweep=lambda w, input: ["--sweep", *input.sweep] if input.sweep else [],
         asked=lambda w, input: (
@@ -99,21 +100,21 @@ rule report_page:
 use rule report_page as report_set_page with:
     output:
         page=report(
-            artefacts.in_set(artefacts.REPORT).path,
+            set_artefacts.in_set(artefacts.REPORT).path,
             caption="../report/page.rst",
             category="{experiment}",
             subcategory="{problems}",
             labels={"part": "the whole report"},
         ),
-        loss=artefacts.in_set(artefacts.REPORT_PART).at(part="loss.svg"),
+        loss=set_artefacts.in_set(artefacts.REPORT_PART).at(part="loss.svg"),
         accuracy=report(
-            artefacts.in_set(artefacts.REPORT_PART).at(part="accuracy.svg"),
+            set_artefacts.in_set(artefacts.REPORT_PART).at(part="accuracy.svg"),
             caption="../report/accuracy.rst",
             category="{experiment}",
             subcategory="{problems}",
             labels={"part": "accuracy by family"},
         ),
     log:
-        artefacts.in_set(artefacts.REPORT).log,
+        set_artefacts.in_set(artefacts.REPORT).log,
     benchmark:
-        artefacts.in_set(artefacts.REPORT).benchmark
+        set_artefacts.in_set(artefacts.REPORT).benchmark

@@ -32,5 +32,5 @@ rule generate_tuned:
         [
             path
             for e in EXPERIMENTS.values()
-            for path in artefacts.of_further_sets(artefacts.TUNED_ANSWERS, e).values()
+            for path in set_artefacts.of_further_sets(artefacts.TUNED_ANSWERS, e).values()
         ],

@@ -124,25 +124,6 @@ REPORT = _own("report.html", "report_page")
 REPORT_PART = _own("report/{part}", "report_page")
 
 
-def in_set(one: Artefact) -> Artefact:
-    """The same of a further problem set of an experiment: the first one's lie at the experiment's top."""
-    top, rest = one.path.split("{experiment}/", 1)
-    return Artefact(
-        f"{top}{{experiment}}/sets/{{problems}}/{rest}", one.job.replace("}/", "}/sets/{problems}/", 1)
-    )
-
-
-def of_set(one: Artefact, experiment: Experiment, problems: str) -> Artefact:
-    """An experiment's own artefact of one of its problem sets."""
-    place = one if problems == experiment.problems else in_set(one)
-    return place.of(experiment=experiment.name, problems=problems)
-
-
-def of_further_sets(one: Artefact, experiment: Experiment) -> dict[str, str]:
-    """Paths of an artefact of each problem set but the first, by the set's name."""
-    return {name: of_set(one, experiment, name).path for name in list(experiment.asked)[1:]}
-
-
 def wheel(settings: Mapping[str, Any]) -> str:
     """The wheel that a source with a `package` (name==version) comes from."""
     return WHEEL.at(wheel=settings["package"].replace("==", "-"))
@@ -261,12 +242,3 @@ def mindspeed_answer(experiment: Experiment) -> list[str]:
     """What MindSpeed-LLM says to its own question with the tuned weights, where it is asked at all."""
     asked = experiment.generate.engine == "mindspeed-llm"
     return [MINDSPEED_ANSWER.at(experiment=experiment.name)] if asked else []
-
-
-def samples(experiment: Experiment, problems: str) -> dict[str, str]:
-    """Resource samples of an experiment's jobs on devices, by job, answers those to one problem set."""
-    return {
-        "train": TRAINED.of(experiment=experiment.name).samples,
-        "generate base": base_answers(experiment, problems).samples,
-        "generate tuned": of_set(TUNED_ANSWERS, experiment, problems).samples,
-    }

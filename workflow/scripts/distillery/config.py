@@ -7,32 +7,13 @@ config.experiments["embedded"].train.layout.name   # 'fp32-tp1-pp1'
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from distillery import config_faults, config_file, schema, sweep, task_settings
-from distillery.experiment import (
-    Asked,
-    Config,
-    Conversion,
-    Dataset,
-    Experiment,
-    Generation,
-    Hardware,
-    Layout,
-    Rope,
-    Source,
-    Stage,
-    Tokenization,
-)
+from distillery import config_faults, config_file, resolution, schema, sweep
+from distillery.experiment import Config, Dataset, Source
+from distillery.hardware import Hardware
 from distillery.problems import Problem
-
-# keys of `train` and `generate` that choose their own value of what the whole experiment shares
-OVERRIDES = ("layout", "prompt_type", "seq_length", "rope", "npus_per_node", "engine")
-# settings of `generate` that have no part in the built-in engine's answers
-THEIRS = ("use_kv_cache", "max_tokens_to_oom")
-PROMPT = 1024  # tokens: the longest problem of MATH-500 with its system prompt has room
 
 
 def read(path: Path) -> Config:
@@ -72,7 +53,7 @@ def load(raw: Mapping[str, Any]) -> Config:
         },
         problem_sets={name: _source(problems) for name, problems in filled["problem_sets"].items()},
         experiments={
-            name: _experiment(name, e, hardware[e["hardware"]], raw["experiments"][name])
+            name: resolution.experiment(name, e, hardware[e["hardware"]], raw["experiments"][name])
             for name, e in filled["experiments"].items()
             if name in chosen
         },
@@ -92,7 +73,7 @@ def _unknown_names(filled: Mapping[str, Any], members: Mapping[str, list[str]]) 
             ("problems", "problem_sets"),
             ("hardware", "hardware"),
         ]
-        for named in _listed(experiment[key])
+        for named in resolution.listed(experiment[key])
     ]
     references += [
         (f"run.{i}", "experiments", name)
@@ -112,7 +93,7 @@ def _unknown_names(filled: Mapping[str, Any], members: Mapping[str, list[str]]) 
     unasked = [
         f"experiments.{name}.generate.sets.{one}: the experiment has no such problem set, it has {', '.join(asked)}"
         for name, experiment in filled["experiments"].items()
-        for asked in [_listed(experiment["problems"])]
+        for asked in [resolution.listed(experiment["problems"])]
         for one in experiment["generate"]["sets"]
         if one not in asked
     ]
@@ -123,139 +104,6 @@ def _unknown_names(filled: Mapping[str, Any], members: Mapping[str, list[str]]) 
     ]
 
 
-def _listed(names: str | list[str]) -> list[str]:
-    return [names] if isinstance(names, str) else names
-
-
 def _source(one: Mapping[str, Any]) -> Source:
     ((kind, settings),) = one.items()
     return Source(kind, settings)
-
-
-def _layout(dtype: str, sizes: Mapping[str, Any]) -> Layout:
-    layers = sizes.get("num_layer_list")
-    return Layout(
-        dtype,
-        sizes["tensor_parallel_size"],
-        sizes["pipeline_parallel_size"],
-        tuple(layers) if layers else None,
-    )
-
-
-def _stage(own: Mapping[str, Any], common: Stage, dtype: str) -> Stage:
-    changes = {key: own[key] for key in OVERRIDES if key in own}
-    changes["flags"] = {key: value for key, value in own.items() if key not in OVERRIDES}
-    if "layout" in own:
-        changes["layout"] = _layout(dtype, own["layout"])
-    if "rope" in own:
-        changes["rope"] = Rope(**own["rope"])
-    return replace(common, **changes)
-
-
-def fitting(layout: Layout, devices: int, *, copies: bool = False) -> Layout:
-    """The layout cut down to `devices`: stages go first, since they answer one after the other anyway.
-
-    Neighbouring stages are joined, so that whatever divided the model before still does.
-
-    Args:
-        copies: all devices hold the model, in copies, as in training; else the first ones hold one.
-    """
-
-    def divisor(size: int, most: int) -> int:
-        fit = (one for one in range(min(size, most), 0, -1) if size % one == 0)
-        return next(one for one in fit if not copies or most % one == 0)
-
-    tensor = divisor(layout.tensor_parallel_size, devices)
-    stages = divisor(layout.pipeline_parallel_size, devices // tensor)
-    layers, joined = layout.num_layer_list, layout.pipeline_parallel_size // stages
-    if layers:
-        layers = tuple(sum(layers[at : at + joined]) for at in range(0, len(layers), joined))
-    return replace(
-        layout,
-        tensor_parallel_size=tensor,
-        pipeline_parallel_size=stages,
-        num_layer_list=layers if stages > 1 else None,
-    )
-
-
-def answer_room(length: int) -> int:
-    """New tokens in a context of `length` where nothing is said: 1024 tokens, at most a quarter, are the prompt's."""
-    return length - min(PROMPT, length // 4)
-
-
-def _asked(tuned: Generation, base: Mapping[str, Any]) -> Asked:
-    """The same of the original weights too, which get at most what the tuned ones get."""
-    most, new = tuned.seq_length, tuned.settings["max_new_tokens"]
-    length = min(base.get("seq_length", most), most)
-    room = min(base.get("max_new_tokens", answer_room(length) if length < most else new), new)
-    return Asked(
-        tuned, replace(tuned, seq_length=length, settings={**tuned.settings, "max_new_tokens": room})
-    )
-
-
-def _experiment(name: str, e: Mapping[str, Any], machine: Hardware, written: Mapping[str, Any]) -> Experiment:
-    layout = _layout(e["params_dtype"], e["layout"])
-    common = Stage(
-        layout,
-        e["prompt_type"],
-        e["seq_length"],
-        Rope(**e["rope"]),
-        machine.npus_per_node,
-        "mindspore",
-    )
-    train = _stage(e["train"], common, e["params_dtype"])
-    if "layout" not in e["train"]:
-        shared = train.npus_per_node * machine.nodes // train.flags["context_parallel_size"]
-        train = replace(train, layout=fitting(train.layout, max(1, shared), copies=True))
-    # the weights to answer with come out of training, cut and rotated as there
-    tuned = replace(common, layout=train.layout, rope=train.rope)
-    unread = task_settings.unread(e["generate"]["task"])
-    left = ("base", "sets", *unread)
-    asked = {key: value for key, value in e["generate"].items() if key not in left}
-    generate = _stage(asked, tuned, e["params_dtype"])
-    new = asked.get("max_new_tokens", answer_room(generate.seq_length))
-    generate = replace(generate, flags={**generate.flags, "max_new_tokens": new})
-    if "layout" not in asked:  # answers come from one node
-        generate = replace(generate, layout=fitting(generate.layout, generate.npus_per_node))
-    asked_of = {
-        problems: _asked(
-            Generation(
-                problems,
-                generate.prompt_type,
-                generate.seq_length,
-                machine.device,
-                machine.threads,
-                generate.layout.tensor_parallel_size,
-                generate.layout.pipeline_parallel_size,
-                {key: value for key, value in generate.flags.items() if key not in THEIRS}
-                | {key: value for key, value in own.items() if key not in unread},
-            ),
-            e["generate"]["base"],
-        )
-        for problems in _listed(e["problems"])
-        for own in [e["generate"]["sets"].get(problems, {})]
-    }
-    return Experiment(
-        name=name,
-        model=e["model"],
-        dataset=e["dataset"],
-        hardware=machine,
-        prompt_type=e["prompt_type"],
-        seq_length=e["seq_length"],
-        tokenize=Tokenization(
-            **{
-                "dataset": e["dataset"],
-                "model": e["model"],
-                "prompt_type": e["prompt_type"],
-                "seq_length": e["seq_length"],
-                **e["tokenize"],
-            }
-        ),
-        convert=Conversion(layout, e["convert"]["engine"]),
-        train=train,
-        generate=generate,
-        asked=asked_of,
-        accept=tuple(e["accept"]),
-        settings=e,
-        written=written,
-    )

@@ -1,4 +1,4 @@
-"""What a configuration names, as frozen dataclasses: sources, machines, layouts and experiments.
+"""What a configuration names, as frozen dataclasses: sources, layouts and experiments.
 
 Names derived here are directory names: two experiments whose settings agree get the same name, hence
 the same files, hence share the jobs that make them.
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from distillery import schema
+from distillery.hardware import Hardware
 from distillery.provenance import digest
 
 RARE = ("overlong", "strict", "special_tokens_in_text", "enable_thinking", "n_subs")  # of a Tokenization
@@ -66,37 +67,6 @@ class Dataset:
 def _span(first: str, last: str) -> str:
     start, total = first.split("-of-")
     return f"{start}-{last.split('-')[1]}-of-{total}"
-
-
-@dataclass(frozen=True)
-class Hardware:
-    """One kind of node; memory in GiB, speed in 10^12 operations a second, None where config says nothing."""
-
-    name: str
-    device: str
-    threads: int
-    nodes: int
-    npus_per_node: int
-    node_rank: int
-    master_addr: str
-    master_port: int
-    chip: str | None = None
-    memory_gib: float | None = None
-    peak_tflops: float | None = None
-    host_memory_gib: float | None = None
-    msrun: Mapping[str, Any] = field(default_factory=dict)
-    runtime: int = schema.default("hardware.*.runtime")
-    set_env: tuple[str, ...] = ()
-    environment: Mapping[str, str | int] = field(default_factory=dict)
-    node_environment: Mapping[str, Mapping[str, str | int]] = field(default_factory=dict)
-    deterministic: bool = schema.default("hardware.*.deterministic")
-    mindspeed_llm: Mapping[str, str] | None = None
-    gres: str | None = None
-
-    @property
-    def framework(self) -> str:
-        """MindSpeed-LLM's back end: `mindspore`, the guide's, or `pytorch`, upstream's main line."""
-        return (self.mindspeed_llm or {}).get("framework", "mindspore")
 
 
 @dataclass(frozen=True)

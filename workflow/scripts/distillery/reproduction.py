@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from distillery import artefacts
+from distillery import artefacts, set_artefacts
 from distillery.files import sha256
 from distillery.problems import Problem
 from distillery.provenance import SCRIPTS
@@ -30,7 +30,7 @@ SINGLE = (
     artefacts.COMPARISON,
     artefacts.SUMMARY,
     *map(
-        artefacts.in_set,
+        set_artefacts.in_set,
         (artefacts.TUNED_ANSWERS, artefacts.TUNED_SCORES, artefacts.COMPARISON, artefacts.SUMMARY),
     ),
 )

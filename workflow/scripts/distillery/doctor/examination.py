@@ -20,7 +20,8 @@ from importlib import metadata
 from pathlib import Path
 
 from distillery.doctor import Result, fail, good, npu_machine, reach
-from distillery.experiment import Config, Hardware
+from distillery.experiment import Config
+from distillery.hardware import Hardware
 from distillery.provenance import SCRIPTS
 
 LOCK = SCRIPTS.parents[1] / "envs" / "requirements.txt"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from distillery.doctor import Result, fail, good, releases
 from distillery.doctor.releases import Release
-from distillery.experiment import Hardware
+from distillery.hardware import Hardware
 from distillery.launch import environment
 from distillery.problems import Problem
 

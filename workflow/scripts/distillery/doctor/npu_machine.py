@@ -26,7 +26,7 @@ from distillery.doctor import (
     slurm_setup,
     text_of,
 )
-from distillery.experiment import Hardware
+from distillery.hardware import Hardware
 
 TOOLKIT = Path("/usr/local/Ascend/ascend-toolkit/latest")
 DRIVER = Path("/usr/local/Ascend/driver/version.info")

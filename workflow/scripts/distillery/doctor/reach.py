@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from distillery.doctor import Result, fail, good
-from distillery.experiment import Config, Hardware
+from distillery.experiment import Config
 from distillery.fetch import clients, source_flags
+from distillery.hardware import Hardware
 
 
 def hubs(config: Config) -> dict[str, tuple[str, ...]]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from distillery.doctor import Result, fail, good, text_of
-from distillery.experiment import Hardware
+from distillery.hardware import Hardware
 
 GRES_CONF = Path("/etc/slurm/gres.conf")
 # what both files need for eight NPUs a node: with File= Slurm tells a job their numbers (IDX), without it only how many

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from distillery import artefacts, config
+from distillery import artefacts, config, set_artefacts
 from distillery.evaluate import measures, notation, overrules, quantities, scoring
 from distillery.problems import UsageProblem
 from distillery.terminal_text import printable
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> str:
     for problems in experiment.asked:
         scores = {
             "base": Path(artefacts.base_scores(experiment, problems).path),
-            "tuned": Path(artefacts.of_set(artefacts.TUNED_SCORES, experiment, problems).path),
+            "tuned": Path(set_artefacts.of_set(artefacts.TUNED_SCORES, experiment, problems).path),
         }
         if len(experiment.asked) > 1:
             said.append(f"==== {problems}")

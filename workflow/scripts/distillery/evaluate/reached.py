@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from distillery import artefacts, config, json_files
+from distillery import artefacts, config, json_files, set_artefacts
 
 
 def run(args: argparse.Namespace) -> Iterator[tuple[str, dict[str, Any], str]]:
@@ -18,7 +18,7 @@ def run(args: argparse.Namespace) -> Iterator[tuple[str, dict[str, Any], str]]:
     for name, experiment in config.read(args.configfile).experiments.items():
         for problems in experiment.asked:
             summary, report = (
-                artefacts.of_set(one, experiment, problems).path
+                set_artefacts.of_set(one, experiment, problems).path
                 for one in (artefacts.SUMMARY, artefacts.REPORT)
             )
             said = f"{name}:{problems}" if len(experiment.asked) > 1 else name

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from distillery import artefacts
+from distillery import artefacts, set_artefacts
 from distillery.experiment import Dataset, Experiment, Generation, Layout, Rope, Tokenization
 from distillery.generate import tasks
 from distillery.provenance import canonical
@@ -113,7 +113,7 @@ def sampling(settings: Generation) -> list[str]:
 
 def sets(experiment: Experiment) -> list[str]:
     """Which problem sets an experiment's summary names."""
-    others = artefacts.of_further_sets(artefacts.COMPARISON, experiment)
+    others = set_artefacts.of_further_sets(artefacts.COMPARISON, experiment)
     further = ["--further-sets", *(f"{name}={path}" for name, path in others.items())] if others else []
     return ["--problem-set", experiment.problems, *further]
 

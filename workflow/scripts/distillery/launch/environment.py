@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from distillery.experiment import Hardware
+from distillery.hardware import Hardware
 from distillery.problems import Problem
 
 # one queue per device, so that kernels start in the order in which overlapped communication expects them

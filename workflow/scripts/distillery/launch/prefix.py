@@ -13,7 +13,8 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
-from distillery.experiment import Experiment, Hardware
+from distillery.experiment import Experiment
+from distillery.hardware import Hardware
 from distillery.launch import commandline, environment
 
 RESOURCES = ("npu", "npus_per_node", "gres", "nodes", "tasks", "mpi")

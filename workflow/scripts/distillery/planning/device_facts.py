@@ -20,7 +20,7 @@ from typing import Any
 
 from distillery.architecture import Architecture
 from distillery.engine.supported_models import from_config
-from distillery.experiment import Hardware
+from distillery.hardware import Hardware
 
 CHIPS = Path(__file__).with_name("chips.json")
 RESERVED_GIB = 3.0  # CANN, collective buffers and the allocator's own

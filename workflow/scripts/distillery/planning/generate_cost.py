@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from distillery import artefacts
+from distillery import artefacts, set_artefacts
 from distillery.artefacts import Artefact
 from distillery.experiment import Generation
 from distillery.planning import device_facts, memory
@@ -29,7 +29,8 @@ def steps(s: Setup) -> tuple[Step, ...]:
         of = "" if own else f" {problems}"
         base, base_scores = artefacts.base_answers(e, problems), artefacts.base_scores(e, problems)
         tuned, scores = (
-            artefacts.of_set(one, e, problems) for one in (artefacts.TUNED_ANSWERS, artefacts.TUNED_SCORES)
+            set_artefacts.of_set(one, e, problems)
+            for one in (artefacts.TUNED_ANSWERS, artefacts.TUNED_SCORES)
         )
         rules = (
             "generate_tuned_answers" if own else "generate_set_answers",

@@ -13,7 +13,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from distillery import config, schema
+from distillery import resolution, schema
 from distillery.launch.mindspeed import accepted_flags
 from distillery.shell.programs import Flag, Program
 from distillery.shell.shell_words import Place
@@ -180,7 +180,7 @@ def _keys(stage: str) -> Iterator[tuple[str, tuple[str, ...], dict[str, Any]]]:
     if stage in ("train", "generate"):
         for key in node(stage)["properties"]:
             name = f"--{key.replace('_', '-')}"
-            if key not in config.OVERRIDES and name in known:
+            if key not in resolution.OVERRIDES and name in known:
                 yield key, (name,), node(stage, key)
     if stage == "tokenize":
         for key in TOKENIZING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from distillery import config
+from distillery import resolution
 from distillery.architecture import Architecture
 from distillery.experiment import Layout
 from distillery.planning import device_facts, memory, train_cost
@@ -105,7 +105,7 @@ def fitting(s: Setup, budget: float) -> list[str]:
 def _with(s: Setup, layout: Layout) -> Setup:
     """The experiment with one layout throughout, answers cut down to their node."""
     e = s.experiment
-    generate = replace(e.generate, layout=config.fitting(layout, e.generate.npus_per_node))
+    generate = replace(e.generate, layout=resolution.fitting(layout, e.generate.npus_per_node))
     one = replace(
         e,
         convert=replace(e.convert, layout=layout),

@@ -1,0 +1,35 @@
+"""Where an experiment's own files of each of its problem sets lie: those of the first at its top, of others below `sets/`."""
+
+from __future__ import annotations
+
+from distillery import artefacts
+from distillery.artefacts import Artefact
+from distillery.experiment import Experiment
+
+
+def in_set(one: Artefact) -> Artefact:
+    """The same of a further problem set of an experiment: the first one's lie at the experiment's top."""
+    top, rest = one.path.split("{experiment}/", 1)
+    return Artefact(
+        f"{top}{{experiment}}/sets/{{problems}}/{rest}", one.job.replace("}/", "}/sets/{problems}/", 1)
+    )
+
+
+def of_set(one: Artefact, experiment: Experiment, problems: str) -> Artefact:
+    """An experiment's own artefact of one of its problem sets."""
+    place = one if problems == experiment.problems else in_set(one)
+    return place.of(experiment=experiment.name, problems=problems)
+
+
+def of_further_sets(one: Artefact, experiment: Experiment) -> dict[str, str]:
+    """Paths of an artefact of each problem set but the first, by the set's name."""
+    return {name: of_set(one, experiment, name).path for name in list(experiment.asked)[1:]}
+
+
+def samples(experiment: Experiment, problems: str) -> dict[str, str]:
+    """Resource samples of an experiment's jobs on devices, by job, answers those to one problem set."""
+    return {
+        "train": artefacts.TRAINED.of(experiment=experiment.name).samples,
+        "generate base": artefacts.base_answers(experiment, problems).samples,
+        "generate tuned": of_set(artefacts.TUNED_ANSWERS, experiment, problems).samples,
+    }
