@@ -43,8 +43,8 @@ def test_each_set_has_its_own_settings_and_the_first_ones_stay():
     assert {key: more.tuned.settings[key] for key in own} == own
     assert (first.tuned.settings["temperature"], first.tuned.settings["num_samples"]) == (1.0, 1)
     assert (first.base.settings["max_new_tokens"], more.base.settings["max_new_tokens"]) == (7, 6)
-    assert "--temperature 0.6" in commandline.generate(more.tuned)
-    assert "sets" not in commandline.generate(first.tuned)
+    assert "--temperature 0.6" in " ".join(commandline.generate(more.tuned))
+    assert "--sets" not in commandline.generate(first.tuned)
     # a set of its own changes nothing of the first one's files
     alone = two(task="do_sample", temperature=1.0, base={"max_new_tokens": 7})
     alone["experiments"]["small"]["problems"] = "sums-heldout"
