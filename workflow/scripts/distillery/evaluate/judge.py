@@ -9,17 +9,14 @@ from __future__ import annotations
 
 import functools
 import logging
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from distillery.evaluate import exactness, extraction, notation, rules
+from distillery.evaluate import exactness, extraction, notation, rules, simple_forms, two_stage_parsing
 from distillery.evaluate.limited_workers import Fate, answers
 
 SEARCHED = 4000  # last characters of a text without box, among which math-verify looks for an answer
-# numbers of which math-verify says what we say (tested): it need not be asked
-PLAIN_NUMBER = re.compile(r"-?\d{1,15}")
 
 
 @dataclass(frozen=True)
@@ -91,6 +88,7 @@ def load() -> None:
     """Import math-verify, which takes half a second and shall not count as an answer's time."""
     import math_verify  # noqa: F401
 
+    two_stage_parsing.install()
     logging.getLogger("math_verify").setLevel(logging.ERROR)  # it warns that its own timer is off
 
 
@@ -114,13 +112,17 @@ def compare(gold: str, answer: str) -> tuple[bool, str, bool]:
     """(whether the answer is the gold, the rule that says so, what math-verify alone says)."""
     ours = notation.normal(gold), notation.normal(answer)
     decision = rules.decide(*ours)
-    if decision and PLAIN_NUMBER.fullmatch(gold) and PLAIN_NUMBER.fullmatch(answer):
-        return *decision, decision[0]
-    raw = _gold(gold), _box(answer)
-    theirs = equal(*raw)
+    theirs = simple_forms.verdict(gold, answer)
+    raw = None
+    if theirs is None:
+        raw = _gold(gold), _box(answer)
+        theirs = equal(*raw)
     if decision:
         return *decision, theirs
-    parsed = tuple(parse(text) for parse, text in zip((_gold, _box), rules.prepared(*ours), strict=True))
+    prepared = rules.prepared(*ours)
+    if simple_forms.verdict(*prepared) is False:
+        return False, "math-verify", theirs
+    parsed = tuple(parse(text) for parse, text in zip((_gold, _box), prepared, strict=True))
     if not (theirs if parsed == raw else equal(*parsed)):
         return False, "math-verify", theirs
     if parsed[0] and parsed[1] and exactness.differ(parsed[0][0], parsed[1][0]):
@@ -148,6 +150,7 @@ def _gold(text: str) -> list[Any]:
     return parse(text if "$" in text else f"${text}$", parsing_timeout=None)
 
 
+@functools.lru_cache(maxsize=10_000)
 def _box(text: str) -> list[Any]:
     from math_verify import LatexExtractionConfig, parse
 
@@ -163,5 +166,6 @@ def _search(gold: str, text: str) -> tuple[bool, str | None]:
     )
     if not found:
         return False, None
-    shown = str(found[-1])
-    return bool(equal(_gold(notation.normal(gold)), found)), shown
+    shown, gold = str(found[-1]), notation.normal(gold)
+    known = simple_forms.verdict(gold, shown) if len(found) == 2 and "%" not in text else None
+    return (bool(equal(_gold(gold), found)) if known is None else known), shown

@@ -41,7 +41,7 @@ DELIMITERS = re.compile(
 )
 THOUSANDS = re.compile(r"(?<=\d)\s*(?:\{,\}|\\[,!;: ]|~|,\\!)\s*(?=\d{3}(?!\d))")
 SPACES = re.compile(
-    r"(?<!\\)\\(?:[,;:! ]|q?quad(?![A-Za-z])|(?:thin|med|thick|neg)?space(?![A-Za-z])|hfill(?![A-Za-z]))|~|\s+"
+    r"(?<!\\)\\(?:[,;:! ]|q?quad(?![A-Za-z])|(?:thin|med|thick|neg)?space(?![A-Za-z])|hfill(?![A-Za-z])|(?:text|mbox|mathrm)\s*\{\s*\})|~|\s+"
 )
 SIZES = re.compile(
     r"\\(?:left|right|[bB]igg?[lmr]?|displaystyle|textstyle|limits|nolimits)(?![A-Za-z])\s*\.?"
