@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from distillery.problems import UsageProblem
-from distillery.tokenize import handlers, tools
+from distillery.tokenize import alpaca, handlers, tools
 from distillery.tokenize.conversation import Rejected
 
 SHAREGPT, ALPACA = "SharegptStyleInstructionHandler", "AlpacaStyleInstructionHandler"
@@ -69,7 +69,7 @@ def test_history_that_is_no_pairs_is_kept_as_the_reference_reads_it(history: Any
     row = {"instruction": "i", "input": "", "output": "o", "history": history}
     made = handlers.mapped(ALPACA, {"history": "history"}).convert(row)
     assert [message.content for message in made.messages] == ["q", "a", "i", "o"]
-    assert made.notes == (handlers.NO_PAIRS,)
+    assert made.notes == (alpaca.NO_PAIRS,)
 
 
 @pytest.mark.parametrize(

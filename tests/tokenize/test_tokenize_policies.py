@@ -16,7 +16,8 @@ from distillery.problems import Problem
 from distillery.tokenize import special_text
 from distillery.tokenize.dataset_files import DatasetFiles
 from distillery.tokenize.documents import DocumentMaker, Rules
-from distillery.tokenize.row_spans import Block, Recipe
+from distillery.tokenize.parts import Block
+from distillery.tokenize.row_spans import Recipe
 
 ODD = [
     asked("plain", "a"),

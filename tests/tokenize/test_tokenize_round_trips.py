@@ -12,7 +12,8 @@ from tokenize_runs import FLAGS, FULL, TAGS
 
 from distillery.tokenize import templates, tools
 from distillery.tokenize.conversation import ASSISTANT, FUNCTION, OBSERVATION, USER
-from distillery.tokenize.row_spans import Block, ConversationWork, Recipe
+from distillery.tokenize.parts import Block
+from distillery.tokenize.row_spans import ConversationWork, Recipe
 
 text = st.text(st.characters(codec="utf-8"), max_size=30)
 WORK = Recipe(FULL, FLAGS[1], "qwen_math_r1", json.loads(FLAGS[-1])).work()

@@ -74,6 +74,12 @@ def parser() -> argparse.ArgumentParser:
     options.add(
         ours, TOKENIZE, "max_rejected_share", default=None, help="fail if a larger share of rows is rejected"
     )
+    options.add(ours, "datasets.*", "thoughts")
+    ours.add_argument(
+        "--text-labels",
+        action="store_true",
+        help="GeneralPretrainHandler: what fine-tuning reads, every token of a text learnt, the end of --prompt-type behind it",
+    )
     ours.add_argument(
         "--encoder", choices=["auto", "exact"], default="auto", help="exact: never the fast encoder"
     )

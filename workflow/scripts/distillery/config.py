@@ -48,7 +48,7 @@ def load(raw: Mapping[str, Any]) -> Config:
     return Config(
         models={name: _source(model) for name, model in filled["models"].items()},
         datasets={
-            name: Dataset(name, _source(d["source"]), d["handler_name"], d["map_keys"], d["shards_per_job"])
+            name: Dataset(name, _source(d.pop("source")), **d)
             for name, d in filled["datasets"].items()
         },
         problem_sets={name: _source(problems) for name, problems in filled["problem_sets"].items()},

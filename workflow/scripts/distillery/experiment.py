@@ -33,6 +33,7 @@ class Dataset:
     handler_name: str
     map_keys: Mapping[str, Any]
     shards_per_job: int = schema.default("datasets.*.shards_per_job")
+    thoughts: str = schema.default("datasets.*.thoughts")
 
     def batches(self, count: int | None = None) -> dict[str, tuple[str, ...]]:
         """Shards that one job reads, by the batch's name: the shard's own, or `train-00000-00099-of-01000`.

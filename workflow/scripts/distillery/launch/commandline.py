@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from distillery import artefacts, set_artefacts
+from distillery import artefacts, schema, set_artefacts
 from distillery.experiment import Dataset, Experiment, Generation, Layout, Rope, Tokenization
 from distillery.generate import tasks
 from distillery.provenance import canonical
@@ -40,6 +40,7 @@ def tokenize(dataset: Dataset, tokenization: Tokenization) -> list[str]:
             "handler_name": dataset.handler_name,
             "prompt_type": tokenization.prompt_type,
             "map_keys": dataset.map_keys,
+            "thoughts": dataset.thoughts if dataset.thoughts != schema.default("datasets.*.thoughts") else None,
             "max_rejected_share": tokenization.max_rejected_share,
             **{key: getattr(tokenization, key) for key in switches if getattr(tokenization, key)},
             **rare,

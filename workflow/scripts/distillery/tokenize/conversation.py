@@ -7,7 +7,7 @@ although something about it is doubtful stays, and says so in `notes` (rejected 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 USER, ASSISTANT, OBSERVATION, FUNCTION = "user", "assistant", "observation", "function"
 
@@ -41,3 +41,23 @@ class Rejected(Exception):
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(reason)
         self.reason, self.detail = reason, detail
+
+
+def text(value: Any, where: str) -> str:
+    """`value` if it is a text that has a UTF-8 form.
+
+    Raises:
+        Rejected: it is not.
+    """
+    if not isinstance(value, str):
+        raise Rejected("content is not a text", f"{where}: {value!r}"[:200])
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise Rejected("content is not valid Unicode", f"{where}: a lone surrogate") from None
+    return value
+
+
+def optional(value: Any, where: str) -> str | None:
+    """`value` as `text`, or None."""
+    return None if value is None else text(value, where)

@@ -20,7 +20,7 @@ from distillery.tokenize.dataset_files import DatasetFiles, hidden
 from distillery.tokenize.outputs import NAMED_ROWS
 
 # what must agree between parts for their tokens to mean the same
-SAME = ("format", "fields", "handler", "template", "tokenizer", "options")
+SAME = ("format", "fields", "handler", "map_keys", "thoughts", "template", "tokenizer", "options")
 COUNTS = ("rows", "kept", "truncated", "documents", "tokens", "supervised_tokens")
 
 
@@ -113,12 +113,12 @@ def _merged(parts: list[Path], manifests: list[dict[str, Any]]) -> dict[str, Any
     first = manifests[0]
     for part, manifest in zip(parts, manifests, strict=True):
         for key in SAME:
-            if manifest[key] != first[key]:
+            if manifest.get(key) != first.get(key):
                 raise Problem(
                     f"datasets that differ in {key} cannot be merged",
                     where=f"{DatasetFiles(part).manifest}, {key}",
-                    found=manifest[key],
-                    wanted=f"{first[key]}, as in {DatasetFiles(parts[0]).manifest}",
+                    found=manifest.get(key),
+                    wanted=f"{first.get(key)}, as in {DatasetFiles(parts[0]).manifest}",
                     fix="tokenize all shards with the same flags and tokenizer",
                 )
     reasons: Counter[str] = Counter()

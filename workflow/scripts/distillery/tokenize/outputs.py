@@ -25,7 +25,7 @@ from distillery.tokenize.indexed import IDS, LABELS, MASK
 from distillery.tokenize.origins import Origins
 
 if TYPE_CHECKING:
-    from distillery.tokenize.row_spans import Part, Tokens
+    from distillery.tokenize.parts import Part, Tokens
 
 NAMED_ROWS = 1000  # of each kind of oddity, the rows that a manifest lists
 ONES = np.ones(1 << 18, "<i4")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from distillery.problems import UsageProblem
-from distillery.tokenize import hub_template, templates
+from distillery.tokenize import hub_template, sharegpt, templates
 from distillery.tokenize.documents import Rules
 from distillery.tokenize.row_spans import Recipe
 
@@ -35,6 +35,8 @@ def recipe(args: argparse.Namespace) -> Recipe:
         ),
         json_keys=tuple(args.json_keys),
         exact_only=args.encoder == "exact",
+        thoughts=args.thoughts if args.thoughts == sharegpt.JOIN else None,
+        text_labels=args.text_labels,
         templates=args.prompt_type_path or templates.TEMPLATES,
     )
 
@@ -71,7 +73,13 @@ def check(args: argparse.Namespace) -> None:
         )
         if given
     ]
-    if plain and (rendered or args.pack):
+    if args.text_labels and (not plain or not rendered or len(args.json_keys) > 1):
+        raise UsageProblem(
+            "--text-labels is for one column of plain text, and ends it as a prompt type ends answers",
+            found=" ".join([args.handler_name, *rendered, "--json-keys", *args.json_keys]),
+            fix="give --handler-name GeneralPretrainHandler, --prompt-type and one of --json-keys",
+        )
+    if plain and (rendered or args.pack) and not args.text_labels:
         raise UsageProblem(
             "GeneralPretrainHandler tokenizes plain text",
             found=" ".join([*rendered, *(["--pack"] if args.pack else [])]),

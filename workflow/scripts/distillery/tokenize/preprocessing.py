@@ -15,9 +15,10 @@ from distillery import files
 from distillery.problems import Problem, UsageProblem
 from distillery.tokenize import preprocess_flags, readers, row_spans, row_tally, workers
 from distillery.tokenize.outputs import Outputs
+from distillery.tokenize.parts import Part
 from distillery.tokenize.readers import Source, Span
 from distillery.tokenize.row_progress import Progress
-from distillery.tokenize.row_spans import UUID, Part, Recipe
+from distillery.tokenize.row_spans import UUID, Recipe
 from distillery.tokenize.row_tally import Tally
 from distillery.tokenize.tokenizer import HubTokenizer
 
@@ -70,10 +71,10 @@ def preprocess(
     for source in sources:
         source.check(recipe.columns(), (UUID,))
     work = recipe.work()
-    renderer = None if recipe.plain else work.renderer
+    renderer = work.renderer
     print("encoder:", "fast" if work.encoder.fast else f"exact ({work.encoder.why})", file=sys.stderr)
     tally = Tally()
-    outputs = Outputs(prefix, recipe.fields, packed=not recipe.plain, rules=recipe.rules)
+    outputs = Outputs(prefix, recipe.fields, packed=recipe.packed, rules=recipe.rules)
     with _beside() as beside, Progress(log_interval) as progress, outputs:
         digests: list[Future[str]] = []
 
@@ -186,6 +187,8 @@ def described(recipe: Recipe, renderer: Any, hub: HubTokenizer, stems: Sequence[
         "fields": list(stems),
         "handler": recipe.handler_name,
         "map_keys": recipe.map_keys,
+        **({"thoughts": recipe.thoughts} if recipe.thoughts else {}),
+        **({"text_column": recipe.json_keys[0]} if recipe.text_labels else {}),
         "template": renderer.record() if renderer else None,
         "split_markers": renderer.split_markers() if renderer else [],
         "tokenizer": {

@@ -1,5 +1,7 @@
 """Rows of files in blocks of bounded memory: .parquet, .arrow, .csv, .json, .jsonl, .txt, or a directory of one kind.
 
+Text may be packed, as .jsonl.gz or .csv.zst.
+
 Only the columns that are asked for are read. Row values are what `datasets.load_dataset` gives for the same
 file. Files of a directory are taken in the order of their names.
 
@@ -10,6 +12,7 @@ any number of lines). There a span brings its rows along, read by whoever divide
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -19,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from distillery.problems import Problem, UsageProblem
 from distillery.tokenize import text_readers
 from distillery.tokenize.tables import BATCH_ROWS, Arrow, Parquet, Piece, damaged
+from distillery.tokenize.text_readers import PACKED
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -62,9 +66,14 @@ class Source:
         Raises:
             Problem: the file is not readable.
         """
-        if self.path.suffix in TEXTS:
-            return TEXTS[self.path.suffix][0](self.path)
-        with closing(TABLES[self.path.suffix](self.path)) as table:
+        return self._columns
+
+    @functools.cached_property
+    def _columns(self) -> list[str]:
+        kind = kind_of(self.path)
+        if kind in TEXTS:
+            return TEXTS[kind][0](self.path)
+        with closing(TABLES[kind](self.path)) as table:
             return table.names
 
     def check(self, wanted: list[str], optional: tuple[str, ...] = ()) -> list[str]:
@@ -91,13 +100,13 @@ class Source:
 
     def spans(self, columns: list[str], processes: int = 1) -> Iterator[Span]:
         """The file in order, divided for so many processes."""
-        if self.path.suffix in TEXTS:
+        if (kind := kind_of(self.path)) in TEXTS:
             first = 0
-            for rows in TEXTS[self.path.suffix][1](self.path, columns, BATCH_ROWS):
+            for rows in TEXTS[kind][1](self.path, columns, BATCH_ROWS):
                 yield Span(self.path, columns, first, len(rows), rows=rows)
                 first += len(rows)
             return
-        with closing(TABLES[self.path.suffix](self.path)) as table:
+        with closing(TABLES[kind](self.path)) as table:
             pieces = list(table.pieces(columns))
         total = sum(piece.size for piece in pieces)
         yield from self._divided(columns, pieces, min(max(total // (SPANS * processes), SMALLEST), LARGEST))
@@ -178,9 +187,17 @@ class Reader:
             return
         if self.table is None or self.table.path != span.path:
             self.__exit__()
-            self.table = TABLES[span.path.suffix](span.path)
+            self.table = TABLES[kind_of(span.path)](span.path)
         self.at, self.row, self.rest = at, 0, None
         self.batches = self.table.batches(span.piece, span.columns)
+
+
+def kind_of(path: Path) -> str | None:
+    """The ending that says how a file is read, without what says that it is packed; None for an unknown one."""
+    if path.suffix not in PACKED:
+        return path.suffix if path.suffix in KINDS else None
+    inner = Path(path.stem).suffix
+    return inner if inner in TEXTS else None
 
 
 def sources(path: Path) -> list[Source]:
@@ -190,24 +207,22 @@ def sources(path: Path) -> list[Source]:
         UsageProblem: nothing to read, an unknown kind, or a directory of two kinds.
     """
     if path.is_file():
-        if path.suffix not in KINDS:
+        if kind_of(path) is None:
             raise UsageProblem(
                 "a file of unknown kind",
                 where=path,
-                found=path.suffix or "no suffix",
-                wanted=", ".join(KINDS),
+                found="".join(path.suffixes) or "no suffix",
+                wanted=f"{', '.join(KINDS)}, text also with {' or '.join(PACKED)} behind",
             )
         return [Source(path)]
     if not path.is_dir():
         raise UsageProblem("no such input", where=path, fix="give a file or a directory of files to --input")
     files = [
-        each
-        for each in sorted(path.iterdir())
-        if each.is_file() and each.name[0] != "." and each.suffix in KINDS
+        each for each in sorted(path.iterdir()) if each.is_file() and each.name[0] != "." and kind_of(each)
     ]
     if not files:
         raise UsageProblem("no data files in the directory", where=path, wanted=", ".join(KINDS))
-    formats = {KIND_NAMES[each.suffix]: each.name for each in reversed(files)}
+    formats = {KIND_NAMES[kind_of(each)]: each.name for each in reversed(files)}
     if len(formats) > 1:
         raise UsageProblem(
             "a directory of several formats",

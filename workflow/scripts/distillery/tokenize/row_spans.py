@@ -1,84 +1,33 @@
-"""The work of one process: spans of files to blocks of rows to parts, and what happened to each row.
-
-A part holds the tokens of its block's documents, and apart from them what is to be known about them, which is little.
-"""
+"""The work of one process: spans of files to blocks of rows to parts, and what happened to each row."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from isal import isal_zlib
 
-from distillery.marks import IGNORED
 from distillery.problems import Problem
-from distillery.tokenize import encoding, handlers, hub_template, rendering, templates, tokenizer
+from distillery.tokenize import (
+    conversation,
+    encoding,
+    handlers,
+    hub_template,
+    rendering,
+    templates,
+    tokenizer,
+)
 from distillery.tokenize.conversation import Rejected
 from distillery.tokenize.documents import DocumentMaker, Rules
 from distillery.tokenize.indexed import IDS, LABELS
+from distillery.tokenize.parts import CSV_NULL, Block, Part, Tokens
 from distillery.tokenize.readers import Reader, Source, Span
+from distillery.tokenize.text_readers import NulledRow
 
 UUID = "uuid"
 EMPTY_TEXT = "empty text"
-Tokens = dict[str, np.ndarray]  # {field: the documents' tokens, concatenated in the order of the rows, int32}
-
-
-class Block(NamedTuple):
-    """Rows of a file, `first` being the number of the first one there."""
-
-    file: str
-    first: int
-    rows: list[dict[str, Any]]
-
-
-@dataclass
-class Part:
-    """The outcome of one block of rows.
-
-    Attributes:
-        seen: rows of the block, whatever became of them.
-        outcomes: {field: [documents] tokens of each, -1 if too long and dropped}.
-        checksums: {field: crc32 of its tokens}.
-        supervised: labels that are trained.
-        rows, uuids: of each document.
-    """
-
-    seen: int
-    tokens: Tokens = field(default_factory=dict)
-    checksums: dict[str, int] = field(default_factory=dict)
-    supervised: int = 0
-    outcomes: dict[str, np.ndarray] = field(default_factory=dict)
-    rows: list[int] = field(default_factory=list)
-    uuids: list[str | None] = field(default_factory=list)
-    truncated: int = 0
-    rejected: list[dict[str, Any]] = field(default_factory=list)
-    noted: list[tuple[str, int, str | None]] = field(default_factory=list)
-    overlong: list[tuple[int, str | None, int]] = field(default_factory=list)
-    roles: Counter = field(default_factory=Counter)
-
-    def size(self, field: str) -> int:
-        """Tokens of a field."""
-        outcomes = self.outcomes[field]
-        return int(outcomes[outcomes >= 0].sum())
-
-    def parted(self) -> tuple[Part, Tokens]:
-        """Without its tokens but with what they tell; and the tokens."""
-        tokens = {field: array.astype("<i4", copy=False) for field, array in self.tokens.items()}
-        checksums = {field: isal_zlib.crc32(array.data) for field, array in tokens.items()}
-        supervised = int(np.count_nonzero(tokens[LABELS] != IGNORED)) if LABELS in tokens else 0
-        return replace(self, tokens={}, checksums=checksums, supervised=supervised), tokens
-
-    def reject(self, block: Block, number: int, uuid: str | None, error: Rejected) -> None:
-        entry = {"file": block.file, "row": number, "uuid": uuid, "reason": error.reason}
-        self.rejected.append(entry | ({"detail": error.detail} if error.detail else {}))
-
-    def keep(self, number: int, uuid: str | None) -> None:
-        self.rows.append(number)
-        self.uuids.append(uuid)
 
 
 @dataclass(frozen=True)
@@ -88,6 +37,8 @@ class Recipe:
     Attributes:
         prompt_type: a prompt type of `templates`, HUB_TEMPLATE for the tokenizer's own, None for plain text.
         json_keys: the columns of plain text (GeneralPretrainHandler), one dataset each.
+        thoughts: `sharegpt.JOIN`, or None to leave those out that have a field of their own.
+        text_labels: texts of the first column become conversations' fields, learnt whole and ended as answers are.
     """
 
     tokenizer: Path
@@ -98,6 +49,8 @@ class Recipe:
     json_keys: tuple[str, ...] = ("text",)
     exact_only: bool = False
     templates: Path = templates.TEMPLATES
+    thoughts: str | None = None
+    text_labels: bool = False
 
     @property
     def plain(self) -> bool:
@@ -105,15 +58,20 @@ class Recipe:
         return self.handler_name == handlers.PLAIN_TEXT
 
     @property
+    def packed(self) -> bool:
+        """Whether the dataset has the fields that fine-tuning reads."""
+        return not self.plain or self.text_labels
+
+    @property
     def fields(self) -> tuple[str, ...]:
         """Fields whose tokens are made here (the attention mask follows from the lengths)."""
-        return self.json_keys if self.plain else (IDS, LABELS)
+        return (IDS, LABELS) if self.packed else self.json_keys
 
     def columns(self) -> list[str]:
         return list(self.json_keys) if self.plain else self.handler().columns()
 
     def handler(self) -> handlers.Sharegpt | handlers.Alpaca:
-        return handlers.mapped(self.handler_name, self.map_keys)
+        return handlers.mapped(self.handler_name, self.map_keys, self.thoughts)
 
     def renderer(self) -> rendering.Renderer | hub_template.HubRenderer:
         assert self.prompt_type
@@ -143,17 +101,19 @@ class ConversationWork:
         outcomes: list[int] = []
         for number, uuid, row in _numbered(block):
             try:
-                conversation = self.handler.convert(row)
-                document = self.maker.make(conversation)
+                made = self.handler.convert(row)
+                if isinstance(row, NulledRow):
+                    made = replace(made, notes=(*made.notes, CSV_NULL))
+                document = self.maker.make(made)
             except Rejected as error:
                 part.reject(block, number, uuid, error)
                 continue
             if number % encoding.CROSS_CHECK_EVERY == 0:
-                self.encoder.cross_check(conversation.messages[-1].content)
+                self.encoder.cross_check(made.messages[-1].content)
             part.keep(number, uuid)
             part.noted += [(note, number, uuid) for note in document.notes]
             part.truncated += document.truncated
-            part.roles.update(message.role for message in conversation.messages)
+            part.roles.update(message.role for message in made.messages)
             if document.overlong:
                 part.overlong.append((number, uuid, len(document.input_ids)))
                 outcomes.append(-1)
@@ -167,18 +127,21 @@ class ConversationWork:
 
 
 class TextWork:
-    """Blocks of texts to parts with one field for each column (pre-training data).
+    """Blocks of texts to parts: a field for each column (pre-training data), or with labels as conversations have them.
 
     A row that is too long in one column is dropped from all. The reference pairs columns by their position among
     the texts of 50 rows that are not empty, and so drops others than these where some are empty.
     """
 
     def __init__(self, recipe: Recipe) -> None:
-        self.keys, self.rules = recipe.json_keys, recipe.rules
+        self.keys, self.rules, self.labelled = recipe.json_keys, recipe.rules, recipe.text_labels
         self.tokenizer = tokenizer.load(recipe.tokenizer)
+        self.renderer = recipe.renderer() if recipe.text_labels else None
         self.encoder = encoding.Encoder(self.tokenizer, recipe.exact_only)
         self.before, self.after = map(_array, self.tokenizer.affixes())
-        if self.rules.append_eod:
+        if self.renderer:
+            self.after = _array([self.renderer.eos_id])
+        elif self.rules.append_eod:
             if self.tokenizer.special_id("eos") is None:
                 raise Problem("--append-eod needs a tokenizer with an eos token", where=recipe.tokenizer)
             self.after = _joined([self.after, _array([self.tokenizer.special_id("eos")])])
@@ -190,7 +153,7 @@ class TextWork:
         outcomes: dict[str, list[int]] = {key: [] for key in self.keys}
         for number, uuid, row in _numbered(block):
             try:
-                texts = {key: handlers.text(row[key], key) for key in self.keys}
+                texts = {key: conversation.text(row[key], key) for key in self.keys}
                 if not any(texts.values()):
                     raise Rejected(EMPTY_TEXT)
             except Rejected as error:
@@ -205,6 +168,10 @@ class TextWork:
             }
             longest = max(map(len, made.values()))
             dropped = limit is not None and longest >= limit
+            if dropped and self.rules.overlong == "truncate-keep-eos":
+                made = {key: self._cut(array) for key, array in made.items()}
+                part.truncated += 1
+                dropped = False
             if dropped:
                 part.overlong.append((number, uuid, longest))
             if self.keys[0] in made:
@@ -216,7 +183,17 @@ class TextWork:
                     tokens[key].append(array)
         part.tokens = {key: _joined(arrays) for key, arrays in tokens.items()}
         part.outcomes = {key: np.array(lengths, np.int64) for key, lengths in outcomes.items()}
+        if self.labelled:  # every token is learnt
+            part.tokens = dict.fromkeys((IDS, LABELS), part.tokens[self.keys[0]])
+            part.outcomes = dict.fromkeys((IDS, LABELS), part.outcomes[self.keys[0]])
         return part
+
+    def _cut(self, array: np.ndarray) -> np.ndarray:
+        """Within seq_length, and ended."""
+        assert self.rules.seq_length
+        end = len(self.after)
+        room = self.rules.seq_length - 1 - end
+        return array if len(array) <= room + end else _joined([array[:room], self.after])
 
 
 class SpanWork:

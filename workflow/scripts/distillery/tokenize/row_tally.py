@@ -9,8 +9,8 @@ from typing import Any
 from distillery.problems import Problem
 from distillery.tokenize.documents import Rules
 from distillery.tokenize.outputs import NAMED_ROWS
+from distillery.tokenize.parts import Part
 from distillery.tokenize.readers import Source
-from distillery.tokenize.row_spans import Part
 
 
 @dataclass

@@ -7,6 +7,8 @@ from distillery.tokenize.conversation import ASSISTANT, FUNCTION, USER, Conversa
 from distillery.tokenize.templates import Template
 
 EMPTY_ANSWER = "an empty answer"
+EMPTY_QUESTION = "an empty question"
+BLANK_QUESTION = "a question of white space alone"
 PLACEHOLDER = "{{idx}} in a question became the number of the turn"
 LOST_TOOLS = "tools that could not be rendered were left out"
 LOST_CALL = "a function call that could not be read became an empty one"
@@ -23,6 +25,11 @@ def of(conversation: Conversation, template: Template) -> tuple[str, ...]:
     messages = conversation.messages
     if any(message.role == ASSISTANT and not message.content for message in messages):
         notes.append(EMPTY_ANSWER)
+    questions = [content for role, content in messages if role == USER]
+    if not all(questions):
+        notes.append(EMPTY_QUESTION)
+    if any(text.isspace() for text in questions):
+        notes.append(BLANK_QUESTION)
     # Llama 2's slots are not numbered, and where a slot has its own {{idx}} that one takes the number
     open_to_it = not template.system_in_user and not any("{{idx}}" in str(slot) for slot in template.user)
     if open_to_it and any("{{idx}}" in text for role, text in messages if role == USER):

@@ -1,22 +1,28 @@
-"""Rows of .csv, .json, .jsonl and .txt files, with the values that `datasets.load_dataset` gives, in bounded memory."""
+"""Rows of .csv, .json, .jsonl and .txt files, with the values that `datasets.load_dataset` gives, in bounded memory.
+
+Each may be compressed, with .gz or .zst behind its ending.
+"""
 
 from __future__ import annotations
 
-import codecs
 import io
 import itertools
 import json
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from distillery.problems import Problem
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+PACKED = (".gz", ".zst")
 CHUNK = 1 << 20
 # pandas guesses a column's type from so many rows at a time, and `datasets` asks for this many
 CSV_ROWS = 10_000
-SCHEMA_ROWS = 1000
+SCHEMA_ROWS, SCHEMA_BYTES = 1000, 2 << 20
 DECODER = json.JSONDecoder()
 LONGEST_WORD = 16  # \ud83d\ude42 is the longest with 12
 SPACE = re.compile(r"[ \t\r\n]*")
@@ -24,18 +30,44 @@ SPACE = re.compile(r"[ \t\r\n]*")
 START, LINES, OPENED, BEHIND, COMMA, CLOSED = "start", "lines", "opened", "behind a row", "comma", "closed"
 STEPS = {(START, "["): OPENED, (OPENED, "]"): CLOSED, (BEHIND, ","): COMMA, (BEHIND, "]"): CLOSED}
 Rows = list[dict[str, Any]]
+# pandas' own, but for the empty cell
+NULL_TEXTS = frozenset(
+    "#N/A|#N/A N/A|#NA|-1.#IND|-1.#QNAN|-NaN|-nan|1.#IND|1.#QNAN|<NA>|N/A|NA|NULL|NaN|None|n/a|nan|null".split(
+        "|"
+    )
+)
+EMPTY_IS_NULL: dict[str, Any] = {"keep_default_na": False, "na_values": [""]}
+
+
+class NulledRow(dict):
+    """A row of which cells are read as null though they say something: `cells` has their texts by column."""
+
+    cells: dict[str, str]
 
 
 def text_columns(path: Path) -> list[str]:
     return ["text"]
 
 
+def opened(path: Path) -> BinaryIO:
+    """The file's bytes, unpacked if its name ends in .gz or .zst."""
+    if path.suffix == ".gz":
+        from isal import igzip
+
+        return igzip.open(path, "rb")
+    if path.suffix == ".zst":
+        import pyarrow as pa
+
+        return pa.input_stream(str(path), compression="zstd")
+    return path.open("rb")
+
+
 def read_text(path: Path, columns: list[str], block_rows: int) -> Iterator[Rows]:
     """One row `{"text": line}` a line, of lines ended by \\n, \\r\\n or \\r; other Unicode line ends do not count."""
     try:
-        with path.open(encoding="utf-8") as stream:
+        with io.TextIOWrapper(opened(path), encoding="utf-8") as stream:
             yield from _blocked(({"text": line.rstrip("\n")} for line in stream), block_rows)
-    except UnicodeDecodeError as error:
+    except unreadable() as error:
         raise _damaged(path, error) from None
 
 
@@ -43,8 +75,9 @@ def csv_columns(path: Path) -> list[str]:
     import pandas as pd
 
     try:
-        return [str(name) for name in pd.read_csv(path, nrows=0).columns]
-    except (ValueError, pd.errors.ParserError) as error:  # an empty file is a ValueError too
+        with opened(path) as stream:
+            return [str(name) for name in pd.read_csv(stream, nrows=0).columns]
+    except unreadable() as error:  # an empty file is a ValueError too
         raise _damaged(path, error) from None
 
 
@@ -54,22 +87,55 @@ def read_csv(path: Path, columns: list[str], block_rows: int) -> Iterator[Rows]:
     All columns are parsed: with `usecols` pandas would let rows of too many fields pass.
     """
     import pandas as pd
-    import pyarrow as pa
 
     try:
-        with pd.read_csv(path, chunksize=CSV_ROWS) as chunks:
+        with opened(path) as stream, pd.read_csv(stream, chunksize=CSV_ROWS, **EMPTY_IS_NULL) as chunks:
             for chunk in chunks:
+                found = {column: _cells(chunk[column]) for column in columns}
                 for start in range(0, len(chunk), block_rows):
-                    part = chunk[columns].iloc[start : start + block_rows]
-                    yield pa.Table.from_pandas(part, preserve_index=False).to_pylist()
-    except (ValueError, pd.errors.ParserError) as error:
+                    parts = (values[start : start + block_rows] for values, _ in found.values())
+                    rows = [dict(zip(columns, values, strict=True)) for values in zip(*parts, strict=True)]
+                    _name_nulls(rows, start, {column: nulled for column, (_, nulled) in found.items()})
+                    yield rows
+    except unreadable() as error:
         raise _damaged(path, error) from None
+
+
+def _cells(column: pd.Series) -> tuple[list[Any], dict[int, str]]:
+    """A column's values as pandas reads them by default, and by row the texts that it takes for null.
+
+    Where such a text occurs the rest is guessed anew without it: `1, NA` are numbers.
+    """
+    import pandas as pd
+    import pyarrow as pa
+
+    nulled: dict[int, str] = {}
+    if column.dtype == object:
+        spelt = column.isin(NULL_TEXTS)
+        if spelt.any():
+            nulled = {row: column.iloc[row] for row in spelt.to_numpy().nonzero()[0].tolist()}
+            alone = io.StringIO(column.to_frame("a").to_csv(index=False))
+            column = pd.read_csv(alone, skip_blank_lines=False)["a"]
+    if column.dtype == object and pd.api.types.infer_dtype(column) == "string":
+        return [None if value != value else value for value in column], nulled  # NaN is not itself
+    return pa.Array.from_pandas(column).to_pylist(), nulled
+
+
+def _name_nulls(rows: Rows, start: int, nulled: dict[str, dict[int, str]]) -> None:
+    for column, cells in nulled.items():
+        for number, cell in cells.items():
+            if start <= number < start + len(rows):
+                row = rows[number - start]
+                if not isinstance(row, NulledRow):
+                    row = rows[number - start] = NulledRow(row)
+                    row.cells = {}
+                row.cells[column] = cell
 
 
 def json_columns(path: Path) -> list[str]:
     """Keys of the first rows, in the order in which they appear."""
     keys: dict[str, None] = {}
-    for row in itertools.islice(_json_rows(path), SCHEMA_ROWS):
+    for row in itertools.islice(_json_rows(path, SCHEMA_BYTES), SCHEMA_ROWS):
         keys |= dict.fromkeys(row)
     return list(keys)
 
@@ -80,13 +146,15 @@ def read_json(path: Path, columns: list[str], block_rows: int) -> Iterator[Rows]
     yield from _blocked(rows, block_rows)
 
 
-def _json_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """Parse value by value from a buffer that never holds much more than one value and one chunk."""
-    number = 0
-    with path.open("rb") as raw:
-        if raw.read(3) != codecs.BOM_UTF8:
-            raw.seek(0)
-        stream = io.TextIOWrapper(raw, encoding="utf-8", newline="")
+def _json_rows(path: Path, most: int | None = None) -> Iterator[dict[str, Any]]:
+    """Parse value by value from a buffer that never holds much more than one value and one chunk.
+
+    Args:
+        most: no row is begun behind so many characters.
+    """
+    number = taken = 0
+    with opened(path) as raw:
+        stream = io.TextIOWrapper(raw, encoding="utf-8-sig", newline="")
         buffer, position, ended, place = "", 0, False, START
         while True:
             position = SPACE.match(buffer, position).end()  # type: ignore[union-attr]
@@ -115,6 +183,8 @@ def _json_rows(path: Path) -> Iterator[dict[str, Any]]:
                     place = LINES if place in (START, LINES) else BEHIND
                     number += 1
                     yield value
+                    if most is not None and taken + position > most:
+                        return
                     continue
             if ended:
                 if place not in (START, LINES, CLOSED):
@@ -122,8 +192,9 @@ def _json_rows(path: Path) -> Iterator[dict[str, Any]]:
                 return
             try:
                 chunk = stream.read(max(CHUNK, len(buffer) - position))
-            except UnicodeDecodeError as error:
+            except unreadable() as error:
                 raise _damaged(path, error, number) from None
+            taken += position
             buffer, position, ended = buffer[position:] + chunk, 0, not chunk
 
 
@@ -141,6 +212,15 @@ def _value(buffer: str, position: int, ended: bool) -> tuple[Any, int] | None:
         return None
 
 
+def unreadable() -> tuple[type[BaseException], ...]:
+    """What is raised of text or of what packs it, where it is damaged."""
+    import zlib
+
+    from isal import isal_zlib
+
+    return (ValueError, EOFError, OSError, zlib.error, isal_zlib.error)
+
+
 def _blocked(rows: Iterable[dict[str, Any]], size: int) -> Iterator[Rows]:
     iterator = iter(rows)
     while block := list(itertools.islice(iterator, size)):
@@ -149,7 +229,7 @@ def _blocked(rows: Iterable[dict[str, Any]], size: int) -> Iterator[Rows]:
 
 def _damaged(path: Path, cause: object, row: int | None = None) -> Problem:
     return Problem(
-        f"a {path.suffix[1:]} file that cannot be read",
+        f"a {''.join(path.suffixes[-2:] if path.suffix in PACKED else [path.suffix])[1:]} file that cannot be read",
         where=path if row is None else f"{path}, row {row}",
         found=str(cause).splitlines()[0] if str(cause) else repr(cause),
         fix="correct the file or make it again; text must be UTF-8",

@@ -1,0 +1,160 @@
+"""Questions that say nothing, CSV cells that readers take for null, thoughts in a field of their own: named, never silent."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tokenize_runs import run, sequences
+
+from distillery.tokenize import alpaca, handlers, silent_losses, text_readers
+from distillery.tokenize.dataset_files import DatasetFiles
+from distillery.tokenize.parts import CSV_NULL
+from distillery.tokenize.readers import Source
+from distillery.tokenize.sharegpt import LOST_THOUGHT
+
+ALPACA = "AlpacaStyleInstructionHandler"
+AS_ALPACA = ["--handler-name", ALPACA, "--map-keys", "{}"]
+CHAT = ["--handler-name", "SharegptStyleInstructionHandler"]
+
+
+def counts(manifest: dict) -> dict[str, int]:
+    return {note: entry["count"] for note, entry in manifest["noted"].items()}
+
+
+def test_questions_that_say_nothing(tmp_path: Path) -> None:
+    rows = [{"instruction": each, "input": "", "output": "a"} for each in ("q", "", " \n\t", "\u3000")]
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    made = run(path, tmp_path / "d", *AS_ALPACA)
+    assert counts(made) == {silent_losses.EMPTY_QUESTION: 1, silent_losses.BLANK_QUESTION: 2}
+    assert made["noted"][silent_losses.EMPTY_QUESTION]["rows"] == [
+        {"file": "a.jsonl", "row": 1, "uuid": None}
+    ]
+    strict = run(path, tmp_path / "s", *AS_ALPACA, "--strict")
+    assert (strict["kept"], strict["rejected"]["reasons"]) == (1, counts(made))
+
+
+def test_cells_that_spell_null(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("instruction,input,output\nq,,a\nNA,more,a\nq,None,a\nq,,null\n")
+    made = run(path, tmp_path / "d", *AS_ALPACA)
+    assert (made["kept"], counts(made)) == (3, {CSV_NULL: 3})
+    assert [row["row"] for row in made["noted"][CSV_NULL]["rows"]] == [1, 2, 3]
+    (rejected,) = map(json.loads, DatasetFiles(tmp_path / "d").rejected.read_text().splitlines())
+    assert rejected == {
+        "file": "a.csv",
+        "row": 3,
+        "uuid": None,
+        "reason": "no output",
+        "detail": "None; read as null: output 'null'",
+    }
+    strict = run(path, tmp_path / "s", *AS_ALPACA, "--strict")
+    assert strict["rejected"]["reasons"] == {CSV_NULL: 2, "no output": 1}
+
+
+CELLS = st.one_of(
+    st.sampled_from(
+        [*sorted(text_readers.NULL_TEXTS), "", " NA", "na", "1", "2.5", "-3", "True", "False", "x"]
+    ),
+    st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=5),
+)
+
+
+@given(st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=8))
+def test_cells_are_those_of_pandas(tmp_path_factory: pytest.TempPathFactory, cells: list) -> None:
+    """Values are pandas' by default, whatever stands beside a text that it takes for null; such texts are named."""
+    import pandas as pd
+
+    path = tmp_path_factory.mktemp("cells") / "a.csv"
+    pd.DataFrame(cells, columns=["a", "b"]).to_csv(path, index=False, quoting=1)
+    wanted = pd.read_csv(path)
+    rows = [row for block in Source(path).blocks(["a", "b"]) for row in block]
+    assert len(rows) == len(wanted) == len(cells)
+    for number, (row, said) in enumerate(zip(rows, cells, strict=True)):
+        nulled = row.cells if isinstance(row, text_readers.NulledRow) else {}
+        assert nulled == {
+            key: cell for key, cell in zip("ab", said, strict=True) if cell in text_readers.NULL_TEXTS
+        }
+        for key in "ab":
+            value = wanted[key][number]
+            assert row[key] == value or (row[key] is None and pd.isna(value))
+
+
+def openai(content: str | None, thought: Any) -> dict:
+    return {
+        "messages": [
+            {"role": "user", "content": "q", "reasoning_content": None},
+            {"role": "assistant", "content": content, "reasoning_content": thought},
+        ]
+    }
+
+
+OPENAI = {"messages": "messages", "tags": {"role_tag": "role", "content_tag": "content", "user_tag": "user"}}
+OPENAI["tags"] |= {"assistant_tag": "assistant", "system_tag": "system"}  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("row", "thoughts", "answer", "notes"),
+    [
+        (openai("a", "why\n"), "join", "<think>\nwhy\n</think>\n\na", ()),
+        (openai("a", "why"), None, "a", (LOST_THOUGHT,)),
+        (openai("a", None), "join", "a", ()),
+        (openai("a", ""), None, "a", ()),
+        (openai("<think>why</think>a", "why"), "join", "<think>why</think>a", ()),
+        (openai("<think>why</think>a", "other"), "join", "<think>why</think>a", (LOST_THOUGHT,)),
+    ],
+)
+def test_thoughts_in_a_field_of_their_own(row: dict, thoughts: str | None, answer: str, notes: tuple) -> None:
+    made = handlers.mapped(CHAT[1], OPENAI, thoughts).convert(row)
+    assert (made.messages[1].content, made.notes) == (answer, notes)
+
+
+def test_thoughts_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(json.dumps(openai("a", each)) + "\n" for each in ("why", None)))
+    flags = [*CHAT, "--map-keys", json.dumps(OPENAI)]
+    made = run(path, tmp_path / "d", *flags)
+    assert (made["kept"], counts(made), "thoughts" in made) == (2, {LOST_THOUGHT: 1}, False)
+    assert run(path, tmp_path / "s", *flags, "--strict")["rejected"]["reasons"] == {LOST_THOUGHT: 1}
+    joined = run(path, tmp_path / "j", *flags, "--thoughts", "join")
+    assert joined["thoughts"] == "join" and LOST_THOUGHT not in joined["noted"]
+    assert joined["tokens"] > made["tokens"]
+
+
+@pytest.mark.parametrize(
+    ("history", "turns", "notes"),
+    [
+        ('[["q1", "a1"], ["q2", "a2"]]', 3, ()),
+        ("", 1, ()),
+        ("[]", 1, ()),
+        ("said before", 1, (alpaca.HISTORY_TEXT,)),
+        ('{"q": "a"}', 1, (alpaca.HISTORY_TEXT,)),
+    ],
+)
+def test_a_history_in_a_cell(history: str, turns: int, notes: tuple) -> None:
+    row = {"instruction": "i", "input": "", "output": "o", "history": history}
+    made = handlers.mapped(ALPACA, {"history": "history"}).convert(row)
+    assert (len(made.messages) // 2, made.notes) == (turns, notes)
+
+
+def test_texts_are_learnt_whole(tmp_path: Path) -> None:
+    """With labels a text is what fine-tuning reads: each token learnt, the prompt type's end behind it."""
+    path = tmp_path / "a.txt"
+    path.write_text("one line\n\nand another one, much longer than the first line of this file\n")
+    flags = ["--handler-name", handlers.PLAIN_TEXT, "--text-labels"]
+    made = run(path, tmp_path / "d", *flags)
+    assert (made["rows"], made["kept"], made["supervised_tokens"]) == (3, 2, made["tokens"])
+    ids = sequences(tmp_path / "d", "packed_input_ids")
+    assert ids == sequences(tmp_path / "d", "packed_labels")
+    end = made["template"]["stop_token_ids"][0]
+    assert [each[-1] for each in ids] == [end, end] and all(each.count(end) == 1 for each in ids)
+    cut = run(path, tmp_path / "c", *flags, "--seq-length", "12", "--overlong", "truncate-keep-eos")
+    assert (cut["kept"], cut["truncated"]) == (2, 1)
+    assert sequences(tmp_path / "c", "packed_input_ids")[1] == [*ids[1][:10], end]
+    dropped = run(path, tmp_path / "e", *flags, "--seq-length", "12")
+    assert dropped["dropped"]["overlong"]["count"] == 1
