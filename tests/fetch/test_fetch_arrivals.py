@@ -175,7 +175,7 @@ def test_a_local_shard_is_counted_and_a_cut_one_refused(tmp_path, mode):
     )
     assert (
         again.returncode == 1
-        and "not a whole parquet file" in again.stderr
+        and "a parquet file that cannot be read" in again.stderr
         and "Traceback" not in again.stderr
     )
 

@@ -332,13 +332,28 @@ TABLE = [
         {"e/tokenize": {"engine": "mindspeed-llm", "pack": True, "neat_pack": True}},
     ),
     (
-        "plain-text",
+        "mindspeed-reader",
         "error",
-        {"c/datasets/openr1-math-220k/handler_name": "GeneralPretrainHandler"},
         {
-            "c/datasets/openr1-math-220k/handler_name": "AlpacaStyleInstructionHandler",
-            "c/datasets/openr1-math-220k/map_keys": {},
+            "c/datasets/openr1-math-220k/handler_name": "GeneralPretrainHandler",
+            "e/tokenize": {"engine": "mindspeed-llm"},
         },
+        {"c/datasets/openr1-math-220k/handler_name": "GeneralPretrainHandler"},
+    ),
+    (
+        "mindspeed-reader",
+        "error",
+        {"c/datasets/openr1-math-220k/thoughts": "join", "e/tokenize": {"engine": "mindspeed-llm"}},
+        {"c/datasets/openr1-math-220k/thoughts": "join"},
+    ),
+    (
+        "map-keys",
+        "error",
+        {
+            "c/datasets/openr1-math-220k/handler_name": "auto",
+            "c/datasets/openr1-math-220k/map_keys": {"messages": "m"},
+        },
+        {"c/datasets/openr1-math-220k/handler_name": "auto"},
     ),
     (
         "mindspeed-value",

@@ -69,7 +69,7 @@ def test_served_by_hubs_or_made_in_place_all_results_are_the_same(finished, tmp_
         assert len(expected) > 10 and digests(house) == expected
         manifest = json_files.read(house.path / "resources/models/tiny/manifest.json")
         assert manifest["revision"] == SHA1 and manifest["source"]["host"] == "modelscope"
-        assert json_files.read(house.path / "resources/datasets/sums/rows.json")["rows"] == 120
+        assert json_files.read(house.path / "resources/datasets/sums.rows.json")["rows"] == 120
         # what is made again from files that are there asks nobody, locks apart
         server.log.clear()
         assert not house.planned()

@@ -19,7 +19,7 @@ gc.set_threshold(100_000)
 # the library lies beside the commands; no install, no PYTHONPATH
 sys.path.insert(0, str(Path(workflow.current_basedir).parent / "scripts"))
 
-from distillery import artefacts, config_file, set_artefacts
+from distillery import artefacts, config_file, set_artefacts, shard_files, source_files
 from distillery.launch import commandline
 from distillery import config as configuration
 from distillery.fetch import source_flags
@@ -189,5 +189,5 @@ wildcard_constraints:
     tokenization="[^/]+",
     generation="[^/]+",
     problems="[^/]+",
-    shard=r"train-\d+-of-\d+",
-    batch=r"train-\d+(-\d+)?-of-\d+",
+    shard=source_files.A_NAME,
+    batch="[^/]+",

@@ -1,10 +1,11 @@
 """Bring the shards of datasets to this machine, each from its source.
 
-Outputs: resources/datasets/{dataset}/{shard}.parquet with its .sha256, rows.json beside it where a count is promised.
+Outputs: resources/datasets/{dataset}/{shard} with its .sha256; {dataset}.rows.json where a count is promised, and
+{dataset}.handler.json where the handler is to be recognised.
 """
 
 # of datasets that are made here; those of hubs are named there
-NUMBERED_SHARD = artefacts.SHARD.of(shard="train-{index}-of-{total}")
+NUMBERED_SHARD = artefacts.SHARD.of(shard="train-{index}-of-{total}.parquet")
 
 
 rule fetch_generated_shard:
@@ -103,7 +104,7 @@ rule fetch_path_shard:
 # Snakemake compares files above 1 MB by time only; this small file carries the content's identity instead
 rule fetch_digest:
     input:
-        lambda w: artefacts.shards(w.dataset, w.batch),
+        lambda w: shard_files.shards(CONFIG.datasets[w.dataset], w.batch),
     output:
         artefacts.DIGEST.path,
     log:

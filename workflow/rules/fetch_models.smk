@@ -6,8 +6,8 @@ Output: resources/models/{model}/manifest.json, a Hugging Face directory around 
 
 rule fetch_generated_model:
     input:
-        shards=lambda w: artefacts.tokenizer_shards(CONFIG, w.model),
-        digests=lambda w: [f"{shard}.sha256" for shard in artefacts.tokenizer_shards(CONFIG, w.model)],
+        shards=lambda w: shard_files.tokenizer_shards(CONFIG, w.model)[0],
+        digests=lambda w: shard_files.tokenizer_shards(CONFIG, w.model)[1],
     output:
         artefacts.MODEL.path,
     log:

@@ -7,9 +7,10 @@ what it wrote. Where it is installed, and how its processes start, comes as a re
 
 rule tokenize_shard_mindspeed:
     input:
-        shards=lambda w: [ancient(path) for path in artefacts.shards(w.dataset, w.batch)],
+        shards=lambda w: [ancient(path) for path in shard_files.shards(CONFIG.datasets[w.dataset], w.batch)],
         digest=artefacts.DIGEST.path,
         model=lambda w: artefacts.MODEL.at(model=TOKENIZATIONS[w.tokenization].model),
+        handler=lambda w: shard_files.recognised(CONFIG.datasets[w.dataset]),
     output:
         artefacts.TOKENIZED_SHARD.path,
     log:
@@ -30,9 +31,10 @@ rule tokenize_shard_mindspeed:
         flags=lambda w: commandline.words(
             tokenize_stage.of_dataset(CONFIG.datasets[w.dataset], TOKENIZATIONS[w.tokenization])
         ),
+        handler=lambda w, input: [word for one in input.handler for word in ("--handler-file", one)],
     shell:
         "{params.command:q} --input {input.shards:q} --tokenizer-name-or-path {params.tokenizer:q}"
-        " --output-prefix {params.prefix:q} {resources.launch} --log {log:q} -- {params.flags:q}"
+        " --output-prefix {params.prefix:q} {params.handler:q} {resources.launch} --log {log:q} -- {params.flags:q}"
 
 
 rule convert_hf_to_mcore_mindspeed:

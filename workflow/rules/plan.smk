@@ -13,12 +13,16 @@ onstart:
         raise WorkflowError("this machine cannot hold the plan, as listed above; no job was started")
 
 
+def dataset_of(experiment):
+    return CONFIG.datasets[EXPERIMENTS[experiment].dataset]
+
+
 rule plan_sources:
     input:
         # as it was fetched: an override of rope is no mistake
         model=lambda w: artefacts.MODEL.at(model=EXPERIMENTS[w.experiment].model),
-        shard=lambda w: ancient(artefacts.first_shard(CONFIG, EXPERIMENTS[w.experiment])),
-        digest=lambda w: f"{artefacts.first_shard(CONFIG, EXPERIMENTS[w.experiment])}.sha256",
+        shard=lambda w: ancient(shard_files.first_shard(dataset_of(w.experiment))),
+        digest=lambda w: shard_files.first_digest(dataset_of(w.experiment)),
         problems=lambda w: [artefacts.PROBLEMS.at(problems=one) for one in EXPERIMENTS[w.experiment].asked],
     output:
         artefacts.CHECKS.path,

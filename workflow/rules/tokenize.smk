@@ -5,12 +5,33 @@ Output: results/datasets/{dataset}/{tokenization}/{dataset}_manifest.json, with 
 """
 
 
+# the first rows of the first shard tell for all of them
+rule tokenize_recognise:
+    input:
+        shard=lambda w: ancient(shard_files.first_shard(CONFIG.datasets[w.dataset])),
+        digest=lambda w: shard_files.first_digest(CONFIG.datasets[w.dataset]),
+    output:
+        artefacts.HANDLER.path,
+    log:
+        artefacts.HANDLER.log,
+    benchmark:
+        artefacts.HANDLER.benchmark
+    localrule: True
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        **runs("tokenize_recognise"),
+    shell:
+        "{params.command:q} --input {input.shard:q} --output {output:q} --log {log:q}"
+
+
 rule tokenize_shard:
     input:
         # read by the command; its content is tracked by its digest
-        shards=lambda w: [ancient(path) for path in artefacts.shards(w.dataset, w.batch)],
+        shards=lambda w: [ancient(path) for path in shard_files.shards(CONFIG.datasets[w.dataset], w.batch)],
         digest=artefacts.DIGEST.path,
         model=lambda w: artefacts.MODEL.at(model=TOKENIZATIONS[w.tokenization].model),
+        handler=lambda w: shard_files.recognised(CONFIG.datasets[w.dataset]),
     output:
         artefacts.TOKENIZED_SHARD.path,
     log:
@@ -26,10 +47,11 @@ rule tokenize_shard:
         tokenizer=subpath(input.model, parent=True),
         prefix=subpath(output[0], strip_suffix=artefacts.TOKENIZED_ENDING),
         flags=lambda w: commandline.tokenize(CONFIG.datasets[w.dataset], TOKENIZATIONS[w.tokenization]),
+        handler=lambda w, input: [word for one in input.handler for word in ("--handler-file", one)],
     shell:
         "{params.command:q} --input {input.shards:q} --tokenizer-name-or-path {params.tokenizer:q}"
         " --output-prefix {params.prefix:q} --workers {threads:q} --log-interval 1000 --tokenizer-type PretrainedFromHF"
-        " {params.flags:q} --log {log:q}"
+        " {params.flags:q} {params.handler:q} --log {log:q}"
 
 
 rule tokenize_merge:
@@ -59,7 +81,7 @@ rule tokenize_quality:
     input:
         data=artefacts.TOKENIZED.path,
         shards=lambda w: [
-            ancient(path) for path in artefacts.all_shards(CONFIG, TOKENIZATIONS[w.tokenization])
+            ancient(path) for path in shard_files.all_shards(CONFIG, TOKENIZATIONS[w.tokenization])
         ],
         problems=lambda w: artefacts.quality_problems(w.problems),
     output:

@@ -1,7 +1,7 @@
 """Check that fetched shards hold as many rows as the dataset is known to have.
 
     python workflow/scripts/fetch_count_rows.py --shards resources/datasets/openr1/train-*.parquet \\
-        --rows 93733 --output resources/datasets/openr1/rows.json
+        --rows 93733 --output resources/datasets/openr1.rows.json
 """
 
 import argparse

@@ -16,7 +16,7 @@ def parser() -> argparse.ArgumentParser:
     parser = command.parser(__doc__)
     parser.add_argument("--kind", choices=["model", "shard"], required=True)
     parser.add_argument(
-        "--path", type=Path, required=True, help="a Hugging Face directory, or a parquet file"
+        "--path", type=Path, required=True, help="a Hugging Face directory, or a file of rows"
     )
     options.add(parser, "models.*.path", "mode")
     parser.add_argument(

@@ -32,7 +32,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--handler-name",
         default="GeneralPretrainHandler",
-        help="how rows become conversations; without it they are plain text (GeneralPretrainHandler)",
+        help="how rows become conversations (auto: by the first rows); without it they are plain text (GeneralPretrainHandler)",
     )
     parser.add_argument("--prompt-type", help="how conversations become text")
     parser.add_argument("--map-keys", type=json_object, help="JSON: which columns and tags play which part")
@@ -73,6 +73,9 @@ def parser() -> argparse.ArgumentParser:
     # the reference leaves out what it cannot use; only a configuration sets a limit by itself
     options.add(
         ours, TOKENIZE, "max_rejected_share", default=None, help="fail if a larger share of rows is rejected"
+    )
+    ours.add_argument(
+        "--handler-file", type=Path, metavar="FILE.json", help="with auto: what tokenize_recognise.py found"
     )
     options.add(ours, "datasets.*", "thoughts")
     ours.add_argument(

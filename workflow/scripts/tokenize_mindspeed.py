@@ -1,4 +1,4 @@
-"""Tokenize parquet shards by MindSpeed-LLM 2.2.0's preprocess_data.py.
+"""Tokenize shards by MindSpeed-LLM 2.2.0's preprocess_data.py.
 
     python workflow/scripts/tokenize_mindspeed.py --input resources/datasets/math/train-00000-of-00010.parquet \\
         --tokenizer-name-or-path resources/models/qwen --output-prefix results/datasets/math/math --log-dir logs/msrun \\
@@ -19,11 +19,14 @@ def parser() -> argparse.ArgumentParser:
     from distillery.launch import launch_request
 
     parser = command.parser(__doc__)
-    parser.add_argument("--input", type=Path, nargs="+", required=True, metavar="SHARD", help="parquet files")
+    parser.add_argument("--input", type=Path, nargs="+", required=True, metavar="SHARD", help="files of rows")
     parser.add_argument(
         "--tokenizer-name-or-path", type=Path, required=True, metavar="FOLDER", help="Hugging Face directory"
     )
     parser.add_argument("--output-prefix", type=Path, required=True, metavar="PREFIX", help="of the dataset")
+    parser.add_argument(
+        "--handler-file", type=Path, metavar="FILE.json", help="what tokenize_recognise.py found"
+    )
     launch_request.add_flags(parser)
     parser.add_argument("worker", nargs="+", metavar="FLAG", help="after --: flags of preprocess_data.py")
     return parser

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from distillery import resource_samples
-from distillery.experiment import Config, Experiment, Tokenization
+from distillery.experiment import Config, Experiment
 
 JOINT = "+"  # between the names of problem sets: no name has it
 WILDCARD = re.compile(r"\{(\w+)\}")
@@ -79,9 +79,10 @@ def _shared(top: str, stem: str, ending: str) -> Artefact:
 LOCK = _shared("resources", "locks/{name}", ".json")
 WHEEL = _shared("resources", "wheels/{wheel}", ".whl")
 MODEL = _shared("resources", "models/{model}", "/manifest.json")
-SHARD = _shared("resources", "datasets/{dataset}/{shard}", ".parquet")
-DIGEST = Artefact("resources/datasets/{dataset}/{batch}.parquet.sha256", "datasets/{dataset}/{batch}.digest")
-ROW_COUNT = _shared("resources", "datasets/{dataset}/rows", ".json")
+SHARD = _shared("resources", "datasets/{dataset}/{shard}", "")
+DIGEST = Artefact("resources/datasets/{dataset}/{batch}.sha256", "datasets/{dataset}/{batch}.digest")
+ROW_COUNT = _shared("resources", "datasets/{dataset}.rows", ".json")
+HANDLER = _shared("resources", "datasets/{dataset}.handler", ".json")
 PROBLEM_FILE = _shared("resources", "problems/{problems}.source", "")
 PROBLEMS = _shared("resources", "problems/{problems}", ".parquet")
 
@@ -143,34 +144,6 @@ def store(name: str) -> str:
 def fetched_manifest(path: str) -> str:
     """What a fetched file's name, size and digest are, beside it."""
     return f"{path}.manifest.json"
-
-
-def tokenizer_shards(config: Config, model_name: str) -> list[str]:
-    """The first shards of a dataset, as many as hold the rows that a model's tokenizer is trained on."""
-    settings = config.models[model_name].settings["tokenizer"]
-    dataset = config.datasets[settings["dataset"]]
-    per_shard = dataset.source.settings.get("rows_per_shard", 1)
-    count = -(-settings["rows"] // per_shard)
-    return [SHARD.at(dataset=dataset.name, shard=shard) for shard in dataset.shards[:count]]
-
-
-def shards(dataset: str, batch: str) -> list[str]:
-    """The shards of a batch: `train-00000-00099-of-01000` has a hundred, `train-00007-of-01000` one."""
-    numbers, total = batch.removeprefix("train-").split("-of-")
-    first, last = numbers.split("-")[0], numbers.split("-")[-1]
-    names = (f"train-{number:0{len(first)}d}-of-{total}" for number in range(int(first), int(last) + 1))
-    return [SHARD.at(dataset=dataset, shard=name) for name in names]
-
-
-def first_shard(config: Config, experiment: Experiment) -> str:
-    dataset = config.datasets[experiment.dataset]
-    return SHARD.at(dataset=dataset.name, shard=dataset.shards[0])
-
-
-def all_shards(config: Config, tokenization: Tokenization) -> list[str]:
-    """The shards that a tokenized dataset is made of."""
-    batches = config.datasets[tokenization.dataset].batches(tokenization.shards)
-    return [shard for batch in batches for shard in shards(tokenization.dataset, batch)]
 
 
 def tokenized_shards(experiment: Experiment, batch: str) -> Artefact:

@@ -29,7 +29,7 @@ def load(raw: Mapping[str, Any]) -> Config:
     """Validate `raw` and build the selected experiments, sweeps written out.
 
     Raises:
-        Problem: listing every fault, each with its key, what was found and what is allowed.
+        Problem: listing every fault, each with its key, what was found and what is allowed; or a dataset without files.
     """
     faults = config_faults.faults(raw)
     if not faults:
@@ -44,13 +44,13 @@ def load(raw: Mapping[str, Any]) -> Config:
     if faults:
         raise Problem("\n".join(["the configuration is not valid", *(f"  {fault}" for fault in faults)]))
     hardware = {name: Hardware(name, **one) for name, one in filled["hardware"].items()}
+    datasets = {name: _dataset(name, one, raw["datasets"][name]) for name, one in filled["datasets"].items()}
     chosen = [name for listed in filled.get("run", members) for name in members.get(listed, [listed])]
+    for experiment in filled["experiments"].values():
+        _ = datasets[experiment["dataset"]].paths  # wildcards that match nothing, a mix of formats
     return Config(
         models={name: _source(model) for name, model in filled["models"].items()},
-        datasets={
-            name: Dataset(name, _source(d.pop("source")), **d)
-            for name, d in filled["datasets"].items()
-        },
+        datasets=datasets,
         problem_sets={name: _source(problems) for name, problems in filled["problem_sets"].items()},
         experiments={
             name: resolution.experiment(name, e, hardware[e["hardware"]], raw["experiments"][name])
@@ -102,6 +102,13 @@ def _unknown_names(filled: Mapping[str, Any], members: Mapping[str, list[str]]) 
         for path, section, name in references
         if name not in filled[section]
     ]
+
+
+def _dataset(name: str, one: Mapping[str, Any], written: Mapping[str, Any]) -> Dataset:
+    how = {key: value for key, value in one.items() if key != "source"}
+    if "map_keys" not in written and one["handler_name"] != schema.default("datasets.*.handler_name"):
+        how["map_keys"] = {}  # the handler's own names: the default is of the default handler
+    return Dataset(name, _source(one["source"]), **how)
 
 
 def _source(one: Mapping[str, Any]) -> Source:

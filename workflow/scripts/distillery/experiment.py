@@ -6,68 +6,16 @@ the same files, hence share the jobs that make them.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from distillery import schema
+from distillery.dataset import Dataset, Source
 from distillery.hardware import Hardware
 from distillery.provenance import digest
 
 RARE = ("overlong", "strict", "special_tokens_in_text", "enable_thinking", "n_subs")  # of a Tokenization
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a model, dataset or problem set comes from: a kind (`generator`, `gguf`, ...) and its settings."""
-
-    kind: str
-    settings: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Dataset:
-    name: str
-    source: Source
-    handler_name: str
-    map_keys: Mapping[str, Any]
-    shards_per_job: int = schema.default("datasets.*.shards_per_job")
-    thoughts: str = schema.default("datasets.*.thoughts")
-
-    def batches(self, count: int | None = None) -> dict[str, tuple[str, ...]]:
-        """Shards that one job reads, by the batch's name: the shard's own, or `train-00000-00099-of-01000`.
-
-        Args:
-            count: only so many of the first shards.
-        """
-        shards, size = self.shards[:count], self.shards_per_job
-        groups = [shards[at : at + size] for at in range(0, len(shards), size)]
-        return {group[0] if len(group) == 1 else _span(group[0], group[-1]): group for group in groups}
-
-    @property
-    def shards(self) -> tuple[str, ...]:
-        """Stems of the shard files, in OpenR1-Math-220k's naming."""
-        if "files" in self.source.settings:
-            return tuple(path.rpartition("/")[2].removesuffix(".parquet") for path in self.files)
-        total = self.source.settings["shards"]
-        return tuple(f"train-{index:05d}-of-{total:05d}" for index in range(total))
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        """Paths in the hub's repository, `{00000..00009}` written out as a shell would."""
-        pattern = self.source.settings["files"]
-        match = re.search(r"\{(\d+)\.\.(\d+)\}", pattern)
-        if not match:
-            return (pattern,)
-        first, last = match.groups()
-        numbers = [f"{number:0{len(first)}d}" for number in range(int(first), int(last) + 1)]
-        return tuple(pattern[: match.start()] + number + pattern[match.end() :] for number in numbers)
-
-
-def _span(first: str, last: str) -> str:
-    start, total = first.split("-of-")
-    return f"{start}-{last.split('-')[1]}-of-{total}"
 
 
 @dataclass(frozen=True)

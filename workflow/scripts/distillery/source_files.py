@@ -24,6 +24,8 @@ TABLES = (".parquet", ".arrow")
 TEXTS = (".csv", ".json", ".jsonl", ".txt")
 PACKED = (".gz", ".zst")  # of texts; tables are packed inside
 ENDINGS = (*TABLES, *TEXTS, *(text + packed for text in TEXTS for packed in PACKED))
+# a pattern of names that are read, and of none that lie beside them
+A_NAME = rf"[^/]+(?:{'|'.join(map(re.escape, ENDINGS))})(?<!\.manifest\.json)"
 SHOWN = 5  # names in a message
 
 

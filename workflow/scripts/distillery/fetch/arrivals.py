@@ -22,6 +22,7 @@ from distillery.fetch import (
 from distillery.fetch.listing import Listing
 from distillery.fetch.transfer import Policy
 from distillery.problems import Problem
+from distillery.source_files import ENDINGS
 
 
 def run_model(args: argparse.Namespace) -> tuple[int, int]:
@@ -124,7 +125,7 @@ def shard(
     fetched = fetching.fetch(
         lock, {name: place}, endpoints=endpoints, policy=policy, workers=1, offline=offline
     )
-    rows = arrived_files.check_shard(place, lock.file(name).rows) if name.endswith(".parquet") else None
+    rows = arrived_files.check_shard(place, lock.file(name).rows) if name.endswith(ENDINGS) else None
     if store is not None:
         _link_to(place, output)
     write_shard_manifest(output, source(lock) | {"name": name}, lock.revision, lock.date, rows)
@@ -166,13 +167,10 @@ def local_model(path: Path, directory: Path, mode: str) -> None:
 
 
 def local_shard(path: Path, output: Path, mode: str) -> int:
-    """A parquet shard of this machine, linked or copied, with its manifest; returns its rows."""
+    """A shard of this machine, linked or copied, with its manifest; returns its rows."""
     if not path.is_file():
         raise Problem("no such file", where=path)
-    try:
-        rows = arrived_files.parquet_rows(path)
-    except ValueError as error:
-        raise Problem("not a whole parquet file", where=path, found=error, fix="bring it again") from None
+    rows = arrived_files.data_rows(path)
     output.parent.mkdir(parents=True, exist_ok=True)
     if mode == "copy":
         with files.atomic(output) as partial:

@@ -46,13 +46,32 @@ def malformed(name: str, path: Path) -> str | None:
         elif name.endswith(".safetensors"):
             tensors(path)
         elif name.endswith(".json"):
-            json.loads(path.read_text(encoding="utf-8"))
+            _json(path.read_text(encoding="utf-8"))
         elif name.endswith(".jsonl"):
             with path.open(encoding="utf-8") as lines:
                 json.loads(next(lines, "null"))
     except (ValueError, RecursionError) as error:
         return f"no {name.rpartition('.')[2]} file ({str(error).splitlines()[0][:120]})"
     return None
+
+
+def _json(text: str) -> None:
+    """One value, or several rows of a dataset one after the other."""
+    _, end = json.JSONDecoder().raw_decode(text.lstrip())
+    rest = text.lstrip()[end:].lstrip()
+    if rest and not rest.startswith("{"):
+        json.loads(text)
+
+
+def data_rows(path: Path) -> int:
+    """Rows of a dataset's file of any format; of text they are counted by reading it.
+
+    Raises:
+        Problem: the file cannot be read.
+    """
+    from distillery.tokenize.readers import Source
+
+    return Source(path).rows()
 
 
 def parquet_rows(path: Path) -> int:
@@ -128,12 +147,12 @@ def check_model(directory: Path) -> None:
 
 
 def check_shard(path: Path, rows: int | None) -> int:
-    """Rows of a parquet shard that has OpenR1's conversations.
+    """Rows of a shard.
 
     Raises:
-        Problem: another number of rows than known.
+        Problem: another number of rows than known, or a file that cannot be read.
     """
-    found = parquet_rows(path)
+    found = data_rows(path)
     if rows is not None and found != rows:
         raise Problem("a shard has another number of rows than known", where=path, found=found, wanted=rows)
     return found
@@ -154,7 +173,7 @@ def count(shards: list[Path], rows: int) -> dict[str, Any]:
     Raises:
         Problem: their sum is not `rows`.
     """
-    found = {shard.name: parquet_rows(shard) for shard in shards}
+    found = {shard.name: data_rows(shard) for shard in shards}
     if sum(found.values()) != rows:
         raise Problem(
             "the dataset has another number of rows than known",

@@ -80,7 +80,7 @@ def known_lock(source: Source) -> list[str]:
 
 def path_in_repository(dataset: Dataset, shard: str) -> str:
     """The file of a hub, mirror or folder that becomes this shard."""
-    return next(path for path in dataset.files if path.endswith(f"{shard}.parquet"))
+    return dataset.paths[shard]
 
 
 def local_file(dataset: Dataset, shard: str) -> str:

@@ -35,12 +35,18 @@ def tokenize(dataset: Dataset, tokenization: Tokenization) -> list[str]:
     } | tokenization.rare
     if "enable_thinking" in rare:  # a flag with a value: neither of them is the default
         rare["enable_thinking"] = canonical(rare["enable_thinking"])
+    if dataset.is_text:
+        columns = {"json_keys": dataset.map_keys.get("text", "text"), "text_labels": True}
+    else:
+        columns = {"map_keys": None if dataset.is_auto else dataset.map_keys}
     return words(
         {
             "handler_name": dataset.handler_name,
             "prompt_type": tokenization.prompt_type,
-            "map_keys": dataset.map_keys,
-            "thoughts": dataset.thoughts if dataset.thoughts != schema.default("datasets.*.thoughts") else None,
+            **columns,
+            "thoughts": dataset.thoughts
+            if dataset.thoughts != schema.default("datasets.*.thoughts")
+            else None,
             "max_rejected_share": tokenization.max_rejected_share,
             **{key: getattr(tokenization, key) for key in switches if getattr(tokenization, key)},
             **rare,

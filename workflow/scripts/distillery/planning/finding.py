@@ -68,7 +68,6 @@ SECTIONS = {
         "no-end-token": "a template that ends answers with no token",
         "system-prompt": "another system prompt than the model was taught with",
         "map-keys": "a mapping that the handler does not know",
-        "plain-text": "plain text, which fine-tuning cannot take",
         "neat-pack": "neat_pack without pack",
         "pack-length": "packing without a length to fill",
         "pack-variable": "packed rows of variable length",
@@ -106,6 +105,7 @@ SECTIONS = {
         "mindspeed-home": "its engine is asked for, and no installation is named",
         "mindspeed-flag": "a flag that its parser rejects",
         "mindspeed-value": "values that its validation rejects together",
+        "mindspeed-reader": "rows that its reader cannot take as they are meant",
         "mindspeed-pack": "packed data whose rows cannot be counted",
     },
     "fetched files": {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -11,7 +12,7 @@ from typing import Any
 from distillery.marks import END_THINK, THINK
 from distillery.planning.fetched_settings import Settings
 from distillery.planning.finding import Finding, error, warning
-from distillery.tokenize import handlers, readers
+from distillery.tokenize import handlers, readers, recognition
 from distillery.tokenize.conversation import Conversation, Rejected
 from distillery.tokenize.documents import DocumentMaker, Rules
 from distillery.tokenize.encoding import Encoder
@@ -27,8 +28,14 @@ def take(renderer: Renderer, shard: Path, settings: Settings) -> tuple[dict[str,
     Returns:
         ({"rows": 0, ...}, [Finding]) where the shard lacks columns.
     """
-    handler = handlers.mapped(settings.handler_name, settings.map_keys)
-    source, wanted = readers.Source(shard), handler.columns()
+    source = readers.Source(shard)
+    read = {"handler_name": settings.handler_name, "map_keys": settings.map_keys}
+    if settings.handler_name == recognition.AUTO:
+        read = dataclasses.asdict(recognition.of(source))
+    if read["handler_name"] == handlers.PLAIN_TEXT:
+        return _texts(renderer, source, read["map_keys"].get("text", "text"), settings)
+    handler = handlers.mapped(read["handler_name"], read["map_keys"])
+    wanted = handler.columns()
     present = source.columns()
     missing = [column for column in wanted if column not in present]
     if missing:
@@ -56,6 +63,21 @@ def take(renderer: Renderer, shard: Path, settings: Settings) -> tuple[dict[str,
         cure = "choose a prompt type with an end token of its own"
         faults = [error("pad-end", keys, found, "an end that is learnt", cure)]
     return {**_statistics(lengths, texts, settings), "rejected": dict(rejected)}, faults
+
+
+def _texts(
+    renderer: Renderer, source: readers.Source, column: str, settings: Settings
+) -> tuple[dict[str, Any], list[Finding]]:
+    """The same of texts that are learnt whole; they answer nothing."""
+    if column not in source.columns():
+        keys, found = [f"datasets.{settings.dataset}.map_keys"], f"no {column} in {source.path.name}"
+        return {"rows": 0, "rejected": {}}, [
+            error("columns", keys, found, ", ".join(source.columns()), "correct map_keys")
+        ]
+    rows = itertools.islice(itertools.chain.from_iterable(source.blocks([column])), settings.rows)
+    texts = [row[column] for row in rows if row[column]]
+    lengths = [len(renderer.tokenizer.encode(text)) + 1 for text in texts]
+    return {**_statistics(lengths, texts, settings), "rejected": {}, "plain": True}, []
 
 
 def _answers(conversation: Conversation) -> str:
@@ -112,6 +134,6 @@ def findings(sample: Mapping[str, Any], settings: Settings) -> Iterator[Finding]
     if sample["share_open"] > OPEN:
         found = f"{sample['share_open']:.1%} of <think> never closed"
         yield warning("open-think", keys, found, f"at most {OPEN:.0%}", cure)
-    if sample["share_boxed"] < 1 - UNBOXED:
+    if sample["share_boxed"] < 1 - UNBOXED and not sample.get("plain"):
         found = f"{1 - sample['share_boxed']:.1%} of answers without \\boxed{{}}"
         yield warning("unboxed", keys, found, f"at most {UNBOXED:.0%}", cure)

@@ -3,11 +3,41 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from dataclasses import asdict
 
+from distillery import json_files
 from distillery.problems import UsageProblem
-from distillery.tokenize import hub_template, sharegpt, templates
+from distillery.tokenize import hub_template, recognition, sharegpt, templates
 from distillery.tokenize.documents import Rules
+from distillery.tokenize.handlers import PLAIN_TEXT
+from distillery.tokenize.readers import Source
 from distillery.tokenize.row_spans import Recipe
+
+
+def recognise(args: argparse.Namespace, first: Source) -> None:
+    """Put a handler in the place of `auto`: the one in --handler-file, or the one that the first file asks for.
+
+    Raises:
+        UsageProblem: --map-keys beside auto.
+        Problem: as `recognition.of`.
+    """
+    if args.handler_name != recognition.AUTO:
+        return
+    if args.map_keys is not None:
+        raise UsageProblem(
+            "auto finds columns by itself",
+            where="--map-keys",
+            found=args.map_keys,
+            fix="leave --map-keys out, or name the handler",
+        )
+    found = json_files.read(args.handler_file) if args.handler_file else asdict(recognition.of(first))
+    print(f"handler: {found['handler_name']} ({found['said']})", file=sys.stderr)
+    args.handler_name = found["handler_name"]
+    if args.handler_name == PLAIN_TEXT:
+        args.json_keys, args.text_labels = [found["map_keys"]["text"]], bool(args.prompt_type)
+    else:
+        args.map_keys = found["map_keys"]
 
 
 def recipe(args: argparse.Namespace) -> Recipe:
@@ -64,7 +94,7 @@ def check(args: argparse.Namespace) -> None:
             raise UsageProblem(
                 f"--{flag} needs --seq-length", fix="add --seq-length, the tokens of a sequence"
             )
-    plain = args.handler_name == "GeneralPretrainHandler"
+    plain = args.handler_name == PLAIN_TEXT
     rendered = [
         flag
         for flag, given in (

@@ -30,9 +30,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         UsageProblem: flags that do not go together, or a number that makes no sense.
         Problem: as `preprocess`.
     """
+    sources = [source for path in args.input for source in readers.sources(path)]
+    preprocess_flags.recognise(args, sources[0])
     return preprocess(
         preprocess_flags.recipe(args),
-        [source for path in args.input for source in readers.sources(path)],
+        sources,
         args.output_prefix,
         processes=args.workers,
         subsets=args.n_subs,

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from distillery.problems import Problem, UsageProblem
+from distillery.source_files import PACKED
 from distillery.tokenize import text_readers
 from distillery.tokenize.tables import BATCH_ROWS, Arrow, Parquet, Piece, damaged
-from distillery.tokenize.text_readers import PACKED
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -75,6 +75,17 @@ class Source:
             return TEXTS[kind][0](self.path)
         with closing(TABLES[kind](self.path)) as table:
             return table.names
+
+    def rows(self) -> int:
+        """How many rows: a table says it, a text is read.
+
+        Raises:
+            Problem: the file is not readable.
+        """
+        if kind_of(self.path) in TEXTS:
+            return sum(map(len, self.blocks(self.columns())))
+        with closing(TABLES[kind_of(self.path)](self.path)) as table:
+            return sum(piece.rows for piece in table.pieces([]))
 
     def check(self, wanted: list[str], optional: tuple[str, ...] = ()) -> list[str]:
         """`wanted` and those of `optional` that this file has.

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from distillery.problems import Problem
+from distillery.source_files import PACKED
 
 if TYPE_CHECKING:
     import pandas as pd
 
-PACKED = (".gz", ".zst")
 CHUNK = 1 << 20
 # pandas guesses a column's type from so many rows at a time, and `datasets` asks for this many
 CSV_ROWS = 10_000

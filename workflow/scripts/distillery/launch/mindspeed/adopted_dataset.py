@@ -22,6 +22,7 @@ from distillery.tokenize.dataset_files import DatasetFiles
 from distillery.tokenize.indexed import FIELDS, LABELS, MASK
 from distillery.tokenize.origins import Origins, Row
 from distillery.tokenize.outputs import NAMED_ROWS
+from distillery.tokenize.readers import Source
 from distillery.tokenize.row_spans import UUID, Recipe
 
 BLOCK = 1 << 22  # tokens looked at at a time
@@ -43,8 +44,6 @@ def adopt(recipe: Recipe, shard: Path, prefix: Path) -> dict[str, Any]:
     Raises:
         Problem: indices that do not fit their data, each other, or the shard.
     """
-    import pyarrow.parquet as pq
-
     made = DatasetFiles(prefix, stems(recipe))
     indices = {stem: indexed.read(made.bin(stem), made.idx(stem)) for stem in made.stems}
     first = indices[made.stems[0]]
@@ -60,11 +59,10 @@ def adopt(recipe: Recipe, shard: Path, prefix: Path) -> dict[str, Any]:
                 wanted=f"the lengths of {made.stems[0]}, as <i4",
                 fix="tokenize again; look into the log for a run that was disturbed",
             )
-    table = pq.ParquetFile(shard)
-    total = table.metadata.num_rows
-    uuids = (
-        pq.read_table(shard, columns=[UUID])[UUID].to_pylist() if UUID in table.schema_arrow.names else None
-    )
+    source = Source(shard)
+    named = [UUID] if UUID in source.columns() else []
+    uuids = [row[UUID] for block in source.blocks(named) for row in block] if named else None
+    total = source.rows() if uuids is None else len(uuids)
     kept, dropped = _rows(recipe, made, first, total, shard)
     rows = ((shard.name, row, uuids[row] if uuids else None) for row in kept)
     _write_rows(made.rows, rows, recipe.rules.pack, len(first.lengths))

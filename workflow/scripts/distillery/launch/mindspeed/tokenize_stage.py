@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distillery import files as disk
+from distillery import json_files, shard_names
 from distillery.experiment import Dataset, Tokenization
 from distillery.launch import commandline, launch_request, launcher
 from distillery.launch.launch_request import Request
 from distillery.launch.mindspeed import accepted_flags
 from distillery.launch.mindspeed.shape import Flags
-from distillery.problems import UsageProblem
+from distillery.problems import Problem
+from distillery.source_files import PACKED
 
 if TYPE_CHECKING:
     from distillery.tokenize.row_spans import Recipe
@@ -34,9 +37,9 @@ def of_dataset(rows: Dataset, tokenization: Tokenization) -> Flags:
         "workers": WORKERS,
         "log_interval": 1000,
         "tokenizer_type": "PretrainedFromHF",
-        "handler_name": rows.handler_name,
+        # what is to be recognised comes in a file
+        **({} if rows.is_auto else {"handler_name": rows.handler_name, "map_keys": dict(rows.map_keys)}),
         "prompt_type": tokenization.prompt_type,
-        "map_keys": dict(rows.map_keys),
         **{key: getattr(tokenization, key) for key in SWITCHES if getattr(tokenization, key)},
     }
 
@@ -52,18 +55,16 @@ def files(*, input: str, tokenizer: str, output_prefix: str, cache: str) -> Flag
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Tokenize the parquet shards of tokenize_mindspeed.py's flags and return the dataset's manifest.
+    """Tokenize the shards of tokenize_mindspeed.py's flags and return the dataset's manifest.
 
     Raises:
-        UsageProblem: a shard that is not parquet.
-        Problem: flags that the reference rejects, a failed run, files that contradict themselves or the shards.
+        Problem: rows of plain text, flags that the reference rejects, a failed run, files that contradict themselves or the shards.
     """
     from distillery.tokenize import merge  # heavy, and no part of a plan
 
+    args.worker = [*args.worker, *_recognised(args.handler_file)]
     request, recipe = launch_request.from_args(args, args.worker), _recipe(args)
     shards, prefix = args.input, args.output_prefix
-    if odd := [shard for shard in shards if shard.suffix != ".parquet"]:
-        raise UsageProblem("not a parquet shard", where="--input", found=odd[0], fix="give parquet files")
     prefix.parent.mkdir(parents=True, exist_ok=True)
     folder = prefix.absolute().with_name(f".{prefix.name}.mindspeed")
     disk.remove(folder)
@@ -77,6 +78,26 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         return merge.merge(parts, prefix)
     finally:
         disk.remove(folder)
+
+
+def _recognised(found: Path | None) -> list[str]:
+    """The reference's flags for the handler that tokenize_recognise.py found.
+
+    Raises:
+        Problem: plain text.
+    """
+    if found is None:
+        return []
+    handler = json_files.read(found)
+    if handler["handler_name"] == "GeneralPretrainHandler":
+        raise Problem(
+            "MindSpeed-LLM makes no labels of plain text",
+            where=found,
+            found=handler["said"],
+            wanted="rows of conversations",
+            fix="leave tokenize.engine out",
+        )
+    return commandline.words({key: handler[key] for key in ("handler_name", "map_keys")})
 
 
 def _recipe(args: argparse.Namespace) -> Recipe:
@@ -104,17 +125,29 @@ def _recipe(args: argparse.Namespace) -> Recipe:
 
 def _apart(request: Request, shard: Path) -> Request:
     """The launch of one of several shards, whose logs and samples stay beside the others'."""
-    logs = request.log_dir / shard.stem
+    logs = request.log_dir / shard_names.stem(shard.name)
     return replace(request, log_dir=logs, samples=request.samples and logs / request.samples.name)
+
+
+def _unpacked(shard: Path, folder: Path) -> Path:
+    """The shard as the reference's reader takes it: what packs a text is taken off, beside its dataset."""
+    if not shard.name.endswith(PACKED):
+        return shard
+    from distillery.tokenize import text_readers
+
+    plain = folder / shard.stem
+    with text_readers.opened(shard) as stream, plain.open("wb") as made:
+        shutil.copyfileobj(stream, made, 1 << 20)
+    return plain
 
 
 def _shard(request: Request, recipe: Recipe, shard: Path, folder: Path) -> Path:
     """The prefix in `folder` of a shard's dataset."""
     from distillery.launch.mindspeed import adopted_dataset
 
-    part = folder / shard.stem
+    part = folder / shard_names.stem(shard.name)
     paths = files(
-        input=str(shard),
+        input=str(_unpacked(shard, folder)),
         tokenizer=str(recipe.tokenizer.absolute()),
         output_prefix=str(part),
         cache=str(folder / "cache"),

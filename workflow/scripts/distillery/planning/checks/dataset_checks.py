@@ -12,7 +12,7 @@ from distillery.tokenize import handlers, templates
 from distillery.tokenize.templates import Mark, Template
 
 MARKER = re.compile(r"<[|｜][^<>]*?[|｜]>")
-OF = re.compile(r"-of-0*(\d+)$")
+OF = re.compile(r"-of-0*(\d+)\b")
 
 
 def _uses(s: Setup) -> list[tuple[str, str]]:
@@ -132,28 +132,23 @@ def system_prompt(s: Setup) -> Iterator[Finding]:
 
 def map_keys(s: Setup) -> Iterator[Finding]:
     """Columns and tags are ones that the handler knows."""
+    rows, keys = s.dataset, [f"{s.dataset_key}.map_keys", f"{s.dataset_key}.handler_name"]
+    if rows.is_auto or rows.is_text:
+        if unknown := [key for key in rows.map_keys if rows.is_auto or key != "text"]:
+            wanted = "no map_keys: auto finds columns by itself" if rows.is_auto else "text"
+            yield error(
+                "map-keys", keys, ", ".join(unknown), wanted, "leave it out, or name a handler that has it"
+            )
+        return
     try:
-        if s.dataset.handler_name != "GeneralPretrainHandler":
-            handlers.mapped(s.dataset.handler_name, s.dataset.map_keys)
+        handlers.mapped(rows.handler_name, rows.map_keys)
     except Problem as problem:
         yield error(
             "map-keys",
-            [f"{s.dataset_key}.map_keys", f"{s.dataset_key}.handler_name"],
+            keys,
             f"{problem.what} ({problem.found})",
             str(problem.wanted),
             problem.fix or "correct the mapping",
-        )
-
-
-def plain_text(s: Setup) -> Iterator[Finding]:
-    """Fine-tuning learns answers: plain text has none."""
-    if s.dataset.handler_name == "GeneralPretrainHandler":
-        yield error(
-            "plain-text",
-            [f"{s.dataset_key}.handler_name"],
-            "GeneralPretrainHandler, whose text has no answers to learn",
-            "a handler of conversations",
-            "choose another; preprocess_data.py by hand still makes data of plain text",
         )
 
 
@@ -238,7 +233,6 @@ CHECKS = (
     stop,
     system_prompt,
     map_keys,
-    plain_text,
     packing,
     lengths,
     shards,

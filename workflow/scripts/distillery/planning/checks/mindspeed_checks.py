@@ -17,6 +17,7 @@ from distillery.launch.mindspeed import (
 from distillery.planning.experiment_setup import Setup
 from distillery.planning.finding import Finding, error
 from distillery.problems import Problem
+from distillery.tokenize.sharegpt import JOIN
 
 ENGINE = "mindspeed-llm"
 
@@ -160,4 +161,23 @@ def model_shape(s: Setup) -> Iterator[Finding]:
         )
 
 
-CHECKS = (installation, flags, tokenizing, training, seeds, model_shape)
+def beyond_the_reference(s: Setup) -> Iterator[Finding]:
+    """MindSpeed-LLM's preprocess_data.py makes no labels of plain text and reads no thoughts of a field of their own."""
+    if s.experiment.tokenize.engine != "mindspeed-llm":
+        return
+    for key, found, is_so in (
+        ("handler_name", "GeneralPretrainHandler, of whose texts it makes no labels", s.dataset.is_text),
+        ("thoughts", "thoughts: join, which it does not know", s.dataset.thoughts == JOIN),
+    ):
+        if is_so:
+            keys = s.key("tokenize.engine"), f"{s.dataset_key}.{key}"
+            yield error(
+                "mindspeed-reader",
+                keys,
+                f"MindSpeed-LLM and {found}",
+                "one of them",
+                "leave tokenize.engine out",
+            )
+
+
+CHECKS = (installation, flags, tokenizing, beyond_the_reference, training, seeds, model_shape)

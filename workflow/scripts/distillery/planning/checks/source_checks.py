@@ -37,7 +37,7 @@ def _named(config: Config, experiment: Experiment) -> Iterator[tuple[str, Source
     yield from _of(f"models.{experiment.model}", model, ("config.json", "*.safetensors"))
     for name in datasets:
         source = config.datasets[name].source
-        shards = config.datasets[name].files if source.kind == "path" else ()
+        shards = tuple(config.datasets[name].paths.values()) if source.kind == "path" else ()
         yield from _of(f"datasets.{name}.source", source, shards)
     problems = config.problem_sets[experiment.problems]
     yield from _of(f"problem_sets.{experiment.problems}", problems, _files(problems))

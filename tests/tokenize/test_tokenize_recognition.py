@@ -1,0 +1,110 @@
+"""`handler_name: auto` takes the handler that a person would, says by what, and refuses what it cannot tell."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tokenize_recognise
+from tokenize_runs import FULL, contents, run
+
+from distillery import json_files
+from distillery.problems import Problem, UsageProblem
+from distillery.tokenize import recognition
+from distillery.tokenize.readers import Source
+from distillery.tokenize.recognition import ALPACA, SHAREGPT
+
+
+def lines(path: Path, *rows: dict) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def turns(role: str, content: str, *names: str) -> list[dict]:
+    return [{role: name, content: f"said {number}"} for number, name in enumerate(names)]
+
+
+CHAT = {"messages": turns("role", "content", "system", "user", "assistant")}
+TAGS = {"role_tag": "role", "content_tag": "content", "user_tag": "user", "assistant_tag": "assistant"}
+TAGS |= {"system_tag": "system"}
+FROM = {"role_tag": "from", "content_tag": "value", "user_tag": "human", "assistant_tag": "gpt"}
+FROM |= {"system_tag": "system"}
+CASES: list[tuple[dict[str, Any], str, dict]] = [
+    (CHAT, SHAREGPT, {"messages": "messages", "tags": TAGS}),
+    (CHAT | {"instruction": "", "output": ""}, SHAREGPT, {"messages": "messages", "tags": TAGS}),
+    (
+        {"id": 1, "chat": turns("role", "content", "user", "tool", "assistant")},
+        SHAREGPT,
+        {"messages": "chat", "tags": TAGS | {"observation_tag": "tool"}},
+    ),
+    (
+        {"conversations": turns("from", "value", "human", "gpt"), "system": "be", "tools": "[]"},
+        SHAREGPT,
+        {"messages": "conversations", "tags": FROM, "system": "system", "tools": "tools"},
+    ),
+    (
+        {"instruction": "i", "input": "", "output": "o", "history": [], "text": "all of it"},
+        ALPACA,
+        {"prompt": "instruction", "query": "input", "response": "output", "history": "history"},
+    ),
+    ({"question": "q", "answer": "a"}, ALPACA, {"prompt": "question", "query": None, "response": "answer"}),
+    (
+        {"Prompt": "q", "Completion": "a"},
+        ALPACA,
+        {"prompt": "Prompt", "query": None, "response": "Completion"},
+    ),
+    ({"id": 3, "text": "t"}, "GeneralPretrainHandler", {"text": "text"}),
+    ({"body": "t"}, "GeneralPretrainHandler", {"text": "body"}),
+]
+
+
+@pytest.mark.parametrize(("row", "handler", "map_keys"), CASES)
+def test_what_is_taken(row: dict, handler: str, map_keys: dict, tmp_path: Path) -> None:
+    found = recognition.of(Source(lines(tmp_path / "a.jsonl", row, row)))
+    assert (found.handler_name, found.map_keys) == (handler, map_keys)
+    assert next(iter(map_keys.values())) in found.said
+
+
+@pytest.mark.parametrize("row", [{"a": "x", "b": "y"}, {"messages": ["x"]}, {"text": 1}])
+def test_what_cannot_be_told(row: dict, tmp_path: Path) -> None:
+    with pytest.raises(Problem, match=rf"(?s)no handler.*columns {', '.join(row)}.*map_keys"):
+        recognition.of(Source(lines(tmp_path / "a.jsonl", row)))
+    with pytest.raises(Problem, match="no rows"):
+        recognition.of(Source(lines(tmp_path / "b.jsonl")))
+
+
+def test_auto_is_the_handler_it_takes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = lines(tmp_path / "a.jsonl", {"question": "q", "answer": "a"}, {"question": "r", "answer": "b"})
+    found = {"prompt": "question", "query": None, "response": "answer"}
+    named = run(path, tmp_path / "n", "--handler-name", ALPACA, "--map-keys", json.dumps(found))
+    flags = ["--input", str(path), "--output", str(tmp_path / "handler.json")]
+    tokenize_recognise.main(tokenize_recognise.parser().parse_args(flags))
+    assert json_files.read(tmp_path / "handler.json")["map_keys"] == found
+    alike = contents(tmp_path / "n")
+    for more in ([], ["--handler-file", str(tmp_path / "handler.json")]):
+        auto(path, tmp_path / "d", *more)
+        assert contents(tmp_path / "d") == alike and named["handler"] == ALPACA
+        assert f"handler: {ALPACA} (columns question, answer)" in capsys.readouterr().err
+
+
+def auto(source: Path, prefix: Path, *more: str) -> dict:
+    import preprocess_data
+
+    flags = ["--input", str(source), "--output-prefix", str(prefix), "--tokenizer-name-or-path", str(FULL)]
+    flags += ["--handler-name", "auto", "--prompt-type", "qwen_math_r1", *more]
+    preprocess_data.main(preprocess_data.parser().parse_args(flags))
+    return json_files.read(prefix.with_name(f"{prefix.name}_manifest.json"))
+
+
+def test_texts_are_recognised_and_learnt(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("one\ntwo\n")
+    made = auto(tmp_path / "a.txt", tmp_path / "d")
+    assert (made["handler"], made["text_column"]) == ("GeneralPretrainHandler", "text")
+    assert made["supervised_tokens"] == made["tokens"]
+
+
+def test_auto_takes_no_map(tmp_path: Path) -> None:
+    with pytest.raises(UsageProblem, match="auto finds columns by itself"):
+        auto(lines(tmp_path / "a.jsonl", CHAT), tmp_path / "d", "--map-keys", "{}")

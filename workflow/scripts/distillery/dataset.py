@@ -1,0 +1,111 @@
+"""Where models, datasets and problem sets come from, and the shards of a dataset: the files of its source, in sorted order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from distillery import json_files, schema, shard_names, source_files
+from distillery.problems import Problem
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a model, dataset or problem set comes from: a kind (`generator`, `gguf`, ...) and its settings."""
+
+    kind: str
+    settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    name: str
+    source: Source
+    handler_name: str
+    map_keys: Mapping[str, Any]
+    shards_per_job: int = schema.default("datasets.*.shards_per_job")
+    thoughts: str = schema.default("datasets.*.thoughts")
+
+    def batches(self, count: int | None = None) -> dict[str, tuple[str, ...]]:
+        """Shards that one job reads, by the batch's name, in order.
+
+        Args:
+            count: only so many of the first shards.
+        """
+        if count is None:
+            return self._batches
+        return shard_names.batches(self.shards[:count], self.shards_per_job)
+
+    def batch(self, name: str) -> tuple[str, ...]:
+        """The shards of a batch, or the one shard that has this name as a batch of its own.
+
+        Raises:
+            KeyError: no such batch.
+        """
+        if name in self._singles:
+            return (self._singles[name],)
+        if name in self._batches:
+            return self._batches[name]
+        # of a dataset that is cut short, the last batch is shorter
+        return next(found for count in range(len(self.shards)) if (found := self.batches(count).get(name)))
+
+    @property
+    def is_auto(self) -> bool:
+        """Whether the first rows say which handler reads them."""
+        return self.handler_name == "auto"
+
+    @property
+    def is_text(self) -> bool:
+        """Whether rows are texts that are learnt whole."""
+        return self.handler_name == "GeneralPretrainHandler"
+
+    @property
+    def shards(self) -> tuple[str, ...]:
+        """Names that the shards have here, in order."""
+        return tuple(self.paths)
+
+    @cached_property
+    def paths(self) -> dict[str, str]:
+        """The files of the source in sorted order: name here, path there.
+
+        Raises:
+            Problem: `files` selects nothing, or files of several formats.
+        """
+        settings = self.source.settings
+        if "shards" in settings:
+            total = settings["shards"]
+            names = [f"train-{index:05d}-of-{total:05d}.parquet" for index in range(total)]
+        elif self.source.kind == "path":
+            names = source_files.in_folder(Path(settings["path"]), settings["files"])
+        else:
+            names = self._elsewhere(settings)
+        source_files.one_format(names, f"datasets.{self.name}.source.{self.source.kind}.files")
+        return shard_names.local_names(names)
+
+    def _elsewhere(self, settings: Mapping[str, Any]) -> list[str]:
+        """Files that are not here: as they are written, wildcards by what the source's lock lists."""
+        names = sorted(set(source_files.written(settings["files"])))
+        if any(map(source_files.has_wildcard, names)):
+            where = f"datasets.{self.name}.source.{self.source.kind}.files"
+            if "lock" not in settings:
+                raise Problem(
+                    "wildcards of files that only their source can list",
+                    where=where,
+                    found=settings["files"],
+                    wanted="names or ranges such as {00000..00009}, or a lock",
+                    fix="write the names out, or name a lock beside them (`make lock` writes it)",
+                )
+            listed = [one["name"] for one in json_files.read(Path(settings["lock"]))["files"]]
+            return source_files.chosen(listed, settings["files"], where)
+        return names
+
+    @cached_property
+    def _batches(self) -> dict[str, tuple[str, ...]]:
+        return shard_names.batches(self.shards, self.shards_per_job)
+
+    @cached_property
+    def _singles(self) -> dict[str, str]:
+        return shard_names.singles(self.shards)

@@ -1,0 +1,50 @@
+"""Where a dataset's shards and what is made of them alone lie, by the dataset and names of its batches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from distillery import artefacts, shard_names
+from distillery.experiment import Config, Dataset, Tokenization
+
+
+def tokenizer_shards(config: Config, model_name: str) -> tuple[list[str], list[str]]:
+    """The first shards of a dataset, as many as hold the rows that a model's tokenizer is trained on, and their digests."""
+    settings = config.models[model_name].settings["tokenizer"]
+    dataset = config.datasets[settings["dataset"]]
+    per_shard = dataset.source.settings.get("rows_per_shard", 1)
+    count = -(-settings["rows"] // per_shard)
+    names = dataset.shards[:count]
+    return [artefacts.SHARD.at(dataset=dataset.name, shard=name) for name in names], _digests(dataset, names)
+
+
+def shards(dataset: Dataset, batch: str) -> list[str]:
+    """The shards of a batch."""
+    return [artefacts.SHARD.at(dataset=dataset.name, shard=name) for name in dataset.batch(batch)]
+
+
+def first_shard(dataset: Dataset) -> str:
+    return artefacts.SHARD.at(dataset=dataset.name, shard=dataset.shards[0])
+
+
+def first_digest(dataset: Dataset) -> str:
+    """What stands for the content of the first shard."""
+    return _digests(dataset, dataset.shards[:1])[0]
+
+
+def _digests(dataset: Dataset, names: Sequence[str]) -> list[str]:
+    batches = {name: batch for batch, name in shard_names.singles(dataset.shards).items()}
+    return [artefacts.DIGEST.at(dataset=dataset.name, batch=batches[name]) for name in names]
+
+
+def recognised(dataset: Dataset) -> list[str]:
+    """The file that says which handler reads a dataset, where its first rows are to tell it."""
+    return [artefacts.HANDLER.at(dataset=dataset.name)] if dataset.is_auto else []
+
+
+def all_shards(config: Config, tokenization: Tokenization) -> list[str]:
+    """The shards that a tokenized dataset is made of."""
+    dataset = config.datasets[tokenization.dataset]
+    return [
+        artefacts.SHARD.at(dataset=dataset.name, shard=name) for name in dataset.shards[: tokenization.shards]
+    ]
