@@ -71,7 +71,7 @@ def test_a_place_is_its_pattern_with_names():
     )
     assert (done.log, done.benchmark) == ("logs/tiny/train.log", "logs/tiny/train.tsv")
     assert done.samples == "logs/tiny/train.samples.jsonl"
-    assert artefacts.SHARD.at(dataset="d") == "resources/datasets/d/{shard}.parquet"
+    assert artefacts.SHARD.at(dataset="d") == "resources/datasets/d/{shard}"
     assert (
         artefacts.RESHARDED.at(model="m", converted="a", target="b")
         == "results/checkpoints/m/a-to-b/manifest.json"

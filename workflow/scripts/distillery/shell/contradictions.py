@@ -157,22 +157,15 @@ def paths(s: Scripts) -> Iterator[Finding]:
 
 
 def shards(s: Scripts) -> Iterator[Finding]:
-    """Rows lie in parquet shards that are named as hubs name them."""
+    """Rows lie in files whose names say how they are read."""
     if s.rows.odd:
         found, name = s.rows.odd
-        link = found.endswith(".parquet")
-        folder = s.rows.source["path"]["path"]
-        cure = (
-            f"ln -s {found.rpartition('/')[2]} {folder}/{name}"
-            if link
-            else f"write its rows to {folder}/{name} with pandas' to_parquet"
-        )
         yield warning(
             "shard-name",
             [s.rows.place],
             found,
-            f"parquet shards named as {name}",
-            f"{cure}, or change datasets.{s.rows.name}",
+            f"files of rows such as {name}",
+            f"name them in datasets.{s.rows.name}.source.path.files: names, wildcards or ranges",
         )
 
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from distillery import schema
 from distillery.shell import script_models
 from distillery.shell.programs import Program
 from distillery.shell.shell_commands import Command
 from distillery.shell.shell_words import Place
+from distillery.source_files import ENDINGS
 
 SHARD = "train-00000-of-00001.parquet"
 URL = re.compile(
@@ -27,7 +27,7 @@ class Rows:
     """A dataset: its source in the configuration, the shards that are tokenized, and what was taken from where.
 
     Attributes:
-        odd: a file that is no shard as ours are named, with the name that it gets in the configuration.
+        odd: what is no file of rows by its name, with the name that it gets in the configuration.
         shards: how many of the first ones, None for all.
     """
 
@@ -56,7 +56,8 @@ def find(tokenizing: Program | None, commands: Sequence[Command], programs: Sequ
     folder, _, file = given.text.rstrip("/").rpartition("/")
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", re.split(r"\.|-\d+-of-", file)[0]).strip("-") or "rows"
     if _is_shard(file):
-        return Rows("rows", _path(folder or ".", file), given.place, "")
+        numbered = file.startswith("train-")
+        return Rows("rows" if numbered else name, _path(folder or ".", file), given.place, "")
     if "." not in file:  # a folder, all of whose files are read
         return Rows(name, _path(given.text, SHARD), given.place, "", odd=(f"{given.text}, a folder", SHARD))
     return Rows(name, _path(folder or ".", SHARD), given.place, "", odd=(given.text, SHARD))
@@ -67,7 +68,7 @@ def _path(folder: str, file: str) -> dict[str, Any]:
 
 
 def _is_shard(file: str) -> bool:
-    return re.search(schema.schema()["$defs"]["shard_files"]["pattern"], file) is not None
+    return file.endswith(ENDINGS)
 
 
 def _fetched(commands: Sequence[Command]) -> tuple[str, dict[str, Any], Place] | None:
