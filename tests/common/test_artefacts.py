@@ -85,5 +85,3 @@ def test_an_experiments_places():
     assert artefacts.weights(one) == artefacts.converted(one)
     assert artefacts.weights(one).path == "results/checkpoints/tiny-qwen2/fp32-tp1-pp1/manifest.json"
     assert artefacts.tuned_weights(one) == artefacts.TRAINED.of(experiment="embedded")
-    first, *others = artefacts.shards("d", "train-00008-00010-of-01000")
-    assert first == "resources/datasets/d/train-00008-of-01000.parquet" and len(others) == 2

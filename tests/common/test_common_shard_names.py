@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distillery import shard_names, source_files
+from distillery import shard_files, shard_names, source_files
 from distillery.dataset import Dataset, Source
 from distillery.problems import Problem
 
@@ -44,6 +44,15 @@ def test_names_of_openr1_stay_as_they_were() -> None:
         "train-00002-00003-of-00005",
         "train-00004-of-00005",
     ]
+
+
+def test_places_of_a_batch() -> None:
+    rows = Dataset("d", Source("generator", {"seed": 0, "shards": 1000}), "auto", {}, shards_per_job=3)
+    first, *others = shard_files.shards(rows, "train-00009-00011-of-01000")
+    assert first == "resources/datasets/d/train-00009-of-01000.parquet" and len(others) == 2
+    assert shard_files.first_digest(rows) == "resources/datasets/d/train-00000-of-01000.sha256"
+    with pytest.raises(KeyError):
+        rows.batch("train-00001-00003-of-01000")
 
 
 def test_batches_of_other_names(tmp_path: Path) -> None:

@@ -50,7 +50,10 @@ class Dataset:
         if name in self._batches:
             return self._batches[name]
         # of a dataset that is cut short, the last batch is shorter
-        return next(found for count in range(len(self.shards)) if (found := self.batches(count).get(name)))
+        for count in range(1, len(self.shards)):
+            if name in (short := self.batches(count)):
+                return short[name]
+        raise KeyError(name)
 
     @property
     def is_auto(self) -> bool:
