@@ -33,7 +33,7 @@ ROOMS = {
     "shell": "launch planning",
 }
 LINES = 250
-LONGER = {"engine/decoder.py", "tokenize/row_spans.py"}
+LONGER = {"engine/decoder.py"}
 
 
 def dotted(path: Path) -> str:

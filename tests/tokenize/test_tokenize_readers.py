@@ -118,7 +118,7 @@ def test_a_directory_is_read_in_the_order_of_names(tmp_path: Path) -> None:
     write(tmp_path / "d.json", '[{"text": "d"}]')
     assert [row["text"] for row in ours(tmp_path)] == ["a", "b", "c", "d"]
     write(tmp_path / "e.csv", "text\ne\n")
-    with pytest.raises(UsageProblem, match=r"csv \(e\.csv\), json \(a\.jsonl\)"):
+    with pytest.raises(Problem, match=r"csv \(e\.csv\), json \(a\.jsonl\)"):
         ours(tmp_path)
 
 

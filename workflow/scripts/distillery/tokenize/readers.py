@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from distillery import source_files
 from distillery.problems import Problem, UsageProblem
 from distillery.source_files import PACKED
 from distillery.tokenize import text_readers
@@ -215,7 +216,8 @@ def sources(path: Path) -> list[Source]:
     """The file, or the data files of the directory in the order of their names.
 
     Raises:
-        UsageProblem: nothing to read, an unknown kind, or a directory of two kinds.
+        UsageProblem: nothing to read, or an unknown kind.
+        Problem: a directory of two kinds.
     """
     if path.is_file():
         if kind_of(path) is None:
@@ -233,15 +235,7 @@ def sources(path: Path) -> list[Source]:
     ]
     if not files:
         raise UsageProblem("no data files in the directory", where=path, wanted=", ".join(KINDS))
-    formats = {KIND_NAMES[kind_of(each)]: each.name for each in reversed(files)}
-    if len(formats) > 1:
-        raise UsageProblem(
-            "a directory of several formats",
-            where=path,
-            found=", ".join(f"{name} ({example})" for name, example in sorted(formats.items())),
-            wanted="files of one format",
-            fix="give the files one by one, or move one format away",
-        )
+    source_files.one_format([each.name for each in files], path)
     return [Source(each) for each in files]
 
 
@@ -253,4 +247,3 @@ TEXTS: dict[str, tuple[Callable[[Path], list[str]], Callable[[Path, list[str], i
     ".txt": (text_readers.text_columns, text_readers.read_text),
 }
 KINDS = (*TABLES, *TEXTS)
-KIND_NAMES = {suffix: "json" if suffix == ".jsonl" else suffix[1:] for suffix in KINDS}
