@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class Problem(Exception):
@@ -31,6 +33,19 @@ class Problem(Exception):
         rows = [("where", where), ("found", found), ("wanted", wanted), ("fix", fix)]
         lines = [f"  {label + ':':<8}{value}" for label, value in rows if value is not None]
         super().__init__("\n".join([what, *lines]))
+
+
+@contextmanager
+def located(where: object) -> Iterator[None]:
+    """Give a Problem raised inside its place, if it names none: the caller knows the files."""
+    try:
+        yield
+    except Problem as error:
+        if error.where is not None:
+            raise
+        raise type(error)(
+            error.what, where=where, found=error.found, wanted=error.wanted, fix=error.fix
+        ) from None
 
 
 class UsageProblem(Problem):

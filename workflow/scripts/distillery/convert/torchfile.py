@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from distillery import zips
 from distillery.convert import pickling, unpickling
 from distillery.convert.dtypes import DType, of
 from distillery.problems import Problem
@@ -175,24 +176,21 @@ def read(path: Path) -> Contents:
     Raises:
         Problem: not a torch zip file, truncated, compressed, big endian, or a pickle outside the allow-list.
     """
-    try:
-        with zipfile.ZipFile(path) as archive, path.open("rb") as raw:
-            records = {info.filename.partition("/")[2]: info for info in archive.infolist()}
-            pickled = archive.read(records["data.pkl"])
-            if "byteorder" in records and archive.read(records["byteorder"]) != b"little":
-                raise Problem("the checkpoint was written on a big-endian machine", where=path)
-            places = {
-                name.removeprefix("data/"): _place(path, raw, info)
-                for name, info in records.items()
-                if name.startswith("data/")
-            }
-    except (zipfile.BadZipFile, KeyError, EOFError, struct.error) as error:
-        raise Problem(
-            "not a whole .pt file of torch 1.6 or later",
-            where=path,
-            found=f"{path.stat().st_size} bytes, {error}",
-            fix="copy or convert it again; a file of an older torch must be saved anew with torch.save",
-        ) from None
+    what = "not a whole .pt file of torch 1.6 or later"
+    fix = "copy or convert it again; a file of an older torch must be saved anew with torch.save"
+    with zips.opened(path, what, fix) as archive, path.open("rb") as raw:
+        records = {info.filename.partition("/")[2]: info for info in archive.infolist()}
+        if "data.pkl" not in records:
+            raise zipfile.BadZipFile("it has no data.pkl")
+        _place(path, raw, records["data.pkl"])  # stored as it is: it has no more bytes than the file
+        pickled = archive.read(records["data.pkl"])
+        if "byteorder" in records and zips.small(archive, records["byteorder"], 100) != b"little":
+            raise Problem("the checkpoint was written on a big-endian machine", where=path)
+        places = {
+            name.removeprefix("data/"): _place(path, raw, info)
+            for name, info in records.items()
+            if name.startswith("data/")
+        }
     objects = unpickling.load(pickled, path)
     if not isinstance(objects, dict):
         raise Problem("not a checkpoint: its pickle holds no dict", where=path, found=type(objects).__name__)
@@ -214,7 +212,7 @@ def _place(path: Path, raw: Any, info: zipfile.ZipInfo) -> tuple[int, int, int]:
     start = info.header_offset + 30 + name + extra
     if info.compress_type != zipfile.ZIP_STORED or start + info.file_size > path.stat().st_size:
         raise Problem(
-            "a storage is compressed or cut off",
+            "a record is compressed or cut off",
             where=f"{path}, {info.filename}",
             found=f"{info.compress_size} bytes stored for {info.file_size}",
             fix="copy or convert the file again",

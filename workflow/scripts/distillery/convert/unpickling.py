@@ -20,6 +20,7 @@ import math
 import pickle
 from typing import Any, NamedTuple
 
+from distillery.convert import pickle_bounds
 from distillery.convert.pickling import TensorEntry
 from distillery.problems import Problem
 
@@ -67,11 +68,12 @@ def load(data: bytes, where: object) -> Any:
     """The object tree of a data.pkl, with `TensorEntry` leaves.
 
     Raises:
-        Problem: the pickle names anything outside the allow-list, or is damaged.
+        Problem: the pickle names anything outside the allow-list, is damaged, or would grow far beyond its size.
     """
     reader = _Reader(io.BytesIO(data), encoding="utf-8")
-    reader.where = where
+    reader.where, reader.left = where, len(data)
     try:
+        pickle_bounds.check(data, where)
         return reader.load()
     except Problem:
         raise
@@ -86,6 +88,7 @@ def load(data: bytes, where: object) -> Any:
 
 class _Reader(pickle.Unpickler):
     where: object = None
+    left = 0  # elements that its calls may still copy: not more than it has bytes
 
     def persistent_load(self, pid: tuple) -> _Storage:
         # ('storage', storage class or, from MSAdapter, its name, record key, device, elements)
@@ -95,7 +98,7 @@ class _Reader(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         known = {
-            ("collections", "OrderedDict"): collections.OrderedDict,
+            ("collections", "OrderedDict"): self._copying(collections.OrderedDict),
             ("collections", "defaultdict"): _mapping,
             ("argparse", "Namespace"): _namespace,
             ("_codecs", "encode"): Opaque,  # how protocol 2 spells bytes, e.g. in random states
@@ -106,7 +109,8 @@ class _Reader(pickle.Unpickler):
         if (module, name) in known:
             return known[module, name]
         if module in ("builtins", "__builtin__") and name in ("set", "frozenset", "dict", "list", "tuple"):
-            return {"set": set, "frozenset": frozenset, "dict": dict, "list": list, "tuple": tuple}[name]
+            kinds = {"set": set, "frozenset": frozenset, "dict": dict, "list": list, "tuple": tuple}
+            return self._copying(kinds[name])
         package = module.partition(".")[0]
         if package in TORCHES and name in REBUILDS:
             return REBUILDS[name]
@@ -115,6 +119,17 @@ class _Reader(pickle.Unpickler):
         if package in INERT:
             return type(name if name.endswith("Storage") else f"{module}.{name}", (Opaque,), {})
         raise self._refused(f"{module}.{name}")
+
+    def _copying(self, kind: Any) -> Any:
+        """A container's class as a function, which copies what it is given, but not again and again."""
+
+        def make(*given: Any) -> Any:
+            self.left -= sum(len(one) for one in given)
+            if self.left < 0:
+                raise ValueError(f"its calls of {kind.__name__} copy more elements than it has bytes")
+            return kind(*given)
+
+        return make
 
     def _rebuild_from_type(self, rebuild: Any, kind: Any, arguments: tuple, state: Any = None) -> Any:
         """A tensor in the coat of its class, which is of no use here."""

@@ -16,7 +16,7 @@ import numpy as np
 
 from distillery import files, json_files
 from distillery.evaluate import measures, scoring, statistics
-from distillery.problems import Problem
+from distillery.problems import Problem, located
 
 Scores = list[dict[str, Any]]
 FIRST_BUDGET = 32  # tokens
@@ -41,7 +41,8 @@ def run(args: argparse.Namespace) -> str:
         Problem: as `scoring.read_jsonl` and `compare`.
     """
     base, tuned = (list(scoring.read_jsonl(path, READ)) for path in (args.base, args.tuned))
-    compared = compare(base, tuned, args.seed, tuple(args.names))
+    with located(f"{args.base}, {args.tuned}"):
+        compared = compare(base, tuned, args.seed, tuple(args.names))
     files.write_json(args.output, compared)
     sets = {name: summary(json_files.read(path)) for name, path in args.further_sets}
     named = {args.problem_set: summary(compared), **sets} if args.problem_set else {}

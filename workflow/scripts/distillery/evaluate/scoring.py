@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from distillery import files
+from distillery import files, parquet_files
 from distillery.evaluate import extraction, golds, overrules
 from distillery.evaluate.judge import Question, judge
-from distillery.problems import Problem
+from distillery.problems import Problem, located
 from distillery.provenance import digest
 
 ODD = {"timed_out": "out of time", "crashed": "crashed"}
@@ -42,7 +43,8 @@ def score_file(
     rows = read_jsonl(generations, ("id", "sample", "prompt", "text", "tokens", "stop"))
     known = read_problems(problems)
     decided = overrules.read(decisions, known)
-    scores = score(rows, known, workers, cpu_seconds, plain)
+    with located(f"{generations}, {problems}"):
+        scores = score(rows, known, workers, cpu_seconds, plain)
     for row in scores:
         decided.apply(row)
     files.write_text(output, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in scores))
@@ -174,24 +176,19 @@ def read_problems(path: Path) -> list[dict[str, Any]]:
     Raises:
         Problem: no such file, not a parquet file, or one without uuid and answer.
     """
-    import pyarrow
-    import pyarrow.parquet as pq
-
     if not path.is_file():
         raise Problem("no such problem set", where=path, fix="run the step that makes it first")
-    try:
-        table = pq.read_table(path)
-    except pyarrow.ArrowException as error:
-        raise Problem("not a whole parquet file", where=path, found=error, fix="import it again") from None
-    if missing := {"uuid", "answer"} - set(table.column_names):
+    with closing(parquet_files.Table(path)) as table:
+        names = table.names
+    if missing := {"uuid", "answer"} - set(names):
         raise Problem(
             "not a problem set",
             where=path,
-            found=", ".join(table.column_names),
+            found=", ".join(names),
             wanted=f"the columns {', '.join(sorted(missing))}",
             fix="make it with import_problems.py",
         )
-    return table.to_pylist()
+    return parquet_files.rows(path)
 
 
 def read_jsonl(path: Path, keys: tuple[str, ...]) -> Iterator[dict[str, Any]]:

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from distillery import files, json_files
+from distillery import files, json_files, parquet_pages
 from distillery.fetch.listing import RemoteFile
 from distillery.problems import Problem
 
@@ -80,12 +80,7 @@ def parquet_rows(path: Path) -> int:
     Raises:
         ValueError: no parquet file, or a damaged footer.
     """
-    import pyarrow.parquet as pq
-
-    try:
-        return pq.read_metadata(path).num_rows
-    except OSError as error:  # pyarrow's word for a missing footer or an impossible length
-        raise ValueError(str(error)) from None
+    return sum(group.rows for group in parquet_pages.groups(path))
 
 
 def tensors(path: Path) -> dict[str, Any]:

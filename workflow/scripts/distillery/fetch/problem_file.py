@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from distillery import parquet_files
 from distillery.evaluate import golds, self_check
 from distillery.fetch import openr1
 from distillery.problems import Problem, UsageProblem
@@ -96,9 +97,7 @@ def _rows(path: Path) -> list[Any]:
     with path.open("rb") as stream:
         is_parquet = stream.read(4) == b"PAR1"
     if is_parquet:
-        import pyarrow.parquet as pq
-
-        return pq.read_table(path).to_pylist()
+        return parquet_files.rows(path)
     text = path.read_text(encoding="utf-8")
     try:
         if text.lstrip().startswith("["):

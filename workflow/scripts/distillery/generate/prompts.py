@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from distillery import parquet_files
 from distillery.problems import Problem
 
 QUESTION = "how are you?"  # what the reference's inference.py asks
@@ -78,18 +80,10 @@ def _lines(path: Path) -> list[tuple[int, str]]:
 
 
 def _parquet(path: Path) -> list[tuple[int, Mapping[str, Any]]]:
-    import pyarrow
-    import pyarrow.parquet as pq
-
-    try:
-        file = pq.ParquetFile(path)
-    except pyarrow.ArrowException as error:
-        raise Problem(
-            "the prompt file is no whole parquet file", where=path, found=error, fix="make or fetch it again"
-        ) from None
     wanted = ("id", "uuid", "problem", "prompt", "messages", "seed")
-    columns = [name for name in wanted if name in file.schema_arrow.names]
-    return list(enumerate(file.read(columns).to_pylist(), 1))
+    with closing(parquet_files.Table(path)) as table:
+        columns = [name for name in wanted if name in table.names]
+    return list(enumerate(parquet_files.rows(path, columns), 1))
 
 
 def _json(line: str, where: str) -> Mapping[str, Any]:

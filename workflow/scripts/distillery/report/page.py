@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from distillery import files, json_files
+from distillery import files, json_files, parquet_files
 from distillery.problems import Problem, UsageProblem
 from distillery.provenance import SCRIPTS
 from distillery.report import contents, figures, graph_drawing, resource_curves
@@ -62,8 +62,6 @@ def collect(
     Raises:
         Problem: an input is missing, or training left no metrics.
     """
-    import pyarrow.parquet as pq
-
     for role, path in inputs.items():
         if not path.is_file():
             raise Problem(
@@ -74,7 +72,7 @@ def collect(
         for role in ("comparison", "summary", "data_manifest", "quality", "done")
     }
     comparison, done = read["comparison"], read["done"]
-    problems = pq.read_table(inputs["problems"]).to_pylist()
+    problems = parquet_files.rows(inputs["problems"])
     generations, scores = (
         {side: read_lines(inputs[f"{side}_{kind}"]) for side in ("base", "tuned")}
         for kind in ("generations", "scores")

@@ -10,10 +10,11 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from distillery import json_files
+from distillery import json_files, parquet_files
 from distillery.problems import Problem, UsageProblem
 from distillery.tokenize import indexed
 from distillery.tokenize.dataset_files import DatasetFiles, hidden
@@ -81,11 +82,12 @@ def _merge_field(sources: list[DatasetFiles], made: DatasetFiles, stem: str) -> 
 def _merge_rows(sources: list[DatasetFiles], target: Path) -> None:
     import pyarrow.parquet as pq
 
-    schema = pq.read_schema(sources[0].rows)
+    with closing(parquet_files.Table(sources[0].rows)) as first:
+        schema = first.file.schema_arrow
     with pq.ParquetWriter(target, schema, compression="zstd") as writer:
         for each in sources:  # one open at a time: there may be more than a process can have
-            with pq.ParquetFile(each.rows) as table:
-                for batch in table.iter_batches():
+            with closing(parquet_files.Table(each.rows)) as table, parquet_files.named(each.rows, "its rows"):
+                for batch in table.file.iter_batches():  # large ones: each becomes a row group
                     writer.write_batch(batch)
 
 

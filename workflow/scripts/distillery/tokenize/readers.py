@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from distillery import source_files
+from distillery.parquet_files import BATCH_ROWS, Piece, Table, damaged
 from distillery.problems import Problem, UsageProblem
 from distillery.source_files import PACKED
 from distillery.tokenize import text_readers
-from distillery.tokenize.tables import BATCH_ROWS, Arrow, Parquet, Piece, damaged
+from distillery.tokenize.tables import Arrow
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -147,7 +148,7 @@ class Reader:
     """
 
     def __init__(self) -> None:
-        self.table: Parquet | Arrow | None = None
+        self.table: Table | Arrow | None = None
         self.at: tuple[Path, list[str], int] | None = None
         self.row = 0  # of the piece, where `rest` and then `batches` begin
         self.rest: pa.RecordBatch | None = None
@@ -239,7 +240,7 @@ def sources(path: Path) -> list[Source]:
     return [Source(each) for each in files]
 
 
-TABLES: dict[str, type[Parquet] | type[Arrow]] = {".parquet": Parquet, ".arrow": Arrow}
+TABLES: dict[str, type[Table] | type[Arrow]] = {".parquet": Table, ".arrow": Arrow}
 TEXTS: dict[str, tuple[Callable[[Path], list[str]], Callable[[Path, list[str], int], Iterator[Rows]]]] = {
     ".csv": (text_readers.csv_columns, text_readers.read_csv),
     ".json": (text_readers.json_columns, text_readers.read_json),

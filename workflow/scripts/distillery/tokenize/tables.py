@@ -1,66 +1,16 @@
-"""Tables that can be read from the middle: the row groups of .parquet, the record batches of .arrow (stream or file)."""
+"""Record batches of .arrow (stream or file), which can be read from the middle as parquet's row groups can."""
 
 from __future__ import annotations
 
 import mmap
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from distillery.problems import Problem
+from distillery.parquet_files import BATCH_ROWS, Piece, damaged
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-BATCH_ROWS = 64
-
-
-class Piece(NamedTuple):
-    """A row group or a record batch: its rows, and about how many bytes the wanted columns have in memory."""
-
-    rows: int
-    size: int
-
-
-class Parquet:
-    """Pieces are row groups. Pages go through a buffer: memory does not grow with a row group's size."""
-
-    def __init__(self, path: Path) -> None:
-        """Open the file and read its footer.
-
-        Raises:
-            Problem: not a whole parquet file.
-        """
-        import pyarrow.parquet as pq
-
-        self.path = _full(path)
-        try:
-            self.file = pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False)
-        except _errors() as error:
-            raise damaged(path, "the footer", error) from None
-        self.names: list[str] = self.file.schema_arrow.names
-
-    def pieces(self, columns: list[str]) -> Iterator[Piece]:
-        for number in range(self.file.num_row_groups):
-            group = self.file.metadata.row_group(number)
-            leaves = [group.column(leaf) for leaf in range(group.num_columns)]
-            wanted = (leaf for leaf in leaves if leaf.path_in_schema.split(".")[0] in columns)
-            yield Piece(group.num_rows, sum(leaf.total_uncompressed_size for leaf in wanted))
-
-    def batches(self, piece: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
-        """Batches of BATCH_ROWS rows of a row group."""
-        try:
-            yield from self.file.iter_batches(
-                BATCH_ROWS, row_groups=[piece], columns=columns, use_threads=False
-            )
-        except _errors() as error:
-            raise damaged(self.path, self.place(piece), error) from None
-
-    def place(self, piece: int) -> str:
-        return f"row group {piece} of {self.file.num_row_groups}"
-
-    def close(self) -> None:
-        self.file.close()
 
 
 class Arrow:
@@ -156,13 +106,3 @@ def _errors() -> tuple[type[BaseException], ...]:
     import pyarrow as pa
 
     return (pa.ArrowException, OSError, ValueError)
-
-
-def damaged(path: Path, where: str, cause: object) -> Problem:
-    return Problem(
-        f"a {path.suffix[1:]} file that cannot be read",
-        where=f"{path}, {where}",
-        found=str(cause).splitlines()[0] if str(cause) else repr(cause),
-        wanted=f"a whole {path.suffix[1:]} file",
-        fix="fetch or make the file again",
-    )

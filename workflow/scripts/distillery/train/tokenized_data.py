@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from distillery import files, json_files, provenance
+from distillery import files, json_files, parquet_files, provenance
 from distillery.engine.batches import Rows
 from distillery.marks import IGNORED
 from distillery.problems import Problem
@@ -77,9 +77,11 @@ class Data:
 
     def describe(self, number: int) -> object:
         """Shard, row and uuid of sequence `number` (lists of them if it is packed)."""
-        import pyarrow.parquet as pq
-
-        return pq.read_table(DatasetFiles(self.prefix).rows).slice(number, 1).to_pylist()[0]
+        for batch in parquet_files.batches(DatasetFiles(self.prefix).rows):
+            if number < batch.num_rows:
+                return batch.slice(number, 1).to_pylist()[0]
+            number -= batch.num_rows
+        return None
 
 
 def read(prefix: Path) -> Data:

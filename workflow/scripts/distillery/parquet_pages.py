@@ -1,0 +1,114 @@
+"""What a parquet file says of itself, read without pyarrow: its columns' chunks, and what their pages would unpack to.
+
+pyarrow ends the process (std::terminate) when the footer's statistics are damaged and its metadata is looked at; and it
+unpacks a page before anything else is known of it.
+Format: parquet-format's parquet.thrift (FileMetaData, RowGroup, ColumnMetaData, PageHeader; fields by their numbers).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from distillery import thrift_compact
+
+HEADER_BYTES = 1 << 16  # a page's header has a few dozen, and two values of the column as statistics
+BYTE_ARRAY, DICTIONARY_PAGE = 6, 2  # Type.BYTE_ARRAY, PageType.DICTIONARY_PAGE
+
+
+class Chunk(NamedTuple):
+    """A column of a row group: its top-level name, kind, values, bytes unpacked, and the span where it lies."""
+
+    name: str
+    kind: int
+    values: int
+    unpacked: int
+    begin: int
+    end: int
+
+
+class Group(NamedTuple):
+    """A row group."""
+
+    rows: int
+    chunks: list[Chunk]
+
+
+def groups(path: Path) -> list[Group]:
+    """The row groups of a file, as its footer has them.
+
+    Raises:
+        ValueError: no parquet file, or a damaged footer.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        tail = os.pread(stream.fileno(), 8, max(size - 8, 0))
+        length = int.from_bytes(tail[:4], "little")
+        if tail[4:] != b"PAR1" or length > size - 12:
+            raise ValueError("parquet's magic bytes are not at its end")
+        footer = thrift_compact.Reader(os.pread(stream.fileno(), length, size - 8 - length)).struct()
+    try:
+        return [
+            Group(_whole(group[3]), [_chunk(column[3], size) for column in group[1]]) for group in footer[4]
+        ]
+    except (KeyError, TypeError, IndexError, AttributeError):  # fields that are not there, or of other kinds
+        raise ValueError("a damaged footer") from None
+
+
+def _chunk(column: dict[int, Any], size: int) -> Chunk:
+    begin = min(_whole(column[9]), _whole(column[11]) or column[9] if 11 in column else column[9])
+    end = begin + _whole(column[7])
+    if not 4 <= begin <= end <= size:
+        raise ValueError("a column that lies beyond the file")
+    return Chunk(column[3][0].decode(), _whole(column[1]), _whole(column[5]), _whole(column[6]), begin, end)
+
+
+def _whole(value: Any) -> int:
+    if not isinstance(value, int) or value < 0:
+        raise ValueError("a damaged footer")
+    return value
+
+
+def rows_at_once(path: Path, group: Group, columns: list[str] | None, most: int, rows: int) -> int:
+    """How many rows of a row group, at most `rows`, may be read at once.
+
+    Args:
+        columns: top-level names; None stands for all.
+        most: bytes that they may take.
+
+    Raises:
+        ValueError: a page is damaged, or would alone take more than `most`.
+    """
+    with path.open("rb") as stream:
+        for chunk in group.chunks:
+            if columns is not None and chunk.name not in columns:
+                continue
+            longest = 0  # bytes of a dictionary: a single value may be as long, and stand in each row
+            for kind, unpacked in _pages(stream.fileno(), chunk):
+                if unpacked > most:
+                    raise ValueError(f"column {chunk.name}: a page would take {unpacked} bytes")
+                longest = max(longest, unpacked if kind == DICTIONARY_PAGE else 0)
+            if chunk.kind == BYTE_ARRAY and longest * chunk.values > most:
+                each = longest * -(-chunk.values // max(group.rows, 1))
+                if each > most:
+                    raise ValueError(f"column {chunk.name}: a row may take {each} bytes")
+                rows = max(min(rows, most // 4 // each), 1)
+    return rows
+
+
+def _pages(fd: int, chunk: Chunk) -> Iterator[tuple[int, int]]:
+    """(kind, bytes unpacked) of each page of a chunk."""
+    at = chunk.begin
+    while at < chunk.end:
+        header = thrift_compact.Reader(os.pread(fd, min(HEADER_BYTES, chunk.end - at), at))
+        fields = header.struct()
+        try:
+            kind, unpacked, packed = (_whole(fields[number]) for number in (1, 2, 3))
+        except (KeyError, ValueError):
+            raise ValueError(f"column {chunk.name}: a damaged page header") from None
+        at += header.at + packed
+        if at > chunk.end:
+            raise ValueError(f"column {chunk.name}: a page that ends beyond its column")
+        yield kind, unpacked
