@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -114,6 +115,26 @@ def read(path: Path, kind: type[Kind] = dict) -> Any:  # type: ignore[assignment
         OSError: the file cannot be read.
     """
     return parse(path.read_bytes(), path, kind)
+
+
+def lines(path: Path) -> Iterator[Record]:
+    """The objects of a file of JSON lines, each known by its line's number; empty lines are none.
+
+    Raises:
+        Problem: as `read`, naming the line.
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as stream:
+        for number, line in enumerate(stream, 1):
+            if line.strip():
+                yield parse(line, f"{path}, line {number}")
+
+
+def by(key: str, rows: Iterable[Record], where: object) -> Record:
+    """{value of `key`: row}, from which asking for another value is a Problem that names `where`."""
+    found = Record((row[key], row) for row in rows)
+    found.where = f"{where}, rows by {key}"
+    return found
 
 
 def parse(data: bytes, where: object, kind: type[Kind] = dict) -> Any:  # type: ignore[assignment]

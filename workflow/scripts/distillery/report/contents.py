@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 Rows = list[dict[str, Any]]
+ById = Mapping[str, dict[str, Any]]
 EXAMPLES_OF_A_KIND = 3
 QUALITY = ("unclosed_think", "missing_boxed", "empty_answer", "exact_duplicate", "near_duplicate")
 
@@ -54,26 +55,21 @@ def quality(card: dict[str, Any]) -> Rows:
     return [{"measure": name, "rows": rows, "share": rows / card["rows"]} for name, rows in counted]
 
 
-def answers(problems: Rows, generations: Mapping[str, Rows], scores: Mapping[str, Rows]) -> Rows:
-    """For each problem its text, gold answer and both models' first samples with their scores."""
-    sides: dict[str, dict[str, dict[str, Any]]] = {}
-    for name in ("base", "tuned"):
-        score = {row["id"]: row for row in scores[name] if row["sample"] == 0}
-        sides[name] = {
-            row["id"]: {
-                "text": row["text"],
-                "tokens": len(row["tokens"]),
-                **{
-                    key: score[row["id"]][key]
-                    for key in ("strict", "lenient", "answer", "stop", "unfinished_think")
-                },
-            }
-            for row in generations[name]
-            if row["sample"] == 0
-        }
-    keys = ("uuid", "problem", "answer", "problem_type")
+def answers(problems: Rows, generations: Mapping[str, ById], scores: Mapping[str, ById]) -> Rows:
+    """For each problem its text, gold answer and both models' first samples with their scores.
+
+    Args:
+        generations, scores: {side: {id: row}}, of first samples.
+    """
+    judged = ("strict", "lenient", "answer", "stop", "unfinished_think")
+
+    def side(name: str, uuid: str) -> dict[str, Any]:
+        row, score = generations[name][uuid], scores[name][uuid]
+        return {"text": row["text"], "tokens": len(row["tokens"])} | {key: score[key] for key in judged}
+
     return [
-        {key: problem[key] for key in keys} | {name: side[problem["uuid"]] for name, side in sides.items()}
+        {key: problem[key] for key in ("uuid", "problem", "answer", "problem_type")}
+        | {name: side(name, problem["uuid"]) for name in ("base", "tuned")}
         for problem in problems
     ]
 

@@ -72,12 +72,22 @@ def collect(
         for role in ("comparison", "summary", "data_manifest", "quality", "done")
     }
     comparison, done = read["comparison"], read["done"]
-    problems = parquet_files.rows(inputs["problems"])
+    problems = [
+        json_files.Record(row).at(f"{inputs['problems']}, row {number}")
+        for number, row in enumerate(parquet_files.rows(inputs["problems"]))
+    ]
     generations, scores = (
         {side: read_lines(inputs[f"{side}_{kind}"]) for side in ("base", "tuned")}
         for kind in ("generations", "scores")
     )
-    answered = contents.answers(problems, generations, scores)
+    firsts = [
+        {
+            side: json_files.by("id", (row for row in rows if row["sample"] == 0), inputs[f"{side}_{kind}"])
+            for side, rows in sides.items()
+        }
+        for kind, sides in (("generations", generations), ("scores", scores))
+    ]
+    answered = contents.answers(problems, *firsts)
     metrics = read_lines(inputs["done"].parent / done["metrics"])
     proofs = {role: inputs[role] for role in ("conversion_proof", "export_proof") if role in inputs}
     families = contents.families(comparison)
@@ -131,7 +141,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     """Rows of a JSON-lines file."""
     if not path.is_file():
         raise Problem("no such file", where=path, fix="run the step that makes it again")
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return list(json_files.lines(path))
 
 
 def _text(path: Path | None) -> str | None:
