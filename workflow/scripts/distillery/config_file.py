@@ -10,6 +10,7 @@ import yaml
 
 from distillery.problems import Problem
 
+MOST, DEEPEST = 100_000, 50  # values and levels; the largest shipped configuration has some 100 and 6
 TEXT, MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
 # libyaml's takes a tenth of the time, where PyYAML has it
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -33,8 +34,11 @@ def read(path: Path) -> Any:
     except UnicodeDecodeError as error:
         raise Problem("the configuration is no text in UTF-8", where=f"{path}, byte {error.start}") from None
     try:
+        _check_nesting(text, path)
         loader = Loader(text)
         root = loader.get_single_node()
+        if root:
+            _measure(root, (), {}, path)
         faults = list(_keys(root, (), set())) if root else []
         if faults:
             raise Problem(
@@ -51,6 +55,50 @@ def read(path: Path) -> Any:
             found=getattr(error, "problem", None) or str(error),
             fix="indent with spaces, and put text with `: `, `#`, `{`, `[`, `*` or `&` into quotes",
         ) from None
+
+
+def _check_nesting(text: str, path: Path) -> None:
+    """Count levels event by event: the composer calls itself for each, and its C stack would overflow.
+
+    Raises:
+        Problem: more than DEEPEST levels.
+        yaml.YAMLError: no YAML.
+    """
+    levels = 0
+    for event in yaml.parse(text, Loader=Loader):
+        levels += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if levels > DEEPEST:
+            raise _too_large(path, event.start_mark.line, f"more than {DEEPEST} levels")
+
+
+def _too_large(path: Path, line: int, found: str) -> Problem:
+    return Problem(
+        "the configuration is larger than any experiment needs",
+        where=f"{path}, line {line + 1}",
+        found=found,
+        wanted=f"at most {MOST} values and {DEEPEST} levels",
+        fix="write out what the anchors stand for, and list in a file what belongs into one",
+    )
+
+
+def _measure(node: yaml.Node, above: tuple[int, ...], known: dict[int, int], path: Path) -> int:
+    """How many values a node stands for, those behind aliases counted wherever they stand.
+
+    Raises:
+        Problem: more than MOST, for a few lines of anchors in anchors give billions; or an anchor that holds itself.
+    """
+    if id(node) in known:
+        return known[id(node)]
+    if id(node) in above:
+        raise _too_large(path, node.start_mark.line, "an anchor that holds itself")
+    count = 1
+    if isinstance(node, yaml.CollectionNode):
+        parts = (part for one in node.value for part in (one if isinstance(one, tuple) else (one,)))
+        count += sum(_measure(part, (*above, id(node)), known, path) for part in parts)
+    if count > MOST:
+        raise _too_large(path, node.start_mark.line, f"{count} values, with those that its anchors repeat")
+    known[id(node)] = count
+    return count
 
 
 def _keys(node: yaml.Node, path: tuple[str, ...], seen: set[int]) -> Iterator[str]:

@@ -47,7 +47,7 @@ def groups(path: Path) -> list[Group]:
         tail = os.pread(stream.fileno(), 8, max(size - 8, 0))
         length = int.from_bytes(tail[:4], "little")
         if tail[4:] != b"PAR1" or length > size - 12:
-            raise ValueError("parquet's magic bytes are not at its end")
+            raise ValueError(f"{size} bytes, which do not end as parquet's do")
         footer = thrift_compact.Reader(os.pread(stream.fileno(), length, size - 8 - length)).struct()
     try:
         return [

@@ -48,6 +48,18 @@ def located(where: object) -> Iterator[None]:
         ) from None
 
 
+@contextmanager
+def within(where: object) -> Iterator[None]:
+    """Put a file's name before the places that Problems raised inside name in it."""
+    try:
+        yield
+    except Problem as error:
+        place = where if error.where is None else f"{where}, {error.where}"
+        raise type(error)(
+            error.what, where=place, found=error.found, wanted=error.wanted, fix=error.fix
+        ) from None
+
+
 class UsageProblem(Problem):
     """Flags that contradict each other or cannot work together; exit 2 as argparse does."""
 

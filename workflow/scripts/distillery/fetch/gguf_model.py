@@ -52,23 +52,26 @@ def config(reader: GGUFReader) -> dict[str, Any]:
             raise Problem(
                 "scaled rotary embedding is not supported", where=scaled, found=field(reader, scaled)
             )
-    heads, hidden = field(reader, "llama.attention.head_count"), field(reader, "llama.embedding_length")
-    embedding = next(tensor for tensor in reader.tensors if tensor.name == "token_embd.weight")
+    heads, hidden = size(reader, "llama.attention.head_count"), size(reader, "llama.embedding_length")
+    embedding = next((tensor for tensor in reader.tensors if tensor.name == "token_embd.weight"), None)
+    if embedding is None or len(embedding.shape) != 2:
+        raise Problem("a tensor is missing", where="token_embd.weight", wanted="[hidden, vocabulary]")
     return {
         "architectures": ["LlamaForCausalLM"],
         "attention_bias": False,
         "bos_token_id": field(reader, "tokenizer.ggml.bos_token_id"),
         "eos_token_id": field(reader, "tokenizer.ggml.eos_token_id"),
-        "head_dim": field(reader, "llama.rope.dimension_count", default=hidden // heads),
+        "head_dim": size(reader, "llama.rope.dimension_count", default=hidden // heads),
         "hidden_act": "silu",
         "hidden_size": hidden,
-        "intermediate_size": field(reader, "llama.feed_forward_length"),
-        "max_position_embeddings": field(reader, "llama.context_length"),
+        "intermediate_size": size(reader, "llama.feed_forward_length"),
+        "max_position_embeddings": size(reader, "llama.context_length"),
         "mlp_bias": False,
         "model_type": "llama",
         "num_attention_heads": heads,
-        "num_hidden_layers": field(reader, "llama.block_count"),
-        "num_key_value_heads": field(reader, "llama.attention.head_count_kv", default=heads),
+        # a layer has nine tensors: more layers than tensors are none of this file's
+        "num_hidden_layers": size(reader, "llama.block_count", most=len(reader.tensors)),
+        "num_key_value_heads": size(reader, "llama.attention.head_count_kv", default=heads),
         "pad_token_id": field(reader, "tokenizer.ggml.padding_token_id", default=None),
         "rms_norm_eps": _decimal(field(reader, "llama.attention.layer_norm_rms_epsilon")),
         "rope_theta": _decimal(field(reader, "llama.rope.freq_base", default=10000.0)),
@@ -91,12 +94,15 @@ def weights(reader: GGUFReader, config: dict[str, Any]) -> dict[str, np.ndarray]
     made: dict[str, np.ndarray] = {}
     for tensor in reader.tensors:
         name = _hugging_face_name(tensor.name)
-        values = np.ascontiguousarray(dequantize(tensor.data, tensor.tensor_type), dtype=np.float32)
-        values = values.reshape(tuple(reversed(tensor.shape.tolist())))
-        if ".q_proj." in name:
-            values = separate_halves(values, config["num_attention_heads"])
-        elif ".k_proj." in name:
-            values = separate_halves(values, config["num_key_value_heads"])
+        try:
+            values = np.ascontiguousarray(dequantize(tensor.data, tensor.tensor_type), dtype=np.float32)
+            values = values.reshape(tuple(reversed(tensor.shape.tolist())))
+            if ".q_proj." in name:
+                values = separate_halves(values, config["num_attention_heads"])
+            elif ".k_proj." in name:
+                values = separate_halves(values, config["num_key_value_heads"])
+        except (ValueError, NotImplementedError) as error:  # a shape that its bytes or heads do not fit
+            raise Problem("a tensor that cannot be read", where=tensor.name, found=error) from None
         made[name] = values
     layers = range(config["num_hidden_layers"])
     wanted = {f"model.layers.{layer}.{part}.weight" for layer in layers for part in INNER.values()}
@@ -132,13 +138,36 @@ def field(reader: GGUFReader, key: str, **default: Any) -> Any:
     raise Problem("the GGUF file lacks a key", where=key)
 
 
+def size(reader: GGUFReader, key: str, most: int = 2**31 - 1, **default: Any) -> int:
+    """As `field`, a whole number from 1 to `most`."""
+    value = field(reader, key, **default)
+    if not isinstance(value, int) or not 1 <= value <= most:
+        raise Problem(
+            "a value that cannot be used", where=key, found=repr(value)[:200], wanted=f"1 to {most}"
+        )
+    return value
+
+
 def open_file(path: Path) -> GGUFReader:
+    """Read the header of a GGUF file, which stays mapped.
+
+    Raises:
+        Problem: no GGUF file, or a damaged header.
+    """
     from gguf import GGUFReader
 
+    class Bounded(GGUFReader):
+        """GGUFReader slices beyond the file's end without a word, and counts on: for ever, if a length says so."""
+
+        def _get(self, offset: int, dtype: Any, count: int = 1, override_order: Any = None) -> Any:
+            if not 0 <= int(offset) + int(count) <= len(self.data):
+                raise ValueError(f"byte {offset} of {len(self.data)}")
+            return super()._get(offset, dtype, count, override_order)
+
     try:
-        return GGUFReader(path)
-    except (ValueError, IndexError) as error:  # wrong magic or version; a table that ends early
-        raise Problem("not a readable GGUF file", where=path.name, found=error) from None
+        return Bounded(path)
+    except (ValueError, IndexError, KeyError, OverflowError, RecursionError) as error:
+        raise Problem("not a readable GGUF file", found=f"{type(error).__name__}: {error}") from None
 
 
 def _hugging_face_name(name: str) -> str:

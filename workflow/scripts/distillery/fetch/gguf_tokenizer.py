@@ -43,12 +43,22 @@ def build(reader: GGUFReader) -> Tokenizer:
             fix="add its split pattern to distillery/fetch/gguf_tokenizer.py",
         )
     tokens, types = field(reader, "tokenizer.ggml.tokens"), field(reader, "tokenizer.ggml.token_type")
+    if not all(isinstance(one, list) for one in (tokens, types)) or len(tokens) != len(types):
+        raise Problem("tokens without types", where="tokenizer.ggml.token_type", wanted="one for each token")
     if set(types) - {NORMAL, CONTROL, USER_DEFINED}:
         raise Problem(
             "token types of another tokenizer", where="tokenizer.ggml.token_type", found=sorted(set(types))
         )
-    merges = [tuple(merge.split(" ")) for merge in field(reader, "tokenizer.ggml.merges")]
-    tokenizer = Tokenizer(models.BPE(vocab={token: i for i, token in enumerate(tokens)}, merges=merges))
+    try:
+        merges = [tuple(merge.split(" ")) for merge in field(reader, "tokenizer.ggml.merges")]
+        vocabulary = {token: i for i, token in enumerate(tokens)}
+        tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
+    except Problem:
+        raise
+    except Exception as error:  # tokenizers raises it itself
+        raise Problem(
+            "tokens or merges that make no BPE", where="tokenizer.ggml.merges", found=error
+        ) from None
     tokenizer.pre_tokenizer = splits[name]
     tokenizer.decoder = decoders.ByteLevel()
     for token, kind in zip(tokens, types, strict=True):
