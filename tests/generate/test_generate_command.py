@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import forked
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -78,11 +79,6 @@ def test_greedy_answers_equal_transformers_for_weights_of_every_form(tiny, probl
     assert times["answers"] == 40 and times["tokens"] == sum(len(row["tokens"]) for row in rows)
 
 
-def started(command: list[object]) -> subprocess.Popen[str]:
-    words = [sys.executable, str(SCRIPTS / "inference.py"), *map(str, command)]
-    return subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-
-
 def lines_of(journal: Path) -> int:
     return journal.read_bytes().count(b"\n") if journal.is_file() else 0
 
@@ -90,7 +86,7 @@ def lines_of(journal: Path) -> int:
 def stopped(command: list[object], journal: Path, more: int, number: signal.Signals) -> tuple[int, str]:
     """Start the command, send the signal once `more` answers have come, and return how it ended."""
     goal = max(lines_of(journal), 1) + more
-    process = started(command)
+    process = forked.start("inference.py", *command)
     while lines_of(journal) < goal:
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.005)

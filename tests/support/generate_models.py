@@ -10,6 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import forked
 import numpy as np
 import pytest
 import yaml
@@ -20,10 +21,9 @@ from distillery import files, provenance
 from distillery.fetch import model_directory, openr1, synthetic, tiny_model, tiny_tokenizer
 
 
-def inference(*arguments: object, **options) -> subprocess.CompletedProcess[str]:
+def inference(*arguments: object, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """The command inference.py in a process of its own."""
-    command = [sys.executable, str(SCRIPTS / "inference.py"), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, **options)
+    return forked.run("inference.py", *arguments, env=env)
 
 
 def answers(path: Path) -> list[dict]:

@@ -6,12 +6,12 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import forked
 from places import ROOT
 
 PARTS = ["Snakefile", "workflow", "config", "envs", "profiles"]
@@ -42,15 +42,8 @@ class House:
         return House(path)
 
     def snakemake(self, *arguments: str, configfile: Path | None = None) -> subprocess.CompletedProcess[str]:
-        command = [
-            sys.executable,
-            "-m",
-            "snakemake",
-            "--configfile",
-            str(configfile or self.configfile),
-            *arguments,
-        ]
-        return subprocess.run(command, cwd=self.path, capture_output=True, text=True, check=False)
+        chosen = configfile or self.configfile
+        return forked.run(forked.SNAKEMAKE, "--configfile", chosen, *arguments, cwd=self.path)
 
     def run(self, *arguments: str) -> None:
         done = self.snakemake("--cores", "2", *arguments)

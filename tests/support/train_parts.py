@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import forked
 import ml_dtypes
 import numpy as np
 from places import SCRIPTS
@@ -130,13 +131,12 @@ def ranks(processes: int, directory: Path, *arguments: object) -> tuple[int, str
 
 
 def train(parts: Path, save: Path, *more: object) -> subprocess.CompletedProcess[str]:
-    return command("posttrain_gpt.py", *flags(parts, save, *more))
+    return forked.run("posttrain_gpt.py", *flags(parts, save, *more))
 
 
-def start(parts: Path, save: Path, *more: object) -> subprocess.Popen[str]:
+def start(parts: Path, save: Path, *more: object) -> forked.Started:
     """As `train`, not waited for."""
-    line = [sys.executable, str(SCRIPTS / "posttrain_gpt.py"), *flags(parts, save, *more)]
-    return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return forked.start("posttrain_gpt.py", *flags(parts, save, *more))
 
 
 def steps(save: Path) -> int:
@@ -145,7 +145,7 @@ def steps(save: Path) -> int:
     return files[0].read_text().count("\n") if files else 0
 
 
-def wait_for(process: subprocess.Popen, save: Path, step: int) -> bool:
+def wait_for(process: subprocess.Popen | forked.Started, save: Path, step: int) -> bool:
     """Until `step` is recorded; False if the process ended before."""
     while steps(save) < step:
         if process.poll() is not None:

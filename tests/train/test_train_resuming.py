@@ -78,7 +78,7 @@ def test_metrics_end_at_the_first_line_that_is_none(tmp_path):
 def test_a_second_process_in_the_same_run_is_refused(parts, tmp_path):
     first = start(parts, tmp_path, "--train-iters", 20000)
     try:
-        assert wait_for(first, tmp_path, 3), first.communicate()[0]
+        assert wait_for(first, tmp_path, 3), first.communicate()
         second = train(parts, tmp_path, "--train-iters", 20000)
         assert second.returncode == 1, second.stderr
         assert "another process" in second.stderr and work(tmp_path).name in second.stderr

@@ -1,0 +1,150 @@
+"""Commands as processes forked from one that has imported what takes them longest: MindSpore, or Snakemake.
+
+A start takes one or two CPU seconds less. What a command reads from its environment while MindSpore is imported (MS_*,
+GLOG_v), addresses that differ from process to process, and a kill amid the import need a process of its own.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import runpy
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from places import SCRIPTS
+
+SNAKEMAKE = "snakemake"
+_servers: dict[str, socket.socket] = {}
+
+
+class Started:
+    """A started command, to be waited for and killed as a subprocess.Popen whose output is kept in files."""
+
+    def __init__(self, args: list[str], env: dict[str, str] | None, cwd: Path) -> None:
+        self.args, self.returncode = args, None
+        self._status, theirs = os.pipe()
+        self.stdout, self.stderr = (tempfile.TemporaryFile("r", errors="replace") for _ in range(2))  # noqa: SIM115
+        # opened anew: whoever reads must not move where the command writes
+        outputs = [
+            os.open(f"/proc/self/fd/{one.fileno()}", os.O_WRONLY) for one in (self.stdout, self.stderr)
+        ]
+        message = json.dumps([args, dict(os.environ if env is None else env), str(cwd.absolute())])
+        # OpenMP reads its number of threads when it is loaded
+        threads = args[args.index("--threads") + 1] if "--threads" in args else "1"
+        server = _server(SNAKEMAKE if args[0] == SNAKEMAKE else threads)
+        socket.send_fds(server, [message.encode()], [*outputs, theirs])
+        for descriptor in (*outputs, theirs):
+            os.close(descriptor)
+        self.pid = int(self._told())
+
+    def _told(self) -> bytes:
+        found = os.read(self._status, 100)
+        assert found, "the process to fork from has gone"
+        return found
+
+    def wait(self, timeout: float | None = None) -> int:
+        if self.returncode is None:
+            if not select.select([self._status], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired(self.args, timeout or 0)
+            self.returncode = os.waitstatus_to_exitcode(int(self._told()))
+            os.close(self._status)
+        return self.returncode
+
+    def poll(self) -> int | None:
+        try:
+            return self.wait(0)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        """(standard output, standard error) of the whole command."""
+        self.wait(timeout)
+        return self.stdout.read(), self.stderr.read()
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+def start(name: str, *words: object, env: dict[str, str] | None = None, cwd: Path = Path()) -> Started:
+    """`python NAME WORDS` with a command's name, or Snakemake with SNAKEMAKE; not waited for."""
+    return Started([name if name == SNAKEMAKE else str(SCRIPTS / name), *map(str, words)], env, cwd)
+
+
+def run(
+    name: str, *words: object, env: dict[str, str] | None = None, cwd: Path = Path(), timeout: float = 600
+) -> subprocess.CompletedProcess[str]:
+    """As `start`, to its end."""
+    started = start(name, *words, env=env, cwd=cwd)
+    out, err = started.communicate(timeout)
+    return subprocess.CompletedProcess(started.args, started.returncode, out, err)
+
+
+def _server(kind: str) -> socket.socket:
+    """What `_serve` listens to, started at the first call; it ends with this process, whose end closes the socket."""
+    if kind not in _servers:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        subprocess.Popen([sys.executable, __file__, kind], stdin=theirs, start_new_session=True)
+        theirs.close()
+        _servers[kind] = ours
+        atexit.register(ours.close)
+    return _servers[kind]
+
+
+def _serve(kind: str) -> tuple[list[str], dict[str, str], str]:
+    """Fork for every request until there are no more; returns in the process that is to run one, as what it asks for."""
+    if kind == SNAKEMAKE:
+        import snakemake.cli  # noqa: F401
+    else:
+        sys.path[0] = str(SCRIPTS)
+        os.environ["OMP_NUM_THREADS"], os.environ["OMP_WAIT_POLICY"] = kind, "passive"
+        from distillery.engine import mindspore_import
+
+        mindspore_import.load("CPU")
+    requests = socket.socket(fileno=os.dup(0))
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    waiters: set[int] = set()
+    while True:
+        message, descriptors, *_ = socket.recv_fds(requests, 1 << 20, 3)
+        if not message:
+            os._exit(0)
+        if waiter := os.fork():
+            waiters.add(waiter)
+            for descriptor in descriptors:
+                os.close(descriptor)
+            waiters -= {one for one in waiters if os.waitpid(one, os.WNOHANG)[0]}
+            continue
+        # a process that waits for the command: were it this one, it could take no second request
+        requests.close()
+        *outputs, status = descriptors
+        if child := os.fork():
+            os.write(status, b"%d\n" % child)
+            os.write(status, b"%d\n" % os.waitpid(child, 0)[1])
+            os._exit(0)
+        for descriptor, output in enumerate(outputs, 1):
+            os.dup2(output, descriptor)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        return json.loads(message)
+
+
+if __name__ == "__main__":
+    sys.argv, environment, directory = _serve(sys.argv[1])
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(directory)
+    if sys.argv[0] == SNAKEMAKE:
+        sys.path[0] = directory
+        runpy.run_module(SNAKEMAKE, run_name="__main__", alter_sys=True)
+    else:
+        runpy.run_path(sys.argv[0], run_name="__main__")
