@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
 from engine_oracle import model
 from engine_parallel_worker import curve
 from places import SCRIPTS, SUPPORT
-from train_parts import end_of_ranks, flags, forget_the_end, ranks, result, start_ranks, train
+from train_parts import flags, forget_the_end, ranks, result, train
 
 from distillery.engine.mesh import Mesh, mesh
 from distillery.problems import UsageProblem
@@ -30,33 +32,36 @@ LAYOUTS = {
 
 
 @pytest.fixture(scope="module")
-def curves(tmp_path_factory) -> dict[tuple[str, int], dict]:
-    """Curves by model and number of processes, then by layout; all runs at the same time."""
+def curves(tmp_path_factory) -> Callable[[str, int], dict]:
+    """Curves of a model on a number of processes, by layout; each number is started when a test first asks for it."""
     base = tmp_path_factory.mktemp("parallel")
-    model("qwen2", tie_word_embeddings=True).save_pretrained(base / "tied")
-    model("llama", num_hidden_layers=4).save_pretrained(base / "deep")
-    running = {}
-    for (name, processes), layouts in LAYOUTS.items():
+
+    @cache
+    def trained(name: str, processes: int) -> dict:
+        if processes == 1:
+            sizes = {
+                "tied": ("qwen2", {"tie_word_embeddings": True}),
+                "deep": ("llama", {"num_hidden_layers": 4}),
+            }
+            family, changes = sizes[name]
+            model(family, **changes).save_pretrained(base / name)
+            return {"serial": curve(base / name, Mesh(), False)}
         directory = base / f"{name}-{processes}"
         directory.mkdir()
         output = directory / "curves.json"
-        running[name, processes] = (
-            start_ranks(processes, directory, WORKER, base / name, output, *layouts),
-            output,
-        )
-    found = {(name, 1): {"serial": curve(base / name, Mesh(), False)} for name in ("tied", "deep")}
-    for key, (process, output) in running.items():
-        returncode, said = end_of_ranks(process, output.parent)
+        returncode, said = ranks(processes, directory, WORKER, base / name, output, *LAYOUTS[name, processes])
         assert returncode == 0 and output.exists(), said[-8000:]
-        found[key] = json.loads(output.read_text())
-    return found
+        return json.loads(output.read_text())
+
+    return trained
 
 
 @pytest.mark.parametrize(
     ("name", "processes", "layout"), [(*key, layout) for key, names in LAYOUTS.items() for layout in names]
 )
 def test_curves_equal_one_process(curves, name, processes, layout):
-    check(curves[name, processes][layout], curves[name, 1]["serial"])
+    wanted = curves(name, 1)["serial"]
+    check(curves(name, processes)[layout], wanted)
 
 
 def test_the_command_on_two_ranks_resumes_and_equals_one_process(parts, tmp_path):

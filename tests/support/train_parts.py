@@ -99,35 +99,26 @@ def flags(parts: Path, save: Path, *more: object) -> list[str]:
     return [str(word) for word in [*line, *more]]
 
 
-def start_ranks(processes: int, directory: Path, *arguments: object) -> subprocess.Popen[str]:
-    """`processes` of a script under msrun, their logs below `directory`."""
+def ranks(processes: int, directory: Path, *arguments: object) -> tuple[int, str]:
+    """`processes` of a script under msrun to their end, their logs below `directory`: (exit status, what was said)."""
     msrun = Path(sys.executable).parent / "msrun"
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1] % 30000 + 20000
     line = [msrun, "--worker_num", processes, "--local_worker_num", processes, "--master_port", port]
-    line += ["--log_dir", directory / "logs", "--join", "True", "--cluster_time_out", 120, *arguments]
-    path = f"{msrun.parent}{os.pathsep}{os.environ['PATH']}"
-    return subprocess.Popen(
+    line += ["--log_dir", directory / "logs", "--join", "True", "--cluster_time_out", 300, *arguments]
+    done = subprocess.run(
         list(map(str, line)),
         cwd=directory,
-        env={**os.environ, "PATH": path},
+        env={**os.environ, "PATH": f"{msrun.parent}{os.pathsep}{os.environ['PATH']}"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        timeout=900,
+        check=False,
     )
-
-
-def end_of_ranks(process: subprocess.Popen[str], directory: Path) -> tuple[int, str]:
-    """(exit status, what msrun and the ranks said) of `start_ranks`."""
-    text, _ = process.communicate(timeout=400)
     logs = "".join(path.read_text() for path in (directory / "logs").glob("worker_*.log"))
-    return process.returncode, text[-2000:] + logs
-
-
-def ranks(processes: int, directory: Path, *arguments: object) -> tuple[int, str]:
-    """Both."""
-    return end_of_ranks(start_ranks(processes, directory, *arguments), directory)
+    return done.returncode, done.stdout[-2000:] + logs
 
 
 def train(parts: Path, save: Path, *more: object) -> subprocess.CompletedProcess[str]:
