@@ -2,10 +2,9 @@
 
 import json
 import subprocess
-import sys
 
 import pytest
-from places import SCRIPTS
+from commands import here
 
 from distillery.evaluate import audit, comparison, overrules, scoring
 from distillery.fetch import openr1
@@ -45,8 +44,7 @@ def write(folder) -> list[str]:
 
 
 def score(*flags: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(SCRIPTS / "score.py"), *flags]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return here("score.py", *flags)
 
 
 def test_an_audits_line_overrules_the_next_scoring_and_is_counted(tmp_path):

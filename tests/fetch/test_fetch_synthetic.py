@@ -2,23 +2,16 @@
 
 import re
 import subprocess
-import sys
 
 import pyarrow.parquet as pq
 import pytest
+from commands import here
 from hypothesis import given
 from hypothesis import strategies as st
-from places import SCRIPTS
 
 from distillery.fetch import openr1, synthetic
 from distillery.fetch.arithmetic import FAMILIES, held_out, held_out_examples, training_examples
 from distillery.problems import UsageProblem
-
-
-def command(name: str, *flags: object) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, str(SCRIPTS / name), *map(str, flags)], capture_output=True, text=True, timeout=60
-    )
 
 
 def true_answer(problem: str) -> int:
@@ -84,7 +77,7 @@ def test_a_problem_set_repeats_nothing_and_says_when_it_is_exhausted():
 def test_shard_command_writes_the_openr1_schema_and_the_same_bytes_every_time(tmp_path):
     outputs = [tmp_path / name / "train-00001-of-00004.parquet" for name in "ab"]
     for output in outputs:
-        done = command(
+        done = here(
             "fetch_generated_shard.py",
             "--seed",
             3,
@@ -117,7 +110,7 @@ def test_shards_and_seeds_differ(tmp_path):
 
 def test_a_shard_outside_the_set_is_wrong_usage(tmp_path):
     output = tmp_path / "x.parquet"
-    done = command(
+    done = here(
         "fetch_generated_shard.py", "--seed", 0, "--shard", 4, "--shards", 4, "--rows", 8, "--output", output
     )
     assert done.returncode == 2 and "0 to 3" in done.stderr
@@ -127,10 +120,9 @@ def test_a_shard_outside_the_set_is_wrong_usage(tmp_path):
 def test_problems_command_and_digest(tmp_path):
     problems, digest = tmp_path / "p.parquet", tmp_path / "p.parquet.sha256"
     assert (
-        command("fetch_generated_problems.py", "--seed", 1, "--rows", 12, "--output", problems).returncode
-        == 0
+        here("fetch_generated_problems.py", "--seed", 1, "--rows", 12, "--output", problems).returncode == 0
     )
     assert pq.read_table(problems).to_pylist() == list(synthetic.problem_rows(1, 12))
-    assert command("fetch_digest.py", "--input", problems, "--output", digest).returncode == 0
+    assert here("fetch_digest.py", "--input", problems, "--output", digest).returncode == 0
     checked = subprocess.run(["sha256sum", "-c", digest.name], cwd=tmp_path, capture_output=True, text=True)
     assert checked.returncode == 0, checked.stderr

@@ -91,7 +91,7 @@ def stopped(command: list[object], journal: Path, more: int, number: signal.Sign
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.005)
     process.send_signal(number)
-    return process.wait(60), process.stderr.read()
+    return process.wait(600), process.stderr.read()
 
 
 def test_a_killed_run_continues_and_leaves_the_same_file(tiny, problems, tmp_path):

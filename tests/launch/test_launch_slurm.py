@@ -280,8 +280,11 @@ def trained(cluster, tmp_path_factory):
         process = subprocess.Popen(
             list(map(str, words)), env=cluster, stdout=output, stderr=subprocess.STDOUT
         )
-    kill_amid_training(process, folder, cluster)
-    assert process.wait(timeout=TIMEOUT) == 0, (folder / "output").read_text()
+    try:
+        kill_amid_training(process, folder, cluster)
+        assert process.wait(timeout=TIMEOUT) == 0, (folder / "output").read_text()
+    finally:
+        process.kill()
     alone = tmp_path_factory.mktemp("alone")
     for part in ("resources", "results/datasets", "results/checkpoints"):
         shutil.copytree(folder / part, alone / part, symlinks=True)

@@ -7,7 +7,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -15,7 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from places import ROOT, SCRIPTS
+from commands import here
+from places import ROOT
 
 from distillery import config, files, json_files
 from distillery.fetch import openr1, synthetic
@@ -30,11 +30,6 @@ MAP_KEYS = {
 }
 
 
-def run(name: str, *words: object, cwd: Path) -> subprocess.CompletedProcess:
-    line = [sys.executable, str(SCRIPTS / name), *map(str, words)]
-    return subprocess.run(line, cwd=cwd, capture_output=True, text=True, timeout=120)
-
-
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> Path:
     """A shard, problems and a tiny model with its tokenizer."""
@@ -46,7 +41,7 @@ def made(tmp_path_factory) -> Path:
         "fetch_generated_problems.py": ("--seed", 7, "--rows", 20, "--output", "p.parquet"),
         "fetch_generated_model.py": (*model, "--tokenizer-rows", 300, "--output-dir", "m"),
     }.items():
-        answer = run(name, *words, cwd=folder)
+        answer = here(name, *words, cwd=folder)
         assert answer.returncode == 0, answer.stderr
     return folder
 
@@ -281,7 +276,7 @@ def test_the_command_stops_at_errors_and_leaves_no_output(made, tmp_path):
         text = json.dumps(asdict(settings(**changes)))
         paths = ("--model-dir", "m", "--shard", "s.parquet", "--problems", "p.parquet")
         output = ("--output", tmp_path / "checks.json")
-        return run("plan_sources.py", *paths, "--settings-json", text, *output, cwd=made)
+        return here("plan_sources.py", *paths, "--settings-json", text, *output, cwd=made)
 
     bad = check(prompt_type="deepseek3")
     assert bad.returncode == 1 and "error[markers]" in bad.stderr and not (tmp_path / "checks.json").exists()

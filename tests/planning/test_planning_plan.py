@@ -11,8 +11,10 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import forked
 import pytest
 import yaml
+from commands import here
 from guide_scripts import write_guide
 from places import ROOT
 
@@ -147,14 +149,12 @@ def test_a_fetched_config_that_differs_from_the_record_is_told():
     assert known_models.mismatches("someone/else", changed) == []
 
 
-def run(*words: object) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, *map(str, words)], cwd=ROOT, capture_output=True, text=True, timeout=120
-    )
+def snakemake(*words: object) -> subprocess.CompletedProcess:
+    return forked.run(forked.SNAKEMAKE, *words, cwd=ROOT)
 
 
 def test_plan_stops_at_errors_with_the_lines_as_json(tmp_path):
-    answer = run("workflow/scripts/plan.py", "--configfile", write_guide(tmp_path), "--json")
+    answer = here("plan.py", "--configfile", write_guide(tmp_path), "--json")
     assert answer.returncode == 1
     found = json.loads(answer.stdout)["findings"]
     assert len({one["id"] for one in found}) >= 12
@@ -162,15 +162,15 @@ def test_plan_stops_at_errors_with_the_lines_as_json(tmp_path):
 
 
 def test_snakemake_starts_nothing_where_the_plan_has_errors(tmp_path):
-    configured = ("-m", "snakemake", "-d", tmp_path, "--configfile", write_guide(tmp_path))
+    configured = ("-d", tmp_path, "--configfile", write_guide(tmp_path))
     for mode in (["--dry-run"], ["--cores", "1"]):
-        answer = run(*configured, *mode)
+        answer = snakemake(*configured, *mode)
         assert answer.returncode != 0
         lines = [line for line in answer.stderr.splitlines() if line.startswith(("error[", "warning["))]
         assert len({line.partition("]")[0].partition("[")[2] for line in lines}) >= 12
         assert "no job was started" in answer.stdout + answer.stderr
         assert not (tmp_path / "resources").exists() and not (tmp_path / "logs").exists()
-    answer = run(*configured, "--unlock")
+    answer = snakemake(*configured, "--unlock")
     assert "no job was started" not in answer.stdout + answer.stderr
 
 
@@ -182,8 +182,8 @@ def test_rotary_settings_are_overridden_in_config_json_and_nowhere_else(tmp_path
         '{"rope_theta": 10000.0, "max_position_embeddings": 4096, "hidden_size": 8}'
     )
     model_directory.write_manifest(model, {"repo": "a/b"}, "r1")
-    answer = run(
-        *("workflow/scripts/fetch_override_rope.py", "--model-dir", model, "--output-dir", target),
+    answer = here(
+        *("fetch_override_rope.py", "--model-dir", model, "--output-dir", target),
         *("--rotary-base", 300000, "--max-position-embeddings", 32768),
     )
     assert answer.returncode == 0, answer.stderr
@@ -257,9 +257,9 @@ def test_host_checks_stop_runs_but_no_dry_run(tmp_path):
     raw["hardware"] = {"tight": {"host_memory_gib": 0.1}}
     raw["experiments"]["embedded"]["hardware"] = "tight"
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(raw))
-    common = ("-m", "snakemake", "-d", tmp_path, "--configfile", tmp_path / "c.yaml")
-    assert run(*common, "--dry-run").returncode == 0
-    answer = run(*common, "--cores", "1")
+    common = ("-d", tmp_path, "--configfile", tmp_path / "c.yaml")
+    assert snakemake(*common, "--dry-run").returncode == 0
+    answer = snakemake(*common, "--cores", "1")
     assert answer.returncode != 0 and "error[host-memory]" in answer.stderr
     assert not (tmp_path / "resources").exists()
 
@@ -267,8 +267,8 @@ def test_host_checks_stop_runs_but_no_dry_run(tmp_path):
 @pytest.mark.parametrize("name", ["qwen2.5-math-7b", "openr1-qwen-7b"])
 def test_seven_billion_parameters_plan_clean_without_npu_or_downloads(tmp_path, name):
     (tmp_path / "config").symlink_to(ROOT / "config")  # locks are named relative to the working directory
-    answer = run(
-        *("-m", "snakemake", "-d", tmp_path, "--configfile", ROOT / f"config/{name}.yaml"),
+    answer = snakemake(
+        *("-d", tmp_path, "--configfile", ROOT / f"config/{name}.yaml"),
         *("--dry-run", "--printshellcmds"),
     )
     text = answer.stdout + answer.stderr
@@ -285,13 +285,7 @@ def test_the_plan_command_counts_jobs_and_shares_them_in_a_sweep(tmp_path):
     raw = copy.deepcopy(TINY)
     raw["experiments"]["embedded"]["sweep"] = {"train.lr": [0.001, 0.003]}
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(raw))
-    answer = subprocess.run(
-        [sys.executable, ROOT / "workflow/scripts/plan.py", "--configfile", "c.yaml", "--json"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    answer = here("plan.py", "--configfile", "c.yaml", "--json", cwd=tmp_path)
     assert answer.returncode == 0, answer.stderr
     plan = json.loads(answer.stdout)
     counts = plan["counts"]
@@ -317,13 +311,7 @@ def test_the_plan_command_counts_jobs_and_shares_them_in_a_sweep(tmp_path):
 
 def test_the_plan_of_the_guides_experiment_prints_msruns_lines_and_lacking_disk(tmp_path):
     (tmp_path / "config").symlink_to(ROOT / "config")
-    answer = subprocess.run(
-        [sys.executable, ROOT / "workflow/scripts/plan.py", "--configfile", "config/qwen2.5-math-7b.yaml"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    answer = here("plan.py", "--configfile", "config/qwen2.5-math-7b.yaml", cwd=tmp_path)
     assert answer.returncode == 0, answer.stderr
     train, *_ = (
         line for line in answer.stdout.splitlines() if "bin/msrun" in line and "posttrain_gpt" in line
@@ -365,9 +353,13 @@ def test_msruns_line_is_read_from_a_jobs_command():
 
 def test_planning_loads_nothing_heavy(tmp_path):
     """Snakemake reads the rules at every start and once more for each job: what only jobs need stays out."""
-    answer = run(
-        *("-X", "importtime", "-m", "snakemake", "-d", tmp_path, "-n", "-q"),
-        *("--configfile", ROOT / "config/config.yaml"),
+    answer = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "snakemake", "-d", tmp_path, "-n", "-q"]
+        + ["--configfile", ROOT / "config/config.yaml"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert answer.returncode == 0, answer.stderr
     loaded = {line.rpartition("|")[2].strip() for line in answer.stderr.splitlines() if "| " in line}

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from commands import here
 from guide_scripts import guide
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -560,9 +561,7 @@ def test_a_model_that_is_downloaded_is_that_model(tmp_path: Path, line: str, sou
 
 
 def command(*paths: Path | str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, SCRIPTS / "import_scripts.py", *paths], capture_output=True, text=True, check=False
-    )
+    return here("import_scripts.py", *paths)
 
 
 def test_the_command_writes_both_streams_whole_and_ends_with_the_errors_status():

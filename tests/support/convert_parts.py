@@ -6,6 +6,7 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
+import commands
 import ml_dtypes
 import numpy as np
 from places import FIXTURES, SCRIPTS
@@ -22,9 +23,12 @@ RESHARD = ["--use-mcore-models", "--load-model-type", "mg", "--save-model-type",
 
 
 def convert(*words: object, code: int = 0, command: str = "convert_ckpt.py", **options) -> str:
-    """Run a command in a process of its own; returns what it said on standard error."""
-    line = [sys.executable, str(SCRIPTS / command), *map(str, words)]
-    done = subprocess.run(line, capture_output=True, text=True, **options)
+    """Run a command, with options of subprocess.run in a process of its own; returns what it said on standard error."""
+    if options:
+        line = [sys.executable, str(SCRIPTS / command), *map(str, words)]
+        done = subprocess.run(line, capture_output=True, text=True, **options)
+    else:
+        done = commands.here(command, *words)
     assert done.returncode == code, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done.stderr
 

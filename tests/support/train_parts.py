@@ -14,6 +14,7 @@ from pathlib import Path
 import forked
 import ml_dtypes
 import numpy as np
+from commands import here
 from places import SCRIPTS
 
 from distillery.convert import states, weight_sources
@@ -70,7 +71,7 @@ def make(directory: Path, **config: object) -> Path:
         + ("--prompt-type", "qwen_math_r1", "--map-keys", MAP),
     ]
     for step in steps:
-        done = command(*step)
+        done = here(*step)
         assert done.returncode == 0, done.stderr
     state = states.load_state(directory / "hf")
     arch = weight_sources.open_source(directory / "hf").architecture
