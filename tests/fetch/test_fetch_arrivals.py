@@ -10,8 +10,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hub_server import SHA1, HubServer
 from hypothesis import given
@@ -20,7 +18,7 @@ from places import SCRIPTS
 from safetensors.numpy import load_file, save
 
 from distillery import files, json_files
-from distillery.fetch import arrivals, arrived_files, listing, locking, names, openr1, problem_file, synthetic
+from distillery.fetch import arrivals, arrived_files, listing, locking, names, openr1, synthetic
 from distillery.fetch.listing import Listing
 from distillery.fetch.transfer import Policy
 from distillery.problems import Problem
@@ -194,52 +192,6 @@ def test_rows_are_counted_over_all_shards(tmp_path):
     }
     done = subprocess.run([*command, "16"], capture_output=True, text=True)
     assert done.returncode == 1 and "another number of rows" in done.stderr
-
-
-ROWS = [
-    {"unique_id": "t/1.json", "problem": "1+1?", "answer": "2", "subject": "Algebra", "level": 1},
-    {"unique_id": "t/2.json", "problem": "2+2?", "answer": "4", "subject": "Number Theory", "level": 2},
-]
-COLUMNS = {"uuid": "unique_id", "problem_type": "subject"}
-
-
-@pytest.mark.parametrize("form", ["jsonl", "json", "parquet"])
-def test_problem_files_of_any_form_become_problem_sets(tmp_path, form):
-    path = tmp_path / "math-500.source"
-    if form == "parquet":
-        pq.write_table(pa.Table.from_pylist(ROWS), path)
-    else:
-        path.write_text(json.dumps(ROWS) if form == "json" else "\n".join(map(json.dumps, ROWS)))
-    command = [
-        sys.executable,
-        str(SCRIPTS / "import_problems.py"),
-        "--input",
-        str(path),
-        "--name",
-        "math-500",
-    ]
-    command += ["--columns", json.dumps(COLUMNS), "--output", str(tmp_path / "p.parquet")]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert pq.read_table(tmp_path / "p.parquet").to_pylist()[1] == {
-        "uuid": "t/2.json", "problem": "2+2?", "answer": "4", "problem_type": "Number Theory"
-    }  # fmt: skip
-
-
-def test_problems_without_identity_or_family_get_both_and_faults_are_named(tmp_path):
-    path = tmp_path / "x"
-    path.write_text('{"question": "1+1?", "answer": 2}\n')
-    (row,) = problem_file.read(path, {"problem": "question"}, "sums", None)
-    assert row["answer"] == "2" and row["problem_type"] == "sums" and len(row["uuid"]) == 36
-    with pytest.raises(Problem, match="needs the column problem"):
-        problem_file.read(path, {}, "sums", None)
-    path.write_text(path.read_text() * 2)
-    with pytest.raises(Problem, match="occurs twice"):
-        problem_file.read(path, {"problem": "question"}, "sums", None)
-    assert len(problem_file.read(path, {"problem": "question"}, "sums", 1)) == 1
-    path.write_text("<html>")
-    with pytest.raises(Problem, match="neither JSON"):
-        problem_file.read(path, {}, "sums", None)
 
 
 @given(st.text(max_size=40))

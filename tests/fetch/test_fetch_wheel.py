@@ -14,7 +14,7 @@ from wheels import make_wheel
 
 from distillery import files
 from distillery.fetch import champ, wheel
-from distillery.fetch.champ_answers import to_latex
+from distillery.fetch.plain_formulas import to_latex
 from distillery.problems import Problem
 
 

@@ -75,7 +75,21 @@ def test_faults_name_key_found_and_allowed(path, value, words):
         assert word in str(caught.value)
 
 
+def hub(**removed: object) -> dict:
+    """A problem set as it may stand, and a key that it had once."""
+    return {
+        "hub": {"host": "huggingface", "repo": "a/b", "revision": "main", "files": "test.jsonl", **removed}
+    }
+
+
 REMOVED = {
+    "problem_sets.*.hub.columns": (
+        "problem_sets.mine",
+        hub(columns={"uuid": "id"}),
+        "write columns beside hub",
+    ),
+    "problem_sets.*.hub.file": ("problem_sets.mine", hub(file="test.jsonl"), "write files: a name"),
+    "problem_sets.*.hub.rows": ("problem_sets.mine", hub(rows=5), "write rows beside hub"),
     "hardware.*.msrun.join": ("hardware.npu.msrun.join", False, "always waits"),
     "hardware.*.msrun.tee": ("hardware.npu.msrun.tee", True, "keeps each rank's log"),
     "experiments.*.engine": ("experiments.small.engine", "mindspeed-llm", "write train.engine"),
@@ -96,6 +110,8 @@ def test_a_removed_key_names_what_to_write_instead(key):
     with pytest.raises(Problem) as caught:
         config.load(changed(path, value))
     (line,) = str(caught.value).splitlines()[1:]
+    if path == "problem_sets.mine":
+        path = key.replace("*", "mine")
     assert line.strip() == f"{path}: no longer a key; {config_faults.REMOVED[key]}" and words in line
 
 

@@ -17,8 +17,8 @@ rule fetch_generated_problems:
         "../../envs/cpu.yaml"
     params:
         **runs("fetch_generated_problems"),
-        seed=lambda w: CONFIG.problem_sets[w.problems].settings["seed"],
-        rows=lambda w: CONFIG.problem_sets[w.problems].settings["rows"],
+        seed=lambda w: CONFIG.problem_sets[w.problems].source.settings["seed"],
+        rows=lambda w: CONFIG.problem_sets[w.problems].source.settings["rows"],
     shell:
         "{params.command:q} --seed {params.seed:q} --rows {params.rows:q} --output {output:q} --log {log:q}"
 
@@ -27,7 +27,7 @@ rule fetch_champ_problems:
     input:
         wheel=lambda w: ancient(
             artefacts.wheel(
-                CONFIG.datasets[CONFIG.problem_sets[w.problems].settings["dataset"]].source.settings
+                CONFIG.datasets[CONFIG.problem_sets[w.problems].source.settings["dataset"]].source.settings
             )
         ),
     output:
@@ -46,50 +46,62 @@ rule fetch_champ_problems:
         "{params.command:q} --wheel {input.wheel:q} --kind problems --output {output:q} --log {log:q}"
 
 
-rule fetch_problem_file:
+rule fetch_problem_files:
     input:
         artefacts.LOCK.at(name="problems/{problems}"),
     output:
-        file=artefacts.PROBLEM_FILE.path,
-        manifest=artefacts.fetched_manifest(artefacts.PROBLEM_FILE.path),
+        artefacts.PROBLEM_FILES.path,
     log:
-        artefacts.PROBLEM_FILE.log,
+        artefacts.PROBLEM_FILES.log,
     benchmark:
-        artefacts.PROBLEM_FILE.benchmark
+        artefacts.PROBLEM_FILES.benchmark
     wildcard_constraints:
-        problems=of_kind(CONFIG.problem_sets, "hub"),
+        problems=of_kind(CONFIG.problem_sets, "hub", "url"),
     retries: 2
     conda:
         "../../envs/cpu.yaml"
     resources:
-        hubs=lambda w: source_flags.hubs(CONFIG.problem_sets[w.problems], CONFIG.offline),
+        hubs=lambda w: source_flags.hubs(CONFIG.problem_sets[w.problems].source, CONFIG.offline),
     params:
-        **runs("fetch_shard"),
-        store=artefacts.store("{problems}"),
-        file=lambda w: CONFIG.problem_sets[w.problems].settings["file"],
+        **runs("fetch_files"),
+        directory=subpath(output[0], parent=True),
     shell:
-        "{params.command:q} --lock {input:q} --file {params.file:q} {resources.hubs}"
-        " --store {params.store:q} --output {output.file:q} --log {log:q}"
+        "{params.command:q} --lock {input:q} {resources.hubs} --output-dir {params.directory:q} --log {log:q}"
+
+
+def problem_files(w):
+    """What a problem set is imported from: files of this machine, the wheel, or the manifest of what was fetched."""
+    source = CONFIG.problem_sets[w.problems].source
+    if source.kind == "path":
+        return [path for file in source_flags.problem_paths(source) for path in outside(file)]
+    if source.kind == "wheel":
+        return [ancient(artefacts.wheel(source.settings))]
+    return [artefacts.PROBLEM_FILES.at(problems=w.problems)]
 
 
 rule fetch_problems:
     input:
-        artefacts.PROBLEM_FILE.path,
+        problem_files,
     output:
-        artefacts.PROBLEMS.path,
+        problems=artefacts.PROBLEMS.path,
+        manifest=artefacts.fetched_manifest(artefacts.PROBLEMS.path),
     log:
         artefacts.PROBLEMS.log,
     benchmark:
         artefacts.PROBLEMS.benchmark
     wildcard_constraints:
-        problems=of_kind(CONFIG.problem_sets, "hub"),
+        problems=of_kind(CONFIG.problem_sets, "hub", "url", "path", "wheel"),
     localrule: True
     conda:
         "../../envs/cpu.yaml"
     params:
         **runs("import_problems"),
-        columns=lambda w: canonical(CONFIG.problem_sets[w.problems].settings["columns"]),
-        rows=lambda w: commandline.words({"rows": CONFIG.problem_sets[w.problems].settings.get("rows")}),
+        files=lambda w: source_flags.problem_files(w.problems, CONFIG.problem_sets[w.problems]),
+        stamps=lambda w: [
+            stamp(file) for file in source_flags.problem_paths(CONFIG.problem_sets[w.problems].source)
+        ],
+        # a default that changes must change the line: all are said
+        how=lambda w: commandline.words(CONFIG.problem_sets[w.problems].how),
     shell:
-        "{params.command:q} --input {input:q} --name {wildcards.problems:q} --columns {params.columns:q} {params.rows:q}"
-        " --output {output:q} --log {log:q}"
+        "{params.command:q} {params.files:q} --name {wildcards.problems:q} {params.how:q}"
+        " --output {output.problems:q} --log {log:q}"

@@ -83,7 +83,7 @@ SHARD = _shared("resources", "datasets/{dataset}/{shard}", "")
 DIGEST = Artefact("resources/datasets/{dataset}/{batch}.sha256", "datasets/{dataset}/{batch}.digest")
 ROW_COUNT = _shared("resources", "datasets/{dataset}.rows", ".json")
 HANDLER = _shared("resources", "datasets/{dataset}.handler", ".json")
-PROBLEM_FILE = _shared("resources", "problems/{problems}.source", "")
+PROBLEM_FILES = _shared("resources", "problems/{problems}.files", "/manifest.json")
 PROBLEMS = _shared("resources", "problems/{problems}", ".parquet")
 
 # tokenize; a prefix is the manifest's path without its ending
@@ -132,7 +132,8 @@ def wheel(settings: Mapping[str, Any]) -> str:
 
 def wheels(config: Config) -> dict[str, Mapping[str, Any]]:
     """Every wheel that a source needs, with the settings that name its package and digest."""
-    sources = [*config.models.values(), *(dataset.source for dataset in config.datasets.values())]
+    parts = [*config.datasets.values(), *config.problem_sets.values()]
+    sources = [*config.models.values(), *(one.source for one in parts)]
     return {wheel(source.settings): source.settings for source in sources if "package" in source.settings}
 
 

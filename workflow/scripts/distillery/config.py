@@ -10,10 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from distillery import config_faults, config_file, resolution, schema, sweep
-from distillery.experiment import Config, Dataset, Source
+from distillery import catalogue, config_faults, config_file, resolution, schema, sweep
+from distillery.experiment import Config, Dataset, ProblemSet, Source
 from distillery.hardware import Hardware
 from distillery.problems import Problem
+
+# keys of a problem set beside its source
+HOW = ("records", "columns", "filter", "rows", "sample", "unscorable", "strict")
 
 
 def read(path: Path) -> Config:
@@ -36,8 +39,9 @@ def load(raw: Mapping[str, Any]) -> Config:
         swept, members, faults = sweep.expand(raw["experiments"])
     if not faults:
         laptop = {"laptop": {}, **raw.get("hardware", {})}
-        raw = {**raw, "hardware": laptop, "experiments": swept}
-        faults = config_faults.faults(raw) if swept.keys() != members.keys() else []
+        written = {**raw, "hardware": laptop, "experiments": swept}
+        raw = catalogue.completed(written)
+        faults = config_faults.faults(raw) if swept.keys() != members.keys() or raw != written else []
     if not faults:
         filled = schema.with_defaults(raw)
         faults = _unknown_names(filled, members)
@@ -51,7 +55,7 @@ def load(raw: Mapping[str, Any]) -> Config:
     return Config(
         models={name: _source(model) for name, model in filled["models"].items()},
         datasets=datasets,
-        problem_sets={name: _source(problems) for name, problems in filled["problem_sets"].items()},
+        problem_sets={name: _problem_set(problems) for name, problems in filled["problem_sets"].items()},
         experiments={
             name: resolution.experiment(name, e, hardware[e["hardware"]], raw["experiments"][name])
             for name, e in filled["experiments"].items()
@@ -99,6 +103,11 @@ def _unknown_names(filled: Mapping[str, Any], members: Mapping[str, list[str]]) 
     ]
     return unasked + [
         f"{path}: found {name!r}, but {section} has only {', '.join(sorted(filled[section])) or 'nothing'}"
+        + (
+            f", and config/sources {', '.join(sorted(more))}"
+            if (more := catalogue.entries().get(section))
+            else ""
+        )
         for path, section, name in references
         if name not in filled[section]
     ]
@@ -109,6 +118,11 @@ def _dataset(name: str, one: Mapping[str, Any], written: Mapping[str, Any]) -> D
     if "map_keys" not in written and one["handler_name"] != schema.default("datasets.*.handler_name"):
         how["map_keys"] = {}  # the handler's own names: the default is of the default handler
     return Dataset(name, _source(one["source"]), **how)
+
+
+def _problem_set(said: Mapping[str, Any]) -> ProblemSet:
+    how = {key: said[key] for key in HOW if key in said}
+    return ProblemSet(_source({key: one for key, one in said.items() if key not in how}), how)
 
 
 def _source(one: Mapping[str, Any]) -> Source:

@@ -27,6 +27,9 @@ REMOVED = {
     "experiments.*.train.no_load_optim": "leave it out; a first start reads weights alone, a later one the whole state",
     "experiments.*.train.num_layers_per_virtual_pipeline_stage": "write layout.pipeline_parallel_size, and"
     " layout.num_layer_list where stages differ; weights are converted for plain stages",
+    "problem_sets.*.hub.columns": "write columns beside hub, in the problem set",
+    "problem_sets.*.hub.file": "write files: a name, a wildcard or a list",
+    "problem_sets.*.hub.rows": "write rows beside hub, in the problem set",
     "hardware.*.msrun.join": "leave it out; the launcher always waits for its workers and ends with their status",
     "hardware.*.msrun.tee": "leave it out; the launcher keeps each rank's log and shows the one with the loss",
 }
@@ -118,6 +121,10 @@ def _explain(error: ValidationError) -> Iterator[str]:
         case "minProperties" | "maxProperties" if error.schema.get("maxProperties") == 1:
             kinds = ", ".join(sorted(error.schema["properties"]))
             yield f"{path}: found {', '.join(found) or 'no source'}, wanted exactly one of {kinds}"
+        case "oneOf":
+            kinds = [one["required"][0] for one in rule]
+            there = [kind for kind in kinds if kind in found]
+            yield f"{path}: found {', '.join(there) or 'no source'}, wanted exactly one of {', '.join(sorted(kinds))}"
         case bound if bound in RANGES:
             yield f"{path}: found {found!r}, wanted {ranges.words(error.schema)}"
         case "pattern" if "propertyNames" in error.absolute_schema_path:

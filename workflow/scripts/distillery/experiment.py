@@ -19,6 +19,14 @@ RARE = ("overlong", "strict", "special_tokens_in_text", "enable_thinking", "n_su
 
 
 @dataclass(frozen=True)
+class ProblemSet:
+    """A source of problems, and `how`: which of its rows are problems, and what their columns are made of."""
+
+    source: Source
+    how: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Layout:
     """How MCore weights are cut: sizes, and layers of each stage where they differ."""
 
@@ -177,7 +185,7 @@ class Experiment:
 class Config:
     models: Mapping[str, Source]
     datasets: Mapping[str, Dataset]
-    problem_sets: Mapping[str, Source]
+    problem_sets: Mapping[str, ProblemSet]
     experiments: Mapping[str, Experiment]
     sweeps: Mapping[str, tuple[str, ...]]  # names of the experiments that each sweep expands to
 

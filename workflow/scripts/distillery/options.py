@@ -7,13 +7,14 @@ parser.add_argument("--device-target", **options.of("hardware.*.device"))
 from __future__ import annotations
 
 import argparse
+import json
 import re
 from collections.abc import Callable
 from typing import Any
 
 from distillery import ranges, schema
 
-METAVARS = {"integer": "N", "number": "X", "string": "TEXT"}
+METAVARS = {"integer": "N", "number": "X", "string": "TEXT", "object": "JSON"}
 
 
 def add(parser: argparse._ActionsContainer, section: str, *keys: str, **own: Any) -> None:
@@ -43,15 +44,25 @@ def _of(path: str, own: dict[str, Any]) -> dict[str, Any]:
         given = {"required": True, "help": _help(text)}
     else:
         default = own.get("default", node.get("default"))
-        said = "" if default is None else f" (default {default})"
+        said = "" if default in (None, {}) else f" (default {default})"
         given = {"default": default, "help": _help(text + said)}
     if "enum" in node:
         return given | {"choices": [one for one in node["enum"] if one is not None]}
     kind = next(one for one in METAVARS if one in node["type"])
     return given | {
         "metavar": METAVARS[kind],
-        "type": _text(node) if kind == "string" else ranges.reader(node),
+        "type": _text(node) if kind == "string" else _json if kind == "object" else ranges.reader(node),
     }
+
+
+def _json(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"found {text!r}, wanted a JSON object: {error}") from None
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError(f"found {text!r}, wanted a JSON object")
+    return value
 
 
 def _help(text: str) -> str:

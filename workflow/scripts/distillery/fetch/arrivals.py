@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,13 @@ def run_model(args: argparse.Namespace) -> tuple[int, int]:
     return len(lock.files), model(lock, args.output_dir, workers=args.workers, **asked)
 
 
+def run_files(args: argparse.Namespace) -> tuple[int, int]:
+    """What fetch_files.py does; (files of the lock, how many of them came over the network)."""
+    lock = listing.read(args.lock)
+    asked = {"endpoints": args.endpoint, "policy": fetch_flags.policy(args), "offline": args.offline}
+    return len(lock.files), folder(lock, args.output_dir, **asked)
+
+
 def run_shard(args: argparse.Namespace) -> tuple[int, int | None]:
     """What fetch_shard.py does; (files that came over the network, rows if it is parquet)."""
     asked = {"endpoints": args.endpoint, "policy": fetch_flags.policy(args), "offline": args.offline}
@@ -45,12 +53,31 @@ def run_local(args: argparse.Namespace) -> int | None:
     return local_model(args.path, args.output, args.mode)
 
 
-def model(
-    lock: Listing, directory: Path, *, endpoints: list[str], policy: Policy, workers: int, offline: bool
+def model(lock: Listing, directory: Path, **asked: Any) -> int:
+    """As `folder`, of a whole model.
+
+    Raises:
+        Problem: as `folder`, or a file of a model is missing.
+    """
+    return folder(lock, directory, check=arrived_files.check_model, **asked)
+
+
+def folder(
+    lock: Listing,
+    directory: Path,
+    *,
+    endpoints: list[str],
+    policy: Policy,
+    offline: bool,
+    workers: int = 1,
+    check: Callable[[Path], object] = lambda arrived: None,
 ) -> int:
     """Make `directory` exactly the lock's files and a manifest; returns how many came over the network.
 
     Files arrive in a folder beside it, which survives a killed run; what `directory` already has is used.
+
+    Args:
+        check: of the folder in which they arrived, before it gets its name.
     """
     paths = {one.name: names.inside(directory, one.name) for one in lock.files}
     if (directory / model_directory.MANIFEST).is_file() and _is_exactly(lock, directory):
@@ -66,7 +93,7 @@ def model(
     fetched = fetching.fetch(
         lock, staged, endpoints=endpoints, policy=policy, workers=workers, offline=offline
     )
-    arrived_files.check_model(staging)
+    check(staging)
     with files.atomic_directory(directory) as made:
         for name, path in staged.items():
             target = names.inside(made, name)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from distillery.fetch import openr1, wheel
-from distillery.fetch.champ_answers import to_latex
+from distillery.fetch.plain_formulas import to_latex
 from distillery.problems import Problem, UsageProblem
 
 MEMBER = "champ_dataset/dataset_files/v0.json"

@@ -1,107 +1,210 @@
-"""A file of problems from a hub, JSON-lines, JSON or parquet, as a problem set of ours."""
+"""Files of problems, of any format that datasets have, as a problem set of ours, with a manifest of what became of their rows."""
 
 from __future__ import annotations
 
 import argparse
-import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from distillery import parquet_files
+import pyarrow as pa
+
+from distillery import files
 from distillery.evaluate import golds, self_check
-from distillery.fetch import openr1
+from distillery.fetch import openr1, problem_columns, problem_rows
+from distillery.fetch.problem_columns import COLUMNS, Column
+from distillery.fetch.problem_rows import Row
 from distillery.problems import Problem, UsageProblem
 
-COLUMNS = ("uuid", "problem", "answer", "problem_type")
-REQUIRED = ("problem", "answer")
+FIXED = openr1.PROBLEM_SCHEMA.names
 
 
-def run(args: argparse.Namespace) -> list[dict[str, str]]:
-    """Write the problem set that import_problems.py's flags ask for; returns its rows.
+@dataclass(frozen=True)
+class Recipe:
+    """Which rows of the files are problems, and how.
+
+    Attributes:
+        name: of the problem set; the kind of problems without one, and part of the identity of those without a uuid.
+        columns: ours by name.
+        records: dotted key of the rows in a .json file that is one object.
+        filter: values, or lists of values, that a column must have.
+        rows: at most so many, from the first.
+        sample: `rows` and `seed`: so many, drawn, in the files' order.
+        leave_out: rows whose golds cannot be scored are left out and counted, and are no error.
+        strict: rows without a question are left out and counted; else they are kept and counted.
+    """
+
+    name: str
+    columns: Mapping[str, Column]
+    records: str | None = None
+    filter: Mapping[str, Any] = field(default_factory=dict)
+    rows: int | None = None
+    sample: Mapping[str, int] | None = None
+    leave_out: bool = False
+    strict: bool = False
+
+
+def run(args: argparse.Namespace) -> str:
+    """Write the problem set that import_problems.py's flags ask for, and its manifest; says what it holds.
 
     Raises:
-        UsageProblem: --columns is no object, or names a column that a problem set does not have.
-        Problem: no such file, golds that no answer can be right against, or as `read`.
+        UsageProblem: a flag that makes no sense.
+        Problem: as `read`.
     """
-    try:
-        columns = dict(json.loads(args.columns))
-    except (ValueError, TypeError) as error:
-        raise UsageProblem("not a JSON object", where="--columns", found=error) from None
-    if unknown := set(columns) - set(COLUMNS):
-        raise UsageProblem("unknown column", where="--columns", found=sorted(unknown), wanted=COLUMNS)
-    if not args.input.is_file():
-        raise Problem("no such file", where=args.input, fix="fetch it with fetch_shard.py")
-    rows = read(args.input, columns, args.name, args.rows)
-    if trouble := self_check.problem(self_check.check([row["answer"] for row in rows]), args.input):
-        raise trouble
-    openr1.write(rows, openr1.PROBLEM_SCHEMA, args.output)
-    return rows
+    if args.rows is not None and args.rows < 1:
+        raise UsageProblem(
+            "a problem set needs problems", where="--rows", found=args.rows, wanted="1 or more"
+        )
+    recipe = Recipe(
+        name=args.name,
+        columns=problem_columns.parse(args.columns),
+        records=args.records,
+        filter=args.filter,
+        rows=args.rows,
+        sample=args.sample,
+        leave_out=args.unscorable == "leave_out",
+        strict=args.strict,
+    )
+    with problem_rows.opened(args.input, args.files) as found:
+        made, manifest = read(found, recipe)
+        # where the files lie on this machine is no part of what they are
+        folder = (
+            ""
+            if args.input[0].is_dir()
+            else os.path.join(os.path.commonpath([one.parent for one in args.input]), "")
+        )
+        manifest = _without(manifest, folder)
+        manifest["files"] = [
+            {"name": _without(name, folder), "bytes": path.stat().st_size, "sha256": files.sha256(path)}
+            for name, path in found.items()
+        ]
+    extra = [pa.field(name, pa.string()) for name in COLUMNS if name in recipe.columns and name not in FIXED]
+    files.write_json(args.output.with_name(f"{args.output.name}.manifest.json"), manifest)
+    openr1.write(made, pa.schema([*openr1.PROBLEM_SCHEMA, *extra]), args.output)
+    counts = [f"{manifest[key]['count']} {words}" for key, words in LEFT.items() if manifest[key]["count"]]
+    families = len({row["problem_type"] for row in made})
+    return f"{len(made)} problems of {families} families" + "".join(f"; {one}" for one in counts)
 
 
-def read(path: Path, columns: dict[str, str], name: str, limit: int | None) -> list[dict[str, str]]:
-    """Rows of `openr1.PROBLEM_SCHEMA`, at most `limit`, in the file's order.
+def _without(value: Any, folder: str) -> Any:
+    """A JSON value in which no text begins with the folder."""
+    if isinstance(value, dict):
+        return {key: _without(one, folder) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_without(one, folder) for one in value]
+    return value.removeprefix(folder) if isinstance(value, str) else value
+
+
+LEFT = {
+    "noted": "have an empty question",
+    "rejected": "left out without a question",
+    "unscorable": "left out: no answer can be scored against their golds",
+}
+
+
+def read(found: Mapping[str, Path], recipe: Recipe) -> tuple[list[dict[str, str]], dict[str, Any]]:
+    """The problem set's rows in the files' order, and how many rows there were and what became of them.
 
     Args:
-        columns: the file's names for ours, where they differ.
-        name: of the problem set; identities of rows without a uuid derive from it and the problem's text.
+        found: the files by the names that messages call them.
 
     Raises:
-        Problem: names the row that lacks a problem or repeats a uuid, and all rows whose answers cannot be read.
+        Problem: a file or a column that is not there, no row left, a question that is no text, a repeated uuid, and in one list
+            all golds that cannot be read or that no answer could be right against.
     """
-    rows: list[dict[str, str]] = []
-    unreadable: list[str] = []
-    seen: dict[str, int] = {}
-    for number, row in enumerate(_rows(path)[:limit]):
-        where = f"{path.name}, row {number}"
-        if not isinstance(row, dict):
-            raise Problem("not an object", where=where, found=repr(row)[:80])
-        found = {ours: row.get(columns.get(ours, ours)) for ours in COLUMNS}
-        for key in REQUIRED:
-            if columns.get(key, key) not in row or (key == "problem" and found[key] in (None, "")):
-                raise Problem(
-                    f"a problem set needs the column {key}",
-                    where=where,
-                    found=", ".join(map(str, row)),
-                    wanted=columns.get(key, key),
-                    fix=f"name it in the configuration: columns: {{{key}: NAME}}",
-                )
+    wanted = [column.name for column in recipe.columns.values() if column.constant is None]
+    optional = [
+        recipe.columns[key].name for key in ("uuid", "problem_type") if recipe.columns[key].name == key
+    ]
+    rows = list(problem_rows.read(found, recipe.records, [*wanted, *recipe.filter], optional))
+    kept = problem_rows.taken(problem_rows.filtered(rows, recipe.filter), recipe.rows, recipe.sample)
+    made, golden, bad, empty = [], [], [], []
+    for row in kept:
+        problem = _question(row, recipe.columns["problem"])
+        if not problem.strip():
+            empty.append(row)
+            if recipe.strict:
+                continue
         try:
-            found["answer"] = golds.read(found["answer"])
+            gold = recipe.columns["answer"].gold(row.values)
         except golds.Unreadable as error:
-            answer = f"column {columns.get('answer', 'answer')}: {found['answer']!r:.80}"
-            unreadable.append(f"row {number}, {answer}: {error}")
+            bad.append(_unscorable(row, recipe.columns["answer"], str(error)))
             continue
-        made = {key: str(value) for key, value in found.items() if value is not None}
-        made.setdefault("uuid", openr1.identifier(name, made["problem"]))
-        made.setdefault("problem_type", name)
-        first = seen.setdefault(made["uuid"], number)
-        if first != number:
-            raise Problem(
-                "a problem occurs twice", where=f"{path.name}, rows {first} and {number}", found=made["uuid"]
-            )
-        rows.append({key: made[key] for key in COLUMNS})
-    if unreadable:
+        made.append({"problem": problem, "answer": gold, **_rest(row, problem, recipe)})
+        golden.append(row)
+    wrong = {one["row"]: one for one in self_check.check([one["answer"] for one in made])["wrong"]}
+    for number, one in wrong.items():
+        why = f"boxed it is read as {one['answer']!r}, {one['rule']}: no answer could be right"
+        bad.append(_unscorable(golden[number], recipe.columns["answer"], why))
+    if bad and not recipe.leave_out:
+        raise _bad_golds(bad)
+    left = [number for number in range(len(made)) if number not in wrong]
+    _different([made[number]["uuid"] for number in left], [golden[number].where for number in left])
+    if not left:
         raise Problem(
-            f"{len(unreadable)} gold answers cannot be read",
-            where=path.name,
-            found="\n          ".join(unreadable),
-            wanted="an answer to compare with in each row: text, a number or a list",
-            fix="mend those rows, or leave them out",
+            "no problems in the files",
+            where=", ".join(found),
+            found=f"{len(rows)} rows, of which none is left",
         )
-    if not rows:
-        raise Problem("no problems in the file", where=path)
-    return rows
+    places = [row.where for row in empty]
+    return [made[number] for number in left], {
+        "rows": len(rows),
+        "problems": len(left),
+        "noted": {"count": 0 if recipe.strict else len(empty), "rows": [] if recipe.strict else places},
+        "rejected": {"count": len(empty) if recipe.strict else 0, "rows": places if recipe.strict else []},
+        "unscorable": {"count": len(bad), "rows": bad},
+    }
 
 
-def _rows(path: Path) -> list[Any]:
-    with path.open("rb") as stream:
-        is_parquet = stream.read(4) == b"PAR1"
-    if is_parquet:
-        return parquet_files.rows(path)
-    text = path.read_text(encoding="utf-8")
+def _question(row: Row, column: Column) -> str:
     try:
-        if text.lstrip().startswith("["):
-            return json.loads(text)
-        return [json.loads(line) for line in text.splitlines() if line.strip()]
-    except json.JSONDecodeError as error:
-        raise Problem("neither JSON, JSON-lines nor parquet", where=path.name, found=error) from None
+        return column.text(row.values) or ""
+    except ValueError as error:
+        raise Problem(
+            "a question that cannot be asked",
+            where=f"{row.where}, column {column.name}",
+            found=f"{row.values.get(column.name)!r:.80}: {error}",
+            wanted="text",
+            fix="name the column of the question: columns: {problem: NAME}",
+        ) from None
+
+
+def _rest(row: Row, problem: str, recipe: Recipe) -> dict[str, str | None]:
+    made = {}
+    for key in recipe.columns.keys() - {"problem", "answer"}:
+        try:
+            made[key] = recipe.columns[key].text(row.values)
+        except ValueError as error:
+            where = f"{row.where}, column {recipe.columns[key].name}"
+            raise Problem(
+                "a value that cannot be used", where=where, found=error, wanted="text or a number"
+            ) from None
+    made["uuid"] = made.get("uuid") or openr1.identifier(recipe.name, problem)
+    made["problem_type"] = made.get("problem_type") or recipe.name
+    return made
+
+
+def _unscorable(row: Row, column: Column, why: str) -> dict[str, str]:
+    found = column.constant if column.constant is not None else row.values.get(column.name)
+    return {"where": row.where, "column": column.name, "found": repr(found)[:200], "why": why}
+
+
+def _bad_golds(bad: list[dict[str, str]]) -> Problem:
+    return Problem(
+        f"{len(bad)} gold answers cannot be read",
+        where=bad[0]["where"].rpartition(", row")[0],
+        found="\n          ".join(
+            f"{one['where']}, column {one['column']}: {one['found']}: {one['why']}" for one in bad
+        ),
+        wanted="an answer to compare with in each row: text, a number or a list",
+        fix="mend those rows, say what of the column is the answer (after, boxed, choice, type), or unscorable: leave_out",
+    )
+
+
+def _different(uuids: list[str], places: list[str]) -> None:
+    seen: dict[str, str] = {}
+    for uuid, where in zip(uuids, places, strict=True):
+        if (first := seen.setdefault(uuid, where)) != where:
+            raise Problem("a problem occurs twice", where=f"{first} and {where}", found=uuid)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from distillery import artefacts
-from distillery.experiment import Config, Dataset, Source
+from distillery import artefacts, source_files
+from distillery.experiment import Config, Dataset, ProblemSet, Source
 from distillery.fetch.listing import Listing
 
 LOCKED = ("hub", "url")
@@ -18,7 +19,7 @@ def locked(config: Config) -> dict[str, Source]:
     parts: dict[str, Mapping[str, Any]] = {
         "models": config.models,
         "datasets": {name: dataset.source for name, dataset in config.datasets.items()},
-        "problems": config.problem_sets,
+        "problems": {name: problems.source for name, problems in config.problem_sets.items()},
     }
     return {
         f"{part}/{name}": source
@@ -46,7 +47,7 @@ def asked(name: str, source: Source) -> Listing:
 
 def patterns(source: Source) -> list[str] | None:
     """Names of the wanted files, None for those that a model needs."""
-    files = source.settings.get("files") or source.settings.get("file")
+    files = source.settings.get("files")
     return [files] if isinstance(files, str) else files
 
 
@@ -60,6 +61,25 @@ def lock(name: str, source: Source) -> list[str]:
     words += ["--rows", str(it.rows)] if it.rows else []
     words += ["--known", source.settings["lock"]] if "lock" in source.settings else []
     return words
+
+
+def problem_paths(source: Source) -> list[str]:
+    """Files of this machine that a problem set is made of; none of sources elsewhere."""
+    if source.kind != "path":
+        return []
+    folder = source.settings["path"]
+    return [f"{folder}/{name}" for name in source_files.in_folder(Path(folder), source.settings["files"])]
+
+
+def problem_files(name: str, problems: ProblemSet) -> list[str]:
+    """Flags of import_problems.py for where the files of a problem set lie."""
+    source = problems.source
+    if source.kind == "path":
+        return ["--input", *problem_paths(source)]
+    if source.kind == "wheel":
+        files = source_files.listed(source.settings["files"])
+        return ["--input", artefacts.wheel(source.settings), "--files", *files]
+    return ["--input", artefacts.PROBLEM_FILES.of(problems=name).folder]
 
 
 def hubs(source: Source, offline: bool) -> str:

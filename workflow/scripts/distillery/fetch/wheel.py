@@ -113,6 +113,16 @@ def source(wheel: Path, member: str) -> dict[str, Any]:
     }
 
 
+def members(wheel: Path) -> list[str]:
+    """Names of all files of a wheel.
+
+    Raises:
+        Problem: the wheel is missing or damaged.
+    """
+    with _archive(wheel) as archive:
+        return [info.filename for info in archive.infolist() if not info.is_dir()]
+
+
 @contextmanager
 def member(wheel: Path, name: str) -> Iterator[IO[bytes]]:
     """Open one file of a wheel for reading.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from distillery.architecture import Architecture
-from distillery.experiment import Config, Dataset, Experiment, Source, Stage
+from distillery.experiment import Config, Dataset, Experiment, ProblemSet, Source, Stage
 from distillery.planning import known_models
 from distillery.planning.known_models import Known, Tokenizer
 from distillery.problems import Problem
@@ -25,7 +25,7 @@ class Setup:
     experiment: Experiment
     dataset: Dataset
     model: Source
-    problems: Mapping[str, Source]  # by their names, those of the experiment
+    problems: Mapping[str, ProblemSet]  # by their names, those of the experiment
     known: Known | None
 
     @property
@@ -102,7 +102,9 @@ class Setup:
     def problem_rows(self, name: str) -> int | None:
         """Problems of a set that are answered, None where only the file knows."""
         problems = self.problems[name]
-        return CHAMP_PROBLEMS if problems.kind == "champ" else problems.settings.get("rows")
+        if problems.source.kind in ("champ", "generator"):
+            return problems.source.settings.get("rows", CHAMP_PROBLEMS)
+        return problems.how.get("sample", problems.how).get("rows")
 
     @property
     def epochs(self) -> float | None:

@@ -128,10 +128,10 @@ def _alone(config: Config, name: str) -> dict[str, Any]:
             }
             for one in (
                 e.dataset,
-                *(s.settings["dataset"] for s in problems.values() if "dataset" in s.settings),
+                *(s.source.settings["dataset"] for s in problems.values() if "dataset" in s.source.settings),
             )
         },
-        "problem_sets": {name: _source(one) for name, one in problems.items()},
+        "problem_sets": {name: {**_source(one.source), **one.how} for name, one in problems.items()},
         "hardware": {machine.pop("name"): machine},
         "experiments": {name: dict(e.written)},
     }

@@ -18,6 +18,7 @@ from distillery.planning.experiment_setup import Setup, gather
 from distillery.planning.finding import Finding
 from distillery.planning.plan_step import Step
 from distillery.problems import Problem
+from distillery.provenance import canonical
 
 COLUMNS = (
     "step",
@@ -156,6 +157,10 @@ def _experiment(
         "steps": steps,
         "disk": asdict(plan_step.disk(found.steps, directory)),
         "assumptions": found.assumptions,
+        "problems": {
+            name: canonical({problems.source.kind: problems.source.settings, **problems.how})
+            for name, problems in setup.problems.items()
+        },
         "device_budget_gib": device_facts.memory_gib(setup.experiment.hardware),
         "known_after_tokenize": ["rows left out as too long", "rows rejected", "tokens", "supervised tokens"],
     }
@@ -174,6 +179,7 @@ def text(plan: Mapping[str, Any]) -> str:
             said.append(
                 f"  training memory of the fullest device: {memory['total'] / 2**30:.3g}{of} GiB = {parts}"
             )
+        said += [f"  problems {problems}: {words}" for problems, words in one["problems"].items()]
         known = {key: value for key, value in one["assumptions"].items() if value is not None}
         said.append("  assumptions: " + ", ".join(f"{key} {_short(value)}" for key, value in known.items()))
         said.append("  known after tokenize: " + ", ".join(one["known_after_tokenize"]))

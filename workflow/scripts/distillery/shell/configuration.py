@@ -17,16 +17,7 @@ from distillery.shell.shared_values import FALLBACK, PRIORITY, named
 from distillery.shell.shell_commands import Script
 from distillery.shell.stage_values import SHARED, Misread, StageValues, read
 
-PROBLEMS = {
-    "hub": {
-        "host": "huggingface",
-        "repo": "HuggingFaceH4/MATH-500",
-        "revision": "main",
-        "file": "test.jsonl",
-        "rows": 500,
-        "columns": {"uuid": "unique_id", "problem_type": "subject"},
-    }
-}
+PROBLEMS = "math-500"  # an entry of config/sources
 # where no script says: as in the configurations that come with us, and beside it for the other back end
 PYTHON = "/opt/mindspeed-llm/bin/python"
 DIRECTORY = {"mindspore": "/opt/MindSpeed-Core-MS/MindSpeed-LLM", "pytorch": "/opt/MindSpeed-LLM"}
@@ -46,10 +37,10 @@ def build(stages: Mapping[str, StageValues], model: Model, rows: Rows, scripts: 
     for key, value in {
         "model": model.name,
         "dataset": rows.name,
-        "problems": "math-500",
+        "problems": PROBLEMS,
         "hardware": MACHINE,
     }.items():
-        draft.put(f"@.{key}", value)
+        draft.put(f"@.{key}", value, comment=UNSAID if value == PROBLEMS else "")
     shared_values.put(draft, stages, model)
     _tokenizing(draft, stages, rows)
     _training(draft, stages.get("train"))
@@ -65,12 +56,10 @@ def _sources(draft: Draft, model: Model, rows: Rows) -> None:
     for tree in (draft.said, draft.written):
         tree["models"] = {model.name: model.source}
         tree["datasets"] = {rows.name: {"source": rows.source}}
-        tree["problem_sets"] = {"math-500": PROBLEMS}
     draft.places |= {f"models.{model.name}": model.place, f"datasets.{rows.name}": rows.place}
     draft.comments |= {
         ("models", model.name): model.reason,
         ("datasets", rows.name): rows.reason,
-        ("problem_sets", "math-500"): UNSAID,
     }
 
 

@@ -9,6 +9,7 @@ import glob
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from distillery import source_files
 from distillery.experiment import Config, Experiment, Source
 from distillery.planning.finding import Finding, error
 
@@ -39,8 +40,10 @@ def _named(config: Config, experiment: Experiment) -> Iterator[tuple[str, Source
         source = config.datasets[name].source
         shards = tuple(config.datasets[name].paths.values()) if source.kind == "path" else ()
         yield from _of(f"datasets.{name}.source", source, shards)
-    problems = config.problem_sets[experiment.problems]
-    yield from _of(f"problem_sets.{experiment.problems}", problems, _files(problems))
+    for name in experiment.asked:
+        source = config.problem_sets[name].source
+        files = source_files.written(source.settings["files"]) if source.kind == "path" else []
+        yield from _of(f"problem_sets.{name}", source, files)
 
 
 def _of(key: str, source: Source, files: Sequence[str]) -> Iterator[tuple[str, Source, list[str]]]:
@@ -55,9 +58,3 @@ def _of(key: str, source: Source, files: Sequence[str]) -> Iterator[tuple[str, S
 def _is_there(folder: Path, name: str) -> bool:
     found = glob.iglob(name, root_dir=folder, recursive=True)
     return (folder / name).is_file() or any((folder / one).is_file() for one in found)
-
-
-def _files(source: Source) -> list[str]:
-    """Names and wildcards of a problem set's file or files."""
-    named = source.settings.get("files") or source.settings.get("file") or []
-    return [named] if isinstance(named, str) else list(named)
