@@ -55,10 +55,14 @@ def sampled(path, seconds=0.5, least=0):
 
 
 def test_processes_are_sampled_without_npus(tmp_path):
+    began = time.monotonic(), time.process_time()
     records = sampled(tmp_path / "deep" / "samples.jsonl", least=3)
+    share = (time.process_time() - began[1]) / (
+        time.monotonic() - began[0]
+    )  # all of a CPU, where nobody else is busy
     assert len(records) > 2
     assert max(one["memory_megabytes"] for one in records) > 10
-    assert max(one["cpu_percent"] for one in records) > 20
+    assert max(one["cpu_percent"] for one in records) > 50 * share
     assert all(one["chips"] == [] for one in records)
 
 

@@ -13,6 +13,8 @@ from house import House
 from places import FIXTURES, ROOT, SUPPORT
 from safetensors.numpy import load_file
 
+pytestmark = pytest.mark.msrun
+
 STANDIN = SUPPORT / "standin_mindspeed"
 SMALL = FIXTURES / "workflow/small.yaml"
 TARGETS = ["tokenize", "hf2mcore", "finetune", "mcore2hf", "results/experiments/small/mindspeed_answer.txt"]
