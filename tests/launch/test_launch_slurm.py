@@ -259,22 +259,15 @@ def test_mindspeeds_training_on_two_nodes_goes_on_with_fewer_replicas(cluster, t
 
 
 @pytest.fixture(scope="module")
-def trained(cluster, tmp_path_factory):
-    """The experiment's folder on the cluster, and that of the same training on this machine, never interrupted."""
+def there(cluster, tmp_path_factory):
+    """The experiment's folder on the cluster, where its training was killed once."""
     folder = tmp_path_factory.mktemp("experiment")
     experiment(folder)
     groups = [f"{rule}=prepare" for rule in PREPARE] + [f"{rule}=judge" for rule in JUDGE]
     shared = ["--snakefile", ROOT / "Snakefile", "--directory", folder]
-    there = [
-        "--profile",
-        ROOT / "profiles/slurm",
-        *QUICK,
-        "--latency-wait",
-        "5",
-        "--configfile",
-        folder / "cluster.yaml",
-    ]
-    words = [sys.executable, "-m", "snakemake", *shared, *there, "--groups", *groups]
+    profile = ["--profile", ROOT / "profiles/slurm", *QUICK, "--latency-wait", "5"]
+    words = [sys.executable, "-m", "snakemake", *shared, *profile, "--configfile", folder / "cluster.yaml"]
+    words += ["--groups", *groups]
     words += ["--default-resources", "mem_mb=1000", "runtime=20"]
     with (folder / "output").open("w") as output:
         process = subprocess.Popen(
@@ -285,23 +278,21 @@ def trained(cluster, tmp_path_factory):
         assert process.wait(timeout=TIMEOUT) == 0, (folder / "output").read_text()
     finally:
         process.kill()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def here(there, tmp_path_factory):
+    """The folder of the same training on this machine, never interrupted."""
     alone = tmp_path_factory.mktemp("alone")
     for part in ("resources", "results/datasets", "results/checkpoints"):
-        shutil.copytree(folder / part, alone / part, symlinks=True)
-    here = [
-        "--directory",
-        alone,
-        "--cores",
-        "2",
-        "--configfile",
-        folder / "here.yaml",
-        "--rerun-triggers",
-        "mtime",
-    ]
-    words = [sys.executable, "-m", "snakemake", "finetune", "--snakefile", ROOT / "Snakefile", *here]
+        shutil.copytree(there / part, alone / part, symlinks=True)
+    words = [sys.executable, "-m", "snakemake", "finetune", "--snakefile", ROOT / "Snakefile"]
+    words += ["--directory", alone, "--cores", "2", "--configfile", there / "here.yaml"]
+    words += ["--rerun-triggers", "mtime"]
     done = subprocess.run(list(map(str, words)), capture_output=True, text=True, timeout=TIMEOUT)
     assert done.returncode == 0, done.stdout + done.stderr
-    return folder, alone
+    return alone
 
 
 def kill_amid_training(process, folder, cluster):
@@ -333,18 +324,18 @@ PREPARE += ["plan_sources", "convert_hf_to_mcore", "convert_prove_round_trip"]
 JUDGE = ["evaluate_base", "evaluate_tuned", "evaluate_compare", "plan_outcome", "report_page"]
 
 
-def test_the_whole_experiment_runs_on_two_nodes(trained):
-    folder, _ = trained
-    assert (folder / "results/experiments/embedded/report.html").exists()
-    logs = sorted((folder / "logs/embedded/msrun_train").glob("msrun_*.log"))
+def test_the_whole_experiment_runs_on_two_nodes(there):
+    assert (there / "results/experiments/embedded/report.html").exists()
+    logs = sorted((there / "logs/embedded/msrun_train").glob("msrun_*.log"))
     assert [log.name for log in logs] == ["msrun_0.log", "msrun_1.log"]
 
 
-def test_a_kill_amid_training_ends_with_the_weights_of_an_uninterrupted_run(trained):
-    there, here = (
-        json.loads((one / "results/experiments/embedded/train/done.json").read_text()) for one in trained
+def test_a_kill_amid_training_ends_with_the_weights_of_an_uninterrupted_run(there, here):
+    killed, whole = (
+        json.loads((one / "results/experiments/embedded/train/done.json").read_text())
+        for one in (there, here)
     )
-    resumed = (trained[0] / "logs/embedded/msrun_train/worker_0.log").read_text()
+    resumed = (there / "logs/embedded/msrun_train/worker_0.log").read_text()
     assert KILLED_AFTER <= int(re.search(r"resuming after step (\d+)", resumed)[1]) < STEPS
-    assert there["payload_digest"] == here["payload_digest"]
-    assert there["loss"] == here["loss"]
+    assert killed["payload_digest"] == whole["payload_digest"]
+    assert killed["loss"] == whole["loss"]
