@@ -82,11 +82,14 @@ def start(name: str, *words: object, env: dict[str, str] | None = None, cwd: Pat
 
 
 def run(
-    name: str, *words: object, env: dict[str, str] | None = None, cwd: Path = Path(), timeout: float = 600
+    name: str, *words: object, env: dict[str, str] | None = None, cwd: Path = Path(), timeout: float = 1800
 ) -> subprocess.CompletedProcess[str]:
     """As `start`, to its end."""
     started = start(name, *words, env=env, cwd=cwd)
-    out, err = started.communicate(timeout)
+    try:
+        out, err = started.communicate(timeout)
+    finally:
+        started.kill()
     return subprocess.CompletedProcess(started.args, started.returncode, out, err)
 
 
