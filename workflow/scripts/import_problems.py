@@ -32,7 +32,16 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--name", required=True, help="of the problem set; the family of rows that name none")
     options.add(
-        parser, "problem_sets.*", "records", "columns", "filter", "rows", "sample", "unscorable", "strict"
+        parser,
+        "problem_sets.*",
+        "records",
+        "columns",
+        "hold_out",
+        "filter",
+        "rows",
+        "sample",
+        "unscorable",
+        "strict",
     )
     parser.add_argument("--output", type=Path, required=True, metavar="PARQUET")
     return parser

@@ -16,7 +16,7 @@ from distillery.hardware import Hardware
 from distillery.problems import Problem
 
 # keys of a problem set beside its source
-HOW = ("records", "columns", "filter", "rows", "sample", "unscorable", "strict")
+HOW = ("records", "columns", "hold_out", "filter", "rows", "sample", "unscorable", "strict")
 
 
 def read(path: Path) -> Config:
@@ -88,11 +88,6 @@ def _unknown_names(filled: Mapping[str, Any], members: Mapping[str, list[str]]) 
         (f"models.{name}.random.tokenizer.dataset", "datasets", model["random"]["tokenizer"]["dataset"])
         for name, model in filled["models"].items()
         if "random" in model
-    ]
-    references += [
-        (f"problem_sets.{name}.champ.dataset", "datasets", problems["champ"]["dataset"])
-        for name, problems in filled["problem_sets"].items()
-        if "champ" in problems
     ]
     unasked = [
         f"experiments.{name}.generate.sets.{one}: the experiment has no such problem set, it has {', '.join(asked)}"

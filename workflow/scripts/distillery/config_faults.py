@@ -27,6 +27,8 @@ REMOVED = {
     "experiments.*.train.no_load_optim": "leave it out; a first start reads weights alone, a later one the whole state",
     "experiments.*.train.num_layers_per_virtual_pipeline_stage": "write layout.pipeline_parallel_size, and"
     " layout.num_layer_list where stages differ; weights are converted for plain stages",
+    "datasets.*.source.champ": "write dataset: champ, an entry of config/sources, or wheel with records and columns as it has them",
+    "problem_sets.*.champ": "write problems: champ-heldout, an entry of config/sources, or wheel with records and columns as it has them",
     "problem_sets.*.hub.columns": "write columns beside hub, in the problem set",
     "problem_sets.*.hub.file": "write files: a name, a wildcard or a list",
     "problem_sets.*.hub.rows": "write rows beside hub, in the problem set",
@@ -124,6 +126,8 @@ def _explain(error: ValidationError) -> Iterator[str]:
         case "oneOf":
             kinds = [one["required"][0] for one in rule]
             there = [kind for kind in kinds if kind in found]
+            if any(_instead((*error.absolute_path, key)) for key in found):
+                return  # said already
             yield f"{path}: found {', '.join(there) or 'no source'}, wanted exactly one of {', '.join(sorted(kinds))}"
         case bound if bound in RANGES:
             yield f"{path}: found {found!r}, wanted {ranges.words(error.schema)}"

@@ -16,11 +16,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from distillery.evaluate import extraction, golds, notation, quantities, rules, self_check
+from distillery.evaluate import extraction, golds, judge, notation, quantities, rules, self_check
+from distillery.fetch import openr1
 from distillery.problems import UsageProblem
 
 COLUMNS = ("uuid", "problem", "answer", "problem_type", "source", "level")
 REQUIRED = ("problem", "answer")
+SOLUTION = (
+    "uuid",
+    "problem",
+    "steps",
+    "answer",
+    "problem_type",
+)  # columns of problems with written solutions
 MEANINGS = ("after", "boxed", "choice", "plain")  # of a value, one at a time
 TYPES = {
     "number": "a number",
@@ -44,6 +52,14 @@ class Column:
     choice: Sequence[str] = ()
     plain: bool = False
     type: str | None = None
+    of: str | None = None
+    spaced: bool = False
+
+    def value(self, row: Mapping[str, Any]) -> Any:
+        """What the row has there: a dotted name leads into objects, and through a list to a list."""
+        if self.constant is not None:
+            return self.constant
+        return row[self.name] if self.name in row else _within(row, self.name.split("."))
 
     def text(self, row: Mapping[str, Any]) -> str | None:
         """The value as text, None where there is none.
@@ -51,15 +67,15 @@ class Column:
         Raises:
             ValueError: an object, a list or a truth value; its words say so.
         """
-        if self.constant is not None:
-            return self.constant
-        value = row.get(self.name)
+        value = self.value(row)
         if value is None or value != value:  # NaN is not itself
             return None
         if isinstance(value, (bool, dict, list)):
             kinds = {bool: "a truth value", dict: "an object", list: "a list"}
             raise ValueError(f"{kinds[type(value)]}, no text")
-        return value if isinstance(value, str) else golds.read(value)
+        found = value if isinstance(value, str) else golds.read(value)
+        found = found.replace("-", " ") if self.spaced else found
+        return openr1.identifier(self.of, found) if self.of else found
 
     def gold(self, row: Mapping[str, Any]) -> str:
         """The answer to compare with.
@@ -67,11 +83,11 @@ class Column:
         Raises:
             Unreadable: the value holds none, or one of another type; its words say why.
         """
-        value = self.constant if self.constant is not None else row.get(self.name)
+        value = self.value(row)
         if self.after is not None or self.boxed or self.plain:
             if not isinstance(value, str):
                 raise golds.Unreadable("no text to find an answer in")
-            value = self._within(value)
+            value = self._meant(value)
         if self.choice:
             value = self._chosen(value)
         if isinstance(value, str) and (self.type == "list" or PRINTED_LIST.fullmatch(value)):
@@ -83,7 +99,7 @@ class Column:
             raise golds.Unreadable(f"not {TYPES[self.type]}")
         return text
 
-    def _within(self, text: str) -> str:
+    def _meant(self, text: str) -> str:
         if self.after is not None:
             if self.after not in text:
                 raise golds.Unreadable(f"no {self.after} in it")
@@ -96,7 +112,7 @@ class Column:
         from distillery.fetch import plain_formulas
 
         formula = plain_formulas.to_latex(text)
-        if formula is None or self_check.kind(formula) not in ("number", "expression"):
+        if formula is None or not judge.parses(formula):
             raise golds.Unreadable("words, no formula")
         return formula
 
@@ -113,17 +129,20 @@ class Column:
         return self.choice[int(text)]
 
 
-def parse(said: Mapping[str, Any]) -> dict[str, Column]:
+def parse(said: Mapping[str, Any], allowed: Sequence[str] = COLUMNS) -> dict[str, Column]:
     """All columns that a map names, and those that every problem set needs.
+
+    Args:
+        allowed: columns that there are.
 
     Raises:
         UsageProblem: a column that a problem set does not have, an unknown word, or two that exclude each other.
     """
-    if unknown := sorted(set(said) - set(COLUMNS)):
-        raise UsageProblem("unknown column", where="--columns", found=unknown, wanted=", ".join(COLUMNS))
+    if unknown := sorted(set(said) - set(allowed)):
+        raise UsageProblem("unknown column", where="--columns", found=unknown, wanted=", ".join(allowed))
     return {
         ours: _column(ours, said.get(ours, ours))
-        for ours in COLUMNS
+        for ours in allowed
         if ours in said or ours in (*REQUIRED, "uuid", "problem_type")
     }
 
@@ -131,7 +150,11 @@ def parse(said: Mapping[str, Any]) -> dict[str, Column]:
 def _column(ours: str, said: Any) -> Column:
     if isinstance(said, str):
         return Column(said)
-    known = {"column", "constant", *MEANINGS, "type"} if ours == "answer" else {"column", "constant"}
+    known = (
+        {"column", "constant", *MEANINGS, "type"} if ours == "answer" else {"column", "constant", "spaced"}
+    )
+    if ours == "uuid":
+        known = {"column", "of"}
     where = f"--columns, {ours}"
     if not isinstance(said, dict) or set(said) - known:
         found = sorted(set(said) - known) if isinstance(said, dict) else repr(said)
@@ -145,6 +168,14 @@ def _column(ours: str, said: Any) -> Column:
     if said.get("type", "text") not in TYPES:
         raise UsageProblem("unknown type", where=where, found=said["type"], wanted=", ".join(TYPES))
     return Column(said.get("column", ours), **{key: value for key, value in said.items() if key != "column"})
+
+
+def _within(value: Any, keys: Sequence[str]) -> Any:
+    if not keys:
+        return value
+    if isinstance(value, list):
+        return [_within(one, keys) for one in value]
+    return _within(value.get(keys[0]), keys[1:]) if isinstance(value, Mapping) else None
 
 
 def _listed(text: str) -> Any:

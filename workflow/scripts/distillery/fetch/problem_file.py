@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from distillery import files
 from distillery.evaluate import golds, self_check
-from distillery.fetch import openr1, problem_columns, problem_rows
+from distillery.fetch import hold_out, openr1, problem_columns, problem_rows
 from distillery.fetch.problem_columns import COLUMNS, Column
 from distillery.fetch.problem_rows import Row
 from distillery.problems import Problem, UsageProblem
@@ -29,6 +29,7 @@ class Recipe:
         name: of the problem set; the kind of problems without one, and part of the identity of those without a uuid.
         columns: ours by name.
         records: dotted key of the rows in a .json file that is one object.
+        hold_out: problems are the part of the rows that is held out of a dataset with the same setting (`hold_out.split`).
         filter: values, or lists of values, that a column must have.
         rows: at most so many, from the first.
         sample: `rows` and `seed`: so many, drawn, in the files' order.
@@ -39,6 +40,7 @@ class Recipe:
     name: str
     columns: Mapping[str, Column]
     records: str | None = None
+    hold_out: Mapping[str, Any] | None = None
     filter: Mapping[str, Any] = field(default_factory=dict)
     rows: int | None = None
     sample: Mapping[str, int] | None = None
@@ -61,6 +63,7 @@ def run(args: argparse.Namespace) -> str:
         name=args.name,
         columns=problem_columns.parse(args.columns),
         records=args.records,
+        hold_out=args.hold_out,
         filter=args.filter,
         rows=args.rows,
         sample=args.sample,
@@ -118,26 +121,35 @@ def read(found: Mapping[str, Path], recipe: Recipe) -> tuple[list[dict[str, str]
     optional = [
         recipe.columns[key].name for key in ("uuid", "problem_type") if recipe.columns[key].name == key
     ]
-    rows = list(problem_rows.read(found, recipe.records, [*wanted, *recipe.filter], optional))
-    kept = problem_rows.taken(problem_rows.filtered(rows, recipe.filter), recipe.rows, recipe.sample)
+    rows = list(
+        problem_rows.read(
+            found,
+            recipe.records,
+            [*wanted, *recipe.filter, *(recipe.hold_out or {}).get("columns", [])],
+            optional,
+        )
+    )
+    held = hold_out.split(rows, recipe.columns["uuid"], recipe.hold_out)[1] if recipe.hold_out else rows
+    kept, answer = problem_rows.filtered(held, recipe.filter), recipe.columns["answer"]
     made, golden, bad, empty = [], [], [], []
-    for row in kept:
+    if recipe.leave_out:  # so many rows are wanted of those that can be scored
+        bad = [_unscorable(row, answer, why) for row in kept if (why := _why_unreadable(row, answer))]
+        kept = [row for row in kept if not _why_unreadable(row, answer)]
+    for row in problem_rows.taken(kept, recipe.rows, recipe.sample):
         problem = _question(row, recipe.columns["problem"])
         if not problem.strip():
             empty.append(row)
             if recipe.strict:
                 continue
-        try:
-            gold = recipe.columns["answer"].gold(row.values)
-        except golds.Unreadable as error:
-            bad.append(_unscorable(row, recipe.columns["answer"], str(error)))
+        if why := _why_unreadable(row, answer):
+            bad.append(_unscorable(row, answer, why))
             continue
-        made.append({"problem": problem, "answer": gold, **_rest(row, problem, recipe)})
+        made.append({"problem": problem, "answer": answer.gold(row.values), **_rest(row, problem, recipe)})
         golden.append(row)
     wrong = {one["row"]: one for one in self_check.check([one["answer"] for one in made])["wrong"]}
     for number, one in wrong.items():
         why = f"boxed it is read as {one['answer']!r}, {one['rule']}: no answer could be right"
-        bad.append(_unscorable(golden[number], recipe.columns["answer"], why))
+        bad.append(_unscorable(golden[number], answer, why))
     if bad and not recipe.leave_out:
         raise _bad_golds(bad)
     left = [number for number in range(len(made)) if number not in wrong]
@@ -186,8 +198,17 @@ def _rest(row: Row, problem: str, recipe: Recipe) -> dict[str, str | None]:
     return made
 
 
+def _why_unreadable(row: Row, answer: Column) -> str:
+    """Empty where the answer's column holds one."""
+    try:
+        answer.gold(row.values)
+    except golds.Unreadable as error:
+        return str(error)
+    return ""
+
+
 def _unscorable(row: Row, column: Column, why: str) -> dict[str, str]:
-    found = column.constant if column.constant is not None else row.values.get(column.name)
+    found = column.value(row.values)
     return {"where": row.where, "column": column.name, "found": repr(found)[:200], "why": why}
 
 

@@ -93,7 +93,7 @@ def read(
 
 def _check(name: str, columns: Sequence[str], wanted: Sequence[str], optional: Sequence[str]) -> None:
     for column in dict.fromkeys(wanted):
-        if column not in columns and column not in optional:
+        if column not in columns and column.split(".")[0] not in columns and column not in optional:
             raise Problem(
                 f"a problem set needs the column {column}",
                 where=name,

@@ -107,7 +107,7 @@ def _data(s: Setup) -> tuple[Step, ...]:
     return (
         Step(
             "fetch data",
-            ("fetch_generated_shard", "fetch_champ_shard", "fetch_shard", "fetch_path_shard"),
+            ("fetch_generated_shard", "fetch_solution_shard", "fetch_shard", "fetch_path_shard"),
             "-",
             artefacts.store(e.dataset) if stored else artefacts.SHARD.of(dataset=e.dataset).folder,
             disk_bytes=_shard_bytes(s),

@@ -14,9 +14,6 @@ from distillery.problems import Problem
 from distillery.tokenize import templates
 from distillery.tokenize.templates import Mark, Template
 
-# of champ-dataset 1.0.0's 270 problems: outside the held-out third, and held out with an answer in symbols
-CHAMP_ROWS, CHAMP_PROBLEMS = 190, 65
-
 
 @dataclass(frozen=True)
 class Setup:
@@ -87,7 +84,7 @@ class Setup:
         settings = self.dataset.source.settings
         if "rows_per_shard" in settings:
             return self.shards * settings["rows_per_shard"]
-        rows = CHAMP_ROWS if self.dataset.source.kind == "champ" else settings.get("rows")
+        rows = settings.get("rows")
         return None if rows is None else rows * self.shards // len(self.dataset.shards)
 
     @property
@@ -102,8 +99,8 @@ class Setup:
     def problem_rows(self, name: str) -> int | None:
         """Problems of a set that are answered, None where only the file knows."""
         problems = self.problems[name]
-        if problems.source.kind in ("champ", "generator"):
-            return problems.source.settings.get("rows", CHAMP_PROBLEMS)
+        if problems.source.kind == "generator":
+            return problems.source.settings["rows"]
         return problems.how.get("sample", problems.how).get("rows")
 
     @property

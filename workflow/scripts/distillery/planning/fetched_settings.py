@@ -116,20 +116,16 @@ def parse(text: str) -> Settings:
 def _alone(config: Config, name: str) -> dict[str, Any]:
     """The configuration of one experiment and what it names, as it could stand in a file."""
     e = config.experiments[name]
-    problems = {one: config.problem_sets[one] for one in e.asked}
+    dataset, problems = config.datasets[e.dataset], {one: config.problem_sets[one] for one in e.asked}
     machine = {key: value for key, value in dataclasses.asdict(e.hardware).items() if value is not None}
     return {
         "models": {e.model: _source(config.models[e.model])},
         "datasets": {
-            one: {
-                "source": _source(config.datasets[one].source),
-                "handler_name": config.datasets[one].handler_name,
-                "map_keys": dict(config.datasets[one].map_keys),
+            e.dataset: {
+                "source": _source(dataset.source),
+                "handler_name": dataset.handler_name,
+                "map_keys": dict(dataset.map_keys),
             }
-            for one in (
-                e.dataset,
-                *(s.source.settings["dataset"] for s in problems.values() if "dataset" in s.source.settings),
-            )
         },
         "problem_sets": {name: {**_source(one.source), **one.how} for name, one in problems.items()},
         "hardware": {machine.pop("name"): machine},
