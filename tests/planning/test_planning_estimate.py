@@ -97,7 +97,8 @@ def test_answering_is_bound_by_reading_the_weights():
     experiment["generate"] |= {"micro_batch_size": 1, "max_new_tokens": 100}
     (name,) = raw["experiments"]
     setup = replace(
-        gather(config.load(raw), name), problems={"champ-heldout": ProblemSet(Source("generator", {"rows": 10}), {})}
+        gather(config.load(raw), name),
+        problems={"champ-heldout": ProblemSet(Source("generator", {"rows": 10}), {})},
     )
     found = estimate.of(setup)
     answer = next(step for step in found.steps if step.name == "answer")
