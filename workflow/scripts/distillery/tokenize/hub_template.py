@@ -9,12 +9,13 @@ published with eos `<|endoftext|>` and a template that closes each turn with `<|
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from distillery import manifests
 from distillery.problems import Problem
+from distillery.tokenize import limited_template
 from distillery.tokenize.conversation import ASSISTANT, FUNCTION, OBSERVATION, USER, Conversation, Rejected
 from distillery.tokenize.templates import Template
 from distillery.tokenize.tokenizer import HubTokenizer
@@ -44,7 +45,7 @@ class HubRenderer:
         pad = hub.special_id("pad")
         self.pad_id: int = self.eos_id if pad is None else pad
         self.template = Template(NAME)
-        self._compiled = _compile(self.source, hub)
+        self._compiled = limited_template.Template(self.source, hub.directory)
         self.end = self._end()
         ends = [hub.id_of(self.end), self.eos_id]
         self.stop_token_ids: list[int] = list(dict.fromkeys(ends))  # type: ignore[arg-type]
@@ -111,15 +112,10 @@ class HubRenderer:
         return eos if eos in tail or not found else min(found, key=tail.index)
 
     def _render(self, messages: list[dict[str, Any]], add_generation_prompt: bool) -> str:
-        import jinja2
-
         special = {f"{role}_token": token or "" for role, token in self.tokenizer.tokens.items()}
-        try:
-            return self._compiled.render(
-                messages=messages, tools=None, add_generation_prompt=add_generation_prompt, **special
-            )
-        except jinja2.TemplateError as error:
-            raise Rejected("the chat template refuses the conversation", str(error)) from None
+        return self._compiled.render(
+            messages=messages, tools=None, add_generation_prompt=add_generation_prompt, **special
+        )
 
 
 def _after(added: str, content: str) -> int:
@@ -129,9 +125,24 @@ def _after(added: str, content: str) -> int:
 
 def _source(hub: HubTokenizer) -> str:
     path = Path(hub.directory) / "chat_template.jinja"
-    source = path.read_text(encoding="utf-8") if path.is_file() else hub.config.get("chat_template")
+    if path.is_file():
+        data = path.read_bytes()
+        manifests.check(path.parent, {path.name: data})
+        try:
+            return data.decode()
+        except UnicodeDecodeError as error:
+            raise Problem("not UTF-8", where=f"{path}, byte {error.start}", fix="fetch it again") from None
+    source = hub.config.get("chat_template")
     if isinstance(source, list):  # several by name
-        source = {entry["name"]: entry["template"] for entry in source}.get("default")
+        entries = hub.config.records("chat_template")
+        source = {entry.typed("name", str): entry.typed("template", str) for entry in entries}.get("default")
+    if source and not isinstance(source, str):
+        raise Problem(
+            "a value that cannot be used",
+            where=f"{hub.config.where}, chat_template",
+            found=repr(source)[:200],
+            wanted="a text, or a list of texts by name",
+        )
     if not source:
         raise Problem(
             "the tokenizer has no chat template",
@@ -140,25 +151,3 @@ def _source(hub: HubTokenizer) -> str:
             fix="use --prompt-type NAME instead of --hf-chat-template",
         )
     return source
-
-
-def _compile(source: str, hub: HubTokenizer) -> Any:
-    """Compile in a sandbox, with the settings and helpers that chat templates are written for."""
-    import jinja2
-    from jinja2.ext import loopcontrols
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    def refuse(message: str) -> None:
-        raise jinja2.TemplateError(message)
-
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols]
-    )
-    environment.filters["tojson"] = lambda value, indent=None: json.dumps(
-        value, ensure_ascii=False, indent=indent
-    )
-    environment.globals["raise_exception"] = refuse
-    try:
-        return environment.from_string(source)
-    except jinja2.TemplateError as error:
-        raise Problem("the chat template cannot be compiled", where=hub.directory, found=error) from None
