@@ -14,9 +14,11 @@ from train_parts import command, flags
 from distillery import json_files
 from distillery.generate import batch
 from distillery.generate.prompter import by_prompt_type
+from distillery.marks import IGNORED
 from distillery.problems import Problem
 from distillery.tokenize import indexed
 from distillery.tokenize.dataset_files import DatasetFiles
+from distillery.train import tokenized_data
 from distillery.train.tokenized_data import Sequences
 
 
@@ -73,6 +75,22 @@ def test_training_names_the_token_that_the_model_lacks(parts, tmp_path, field, t
     assert f"id {token}\n" in done.stderr and "wanted: 0 to 399" in done.stderr
     assert "train-00000-of-00001.parquet" in done.stderr  # the row that it came from
     assert not (tmp_path / "done.json").exists()
+
+
+def test_data_without_a_label_are_refused(parts):
+    """Before: every step had a loss of 0, and the weights came out as they went in, with exit 0."""
+    dataset = DatasetFiles(parts / "tok/data")
+    labels, manifest = dataset.bin(tokenized_data.PACKED_STEMS[2]), json_files.read(dataset.manifest)
+    whole = labels.read_bytes()
+    labels.write_bytes(np.full(len(whole) // 4, IGNORED, "<i4").tobytes())
+    dataset.describe(manifest)
+    try:
+        with pytest.raises(Problem, match="(?s)nothing of the data is learnt.*labels_document.bin"):
+            tokenized_data.check_ids(tokenized_data.read(parts / "tok/data"), 400)
+    finally:
+        labels.write_bytes(whole)
+        dataset.describe(manifest)
+    tokenized_data.check_ids(tokenized_data.read(parts / "tok/data"), 400)
 
 
 def test_answering_names_the_token_that_the_model_lacks(parts):

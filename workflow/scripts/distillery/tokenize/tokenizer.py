@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from distillery import json_files, manifests
 from distillery.problems import Problem
+from distillery.tokenize import growth
 
 if TYPE_CHECKING:
     import tokenizers
@@ -106,7 +107,7 @@ def load(directory: Path) -> HubTokenizer:
     """Read the tokenizer of a Hugging Face directory.
 
     Raises:
-        Problem: no tokenizer.json, or one that `tokenizers` cannot read.
+        Problem: no tokenizer.json, one that `tokenizers` cannot read, or that lets texts grow beyond sense.
     """
     import tokenizers
 
@@ -132,6 +133,7 @@ def load(directory: Path) -> HubTokenizer:
         raise Problem(
             "tokenizer.json cannot be read", where=path, found=error, fix="fetch the file again"
         ) from None
+    growth.check(backend, path)
     backend.no_truncation()
     backend.no_padding()
     config, special = (json_files.parse(contents.get(name, b"{}"), directory / name) for name in names[1:])

@@ -36,6 +36,11 @@ class Sequences(Sequence[np.ndarray]):
         end = self._ends[number]
         return self._tokens[end - self._index.lengths[number] : end]
 
+    def holds_only(self, value: int) -> bool:
+        """Whether every id is this one; other data are known by their first block."""
+        blocks = (self._tokens[at : at + BLOCK] for at in range(0, len(self._tokens), BLOCK))
+        return all((block == value).all() for block in blocks)
+
     def first_outside(self, size: int, but: int | None = None) -> tuple[int, int, int] | None:
         """(sequence, position in it, id) of the first id that is not below `size`, None where all are.
 
@@ -119,8 +124,16 @@ def check_ids(data: Data, vocab_size: int) -> None:
         vocab_size: rows of the embedding, as config.json says.
 
     Raises:
-        Problem: an id without a row; names file, sequence, its rows' names and position.
+        Problem: an id without a row; names file, sequence, its rows' names and position. Or no label at all.
     """
+    if data.rows.labels.holds_only(IGNORED):
+        raise Problem(
+            "nothing of the data is learnt",
+            where=data.rows.labels.path,
+            found=f"only {IGNORED}, which masks a label",
+            wanted="labels where the assistant answers",
+            fix="tokenize again: see that --map-keys and the tags name the assistant's messages",
+        )
     for field, but in ((data.rows.input_ids, None), (data.rows.labels, IGNORED)):
         found = field.first_outside(vocab_size, but)
         if found:
