@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -53,7 +52,7 @@ def of(
     early = json_files.read(checks)
     # where training left its checkpoints: those of other settings lie beside it
     metrics = done.parent / json_files.read(done)["metrics"]
-    records = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
+    records = list(json_files.lines(metrics))
     return {
         "rows": compare(plan["estimate"], records, json_files.read(manifest), directory, metrics.parent),
         "findings": [*plan["findings"], *early["findings"]],
@@ -129,8 +128,8 @@ def answered(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         return {}
-    with path.open(encoding="utf-8") as lines:
-        found: dict[str, Any] = {"tokens": sum(len(json.loads(line)["tokens"]) for line in lines)}
+    tokens = sum(len(row.typed("tokens", list)) for row in json_files.lines(path))
+    found: dict[str, Any] = {"tokens": tokens}
     sidecar = path.with_name(f"{path.stem}.timings.json")
     timings = json_files.read(sidecar) if sidecar.is_file() else {"resumed": True}
     return found if timings["resumed"] else {**found, "seconds": timings["generate_seconds"]}

@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from distillery import manifests
 from distillery.problems import Problem
 from distillery.tokenize import limited_template
 from distillery.tokenize.conversation import ASSISTANT, FUNCTION, OBSERVATION, USER, Conversation, Rejected
@@ -126,10 +125,8 @@ def _after(added: str, content: str) -> int:
 def _source(hub: HubTokenizer) -> str:
     path = Path(hub.directory) / "chat_template.jinja"
     if path.is_file():
-        data = path.read_bytes()
-        manifests.check(path.parent, {path.name: data})
         try:
-            return data.decode()
+            return path.read_text(encoding="utf-8")
         except UnicodeDecodeError as error:
             raise Problem("not UTF-8", where=f"{path}, byte {error.start}", fix="fetch it again") from None
     source = hub.config.get("chat_template")
