@@ -96,24 +96,14 @@ def test_megatrons_log_lines_are_measurements_too():
     assert measured["tokens of training"] is None
 
 
-def test_the_report_shows_the_plan_and_the_sweep(tmp_path):
+def test_the_report_shows_the_plan(tmp_path):
     flags = report_files.write(tmp_path)
     finding = Finding("epochs", ("experiments.e.train.train_iters",), "9 epochs", "5", "less", "accepted")
     row = outcome.Row("time of training", "s", 30.0, 40.0)
     files.write_json(
         tmp_path / "plan.json", {"rows": [{**asdict(row), "error": row.error}], "findings": [asdict(finding)]}
     )
-    for name in ("e-lr1", "e-lr2"):
-        files.write_json(
-            tmp_path / name / "summary.json",
-            {
-                "base": {"accuracy": 0.1},
-                "tuned": {"accuracy": 0.5 if name == "e-lr1" else 0.75},
-                "verdict": "better",
-            },
-        )
-    sweep = ["--sweep", "e-lr1/summary.json", "e-lr2/summary.json"]
-    answer = commands.here("report_page.py", *flags, "--plan", "plan.json", *sweep, cwd=tmp_path)
+    answer = commands.here("report_page.py", *flags, "--plan", "plan.json", cwd=tmp_path)
     assert answer.returncode == 0, answer.stderr
     page = (tmp_path / "report.html").read_text()
     for words in (
@@ -123,7 +113,5 @@ def test_the_report_shows_the_plan_and_the_sweep(tmp_path):
         "accepted",
         "9 epochs",
         "experiments.e.train.train_iters",
-        "All experiments of the sweep",
     ):
         assert words in page
-    assert page.index("e-lr2") < page.index("e-lr1")  # best first

@@ -63,7 +63,7 @@ def test_the_page_needs_nothing_outside_itself(made):
     assert not re.search(r"url\((?!#)|@import", text)
     assert len(page.ids) == len(set(page.ids))
     assert {link[1:] for link in page.links if link.startswith("#")} <= set(page.ids)
-    assert page.tags.count("svg") == 6
+    assert page.tags.count("svg") == 7
 
 
 def test_the_page_says_what_the_comparison_says(made):
@@ -79,9 +79,9 @@ def test_the_page_says_what_the_comparison_says(made):
 def test_parts_lie_beside_the_page_and_are_whole(made):
     parts = {path.name for path in (made / "report").iterdir()}
     assert parts == {
-        "accuracy.svg", "behaviour.json", "digests.json", "examples.json", "families.json", "flips.json",
-        "lengths.svg", "loss.svg", "plan.json", "quality.json", "resources.json", "resources.svg", "rows.svg",
-        "rulegraph.svg", "sweep.json",
+        "accuracy.svg", "behaviour.json", "budgets.json", "budgets.svg", "chances.json", "digests.json", "examples.json",
+        "families.json", "flips.json", "groups.json", "lengths.svg", "loss.svg", "plan.json", "published.json",
+        "quality.json", "resources.json", "resources.svg", "rows.svg", "rulegraph.svg", "sweep.json",
     }  # fmt: skip
     for path in (made / "report").glob("*.svg"):
         xml.etree.ElementTree.parse(path)

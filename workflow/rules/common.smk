@@ -156,6 +156,11 @@ def further_sets(artefact):
     return lambda w: list(set_artefacts.of_further_sets(artefact, EXPERIMENTS[w.experiment]).values())
 
 
+def siblings_scores(name):
+    """Tuned scores of all experiments of a sweep, by the experiment; none where there is no sweep."""
+    return {one: artefacts.TUNED_SCORES.at(experiment=one) for one in CONFIG.siblings(name)}
+
+
 def decisions(problems):
     """A human's verdicts on answers to a problem set, if there are any (`make audit`)."""
     path = artefacts.OVERRULES.at(problems=problems)

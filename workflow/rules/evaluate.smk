@@ -1,6 +1,6 @@
 """Score answers with math-verify, and compare base with tuned problem by problem.
 
-Outputs: *.scores.jsonl beside the answers, results/experiments/{experiment}/{comparison,summary}.json;
+Outputs: *.scores.jsonl beside the answers, results/experiments/{experiment}/{comparison,summary,sweep}.json;
 of further problem sets below results/experiments/{experiment}/sets/{problems}/.
 """
 
@@ -86,3 +86,23 @@ use rule evaluate_compare as evaluate_compare_set with:
     params:
         **runs("evaluate_compare"),
         sets=[],
+
+
+# an experiment of a sweep beside all of it, on its first problem set
+rule evaluate_sweep:
+    input:
+        lambda w: siblings_scores(w.experiment).values(),
+    output:
+        artefacts.SWEEP.path,
+    log:
+        artefacts.SWEEP.log,
+    benchmark:
+        artefacts.SWEEP.benchmark
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        **runs("evaluate_sweep"),
+        scores=lambda w: [f"{name}={path}" for name, path in siblings_scores(w.experiment).items()],
+    shell:
+        "{params.command:q} --reference {wildcards.experiment:q} --scores {params.scores:q}"
+        " --output {output:q} --log {log:q}"

@@ -45,7 +45,11 @@ rule report_page:
         plan=artefacts.PLAN.path,
         # linked from the experiment's page
         further=lambda w: [] if "problems" in w.keys() else further_sets(artefacts.REPORT)(w),
-        sweep=lambda w: [artefacts.SUMMARY.at(experiment=name) for name in CONFIG.siblings(w.experiment)],
+        sweep=lambda w: (
+            [artefacts.SWEEP.at(experiment=w.experiment)]
+            if CONFIG.siblings(w.experiment) and "problems" not in w.keys()
+            else []
+        ),
         rulegraph=artefacts.RULEGRAPH.path,
         templates=collect(f"{SCRIPTS.parent}/report/{{name}}", name=REPORT_TEMPLATES),
     output:

@@ -54,10 +54,8 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--sweep",
         type=Path,
-        nargs="+",
-        default=[],
         metavar="FILE",
-        help="summary.json of a sweep's experiments",
+        help="of evaluate_sweep.py, where the experiment is one of a sweep",
     )
     parser.add_argument(
         "--samples",

@@ -61,13 +61,13 @@ def compare(
     Raises:
         Problem: the two files do not score the same samples of the same problems with the same golds, or none at all.
     """
-    _check_samples(base, tuned)
+    check_samples(base, tuned)
     sides = {"base": base, "tuned": tuned}
     kept = {name: measures.scorable(scores) for name, scores in sides.items()}
     first, second = kept["base"], kept["tuned"]
     families = list(dict.fromkeys(row["problem_type"] for row in first))
     grouped = {name: measures.groups(scores, seed) for name, scores in kept.items()}
-    return _rounded(
+    return rounded(
         {
             "problems": len({row["id"] for row in first}),
             "samples": len({row["sample"] for row in first}),
@@ -75,7 +75,7 @@ def compare(
             "names": dict(zip(sides, names, strict=True)),
             "same": {key: _same(first, second, key) for key in ("prompt", "seed")},
             **{name: measures.side(scores, seed) for name, scores in sides.items()},
-            "paired": _paired(first, second, seed),
+            "paired": paired(first, second, seed),
             "families": {
                 family: {name: _family(scores, family, seed) for name, scores in kept.items()}
                 for family in families
@@ -174,7 +174,12 @@ def budgets(base: Scores, tuned: Scores) -> list[dict[str, Any]]:
         budget *= 2
 
 
-def _check_samples(base: Scores, tuned: Scores) -> None:
+def check_samples(base: Scores, tuned: Scores) -> None:
+    """See that both score the same samples of the same problems with the same golds.
+
+    Raises:
+        Problem: they do not, or there are none.
+    """
     for scores, other, name in ((base, tuned, "tuned"), (tuned, base, "base")):
         missing = {(row["id"], row["sample"]) for row in scores} - {
             (row["id"], row["sample"]) for row in other
@@ -204,7 +209,8 @@ def _same(base: Scores, tuned: Scores, key: str) -> bool | None:
     return sides[0] == sides[1]
 
 
-def _paired(base: Scores, tuned: Scores, seed: int) -> dict[str, Any]:
+def paired(base: Scores, tuned: Scores, seed: int) -> dict[str, Any]:
+    """Tuned minus base, problem by problem: difference, intervals, what flipped, p-values, power."""
     before, after = (measures.problem_means(scores, "strict") for scores in (base, tuned))
     differences = np.array([after[problem] - before[problem] for problem in before])
     resampled = list(statistics.bootstrap(differences, seed))
@@ -234,9 +240,10 @@ def _family(scores: Scores, family: str, seed: int) -> dict[str, Any]:
     return measures.accuracy([row for row in scores if row["problem_type"] == family], "strict", seed)
 
 
-def _rounded(value: Any) -> Any:
+def rounded(value: Any) -> Any:
+    """JSON values with numbers of 6 places."""
     if isinstance(value, float):
         return float(f"{value:.3g}") if 0 < abs(value) < 1e-4 else round(value, 6)
     if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
-    return [_rounded(item) for item in value] if isinstance(value, list) else value
+        return {key: rounded(item) for key, item in value.items()}
+    return [rounded(item) for item in value] if isinstance(value, list) else value

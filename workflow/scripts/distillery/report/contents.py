@@ -8,6 +8,8 @@ from typing import Any
 Rows = list[dict[str, Any]]
 ById = Mapping[str, dict[str, Any]]
 EXAMPLES_OF_A_KIND = 3
+FLIPS_OF_A_KIND = 20  # shown side by side; all are in the table and in flips.json
+ENDING = 1500  # characters of an answer that flipped
 QUALITY = ("unclosed_think", "missing_boxed", "empty_answer", "exact_duplicate", "near_duplicate")
 
 
@@ -25,7 +27,10 @@ def verdict(comparison: dict[str, Any], summary: dict[str, Any]) -> dict[str, An
         f"From {base['accuracy']:.1%} to {tuned['accuracy']:.1%} right on {comparison['problems']} held-out problems: "
         f"{points:+.1f} points, with 95 % confidence between {low:+.1f} and {high:+.1f}."
     )
-    return {"kind": summary["verdict"], "headline": headline, "sentence": sentence}
+    power = None
+    if summary["verdict"] == "no clear difference":
+        power = f"{summary['sentence'][0].upper()}{summary['sentence'][1:]}."
+    return {"kind": summary["verdict"], "headline": headline, "sentence": sentence, "power": power}
 
 
 def families(comparison: dict[str, Any]) -> Rows:
@@ -95,6 +100,12 @@ def examples(answered: Rows) -> Rows:
     return chosen
 
 
+def end(text: str) -> str:
+    """The end of an answer, where its result stands; what is left out is counted."""
+    cut = len(text) - ENDING
+    return text if cut <= 0 else f"… ({cut} characters before)\n{text[cut:]}"
+
+
 def flips(answered: Rows, paired: dict[str, Any]) -> Rows:
     """Problems whose outcome changed, lost ones first, with both answers."""
     by_id = {row["uuid"]: row for row in answered}
@@ -107,24 +118,14 @@ def flips(answered: Rows, paired: dict[str, Any]) -> Rows:
             "gold": by_id[problem]["answer"],
             "base": by_id[problem]["base"]["answer"],
             "tuned": by_id[problem]["tuned"]["answer"],
+            "texts": {
+                side: by_id[problem][side] | {"text": end(by_id[problem][side]["text"])}
+                for side in ("base", "tuned")
+            },
         }
         for kind in ("lost", "gained")
         for problem in paired[kind]
     ]
-
-
-def behaviour(comparison: dict[str, Any]) -> Rows:
-    """How the models' generations ended and how long they are: one row a measure."""
-    base, tuned = comparison["base"], comparison["tuned"]
-    rows = [("right, leniently read", base["lenient"]["accuracy"], tuned["lenient"]["accuracy"], "share")]
-    rows.append(("thinking never closed", base["unfinished_think"], tuned["unfinished_think"], "share"))
-    for stop in sorted(base["stops"] | tuned["stops"]):
-        shares = [side["stops"].get(stop, 0) / side["n"] for side in (base, tuned)]
-        rows.append((f"stopped by {stop}", *shares, "share"))
-    for measure in ("mean", "median", "p90", "max"):
-        rows.append((f"tokens, {measure}", base["tokens"][measure], tuned["tokens"][measure], "tokens"))
-    rows.append(("answers out of time", base["timed_out"], tuned["timed_out"], "share"))
-    return [{"measure": name, "base": one, "tuned": two, "unit": unit} for name, one, two, unit in rows]
 
 
 def flat(value: Any, prefix: str = "") -> list[tuple[str, Any]]:
@@ -160,17 +161,3 @@ def sets(summary: Mapping[str, Any], shown: str) -> Rows:
         }
         for name, one in sorted(named.items(), key=lambda item: (item[0] != shown, item[0]))
     ]
-
-
-def sweep(summaries: Mapping[str, dict[str, Any]]) -> Rows:
-    """Rows of the table across a sweep, best first."""
-    rows = [
-        {
-            "experiment": name,
-            "base": one["base"]["accuracy"],
-            "tuned": one["tuned"]["accuracy"],
-            "verdict": one["verdict"],
-        }
-        for name, one in summaries.items()
-    ]
-    return sorted(rows, key=lambda row: (-row["tuned"], row["experiment"]))

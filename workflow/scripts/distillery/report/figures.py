@@ -118,6 +118,28 @@ def accuracy(rows: Sequence[dict[str, Any]]) -> str:
         return _svg(figure)
 
 
+def budgets(rows: Sequence[dict[str, Any]]) -> str:
+    """Share of right answers where each may take so many tokens, both models.
+
+    Args:
+        rows: [{"tokens", "base", "tuned"}], with rising budgets.
+    """
+    with matplotlib.rc_context(STYLE):
+        figure, axes = pyplot.subplots(figsize=(8, 2.8))
+        at = [row["tokens"] for row in rows]
+        for name in ("base", "tuned"):
+            values = [100 * row[name] for row in rows]
+            axes.plot(at, values, "o-", color=COLOURS[name], markersize=4, linewidth=1.6, label=name)
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(at, [f"{tokens:,}" for tokens in at])
+        axes.minorticks_off()
+        axes.set_ylim(-3, 103)
+        axes.set_xlabel("tokens that an answer may take; longer ones are wrong")
+        axes.set_ylabel("right answers, %")
+        axes.legend(loc="best")
+        return _svg(figure)
+
+
 def lengths(base: Sequence[int], tuned: Sequence[int]) -> str:
     """Histogram of generated tokens, both models over the same bins."""
     edges = np.histogram_bin_edges([*base, *tuned], bins=min(40, max(5, len(set(base) | set(tuned)))))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from distillery import files, json_files, parquet_files
 from distillery.problems import Problem, UsageProblem
 from distillery.provenance import SCRIPTS
-from distillery.report import contents, figures, graph_drawing, resource_curves
+from distillery.report import benchmarks, contents, figures, graph_drawing, resource_curves
 
 TEMPLATE = "page.html.j2"
 
@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     inputs = {
         role: path for role, path in vars(args).items() if isinstance(path, Path) and role not in WRITTEN
     }
-    report = collect(args.name, inputs, settings, args.sweep, dict(args.samples))
+    report = collect(args.name, inputs, settings, dict(args.samples))
     write_parts(report, args.parts_dir)
     files.write_text(args.output, render(report))
     return report["verdict"]
@@ -45,7 +45,6 @@ def collect(
     name: str,
     inputs: dict[str, Path],
     settings: dict[str, Any],
-    sweep: Sequence[Path] = (),
     samples: Mapping[str, Path] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Everything the page shows, from the files of one experiment.
@@ -54,9 +53,8 @@ def collect(
         name: the experiment.
         inputs: paths by role: comparison, summary, problems, {base,tuned}_{generations,scores},
             data_manifest, quality, done, rulegraph and, where there are any, conversion_proof, export_proof,
-            mindspeed_answer and plan.
+            mindspeed_answer, plan and sweep.
         settings: the experiment's resolved configuration.
-        sweep: summaries of all experiments of a sweep, this one's included.
         samples: files of resource samples by job; they need not be there.
 
     Raises:
@@ -103,7 +101,11 @@ def collect(
         "comparison": comparison,
         "verdict": contents.verdict(comparison, read["summary"]),
         "families": families,
-        "behaviour": contents.behaviour(comparison),
+        "chances": benchmarks.chances(comparison),
+        "groups": benchmarks.groups(comparison),
+        "budgets": comparison["budgets"],
+        "published": benchmarks.published(inputs["problems"].stem),
+        "behaviour": benchmarks.behaviour(comparison),
         "examples": contents.examples(answered),
         "mindspeed_answer": _text(inputs.get("mindspeed_answer")),
         "flips": contents.flips(answered, comparison["paired"]),
@@ -114,7 +116,7 @@ def collect(
         "proofs": {role: contents.flat(json_files.read(path)) for role, path in proofs.items()},
         "plan": json_files.read(inputs["plan"]) if "plan" in inputs else None,
         "sets": contents.sets(read["summary"], inputs["problems"].stem),
-        "sweep": contents.sweep({path.parent.name: json_files.read(path) for path in sweep}),
+        "sweep": json_files.read(inputs["sweep"]) if "sweep" in inputs else None,
         "resources": used,
         "settings": settings,
         "digests": [
@@ -129,6 +131,7 @@ def collect(
         "figures": {
             "loss": figures.loss(metrics),
             "accuracy": figures.accuracy(families),
+            "budgets": figures.budgets(comparison["budgets"]),
             "lengths": figures.lengths(tokens["base"], tokens["tuned"]),
             "rows": figures.rows(read["quality"]["lengths"]),
             "rulegraph": graph_drawing.draw(inputs["rulegraph"].read_text(encoding="utf-8")),
@@ -162,8 +165,13 @@ def render(report: dict[str, Any]) -> str:
     )
     environment.filters["percent"] = lambda value: f"{value:.1%}"
     environment.filters["measure"] = lambda value, unit: (
-        f"{value:.1%}" if unit == "share" else f"{value:,.0f}"
+        "–" if value is None else f"{value:.1%}" if unit == "share" else f"{value:,.0f}"
     )
+    environment.filters["head"] = lambda rows: [
+        row
+        for kind in ("lost", "gained")
+        for row in [one for one in rows if one["flip"] == kind][: contents.FLIPS_OF_A_KIND]
+    ]
     environment.filters["amount"] = lambda value: "–" if value is None else f"{value:,.4g}"
     environment.filters["pretty"] = lambda value: json.dumps(
         value, indent=2, ensure_ascii=False, sort_keys=True
@@ -171,6 +179,7 @@ def render(report: dict[str, Any]) -> str:
     labels = {
         "loss": "training loss by step",
         "accuracy": "accuracy by problem family, base and tuned",
+        "budgets": "accuracy by tokens that an answer may take, base and tuned",
         "lengths": "histogram of answer lengths",
         "rows": "histogram of the training rows' lengths",
         "rulegraph": "graph of the workflow's rules",
@@ -186,6 +195,10 @@ def write_parts(report: dict[str, Any], directory: Path) -> None:
         files.write_text(directory / f"{name}.svg", svg)
     for name in (
         "families",
+        "chances",
+        "groups",
+        "budgets",
+        "published",
         "behaviour",
         "examples",
         "flips",
