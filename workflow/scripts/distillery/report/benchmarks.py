@@ -38,11 +38,12 @@ def groups(comparison: dict[str, Any]) -> Rows:
     A column of which all problems have one value says nothing and is left out.
     """
     rows = []
-    for key, values in comparison["groups"].items():
+    for key, by in GROUPS.items():
+        values = comparison["groups"].get(key, {})
         if len(values) < 2:
             continue
         for value, sides in values.items():
-            row = {"by": GROUPS[key], "group": value, "n": sides["base"]["n"]}
+            row = {"by": by, "group": value, "n": sides["base"]["n"]}
             rows.append(row | {side: _short(sides[side]) for side in SIDES})
     return rows
 
