@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distillery.evaluate import extraction, judge, notation, quantities, rules
+from distillery.evaluate import extraction, judge, notation, prepared_texts, quantities, rules
 from distillery.evaluate.quantities import Number
 
 RIGHT = [
@@ -22,11 +22,11 @@ RIGHT = [
     (r"\$32,\!348", "32348", "number"),
     (r"US\$5", "5", "number"),
     ("5", r"5\text{ dollars}", "number"),
-    (r"15 and $22.5 \mathrm{~min}$", "15, 22.5", "math-verify"),
-    (r"15 and $22.5 \mathrm{~min}$", r"15 \text{ and } 22.5\text{ min}", "math-verify"),
+    (r"15 and $22.5 \mathrm{~min}$", "15, 22.5", "list"),
+    (r"15 and $22.5 \mathrm{~min}$", r"15 \text{ and } 22.5\text{ min}", "list"),
     ("20 $cm^{2}$", r"20\text{ cm}^2", "number"),
     ("20 $cm^{2}$", "20平方厘米", "number"),
-    ("$5$;$10$", "5, 10", "math-verify"),
+    ("$5$;$10$", "5, 10", "list"),
     ("$69$,$84$", "69,84", "same text"),
     ("5", "5.", "same text"),
     ("90", "90°", "number"),
@@ -91,7 +91,7 @@ RIGHT = [
     (r"\frac{\sqrt{3}}{3}", r"\frac{\sqrt{3}}{3} \approx 0.577", "same text"),
     (r"\frac{\sqrt3}{3}", r"\frac{1}{\sqrt3}", "math-verify"),
     ("11", r"x\approx 11", "same text"),
-    ("376, 625", r"625 \text{ and } 376", "math-verify"),
+    ("376, 625", r"625 \text{ and } 376", "list"),
     ("2,3", "2 和 3", "same text"),
     ("x=6, y=5", "y=5, x=6", "math-verify"),
     ("x=5", "5", "same text"),
@@ -114,7 +114,13 @@ RIGHT = [
     (r"15\text{ cm}^2", r"15\text{ square centimeters}", "number"),
     ("12:30", "12:30", "same text"),
     (r"m \frac{d v}{d t}+b v=f", r"m \frac{d v}{d t} = f - b v", "math-verify"),
-    (r"$2$ or $-2$", "-2, 2", "math-verify"),
+    (r"$2$ or $-2$", "-2, 2", "list"),
+    # backslashes doubled by somebody's JSON, but not those that end a matrix's row
+    (r"(3, \frac{\pi}{2})", r"\\left( 3, \\frac{\\pi}{2} \\right)", "same text"),
+    (r"\\frac{\\sqrt{3}}{2}", r"\frac{\sqrt{3}}{2}", "same text"),
+    (r"\begin{pmatrix}1\\\frac12\end{pmatrix}", r"\begin{pmatrix}1\\ \dfrac12\end{pmatrix}", "same text"),
+    (r"\begin{pmatrix}1\\x\end{pmatrix}", r"\begin{bmatrix}1\\x\end{bmatrix}", "math-verify"),
+    ("35 cm, 4", r"35\text{ cm}, 4", "list"),
 ]  # fmt: skip
 
 WRONG = [
@@ -170,6 +176,11 @@ WRONG = [
     ("(1,2)", "1<x<2", "math-verify"),
     ("x^2+2x+1", "x^3+2x+1", "math-verify"),
     ("70", "71", "number"),
+    ("35 cm, 4", r"35\text{ m}, 4", "list"),
+    ("1, 1", "1, 2", "list"),
+    ("1, 2", "1, 2, 3", "list"),
+    (r"(3, \frac{\pi}{2})", r"\\left( 3, \\frac{\\pi}{3} \\right)", "math-verify"),
+    (r"\begin{pmatrix}1\\x\end{pmatrix}", r"\begin{pmatrix}x\\1\end{pmatrix}", "math-verify"),
     ("28%", "0.28%", "number"),
     ("x=1", "y=1", "math-verify"),
     (r"1 - \frac{1}{\mathrm{e}}", r"1 + \frac{1}{\mathrm{e}}", "math-verify"),
@@ -219,6 +230,11 @@ def test_math_verify_alone_is_asked_too_and_can_decide(gold, box):
         (r"\($y_1 = \boxed{a} \) and \( y_2 = \boxed{b} \)", "a, b"),
         (r"\boxed{1} apples and \boxed{2} pears", "1, 2"),
         (r"$$\boxed{(3, 3)} \text{ for the first part, and } \boxed{(1, 1)}$$", "(3, 3), (1, 1)"),
+        (r"$\boxed{35 cm} ++++++ \boxed{4}$", "35 cm, 4"),
+        ("\\boxed{7}\n---\n\\boxed{7}", "7"),
+        (r"\boxed{3} + \boxed{4}", "4"),
+        (r"\boxed{3} - \boxed{4}", "4"),
+        (r"\boxed{3} = \boxed{4}", "4"),
         (r"\boxed{1} then then then then then \boxed{2}", "2"),
         (r"First \boxed{3}. Then \boxed{4}", "4"),
         (r"\boxed{3} and a check gives \boxed{4}", "4"),
@@ -292,7 +308,7 @@ def test_any_text_has_one_normal_form_and_is_itself(text):
     assert decided == (True, "same text")
     rules.decide(found, "12")
     rules.decide("(A) 5_7", found)
-    rules.prepared(found, "x")
+    prepared_texts.prepared(found, "x")
 
 
 @given(

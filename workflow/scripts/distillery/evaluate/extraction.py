@@ -21,7 +21,7 @@ BARE = re.compile(
 )
 
 JOINT_LENGTH = 80  # characters between two boxes of one answer
-MARKUP = re.compile(r"\\(?:[\s,;:!()\[\]\\]|q?quad(?![A-Za-z]))|[$~*]")
+MARKUP = re.compile(r"\\(?:[\s,;:!()\[\]\\]|q?quad(?![A-Za-z]))|[$~*]|([-+=_])\1{2,}")
 TEXT = re.compile(r"\\(?:text|mbox|textbf|textrm|mathrm)\s*\{([^{}]*)\}")
 NAME = r"[A-Za-z]+(?:_\{?\w{1,6}\}?)?(?:\([A-Za-z]\))?\s*="
 # nothing but marks, or a few words that end with a mark or a conjunction (`\boxed{1} papers and \boxed{2} bins`)

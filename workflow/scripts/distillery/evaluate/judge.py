@@ -13,7 +13,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from distillery.evaluate import exactness, extraction, notation, rules, simple_forms, two_stage_parsing
+from distillery.evaluate import (
+    exactness,
+    extraction,
+    notation,
+    prepared_texts,
+    rules,
+    simple_forms,
+    two_stage_parsing,
+)
 from distillery.evaluate.limited_workers import Fate, answers
 
 SEARCHED = 4000  # last characters of a text without box, among which math-verify looks for an answer
@@ -119,7 +127,7 @@ def compare(gold: str, answer: str) -> tuple[bool, str, bool]:
         theirs = equal(*raw)
     if decision:
         return *decision, theirs
-    prepared = rules.prepared(*ours)
+    prepared = prepared_texts.prepared(*ours)
     if simple_forms.verdict(*prepared) is False:
         return False, "math-verify", theirs
     parsed = tuple(parse(text) for parse, text in zip((_gold, _box), prepared, strict=True))
@@ -132,7 +140,7 @@ def compare(gold: str, answer: str) -> tuple[bool, str, bool]:
 
 def parses(gold: str) -> bool:
     """Whether math-verify reads an expression in a gold, and not only its text."""
-    return any(not isinstance(found, str) for found in _gold(rules.prepared(gold, gold)[0]))
+    return any(not isinstance(found, str) for found in _gold(prepared_texts.prepared(gold, gold)[0]))
 
 
 def equal(gold: list[Any], answer: list[Any]) -> bool:

@@ -35,6 +35,11 @@ LOWERED = re.compile("[₀-₉]+")
 VULGAR = re.compile("[¼-¾⅐-⅞]")
 ROOT = re.compile(r"√\s*(?:\(([^()]*)\)|(\d+(?:\.\d+)?|[A-Za-z]))")
 
+# a backslash that somebody's JSON doubled; before other letters two of them end a row of a matrix
+DOUBLED = re.compile(
+    r"(?<!\\)\\\\(?=(?:left|right|[dtc]?frac|sqrt|text(?:bf|rm)?|math(?:rm|bf|bb)|boxed|pi|cdot|times|infty|circ|pm|begin|end"
+    r"|cup|cap|theta|alpha|beta|log|ln|sin|cos|tan|leq?|geq?|quad)(?![A-Za-z]))"
+)
 CURRENCY = re.compile(r"\\(?:\$|pounds|euro|yen)(?![A-Za-z])|[€£¥]")
 DELIMITERS = re.compile(
     r"\\begin\{(?:equation|align)\*?\}|\\end\{(?:equation|align)\*?\}|(?<!\\)\\[()\[\]]|\$"
@@ -70,7 +75,7 @@ def normal(text: str) -> str:
 
 
 def _plainer(text: str) -> str:
-    text = re.sub(r"\s+", " ", text.translate(WIDE))
+    text = DOUBLED.sub(r"\\", re.sub(r"\s+", " ", text.translate(WIDE)))
     if not text.isascii():
         text = _from_unicode(text)
     text = CIRCLED.sub(_circled, text).replace("**", "")

@@ -10,6 +10,7 @@ a variable. So `2m` is none either, for m may be a variable; `2 \text{ m}` and `
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -183,6 +184,20 @@ def equal(gold: Number, answer: Number) -> bool:
             (gold.value / (100 if gold.percent else 1), answer.value / (100 if answer.percent else 1))
         )
     return any(_close(a, b, gold.decimal or answer.decimal) for a, b in pairs)
+
+
+def same_numbers(gold: Sequence[str], answer: Sequence[str]) -> bool | None:
+    """Whether two lists of numbers have the same ones in any order; None where one is shorter than 2 or has other items."""
+    sides = [[number(text) for text in texts] for texts in (gold, answer)]
+    if min(map(len, sides)) < 2 or not all(all(side) for side in sides):
+        return None
+    left = list(sides[1])
+    for one in sides[0]:
+        found = next((other for other in left if equal(one, other) and same_unit(one, other)), None)
+        if found is None:
+            return False
+        left.remove(found)
+    return not left
 
 
 def _close(a: Fraction, b: Fraction, rounded: bool) -> bool:

@@ -10,19 +10,16 @@ choice       The gold names a choice: `C`, `(C)`, `\text{(C)}`, `C. 12`, or seve
              An answer `\textbf{(C)}\ 12` to a gold without a letter is its 12. math-verify takes `(1)(3)(4)` for 8.
 number       Both are numbers as `quantities` reads them. math-verify multiplies `1 1/2` and `5e3`, drops the units of
              `5 cm` and `5 m`, and takes numbers as equal that agree in six places, 0.0000012 and 0.0000014.
+list         Numbers in any order, each with its unit: math-verify takes `35 cm, 4` for 35, c, m and 4.
 base         `12_5` and `12_7` differ. A base that the answer leaves out is taken to be the gold's.
 ratio        `2:4` is `1:2`; times such as `12:00` are compared as text.
 words        Words and names are compared as text: math-verify multiplies their letters, so that `BA` is `AB`, `on` is `no`.
 brackets     `(3,4)` is not `3,4`: a point, vector or interval is not a list or a set.
-
-`prepared` is what math-verify is given then: numbers in figures, units of expressions off, and a last letter kept that it
-would take for a unit (`2m` is not `2`, `b > a > c` has a c).
 """
 
 from __future__ import annotations
 
 import re
-from decimal import Decimal, localcontext
 
 from distillery.evaluate import notation, quantities
 
@@ -68,11 +65,8 @@ def decide(gold: str, answer: str) -> Decision | None:
     gold, answer = pair(gold, answer)
     if notation.squeezed(gold) == notation.squeezed(answer):
         return True, "same text"
-    for name, rule in RULES.items():
-        decided = rule(gold, answer)
-        if decided is not None:
-            return decided, name
-    return None
+    decided = ((rule(gold, answer), name) for name, rule in RULES.items())
+    return next((found for found in decided if found[0] is not None), None)
 
 
 def pair(gold: str, answer: str) -> tuple[str, str]:
@@ -119,9 +113,7 @@ def _choice(gold: str, answer: str) -> bool | None:
         return letters[0] == letters[1]
     bare = [notation.unwrapped(text) for text in (gold, answer)]
     many = [_many(text) for text in bare]
-    if any(
-        STATEMENTS.fullmatch(text) for text in bare
-    ):  # (1)(3)(4) is no product, and no sum as math-verify has it
+    if any(map(STATEMENTS.fullmatch, bare)):  # (1)(3)(4) is no product, and no sum as math-verify has it
         return (many[0] or set(notation.parts(bare[0]))) == (many[1] or set(notation.parts(bare[1])))
     return many[0] == many[1] if all(many) else None
 
@@ -217,34 +209,15 @@ def _shape(text: str) -> str:
     return "set" if "{" in opening[0] else "tuple"
 
 
-RULES = {"number": _number, "base": _base, "ratio": _ratio, "words": _words, "brackets": _brackets}
+def _list(gold: str, answer: str) -> bool | None:
+    return quantities.same_numbers(notation.parts(gold), notation.parts(answer))
 
 
-def prepared(gold: str, answer: str) -> tuple[str, str]:
-    """Both sides as math-verify shall parse them."""
-    gold, answer = (UNITS.sub("", text) for text in pair(gold, answer))
-    unit = quantities.number(gold) is None or quantities.number(answer, lone=True) is None
-    return _figures(_keep_letter(gold)), _figures(_keep_letter(answer) if unit else answer)
-
-
-def _keep_letter(text: str) -> str:
-    from latex2sympy2_extended.math_normalization import units_regex
-
-    last = re.search(r"[A-Za-z]+$", text)
-    if not last or quantities.is_unit(last[0]) or not units_regex.search(text):
-        return text
-    return f"{text[:-1]}{{{text[-1]}}}"
-
-
-def _figures(text: str) -> str:
-    """A number without unit, exponent and separators: math-verify would multiply `5e3` as 5, e and 3."""
-    read = quantities.number(text)
-    if read is None or read.percent:
-        return text
-    top, bottom = read.value.as_integer_ratio()
-    if bottom == 1:
-        return str(top)
-    if not read.decimal:
-        return rf"{'-' * (top < 0)}\frac{{{abs(top)}}}{{{bottom}}}"
-    with localcontext(prec=2 * quantities.GREATEST_EXPONENT + quantities.LONGEST):
-        return format(Decimal(top) / Decimal(bottom), "f")
+RULES = {
+    "number": _number,
+    "list": _list,
+    "base": _base,
+    "ratio": _ratio,
+    "words": _words,
+    "brackets": _brackets,
+}

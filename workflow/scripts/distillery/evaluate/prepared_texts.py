@@ -1,0 +1,41 @@
+"""What math-verify is given where no rule of ours decided: numbers in figures, units of expressions off, last letters kept.
+
+It would take a last letter for a unit: `2m` is not `2`, and `b > a > c` has a c.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal, localcontext
+
+from distillery.evaluate import quantities, rules
+
+
+def prepared(gold: str, answer: str) -> tuple[str, str]:
+    """Both sides as math-verify shall parse them."""
+    gold, answer = (rules.UNITS.sub("", text) for text in rules.pair(gold, answer))
+    unit = quantities.number(gold) is None or quantities.number(answer, lone=True) is None
+    return _figures(_keep_letter(gold)), _figures(_keep_letter(answer) if unit else answer)
+
+
+def _keep_letter(text: str) -> str:
+    from latex2sympy2_extended.math_normalization import units_regex
+
+    last = re.search(r"[A-Za-z]+$", text)
+    if not last or quantities.is_unit(last[0]) or not units_regex.search(text):
+        return text
+    return f"{text[:-1]}{{{text[-1]}}}"
+
+
+def _figures(text: str) -> str:
+    """A number without unit, exponent and separators: math-verify would multiply `5e3` as 5, e and 3."""
+    read = quantities.number(text)
+    if read is None or read.percent:
+        return text
+    top, bottom = read.value.as_integer_ratio()
+    if bottom == 1:
+        return str(top)
+    if not read.decimal:
+        return rf"{'-' * (top < 0)}\frac{{{abs(top)}}}{{{bottom}}}"
+    with localcontext(prec=2 * quantities.GREATEST_EXPONENT + quantities.LONGEST):
+        return format(Decimal(top) / Decimal(bottom), "f")
