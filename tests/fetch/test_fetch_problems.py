@@ -128,6 +128,7 @@ def test_all_bad_golds_are_listed_with_file_row_and_column_and_can_be_left_out(t
         manifest["unscorable"]["count"] == 4
         and manifest["unscorable"]["rows"][0]["where"] == "x.jsonl, row 1"
     )
+    assert manifest["self_check"] == {"readable": 2, "right": 2, "math_verify": 2, "kinds": {"number": 2}}
 
 
 def test_empty_questions_are_noted_or_with_strict_left_out(tmp_path):

@@ -146,7 +146,8 @@ def test_golds_that_cannot_be_read_are_found_before_training(made, tmp_path):
     openr1.write(rows, openr1.PROBLEM_SCHEMA, tmp_path / "p.parquet")
     (one,) = fetched.inspect(made / "m", made / "s.parquet", [tmp_path / "p.parquet"], settings())["findings"]
     assert (one.id, one.severity, one.keys) == ("golds", "error", ("experiments.e.problems",))
-    assert "2 gold answers" in one.found and "row 3: no answer" in one.found and "row 5: braces" in one.found
+    assert "2 gold answers" in one.found and "p.parquet, row 3, column answer: no answer" in one.found
+    assert "p.parquet, row 5, column answer: braces" in one.found and "unscorable: leave_out" in one.fix
 
 
 def test_findings_name_whole_keys_and_what_is_wrong(made):

@@ -146,7 +146,8 @@ def read(found: Mapping[str, Path], recipe: Recipe) -> tuple[list[dict[str, str]
             continue
         made.append({"problem": problem, "answer": answer.gold(row.values), **_rest(row, problem, recipe)})
         golden.append(row)
-    wrong = {one["row"]: one for one in self_check.check([one["answer"] for one in made])["wrong"]}
+    checked = self_check.check([one["answer"] for one in made])
+    wrong = {one["row"]: one for one in checked["wrong"]}
     for number, one in wrong.items():
         why = f"boxed it is read as {one['answer']!r}, {one['rule']}: no answer could be right"
         bad.append(_unscorable(golden[number], answer, why))
@@ -167,6 +168,8 @@ def read(found: Mapping[str, Path], recipe: Recipe) -> tuple[list[dict[str, str]
         "noted": {"count": 0 if recipe.strict else len(empty), "rows": [] if recipe.strict else places},
         "rejected": {"count": len(empty) if recipe.strict else 0, "rows": places if recipe.strict else []},
         "unscorable": {"count": len(bad), "rows": bad},
+        # each gold that can be read, against itself, and how golds will be compared
+        "self_check": {key: checked[key] for key in ("readable", "right", "math_verify", "kinds")},
     }
 
 

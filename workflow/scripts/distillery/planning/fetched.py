@@ -163,13 +163,13 @@ def _golds(problems: Path, settings: Settings) -> Iterator[Finding]:
     """Each gold answer can be read: found out here, not when the model has been trained and has answered."""
     unreadable = golds.unreadable(row["answer"] for row in scoring.read_problems(problems))
     if unreadable:
-        shown = [f"row {row}: {why}" for row, why in unreadable.items()]
+        shown = [f"{problems.name}, row {row}, column answer: {why}" for row, why in unreadable.items()]
         yield error(
             "golds",
             [settings.key("problems")],
             f"{len(shown)} gold answers cannot be read: {'; '.join(shown[:5])}",
             "an answer in each row",
-            f"mend column answer of {problems.name}, or leave those rows out of the problem set",
+            "mend those rows in the set's source, or leave them out of it: unscorable: leave_out",
         )
 
 
