@@ -9,7 +9,7 @@ import pytest
 import report_files
 
 from distillery import files, json_files
-from distillery.evaluate import comparison, sweep_comparison
+from distillery.evaluate import comparison, measures, sweep_comparison
 from distillery.report import benchmarks, contents
 
 
@@ -54,6 +54,24 @@ def test_chances_of_several_answers_have_their_intervals(compared):
         for side in ("base", "tuned"):
             low, high = row[side]["interval"]
             assert low <= row[side]["value"] <= high
+
+
+def test_score_py_says_the_same_on_a_terminal(compared):
+    lines = measures.lines(samples("base"))
+    low, high = compared["base"]["interval"]
+    assert lines[0].startswith(f"pass@1 25.0% ({low:.1%} to {high:.1%}), pass@2 50.0% (")
+    assert "maj@4" in lines[0] and lines[1] == (
+        "thinking never closed 25.0%, stopped by 75.0% eos, 25.0% length, tokens mean 100, median 100, p90 160, max 160"
+    )
+    assert [line.split(":")[0] for line in lines[2:]] == [
+        "source s0",
+        "source s1",
+        "level 1",
+        "level 2",
+        "level 3",
+    ]
+    assert lines[2].startswith("source s0: pass@1 25.0% of 24 answers, thinking never closed 25.0%")
+    assert measures.lines([row | {"scorable": False} for row in samples("base")]) == []
 
 
 def test_groups_are_those_that_tell_problems_apart(compared):

@@ -146,6 +146,42 @@ def groups(scores: Scores, seed: int) -> dict[str, dict[str, Any]]:
     return found
 
 
+def lines(scores: Scores, seed: int = 0) -> list[str]:
+    """One model's numbers for a terminal: first all of it, with intervals, then a line a family, source and level.
+
+    Nothing where no gold can be read.
+    """
+    kept = [row for row in scores if row.get("scorable", True)]
+    if not kept:
+        return []
+    found = accuracy(kept, "strict", seed) | repeated(kept, seed)
+    chances = {"pass@1": {"value": found["accuracy"], "interval": found["interval"]}}
+    for key, name in (("pass_at", "pass"), ("maj_at", "maj")):
+        chances |= {f"{name}@{k}": value for k, value in found.get(key, {}).items() if k != "1"}
+    said = [
+        f"{name} {one['value']:.1%} ({one['interval'][0]:.1%} to {one['interval'][1]:.1%})"
+        for name, one in chances.items()
+    ]
+    made = [", ".join(said), _behaviour_line(kept)]
+    for key in GROUPS:
+        values = list(dict.fromkeys(row[key] for row in kept if key in row))
+        for value in values if len(values) > 1 else []:
+            rows = [row for row in kept if row.get(key) == value]
+            share = sum(problem_means(rows, "strict").values()) / len(problem_means(rows, "strict"))
+            made.append(f"{key} {value}: pass@1 {share:.1%} of {len(rows)} answers, {_behaviour_line(rows)}")
+    return made
+
+
+def _behaviour_line(scores: Scores) -> str:
+    found = behaviour(scores)
+    stops = ", ".join(f"{count / len(scores):.1%} {stop}" for stop, count in found["stops"].items())
+    tokens = found["tokens"]
+    return (
+        f"thinking never closed {found['unfinished_think']:.1%}, stopped by {stops}, "
+        f"tokens mean {tokens['mean']:,.0f}, median {tokens['median']:,.0f}, p90 {tokens['p90']:,.0f}, max {tokens['max']:,}"
+    )
+
+
 def disputed(row: dict[str, Any]) -> bool:
     """Whether math-verify alone says otherwise, or no verdict came."""
     theirs = row.get("math_verify")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 
-from distillery.evaluate import scoring, self_check
+from distillery.evaluate import measures, scoring, self_check
 from distillery.problems import UsageProblem
 
 
 def run(args: argparse.Namespace) -> str:
-    """Do what score.py's flags ask; returns a line that says what came of it.
+    """Do what score.py's flags ask; returns lines that say what came of it.
 
     Raises:
         UsageProblem: neither generations with an output, nor --self-check.
@@ -30,4 +30,4 @@ def run(args: argparse.Namespace) -> str:
         args.plain_math_verify,
         args.overrules,
     )
-    return f"{args.output}: {scoring.counts(scores)}"
+    return "\n".join([f"{args.output}: {scoring.counts(scores)}", *measures.lines(scores)])
