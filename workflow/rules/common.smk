@@ -28,6 +28,7 @@ from distillery.launch.mindspeed import generate_stage, shape, tokenize_stage, t
 from distillery.planning import checks, estimate, fetched_settings, finding
 from distillery.planning.checks import host_checks
 from distillery.problems import Problem
+from distillery.terminal_text import printable
 from distillery.provenance import SCRIPTS, canonical, code, rules
 
 try:
@@ -36,13 +37,13 @@ try:
         config_file.read(Path(path))
     CONFIG = configuration.load(config)
 except Problem as problem:
-    raise WorkflowError(str(problem))
+    raise WorkflowError(printable(str(problem)))
 
 FINDINGS = checks.run(CONFIG)
 if workflow.is_main_process:
     NPUS = workflow.global_resources["npu"].value if "npu" in workflow.global_resources else None
     SHOWN = finding.sort([*FINDINGS, *([] if NPUS is None else host_checks.granted(CONFIG, NPUS))])
-    sys.stderr.writelines(f"{one}\n" for one in SHOWN if one.severity != "accepted")
+    sys.stderr.writelines(f"{printable(str(one))}\n" for one in SHOWN if one.severity != "accepted")
     ERRORS = sum(one.severity == "error" for one in SHOWN)
     if ERRORS and not {"--unlock", "--lint"}.intersection(sys.argv):
         raise WorkflowError(f"the plan has {ERRORS} errors, listed above; no job was started")

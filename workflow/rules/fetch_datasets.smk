@@ -76,7 +76,7 @@ rule fetch_shard:
         hubs=lambda w: source_flags.hubs(CONFIG.datasets[w.dataset].source, CONFIG.offline),
     params:
         **runs("fetch_shard"),
-        store=artefacts.store("{dataset}"),
+        store=artefacts.store("datasets/{dataset}"),
         file=lambda w: source_flags.path_in_repository(CONFIG.datasets[w.dataset], w.shard),
     shell:
         "{params.command:q} --lock {input:q} --file {params.file:q} {resources.hubs}"

@@ -8,7 +8,9 @@ results/experiments/{experiment}/plan.json with estimates beside measurements.
 # what depends on this machine matters only where jobs are about to start
 onstart:
     found = host_checks.run(CONFIG, Path.cwd(), local=workflow.local_exec)
-    sys.stderr.writelines(f"{finding}\n" for finding in found if finding.severity != "accepted")
+    sys.stderr.writelines(
+        f"{printable(str(finding))}\n" for finding in found if finding.severity != "accepted"
+    )
     if any(finding.severity == "error" for finding in found):
         raise WorkflowError("this machine cannot hold the plan, as listed above; no job was started")
 

@@ -8,6 +8,7 @@ if anything is red.
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 from distillery import command
@@ -22,9 +23,10 @@ def parser() -> argparse.ArgumentParser:
 
 def main(args: argparse.Namespace) -> None:
     from distillery.doctor import screen
+    from distillery.terminal_text import drawn
 
     for text in screen.run(args):
-        print(text, flush=True)
+        print(text, file=drawn(sys.stdout), flush=True)
 
 
 if __name__ == "__main__":

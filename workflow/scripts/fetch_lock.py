@@ -14,7 +14,7 @@ and configuration are chosen.
 import argparse
 from pathlib import Path
 
-from distillery import command
+from distillery import addresses, command
 from distillery.fetch import fetch_flags
 
 
@@ -31,7 +31,12 @@ def parser() -> argparse.ArgumentParser:
         "--endpoint", action="append", default=[], metavar="URL", help="hub or mirror; repeat in order"
     )
     parser.add_argument(
-        "--url", action="append", default=[], metavar="TEMPLATE", help="for --host url, with {name}"
+        "--url",
+        type=addresses.kept,
+        action="append",
+        default=[],
+        metavar="TEMPLATE",
+        help="for --host url, with {name}",
     )
     parser.add_argument("--known", type=Path, metavar="LOCK", help="a lock that must be confirmed")
     parser.add_argument("--rows", type=int, help="of all parquet files together, to be recorded")

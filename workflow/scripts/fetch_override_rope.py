@@ -1,7 +1,7 @@
 """Give a model another rotary base or context, as a directory of links with its own config.json.
 
     python workflow/scripts/fetch_override_rope.py --model-dir resources/models/qwen2.5-math-7b \\
-        --rotary-base 300000 --max-position-embeddings 32768 --output-dir resources/models/qwen2.5-math-7b-rope300000-32768
+        --rotary-base 300000 --max-position-embeddings 32768 --output-dir resources/models/qwen2.5-math-7b-rotary_base300000
 
 The weights are not copied and not changed: training has to teach them the new base.
 """

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from distillery import resource_samples
+from distillery.derived_names import derived
 from distillery.experiment import Config, Experiment
 
 JOINT = "+"  # between the names of problem sets: no name has it
@@ -127,8 +128,8 @@ REPORT_PART = _own("report/{part}", "report_page")
 
 
 def wheel(settings: Mapping[str, Any]) -> str:
-    """The wheel that a source with a `package` (name==version) comes from."""
-    return WHEEL.at(wheel=settings["package"].replace("==", "-"))
+    """The wheel that a source with a `package` (name==version) comes from, told from others by its digest."""
+    return WHEEL.at(wheel=f"{settings['package'].replace('==', '-')}-{settings['sha256'][:12]}")
 
 
 def wheels(config: Config) -> dict[str, Mapping[str, Any]]:
@@ -139,7 +140,7 @@ def wheels(config: Config) -> dict[str, Mapping[str, Any]]:
 
 
 def store(name: str) -> str:
-    """Where fetched files of a dataset or problem set lie: what the rules make are links into it."""
+    """Where fetched files of `datasets/NAME` or `problems/NAME` lie: what the rules make are links into it."""
     return f"resources/store/{name}"
 
 
@@ -173,9 +174,7 @@ def _tokenization(experiment: Experiment) -> dict[str, str]:
 
 def rotated(experiment: Experiment) -> str:
     """The name of the model that is trained: of its own where training has other rotary settings than config.json."""
-    rope = experiment.train.rope
-    settings = [f"{one:g}" for one in (rope.rotary_base, rope.max_position_embeddings) if one is not None]
-    return f"{experiment.model}-rope{'-'.join(settings)}" if settings else experiment.model
+    return derived(experiment.model, experiment.train.rope.settings)
 
 
 def rotated_model(experiment: Experiment) -> str:

@@ -19,8 +19,9 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 
+from distillery.addresses import masked
 from distillery.problems import CURES, Problem, of_system
-from distillery.terminal_text import printable
+from distillery.terminal_text import printable, shown
 
 
 def parser(documentation: str | None) -> argparse.ArgumentParser:
@@ -57,11 +58,14 @@ def run(
         metavar="FILE",
         help="write all output to FILE (folders are made) instead of the terminal; errors go to both",
     )
+    sys.stderr = shown(sys.stderr)  # flags may hold anything too
     args = parser.parse_args()
     terminal: int | None = None
     code = 0
     try:
         terminal = _redirect(args.log) if args.log else None
+        if args.log or sys.stdout.isatty():  # what goes to a pipe is data
+            sys.stdout = shown(sys.stdout)
         with _sampler(args.log) if sampled and args.log else nullcontext():
             main(args)
         sys.stdout.flush()
@@ -129,7 +133,7 @@ def _redirect(log: Path) -> int:
 
 def _say(text: str, terminal: int | None) -> None:
     """To the terminal first: the log may be on the disk that is full."""
-    line = f"{printable(text)}\n"
+    line = f"{printable(masked(text))}\n"
     if terminal is not None:
         with suppress(OSError):
             os.write(terminal, line.encode())

@@ -10,7 +10,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from distillery import catalogue, config_faults, config_file, resolution, schema, sweep
+from distillery import (
+    addresses,
+    catalogue,
+    config_faults,
+    config_file,
+    resolution,
+    schema,
+    sweep,
+    taken_names,
+)
 from distillery.experiment import Config, Dataset, ProblemSet, Source
 from distillery.hardware import Hardware
 from distillery.problems import Problem
@@ -34,6 +43,7 @@ def load(raw: Mapping[str, Any]) -> Config:
     Raises:
         Problem: listing every fault, each with its key, what was found and what is allowed; or a dataset without files.
     """
+    raw = addresses.kept(raw)
     faults = config_faults.faults(raw)
     if not faults:
         swept, members, faults = sweep.expand(raw["experiments"])
@@ -46,13 +56,13 @@ def load(raw: Mapping[str, Any]) -> Config:
         filled = schema.with_defaults(raw)
         faults = _unknown_names(filled, members)
     if faults:
-        raise Problem("\n".join(["the configuration is not valid", *(f"  {fault}" for fault in faults)]))
+        raise _invalid(faults)
     hardware = {name: Hardware(name, **one) for name, one in filled["hardware"].items()}
     datasets = {name: _dataset(name, one, raw["datasets"][name]) for name, one in filled["datasets"].items()}
     chosen = [name for listed in filled.get("run", members) for name in members.get(listed, [listed])]
     for experiment in filled["experiments"].values():
         _ = datasets[experiment["dataset"]].paths  # wildcards that match nothing, a mix of formats
-    return Config(
+    config = Config(
         models={name: _source(model) for name, model in filled["models"].items()},
         datasets=datasets,
         problem_sets={name: _problem_set(problems) for name, problems in filled["problem_sets"].items()},
@@ -64,6 +74,13 @@ def load(raw: Mapping[str, Any]) -> Config:
         sweeps={name: tuple(names) for name, names in members.items() if len(names) > 1},
         offline=filled["offline"],
     )
+    if faults := list(taken_names.faults(config)):
+        raise _invalid(faults)
+    return config
+
+
+def _invalid(faults: list[str]) -> Problem:
+    return Problem("\n".join(["the configuration is not valid", *(f"  {fault}" for fault in faults)]))
 
 
 def _unknown_names(filled: Mapping[str, Any], members: Mapping[str, list[str]]) -> list[str]:

@@ -49,6 +49,15 @@ class Rope:
     max_position_embeddings: int | None = None
     override: bool = False
 
+    @property
+    def settings(self) -> dict[str, float | int]:
+        """Those that replace config.json's."""
+        return {
+            key: getattr(self, key)
+            for key in ("rotary_base", "max_position_embeddings")
+            if getattr(self, key) is not None
+        }
+
 
 @dataclass(frozen=True)
 class Stage:

@@ -71,13 +71,18 @@ def leaves(node: Node | None = None, path: str = "") -> Iterator[tuple[str, Node
 def with_defaults(raw: Mapping[str, Any]) -> dict[str, Any]:
     """A deep copy of `raw` with every default in place and known keys in the schema's order.
 
-    The order makes whatever is built from the result independent of the order in the file.
+    The order makes whatever is built from the result independent of the order in the file, and so does one form of
+    equal numbers: 1 and 1.0 are both taken where a number is wanted, 2.0 is taken as 2 where an integer is.
     """
     return _filled(raw, schema())
 
 
 def _filled(value: Any, node: Node) -> Any:
     node = resolve(node)
+    if isinstance(value, list) and "items" in node:
+        return [_filled(one, node["items"]) for one in value]
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return _number(value, node.get("type", ()))
     if not isinstance(value, dict):
         return copy.deepcopy(value)
     known, others = node.get("properties", {}), node.get("additionalProperties")
@@ -91,3 +96,11 @@ def _filled(value: Any, node: Node) -> Any:
         if key not in known:
             result[key] = _filled(value[key], others if isinstance(others, dict) else {})
     return result
+
+
+def _number(value: float, kinds: str | list[str]) -> float:
+    if "integer" in kinds and isinstance(value, float) and value.is_integer():
+        return int(value)
+    if "number" in kinds and abs(value) < 2**53:
+        return float(value)
+    return value

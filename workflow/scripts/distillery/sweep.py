@@ -2,7 +2,7 @@
 
     sweep: {train.lr: [0.001, 0.003], train.seed: [1, 2]}
 
-of an experiment `embedded` gives `embedded-lr0.001-seed1` and three more. Whatever the values leave
+of an experiment `embedded` gives `embedded-lr0.001-seed1` and three more (`derived_names`). Whatever the values leave
 alone is named alike in all of them, so those jobs are shared.
 """
 
@@ -14,6 +14,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from distillery.derived_names import derived
+
 MOST = (
     1000  # experiments of one sweep: planning takes about ten milliseconds each, and each is a run of hours
 )
@@ -22,10 +24,7 @@ MOST = (
 def expand(
     experiments: Mapping[str, Any],
 ) -> tuple[dict[str, Any], dict[str, list[str]], list[str]]:
-    """Raw experiments without `sweep`, the names that came of each listed one, and faults.
-
-    A value that is a mapping or a list is named by its place in the list (`layout1`).
-    """
+    """Raw experiments without `sweep`, the names that came of each listed one, and faults."""
     expanded: dict[str, Any] = {}
     members: dict[str, list[str]] = {}
     faults = []
@@ -39,25 +38,23 @@ def expand(
                 f"experiments.{name}.sweep: {total} experiments, wanted at most {MOST}; sweep fewer values"
             )
             continue
-        for values in itertools.product(*(list(enumerate(values)) for values in swept.values())):
-            parts = [_part(path, *value) for path, value in zip(swept, values, strict=True)]
-            member = "-".join([name, *parts])
+        for values in itertools.product(*swept.values()):
+            member = derived(name, dict(zip(swept, values, strict=True)))
             one = copy.deepcopy(plain)
-            for path, (_, value) in zip(swept, values, strict=True):
+            for path, value in zip(swept, values, strict=True):
                 if held := _set(one, path.split("."), value):
                     faults.append(
                         f"experiments.{name}.sweep.{path}: {held} is a value, with no keys below it"
                     )
-            if member in expanded or (member in experiments and member != name):
+            if member in experiments and member != name:
+                faults.append(
+                    f"experiments.{member}: bears the name of what experiments.{name}.sweep gives; rename it"
+                )
+            elif member in expanded:
                 faults.append(f"experiments.{name}.sweep: gives {member!r} twice; list each value once")
             expanded[member] = one
             members[name].append(member)
     return expanded, members, list(dict.fromkeys(faults))
-
-
-def _part(path: str, place: int, value: Any) -> str:
-    text = str(place) if isinstance(value, (dict, list)) or value is None else str(value)
-    return path.rpartition(".")[2] + text
 
 
 def _set(experiment: dict[str, Any], path: list[str], value: Any) -> str | None:

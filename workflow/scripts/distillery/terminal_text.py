@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import re
+from typing import TextIO
+
+from distillery.addresses import masked
 
 # C0 but for tab and newline, delete, C1: an escape sequence begins with one of them; and what turns the direction of text
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -17,3 +21,32 @@ def printable(text: str) -> str:
 def _spelt(found: re.Match[str]) -> str:
     code = ord(found[0])
     return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+
+
+class Shown(io.TextIOWrapper):
+    """A stream that people look at: whatever is written to it is printable, and passwords in addresses are masked."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.raw_text = stream  # for colours and bars of our own
+        stream.flush()
+        super().__init__(
+            stream.buffer,
+            encoding=stream.encoding,
+            errors="backslashreplace",
+            line_buffering=getattr(stream, "line_buffering", False),
+        )
+
+    def write(self, text: str) -> int:
+        super().write(printable(masked(text)))
+        return len(text)
+
+
+def shown(stream: TextIO) -> TextIO:
+    """The stream as one that people look at; one of a test, without bytes below it, as it is."""
+    return stream if isinstance(stream, Shown) or not hasattr(stream, "buffer") else Shown(stream)
+
+
+def drawn(stream: TextIO) -> TextIO:
+    """The stream for control sequences of our own; foreign text that goes there must be `printable` before."""
+    stream.flush()
+    return stream.raw_text if isinstance(stream, Shown) else stream

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from distillery.terminal_text import drawn
+
 Step = Callable[[int], None]
 LINES_FROM = 10**9  # fewer bytes are done before a line could be read
 
@@ -21,7 +23,7 @@ def bar() -> Iterator[Callable[[int], Step]]:
     from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
     columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as shown:
+    with Progress(*columns, console=Console(file=drawn(sys.stderr))) as shown:
 
         def begin(total: int) -> Step:
             task = shown.add_task("convert", total=total)

@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
+from distillery.addresses import bare
 from distillery.doctor import Result, fail, good
 from distillery.experiment import Config
 from distillery.fetch import clients, source_flags
@@ -34,7 +35,7 @@ def hub(name: str, addresses: Iterable[str], seconds: float = 5) -> Result:
     for address in addresses:
         try:
             with urllib.request.urlopen(
-                urllib.request.Request(address, method="HEAD"), timeout=seconds
+                urllib.request.Request(bare(address), method="HEAD"), timeout=seconds
             ) as answer:
                 return good(name, f"{address} answers {answer.status}")
         except urllib.error.HTTPError as error:

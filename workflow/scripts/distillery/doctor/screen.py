@@ -10,8 +10,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from distillery import config
+from distillery.addresses import masked
 from distillery.doctor import Result, examination
 from distillery.problems import Problem
+from distillery.terminal_text import printable
 
 COLOURS = {"ok": "32", "fail": "31", "absent": "90"}
 
@@ -28,7 +30,7 @@ def run(args: argparse.Namespace) -> Iterator[str]:
         if not args.json:
             yield _line(result)
     if args.json:
-        yield json.dumps([asdict(result) for result in results], indent=2)
+        yield masked(json.dumps([asdict(result) for result in results], indent=2))
     red = [result.name for result in results if result.state == "fail"]
     if red:
         raise Problem(f"{len(red)} of {len(results)} are red: {', '.join(red)}")
@@ -37,4 +39,5 @@ def run(args: argparse.Namespace) -> Iterator[str]:
 def _line(result: Result) -> str:
     cure = f"\n      {result.fix}" if result.fix else ""
     text = f"{result.state:<7}{result.name:<18} {result.found}{cure}"
+    text = printable(masked(text))
     return f"\033[{COLOURS[result.state]}m{text}\033[0m" if sys.stdout.isatty() else text

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Column
 
 from distillery import files
+from distillery.terminal_text import drawn, printable
 
 PATIENCE = 30  # seconds without a line, after which a slow step is shown out of turn
 
@@ -67,7 +68,7 @@ class Display:
                 TimeRemainingColumn(table_column=whole.copy()),
                 TextColumn("{task.fields[text]}", table_column=whole.copy()),
             ]
-            self._bar = Progress(*columns, console=Console(stderr=True), expand=True)
+            self._bar = Progress(*columns, console=Console(file=drawn(sys.stderr)), expand=True)
             self._task = self._bar.add_task("", total=total, completed=done, text="compiling")
             self._bar.start()
 
@@ -88,7 +89,7 @@ class Display:
     def say(self, text: str) -> None:
         """A line that stays."""
         if self._bar is not None:
-            self._bar.console.print(text)
+            self._bar.console.print(printable(text), markup=False)
         else:
             print(text, file=sys.stderr, flush=True)
             self._said = time.monotonic()

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from distillery.addresses import kept, masked, revealed
 from distillery.fetch.listing import Listing, RemoteFile
 from distillery.problems import Problem
 
@@ -28,13 +29,13 @@ def endpoints(host: str, given: list[str]) -> list[str]:
     """Addresses to ask in order: the given ones, else the user's setting, else the hub itself."""
     if host == "url":
         return []
-    return [one.rstrip("/") for one in given] or [_own_endpoint(host)]
+    return [kept(one.rstrip("/")) for one in given] or [_own_endpoint(host)]
 
 
 def _own_endpoint(host: str) -> str:
     for variable in ENDPOINT_VARIABLES[host]:
         if value := os.environ.get(variable, "").strip().rstrip("/"):
-            return value if "://" in value else f"https://{value}"
+            return kept(value if "://" in value else f"https://{value}")
     return ENDPOINTS[host]
 
 
@@ -68,7 +69,7 @@ def ask(host: str, repo: str, repo_type: str, revision: str | None, addresses: l
         except Problem:
             raise
         except Exception as error:  # the clients' errors share no base but this
-            answers.append(f"{address}: {type(error).__name__}: {_first_line(error)}")
+            answers.append(f"{address}: {type(error).__name__}: {masked(_first_line(error))}")
     raise Problem(
         f"{host} does not tell what {repo} holds",
         where=f"{repo_type} {repo}, revision {revision or DEFAULT_REVISIONS[host]}",
@@ -84,7 +85,9 @@ def _first_line(error: Exception) -> str:
 def _huggingface(address: str, repo: str, repo_type: str, revision: str) -> Listing:
     from huggingface_hub import HfApi
 
-    api = HfApi(endpoint=address, token=token("huggingface", address) or False, library_name="distillery")
+    api = HfApi(
+        endpoint=revealed(address), token=token("huggingface", address) or False, library_name="distillery"
+    )
     info = api.repo_info(repo, repo_type=repo_type, revision=revision, files_metadata=True, timeout=30)
     commits = api.list_repo_commits(repo, repo_type=repo_type, revision=info.sha)
     listed = tuple(
@@ -104,7 +107,7 @@ def _modelscope(address: str, repo: str, repo_type: str, revision: str) -> Listi
     from modelscope_hub.api import HubApi
 
     # an empty token keeps the client from sending the stored one to a mirror
-    api = HubApi(endpoint=address, token=token("modelscope", address) or "")
+    api = HubApi(endpoint=revealed(address), token=token("modelscope", address) or "")
     entries = [
         entry
         for entry in api.legacy.list_repo_files(repo, repo_type, revision=revision)

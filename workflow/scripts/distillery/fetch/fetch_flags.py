@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from distillery import addresses
+
 if TYPE_CHECKING:
     from distillery.fetch.transfer import Policy
 
@@ -15,6 +17,7 @@ def add_fetching(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lock", type=Path, required=True, metavar="FILE", help="of fetch_lock.py")
     parser.add_argument(
         "--endpoint",
+        type=addresses.kept,
         action="append",
         default=[],
         metavar="URL",

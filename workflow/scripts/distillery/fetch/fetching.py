@@ -14,6 +14,7 @@ from distillery.fetch import clients, transfer
 from distillery.fetch.listing import Listing, RemoteFile
 from distillery.fetch.transfer import Policy, Progress, Source
 from distillery.problems import Problem
+from distillery.terminal_text import drawn
 
 RESERVE = 64 << 20  # bytes of the disk that stay free
 
@@ -116,7 +117,7 @@ def _progress(total: int) -> Iterator[Progress]:
         from rich.progress import Progress as Bar
 
         columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-        with Bar(*columns, console=Console(stderr=True)) as bar:
+        with Bar(*columns, console=Console(file=drawn(sys.stderr))) as bar:
             task = bar.add_task("", total=total or None)
             yield Progress(add=lambda count: bar.advance(task, count))
         return

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from distillery.addresses import revealed
 from distillery.fetch.listing import RemoteFile
 
 if TYPE_CHECKING:
@@ -111,7 +112,9 @@ def request(url: str, token: str | None, offset: int, tag: str | None, timeout: 
         if tag:
             headers["If-Range"] = f'"{tag}"'  # a changed file comes whole instead
     try:
-        response = requests.get(url, headers=headers, stream=True, timeout=(min(timeout, 10.0), timeout))
+        response = requests.get(
+            revealed(url), headers=headers, stream=True, timeout=(min(timeout, 10.0), timeout)
+        )
     except requests.TooManyRedirects:
         raise Refused("redirects in a circle") from None
     except (

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from distillery import files, json_files
+from distillery import addresses, files, json_files
 from distillery.fetch import names
 from distillery.problems import Problem
 
@@ -123,7 +123,7 @@ def read(path: Path) -> Listing:
         raise Problem(
             "not a lock", where=path, found=f"{listing.host}, {listing.repo_type}", wanted=", ".join(HOSTS)
         )
-    return replace(listing, urls=tuple(listing.urls))
+    return replace(listing, urls=tuple(addresses.kept(list(listing.urls))))
 
 
 def _file(value: dict[str, Any], path: Path) -> RemoteFile:

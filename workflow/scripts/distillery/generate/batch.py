@@ -17,6 +17,7 @@ from distillery.generate.prompts import Prompt
 from distillery.generate.tasks import Task, seed_of
 from distillery.problems import Interrupted, Problem
 from distillery.provenance import digest
+from distillery.terminal_text import drawn
 
 if TYPE_CHECKING:
     from distillery.engine.generation import Answer, Runner
@@ -219,7 +220,7 @@ class Watch:
                 TimeRemainingColumn(),
                 TextColumn("{task.description}"),
             )
-            self.bar = Progress(*columns, console=Console(stderr=True))
+            self.bar = Progress(*columns, console=Console(file=drawn(sys.stderr)))
             self.bar.add_task("", total=self.total, completed=self.done)
             self.bar.start()
 

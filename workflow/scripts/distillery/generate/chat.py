@@ -18,7 +18,7 @@ from distillery.generate.stream import Characters, Thoughts, Until
 from distillery.generate.tasks import Task, seed_of
 from distillery.marks import THINK
 from distillery.problems import UsageProblem
-from distillery.terminal_text import printable
+from distillery.terminal_text import drawn, printable
 
 if TYPE_CHECKING:
     from distillery.engine.generation import Runner
@@ -81,8 +81,9 @@ class Chat:
         self.cached: list[int] = []  # ids whose keys are in the slot
         self.asked = 0
 
-    def run(self, read: Callable[[], str] = read_line, out: TextIO = sys.stdout) -> None:
+    def run(self, read: Callable[[], str] = read_line, out: TextIO | None = None) -> None:
         """Read and answer until the user leaves. See `signals` for Ctrl-C."""
+        out = out or drawn(sys.stdout)
         print(GREETING, file=out)
         while True:
             print("\n> ", end="", file=out, flush=True)

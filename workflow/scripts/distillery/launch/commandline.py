@@ -127,4 +127,4 @@ def sets(experiment: Experiment) -> list[str]:
 
 def rope(settings: Rope) -> list[str]:
     """Rotary settings that config.json does not have."""
-    return words({key: getattr(settings, key) for key in ("rotary_base", "max_position_embeddings")})
+    return words(settings.settings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +13,11 @@ from pathlib import Path
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from distillery import resource_samples
 from distillery.launch.launch_request import RANKS
+from distillery.terminal_text import drawn, printable
 
 TAIL_BYTES = 65536
 # Megatron's line, and the built-in engine's
@@ -24,7 +27,7 @@ LOSS = re.compile(r"(?:iteration|step) +(\d+)/ *(\d+).*?\bloss:? +([0-9.E+-]+)")
 
 def run(args: argparse.Namespace) -> None:
     """Draw `screen` until interrupted; without a terminal, or once, print it."""
-    console, logs, minutes = Console(), args.logs, args.minutes
+    console, logs, minutes = Console(file=drawn(sys.stdout)), args.logs, args.minutes
     if args.once or not console.is_terminal:
         console.print(screen(logs, minutes))
         return
@@ -48,7 +51,7 @@ def _devices() -> Table:
     try:
         found = resource_samples.chips()
     except subprocess.SubprocessError as error:
-        table.caption = f"npu-smi does not answer: {error}"
+        table.caption = printable(f"npu-smi does not answer: {error}")
         return table
     for chip in found:
         memory = f"{chip['hbm_used']} / {chip['hbm_total']}"
@@ -61,7 +64,7 @@ def _devices() -> Table:
             chip["power"],
             chip["temperature"],
         )
-        table.add_row(*("-" if cell is None else str(cell) for cell in cells))
+        table.add_row(*("-" if cell is None else _cell(cell) for cell in cells))
     if not table.rows:
         table.caption = "no npu-smi here"
     return table
@@ -76,10 +79,16 @@ def _jobs(logs: Path, minutes: float) -> Table:
         found, use = last_step(log), resource_samples.last(resource_samples.beside(log))
         if found is not None or use:
             cells = (use.get(key, "-") for key in ("seconds", "memory_megabytes", "cpu_percent"))
-            table.add_row(str(log), *(found or "---"), *map(str, cells))
+            table.add_row(*map(_cell, (log, *(found or "---"), *cells)))
     if not table.rows:
-        table.caption = f"no job that trains or answers below {logs} in the last {minutes:g} minutes"
+        table.caption = printable(
+            f"no job that trains or answers below {logs} in the last {minutes:g} minutes"
+        )
     return table
+
+
+def _cell(value: object) -> Text:
+    return Text(printable(str(value)))  # no markup either
 
 
 def recent(logs: Path, minutes: float) -> Iterator[Path]:

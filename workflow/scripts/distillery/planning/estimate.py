@@ -109,7 +109,9 @@ def _data(s: Setup) -> tuple[Step, ...]:
             "fetch data",
             ("fetch_generated_shard", "fetch_solution_shard", "fetch_shard", "fetch_path_shard"),
             "-",
-            artefacts.store(e.dataset) if stored else artefacts.SHARD.of(dataset=e.dataset).folder,
+            artefacts.store(f"datasets/{e.dataset}")
+            if stored
+            else artefacts.SHARD.of(dataset=e.dataset).folder,
             disk_bytes=_shard_bytes(s),
         ),
         Step(

@@ -6,6 +6,8 @@ import sys
 import time
 from typing import Any
 
+from distillery.terminal_text import drawn
+
 
 class Progress:
     """`add` what was done; `interval` is the rows between lines."""
@@ -45,6 +47,6 @@ def _bar() -> tuple[Any, Any]:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    progress = Progress(*columns, console=Console(stderr=True))
+    progress = Progress(*columns, console=Console(file=drawn(sys.stderr)))
     progress.start()
     return progress, progress.add_task("0 rows", total=None)
