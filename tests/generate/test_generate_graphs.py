@@ -82,3 +82,16 @@ def test_what_was_not_used_for_longest_goes(tmp_path, monkeypatch):
     left = {path.name for path in home.iterdir()}
     assert len(left) == graph_cache.KEPT and "just-used" in left
     assert left.issuperset(sorted(hours)[: graph_cache.KEPT - 2])
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("share", [0, 0.5])
+def test_a_damaged_graph_is_made_anew(tiny, tmp_path, share):
+    cache = tmp_path / "cache"
+    first, graphs, _ = asked(tiny, cache, tmp_path / "1.jsonl")
+    path = sorted(graphs)[0]
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(len(whole) * share)])
+    tokens, made, reused = asked(tiny, cache, tmp_path / "2.jsonl")
+    assert (tokens, reused) == (first, 0) and made.keys() == graphs.keys()
+    assert asked(tiny, cache, tmp_path / "3.jsonl") == (first, made, 2)

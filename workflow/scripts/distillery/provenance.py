@@ -106,9 +106,15 @@ def _read(text: bytes, package: str) -> tuple[str, set[str]]:
 @functools.cache
 def _memory() -> dict[str, list]:
     """What was read of modules before, by their content: reading some 200 anew takes half of a dry run's time."""
+    return _written()
+
+
+def _written() -> dict[str, list]:
+    """The same as the file has it; nothing where it was damaged."""
     try:
-        return json.loads(MEMORY.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        seal, held = json.loads(MEMORY.read_text(encoding="utf-8"))
+        return held if seal == digest(held) else {}
+    except (OSError, ValueError, TypeError):
         return {}
 
 
@@ -116,17 +122,15 @@ def _remember() -> None:
     """Keep it beside the byte code and, as that, do without where the folder cannot be written."""
     if _stored() != len(_memory()):
         with contextlib.suppress(OSError):
-            write_text(MEMORY, canonical(_memory() if len(_memory()) < MOST else {}))
+            held = _memory() if len(_memory()) < MOST else {}
+            write_text(MEMORY, canonical([digest(held), held]))
         _stored.cache_clear()
 
 
 @functools.cache
 def _stored() -> int:
     """Entries of the file."""
-    try:
-        return len(json.loads(MEMORY.read_text(encoding="utf-8")))
-    except (OSError, ValueError):
-        return 0
+    return len(_written())
 
 
 @functools.cache

@@ -13,7 +13,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from distillery import files, provenance
+from distillery import files, provenance, sealed
 from distillery.problems import Problem
 
 SOURCE = Path(__file__).with_name("native.cpp")  # training's kernels
@@ -46,12 +46,15 @@ def library(source: Path) -> Path:
     identity = [digests(source), FLAGS, version, _cpu()]
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     target = home / "distillery" / f"{source.stem}-{provenance.digest(identity)[:20]}.so"
-    if not target.exists():
+    if not sealed.whole(target):  # a damaged one would end the process when it is loaded
         # several processes may build at once: each has its own temporary name, the last one wins
         partial = target.with_suffix(f".{os.getpid()}.partial")
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             subprocess.run([gxx, *FLAGS, "-o", partial, source], check=True, capture_output=True, text=True)
+            sealed.seal(
+                partial, target
+            )  # of another build of the same: equal bytes, or the next start builds again
             os.replace(partial, target)
         finally:
             partial.unlink(missing_ok=True)

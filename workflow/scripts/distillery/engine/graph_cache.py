@@ -24,7 +24,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from distillery import files, provenance
+from distillery import files, provenance, sealed
 
 ENABLE, WHERE = "MS_COMPILER_CACHE_ENABLE", "MS_COMPILER_CACHE_PATH"
 KEPT = 32  # identities; a tiny model's take 0.2 MB each
@@ -48,12 +48,15 @@ def kept(identity: Any) -> Iterator[None]:
     home.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=home, prefix=".") as partial:
         place = Path(partial) / "new"
-        if target.is_dir():
+        if sealed.whole(target):
             place = target
             os.utime(place)
+        else:  # not there, or damaged
+            shutil.rmtree(target, ignore_errors=True)
         with _environment({ENABLE: "1", WHERE: str(place)}):
             yield
         if place is not target and place.is_dir():
+            sealed.seal(place)
             try:
                 os.rename(place, target)
             except OSError:  # another process was faster
