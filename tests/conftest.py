@@ -39,6 +39,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--whole", action="store_true", help="try all of the damage matrix, as `make faults` does"
+    )
     parser.addoption("--quick", action="store_true", help=f"leave out what is marked {', '.join(SLOW)}")
 
 
