@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(workflow.current_basedir).parent / "scripts"))
 from distillery import artefacts, config_file, set_artefacts, shard_files, source_files
 from distillery.launch import commandline
 from distillery import config as configuration
-from distillery.fetch import source_flags
+from distillery.fetch import model_directory, source_flags
 from distillery.launch import prefix
 from distillery.launch.mindspeed import generate_stage, shape, tokenize_stage, train_lines
 from distillery.planning import checks, estimate, fetched_settings, finding
@@ -133,8 +133,11 @@ def outside(path):
 
 def stamp(path):
     """A param that changes with a file which `outside` cannot name; empty for all others."""
-    if outside(path):
-        return ""
+    return "" if outside(path) else changed(path)
+
+
+def changed(path):
+    """A param that changes whenever a file does, also to an older one."""
     try:
         found = Path(path).stat()
     except OSError as error:

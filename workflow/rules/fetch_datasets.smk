@@ -101,7 +101,7 @@ rule fetch_path_shard:
     params:
         **runs("fetch_path"),
         path=lambda w: source_flags.local_file(CONFIG.datasets[w.dataset], w.shard),
-        stamp=lambda w: stamp(source_flags.local_file(CONFIG.datasets[w.dataset], w.shard)),
+        stamp=lambda w: changed(source_flags.local_file(CONFIG.datasets[w.dataset], w.shard)),
         mode=lambda w: CONFIG.datasets[w.dataset].source.settings["mode"],
     shell:
         "{params.command:q} --kind shard --path {params.path:q} --mode {params.mode:q}"

@@ -79,9 +79,18 @@ rule fetch_model:
         " --output-dir {params.directory:q} --log {log:q}"
 
 
+def model_files(model):
+    """The files of a local model, or where its first would lie if it has none that can be linked."""
+    folder = Path(CONFIG.models[model].settings["path"])
+    try:
+        return [str(folder / name) for name in model_directory.local_files(folder)]
+    except Problem:
+        return [str(folder / "config.json")]
+
+
 rule fetch_path_model:
     input:
-        lambda w: outside("{}/config.json".format(CONFIG.models[w.model].settings["path"])),
+        lambda w: [one for path in model_files(w.model) for one in outside(path)],
     output:
         artefacts.MODEL.path,
     log:
@@ -96,7 +105,8 @@ rule fetch_path_model:
     params:
         **runs("fetch_path"),
         source=lambda w: CONFIG.models[w.model].settings["path"],
-        stamp=lambda w: stamp("{}/config.json".format(CONFIG.models[w.model].settings["path"])),
+        # a replaced file may be older than what was made of the one before
+        stamps=lambda w: [changed(path) for path in model_files(w.model)],
         mode=lambda w: CONFIG.models[w.model].settings["mode"],
         directory=subpath(output[0], parent=True),
     shell:

@@ -181,11 +181,9 @@ def write_shard_manifest(
 
 def local_model(path: Path, directory: Path, mode: str) -> None:
     """A model's files from a directory of this machine, linked or copied, with a manifest."""
-    if not path.is_dir():
-        raise Problem("no such directory", where=path)
-    present = sorted(one.relative_to(path).as_posix() for one in path.rglob("*") if one.is_file())
+    linked = model_directory.local_files(path)
     with files.atomic_directory(directory) as made:
-        for name in names.of_model([name for name in present if name != model_directory.MANIFEST]):
+        for name in linked:
             target = names.inside(made, name)
             target.parent.mkdir(parents=True, exist_ok=True)
             _bring(path / name, target, mode)

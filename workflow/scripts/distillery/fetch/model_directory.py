@@ -6,10 +6,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distillery import files, provenance
+from distillery.fetch import names
 from distillery.manifests import MANIFEST
+from distillery.problems import Problem
 
 if TYPE_CHECKING:
     import numpy as np
+
+
+def local_files(path: Path) -> list[str]:
+    """Names of a model's files in a directory of this machine: weights, tokenizer, configuration and templates, sorted.
+
+    Raises:
+        Problem: no such directory, or no weights that are safe to read.
+    """
+    if not path.is_dir():
+        raise Problem("no such directory", where=path)
+    present = sorted(one.relative_to(path).as_posix() for one in path.rglob("*") if one.is_file())
+    return names.of_model([name for name in present if name != MANIFEST])
 
 
 def write_weights(directory: Path, tensors: dict[str, np.ndarray]) -> None:

@@ -44,6 +44,7 @@ class Settings:
     handler_name: str
     train_length: int
     map_keys: Mapping[str, Any] = field(default_factory=dict)
+    thoughts: str = "drop"
     tokenize_length: int | None = None
     max_rejected_share: float = 0.01
     prompt_room: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
@@ -70,6 +71,7 @@ def of(config: Config, name: str) -> Settings:
         handler_name=dataset.handler_name,
         train_length=e.train.seq_length,
         map_keys=dataset.map_keys,
+        thoughts=dataset.thoughts,
         tokenize_length=made.seq_length,
         max_rejected_share=made.max_rejected_share,
         prompt_room={problems: _room(e, problems) for problems in e.asked},
@@ -125,6 +127,7 @@ def _alone(config: Config, name: str) -> dict[str, Any]:
                 "source": _source(dataset.source),
                 "handler_name": dataset.handler_name,
                 "map_keys": dict(dataset.map_keys),
+                "thoughts": dataset.thoughts,
             }
         },
         "problem_sets": {name: {**_source(one.source), **one.how} for name, one in problems.items()},

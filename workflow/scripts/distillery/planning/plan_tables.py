@@ -12,7 +12,7 @@ from typing import Any
 
 from distillery import artefacts, config
 from distillery.experiment import Config
-from distillery.planning import checks, device_facts, estimate, plan_step, planned_jobs
+from distillery.planning import checks, device_facts, estimate, plan_step, planned_jobs, rendered_rows
 from distillery.planning.checks import host_checks
 from distillery.planning.experiment_setup import Setup, gather
 from distillery.planning.finding import Finding
@@ -69,6 +69,7 @@ def build(
     Raises:
         Problem: Snakemake cannot plan this configuration.
     """
+    rows = rendered_rows.of(config)
     every = planned_jobs.dry_run(snakefile, [configfile], everything=True)
     due = planned_jobs.dry_run(snakefile, [configfile], everything=False)
     keys = {job.key for job in due}
@@ -98,6 +99,7 @@ def build(
         "experiments": {
             name: _experiment(setups[name], estimates[name], jobs, directory) for name in config.experiments
         },
+        "rows": rows,
         "jobs": jobs,
         "counts": {
             "jobs": len(jobs),
@@ -189,6 +191,7 @@ def text(plan: Mapping[str, Any]) -> str:
             f"  disk: now {now} GB, at the end {end} GB (the peak), to be written {missing} GB; free {free} GB"
         )
     counts = plan["counts"]
+    said += ["", *rendered_rows.lines(plan["rows"])] if plan["rows"] else []
     said += [
         "",
         *(f"{Finding(**one)}" for one in plan["findings"] if one["id"] == host_checks.DISK),

@@ -34,7 +34,7 @@ def take(renderer: Renderer, shard: Path, settings: Settings) -> tuple[dict[str,
         read = dataclasses.asdict(recognition.of(source))
     if read["handler_name"] == handlers.PLAIN_TEXT:
         return _texts(renderer, source, read["map_keys"].get("text", "text"), settings)
-    handler = handlers.mapped(read["handler_name"], read["map_keys"])
+    handler = handlers.mapped(read["handler_name"], read["map_keys"], settings.thoughts)
     wanted = handler.columns()
     present = source.columns()
     missing = [column for column in wanted if column not in present]

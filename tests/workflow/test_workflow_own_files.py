@@ -1,0 +1,70 @@
+"""Files of one's own: what is replaced is noticed, whatever its time says, and what is not is left alone."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from places import FIXTURES, ROOT
+
+CONFIG = {
+    "models": {"own": {"path": {"path": "my model"}}},
+    "datasets": {
+        "own": {"source": {"path": {"path": "my data", "files": "*.jsonl"}}, "handler_name": "auto"}
+    },
+    "problem_sets": {"held": {"generator": {"seed": 0, "rows": 4}}},
+    "experiments": {
+        "e": {
+            "model": "own",
+            "dataset": "own",
+            "problems": "held",
+            "prompt_type": "qwen",
+            "seq_length": 64,
+            "train": {"train_iters": 2, "lr": 1.0e-3},
+        }
+    },
+}
+
+
+def snakemake(folder: Path, *more: str) -> str:
+    command = [
+        str(Path(sys.executable).with_name("snakemake")),
+        "-s",
+        str(ROOT / "Snakefile"),
+        "--cores",
+        "1",
+    ]
+    done = subprocess.run(
+        [*command, "--configfile", "c.yaml", *more], cwd=folder, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Path:
+    shutil.copytree(FIXTURES / "convert/hf/tiny", tmp_path / "my model")
+    shutil.copytree(FIXTURES / "tokenize/tokenizers/full", tmp_path / "my model", dirs_exist_ok=True)
+    (tmp_path / "my data").mkdir()
+    for name in ("a", "b (1)"):
+        (tmp_path / "my data" / f"{name}.jsonl").write_text(f'{{"question": "{name}?", "answer": "1"}}\n')
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(CONFIG))
+    snakemake(tmp_path, "--until", "fetch_path_model", "fetch_digest")
+    return tmp_path
+
+
+def test_replaced_files_are_due_again(made: Path) -> None:
+    """Older than what was made of those before, as `rsync -t` and `cp -p` leave them."""
+    until = ["-n", "--until", "fetch_path_model", "fetch_digest"]
+    assert "rule fetch_path" not in snakemake(made, *until)
+    for path in (made / "my model/model.safetensors", made / "my data/b (1).jsonl"):
+        path.write_bytes(path.read_bytes()[:-1] + b"\0")
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+    due = snakemake(made, *until)
+    assert due.count("rule fetch_path_model:") == 1 and due.count("rule fetch_path_shard:") == 1
+    assert "b_1_.jsonl" in due and "output: resources/datasets/own/a.jsonl" not in due

@@ -1,0 +1,94 @@
+"""The first rows of datasets that lie on this machine, as training will see them: what a plan shows before anything is long."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from distillery import terminal_text
+from distillery.experiment import Config, Dataset
+from distillery.tokenize import handlers, recognition, templates
+from distillery.tokenize.alpaca import Alpaca
+from distillery.tokenize.conversation import Rejected
+from distillery.tokenize.readers import Source
+from distillery.tokenize.sharegpt import Sharegpt
+from distillery.tokenize.templates import EOS, Mark, Template
+
+SHOWN, LONGEST = 3, 400  # rows, and characters of each
+
+
+def of(config: Config) -> list[dict[str, Any]]:
+    """{"dataset", "prompt_type", "handler", "said", "rows"} of each local dataset under each prompt type it is trained with.
+
+    Raises:
+        Problem: a file that cannot be read, or lacks a column that the handler reads.
+    """
+    asked = {(e.dataset, e.tokenize.prompt_type) for e in config.experiments.values()}
+    local = [one for one in sorted(asked) if config.datasets[one[0]].source.kind == "path"]
+    return [_shown(config.datasets[name], prompt_type) for name, prompt_type in local]
+
+
+def _shown(dataset: Dataset, prompt_type: str) -> dict[str, Any]:
+    folder = Path(dataset.source.settings["path"])
+    sources = [Source(folder / path) for path in dataset.paths.values()]
+    handler, map_keys, said = dataset.handler_name, dataset.map_keys, ""
+    if dataset.is_auto:
+        found = recognition.of(sources[0])
+        handler, map_keys, said = found.handler_name, found.map_keys, found.said
+    template = templates.load(prompt_type)
+    if handler == handlers.PLAIN_TEXT:
+        columns, render = [map_keys.get("text", "text")], _text
+    else:
+        reader = handlers.mapped(handler, map_keys, dataset.thoughts)
+        columns = reader.columns()
+
+        def render(row: Mapping[str, Any], template: Template, columns: list[str]) -> str:
+            return _conversation(row, template, reader)
+
+    rows = itertools.chain.from_iterable(
+        block for source in sources for block in source.blocks(source.check(columns))
+    )
+    return {
+        "dataset": dataset.name,
+        "prompt_type": prompt_type,
+        "handler": handler,
+        "said": said,
+        "rows": [render(row, template, columns) for row in itertools.islice(rows, SHOWN)],
+    }
+
+
+def _conversation(row: Mapping[str, Any], template: Template, reader: Sharegpt | Alpaca) -> str:
+    try:
+        pieces = [*itertools.chain.from_iterable(template.render(reader.convert(row)))]
+    except Rejected as error:
+        return f"rejected: {error.reason}" + (f" ({error.detail})" if error.detail else "")
+    return "".join(_spelt(piece, template) for piece in [*pieces, *[EOS] * template.efficient_eos])
+
+
+def _text(row: Mapping[str, Any], template: Template, columns: list[str]) -> str:
+    return f"{row[columns[0]]}{_spelt(EOS, template)}"
+
+
+def _spelt(piece: str | Mark, template: Template) -> str:
+    """A piece as text; of the tokenizer's own tokens nothing but their part is known here."""
+    if isinstance(piece, str):
+        return piece
+    ends = template.stop_words if template.replace_eos and piece == EOS else ()
+    return piece.token or next(iter(ends), f"<{piece.special}>")
+
+
+def lines(shown: list[dict[str, Any]]) -> Iterator[str]:
+    """The same as text for a terminal."""
+    for one in shown:
+        said = f", told by {one['said']}" if one["said"] else ""
+        yield f"{one['dataset']}: {one['handler']}{said}; its first rows as {one['prompt_type']} renders them:"
+        for number, row in enumerate(one["rows"]):
+            cut = (
+                row
+                if len(row) <= LONGEST
+                else f"{row[:LONGEST]} ... and {len(row) - LONGEST} characters more"
+            )
+            for line in f"[row {number}] {cut}".split("\n"):
+                yield f"  {terminal_text.printable(line)}"
