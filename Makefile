@@ -15,7 +15,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-slurm setup-dev watch run audit lint check test bench doctor plan verify faults lock lock-env
+.PHONY: new help setup setup-slurm setup-dev watch run audit lint check test bench doctor plan verify faults lock lock-env
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -51,6 +51,9 @@ audit: setup ## list the verdicts of EXPERIMENT (of CONFIG) that a human may ove
 
 plan: setup ## check CONFIG and print memory, time and disk per job
 	$(BIN)/python workflow/scripts/plan.py --configfile $(CONFIG)
+
+new: setup ## write config/NAME.yaml for rows of your own: NAME=mine DATA=file [MODEL=folder]
+	@$(BIN)/python workflow/scripts/plan_new.py --name '$(NAME)' --data '$(DATA)' $(if $(MODEL),--model '$(MODEL)')
 
 watch: ## devices, processes and last loss lines of what runs here, every two seconds
 	$(BIN)/python workflow/scripts/watch.py

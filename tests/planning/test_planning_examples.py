@@ -69,7 +69,7 @@ def test_a_missing_column_ends_a_plan(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"asked": "q", "answer": "a"}\n')
     text = (ROOT / "config/examples/gsm8k-like.yaml").read_text()
     text = text.replace(
-        "path: config/examples/data, files: gsm8k-like.jsonl", f"path: {tmp_path}, files: '*'"
+        "path: config/examples/data, files: gsm8k-like.jsonl", f"path: {tmp_path}, files: '*.jsonl'"
     )
     text = text.replace("handler_name: auto", "handler_name: AlpacaStyleInstructionHandler")
     text = text.replace(
