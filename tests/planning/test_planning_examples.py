@@ -21,6 +21,7 @@ ROWS = {
     "Add the numbers.\n12, 9<|im_end|>\n<|im_start|>assistant\nThey make 21.<|im_end|>",
     "gsm8k-like": "assistant\nShe has 12 + 9 = 21 pens.\n#### 21<|im_end|>",
     "local-model": "assistant\nShe has 12 + 9 = 21 pens.\n#### 21<|im_end|>",
+    "local-problems": "assistant\nShe has 12 + 9 = 21 pens.\n#### 21<|im_end|>",
     "multi-turn": "assistant\n21.<|im_end|>\n<|im_start|>user\nAnd one more?<|im_end|>\n<|im_start|>assistant\n22.<|im_end|>",
     "plain-text": "The sum of 12 and 9 is 21, and their difference is 3.<|im_end|>",
     "reasoning-content": "<think>\nI add 12 and 9: that makes 21.\n</think>\n\nThe answer is \\boxed{21}.<|im_end|>",
