@@ -114,6 +114,16 @@ def test_a_set_of_this_machine_names_its_files_as_they_are(tmp_path):
     mine = config.load(raw).problem_sets["sums-heldout"]
     words = source_flags.problem_files("sums-heldout", mine)
     assert words == ["--input", *(f"{tmp_path}/{name}" for name in ("a's.csv", "b (1).csv", "题.csv"))]
-    raw["problem_sets"]["sums-heldout"]["path"]["files"] = "*.jsonl"
+    raw["problem_sets"]["sums-heldout"]["path"]["files"] = ["*.csv", "x.jsonl"]
+    with pytest.raises(Problem, match="(?s)several formats.*problem_sets.sums-heldout.path.files"):
+        config.load(raw)
+    raw["problem_sets"]["sums-heldout"]["path"]["path"] += "/题.csv"
+    with pytest.raises(Problem, match="a file stands where a folder is wanted"):
+        config.load(raw)
+    own = naming("sums-heldout")
+    own["problem_sets"]["sums-heldout"]["filter"] = {"level": 3}
+    with pytest.raises(Problem, match="sums-heldout.filter: a generator's rows are problems as they are"):
+        config.load(own)
+    raw["problem_sets"]["sums-heldout"]["path"] = {"path": str(tmp_path), "files": "*.jsonl"}
     with pytest.raises(Problem, match=r"(?s)no such file.*a's.csv.*wanted: +\*\.jsonl"):
-        source_flags.problem_files("sums-heldout", config.load(raw).problem_sets["sums-heldout"])
+        config.load(raw)

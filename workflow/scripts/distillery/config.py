@@ -17,6 +17,7 @@ from distillery import (
     config_file,
     resolution,
     schema,
+    source_files,
     sweep,
     taken_names,
 )
@@ -54,18 +55,21 @@ def load(raw: Mapping[str, Any]) -> Config:
         faults = config_faults.faults(raw) if swept.keys() != members.keys() or raw != written else []
     if not faults:
         filled = schema.with_defaults(raw)
-        faults = _unknown_names(filled, members)
+        faults = [*_unknown_names(filled, members), *_idle_words(raw)]
     if faults:
         raise _invalid(faults)
     hardware = {name: Hardware(name, **one) for name, one in filled["hardware"].items()}
     datasets = {name: _dataset(name, one, raw["datasets"][name]) for name, one in filled["datasets"].items()}
+    problem_sets = {name: _problem_set(problems) for name, problems in filled["problem_sets"].items()}
     chosen = [name for listed in filled.get("run", members) for name in members.get(listed, [listed])]
     for experiment in filled["experiments"].values():
         _ = datasets[experiment["dataset"]].paths  # wildcards that match nothing, a mix of formats
+        for name in resolution.listed(experiment["problems"]):
+            _hold_files(name, problem_sets[name].source)
     config = Config(
         models={name: _source(model) for name, model in filled["models"].items()},
         datasets=datasets,
-        problem_sets={name: _problem_set(problems) for name, problems in filled["problem_sets"].items()},
+        problem_sets=problem_sets,
         experiments={
             name: resolution.experiment(name, e, hardware[e["hardware"]], raw["experiments"][name])
             for name, e in filled["experiments"].items()
@@ -133,8 +137,36 @@ def _dataset(name: str, one: Mapping[str, Any], written: Mapping[str, Any]) -> D
 
 
 def _problem_set(said: Mapping[str, Any]) -> ProblemSet:
-    how = {key: said[key] for key in HOW if key in said}
-    return ProblemSet(_source({key: one for key, one in said.items() if key not in how}), how)
+    source = _source({key: one for key, one in said.items() if key not in HOW})
+    return ProblemSet(
+        source, {} if source.kind == "generator" else {key: said[key] for key in HOW if key in said}
+    )
+
+
+def _idle_words(raw: Mapping[str, Any]) -> list[str]:
+    """How rows become problems, said of a source whose rows are problems."""
+    return [
+        f"problem_sets.{name}.{key}: a generator's rows are problems as they are; leave it out"
+        for name, said in raw.get("problem_sets", {}).items()
+        for key in HOW
+        if "generator" in said and key in said
+    ]
+
+
+def _hold_files(name: str, source: Source) -> None:
+    """See that files of a problem set are of one format and, those of this machine, there where a wildcard looks for them.
+
+    Raises:
+        Problem: they are not, or the folder is a file.
+    """
+    if "files" not in source.settings:
+        return
+    names = source_files.written(source.settings["files"])
+    if source.kind == "path":
+        names = source_files.in_folder(Path(source.settings["path"]), source.settings["files"])
+    said = [one for one in names if source.kind == "path" or not source_files.has_wildcard(one)]
+    if said:
+        source_files.one_format(said, f"problem_sets.{name}.{source.kind}.files")
 
 
 def _source(one: Mapping[str, Any]) -> Source:
