@@ -101,7 +101,7 @@ def test_answering_is_bound_by_reading_the_weights():
         problems={"champ-heldout": ProblemSet(Source("generator", {"rows": 10}), {})},
     )
     found = estimate.of(setup)
-    answer = next(step for step in found.steps if step.name == "answer")
+    answer = next(step for step in found.steps if step.name == "generate tuned")
     assert 0.0136 < answer.seconds / answer.tokens < 0.021
 
 
@@ -147,8 +147,8 @@ def test_the_guides_experiment_takes_hours_and_a_hundred_gigabytes():
     # eight ranks, and the state of one replica gathered on its ranks to be saved
     assert steps["train"].host_bytes == pytest.approx(8 * 4e9 + 106.6e9, rel=0.01)
     # the original weights answer within their own context, and in fewer tokens
-    assert steps["answer base"].tokens == 500 * 4 * 3072
-    assert steps["answer base"].device_memory.activations == steps["answer"].device_memory.activations / 2
+    assert steps["generate base"].tokens == 500 * 4 * 3072
+    assert steps["generate base"].device_memory.activations == steps["generate tuned"].device_memory.activations / 2
 
 
 def seven(**changes: object) -> dict[str, estimate.Step]:
@@ -194,7 +194,7 @@ def test_an_experiment_of_champ_is_estimated_whole():
     )
     steps = {step.name: step for step in estimate.of(setup).steps}
     assert steps["tokenize"].tokens == 190 * 256
-    assert steps["answer"].tokens == 65 * 96
+    assert steps["generate tuned"].tokens == 65 * 96
     # cut over six ranks, put together again
     assert "reshard" in steps and "reshard tuned" not in steps
     assert all(step.seconds for name, step in steps.items() if not name.startswith("fetch"))

@@ -54,11 +54,11 @@ def test_estimates_stand_beside_measurements(tmp_path):
     measured = {row["quantity"]: row["measured"] for row in rows if row["measured"]}
     assert measured == {
         "tokens of the dataset": 1_600_000,
-        "tokens of training": 1900,
-        "time of training": 3.0,
-        "memory of training": 600,
-        "tokens of answer, at most": 3,
-        "time of answer, at most": 0.5,
+        "tokens of train": 1900,
+        "time of train": 3.0,
+        "memory of train": 600,
+        "tokens of generate tuned, at most": 3,
+        "time of generate tuned, at most": 0.5,
         "time of tokenize": 4.0,
         "memory of tokenize": 170,  # sampled; Snakemake saw less
         "time of convert": 1.5,
@@ -66,7 +66,7 @@ def test_estimates_stand_beside_measurements(tmp_path):
         "time of prove conversion": 0.4,  # and no memory: 2.6 MB are the shell's
         "disk of convert": 2.0,
         "disk of train": 3.0,
-        "disk of answer": pytest.approx(tuned.stat().st_size / 1e6),
+        "disk of generate tuned": pytest.approx(tuned.stat().st_size / 1e6),
     }
     tokens = rows[0]
     assert tokens["estimate"] == 4 * 3200 * 128  # at most
@@ -91,15 +91,15 @@ def test_megatrons_log_lines_are_measurements_too():
         row["quantity"]: row["measured"]
         for row in outcome.compare(estimated, records, {}, Path("none"), Path("none"))
     }
-    assert measured["memory of training"] == 51000
-    assert measured["time of training"] == 12.3456
-    assert measured["tokens of training"] is None
+    assert measured["memory of train"] == 51000
+    assert measured["time of train"] == 12.3456
+    assert measured["tokens of train"] is None
 
 
 def test_the_report_shows_the_plan(tmp_path):
     flags = report_files.write(tmp_path)
     finding = Finding("epochs", ("experiments.e.train.train_iters",), "9 epochs", "5", "less", "accepted")
-    row = outcome.Row("time of training", "s", 30.0, 40.0)
+    row = outcome.Row("time of train", "s", 30.0, 40.0)
     files.write_json(
         tmp_path / "plan.json", {"rows": [{**asdict(row), "error": row.error}], "findings": [asdict(finding)]}
     )
@@ -108,7 +108,7 @@ def test_the_report_shows_the_plan(tmp_path):
     page = (tmp_path / "report.html").read_text()
     for words in (
         "Plan and outcome",
-        "time of training",
+        "time of train",
         "-25 %",
         "accepted",
         "9 epochs",

@@ -96,9 +96,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    from distillery.generate import answer_run
+    from distillery.generate import generate_run
 
-    answer_run.run(args)
+    generate_run.run(args)
 
 
 if __name__ == "__main__":

@@ -44,9 +44,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    from distillery.evaluate import score_run
+    from distillery.evaluate import evaluate_run
 
-    print(score_run.run(args))
+    print(evaluate_run.run(args))
 
 
 if __name__ == "__main__":

@@ -37,14 +37,14 @@ def steps(s: Setup) -> tuple[Step, ...]:
             "evaluate_tuned" if own else "evaluate_set",
         )
         found += [
-            _answers(s, f"answer base{of}", "generate_base_answers", asked.base, base),
-            _scores(s, f"score base{of}", "evaluate_base", asked.base, base_scores),
-            _answers(s, f"answer{of}", rules[0], asked.tuned, tuned),
-            _scores(s, f"score{of}", rules[1], asked.tuned, scores),
+            _answers(s, f"generate base{of}", "generate_base_answers", asked.base, base),
+            _scores(s, f"evaluate base{of}", "evaluate_base", asked.base, base_scores),
+            _answers(s, f"generate tuned{of}", rules[0], asked.tuned, tuned),
+            _scores(s, f"evaluate tuned{of}", rules[1], asked.tuned, scores),
         ]
     if artefacts.mindspeed_answer(e):
         rules = ("generate_mindspeed_answer",)
-        found.append(Step("ask", rules, "mindspeed-llm", devices=s.model_parallel(e.generate)))
+        found.append(Step("generate built-in question", rules, "mindspeed-llm", devices=s.model_parallel(e.generate)))
     return tuple(found)
 
 

@@ -90,11 +90,11 @@ def _rows(
 ) -> Iterator[Row]:
     train, timed = steps["train"], [record for record in metrics if "seconds" in record]
     yield Row("tokens of the dataset", "tokens", steps["tokenize"]["tokens"], data.get("tokens"))
-    yield Row("tokens of training", "tokens", train["tokens"], _sum(timed, "tokens"))
-    yield Row("time of training", "s", train["seconds"], _sum(timed, "seconds"))
+    yield Row("tokens of train", "tokens", train["tokens"], _sum(timed, "tokens"))
+    yield Row("time of train", "s", train["seconds"], _sum(timed, "seconds"))
     highest = max((record.get("memory_megabytes", 0) for record in metrics), default=0)
-    yield Row("memory of training", "MB", _in(train["peak_bytes"], MEGABYTE), highest or None)
-    asked = [name for name in steps if name.startswith("answer")]
+    yield Row("memory of train", "MB", _in(train["peak_bytes"], MEGABYTE), highest or None)
+    asked = [name for name, step in steps.items() if name.startswith("generate ") and step["leaves"]]
     for name in asked:
         answers = answered(directory / steps[name]["leaves"])
         yield Row(f"tokens of {name}, at most", "tokens", steps[name]["tokens"], answers.get("tokens"))

@@ -44,7 +44,7 @@ def build(stages: Mapping[str, StageValues], model: Model, rows: Rows, scripts: 
     shared_values.put(draft, stages, model)
     _tokenizing(draft, stages, rows)
     _training(draft, stages.get("train"))
-    _answering(draft, stages.get("generate"))
+    _generating(draft, stages.get("generate"))
     draft.put("@.train.engine", "mindspeed-llm")
     for stage in ("tokenize", "convert", "generate"):
         if stage in stages and stages[stage].stage == stage:  # no evaluation in the place of answers
@@ -163,7 +163,7 @@ def _training(draft: Draft, stage: StageValues | None) -> None:
         )
 
 
-def _answering(draft: Draft, stage: StageValues | None) -> None:
+def _generating(draft: Draft, stage: StageValues | None) -> None:
     for key, value in stage.values.items() if stage else ():
         if key not in SHARED and key != "params_dtype":
             draft.put(f"@.generate.{key}", value.value, value.place, named(value, ()))

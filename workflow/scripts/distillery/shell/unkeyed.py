@@ -14,7 +14,7 @@ from distillery.launch import commandline
 from distillery.launch.mindspeed import convert_stage, generate_stage, shape, tokenize_stage, train_lines
 from distillery.shell import script_datasets, script_machines, script_models
 from distillery.shell.model_flags import SHAPES, SYNONYMS, same
-from distillery.shell.oddities import PATHS
+from distillery.shell.script_faults import PATHS
 from distillery.shell.programs import Flag
 from distillery.shell.script_models import grouped
 from distillery.shell.script_set import Scripts

@@ -71,7 +71,7 @@ def _lines(s: Setup, stage: str) -> Iterator[tuple[str, train_lines.Flags]]:
         yield generate_stage.SCRIPT, {**generate_stage.of_experiment(e), **paths}
 
 
-def tokenizing(s: Setup) -> Iterator[Finding]:
+def tokenize(s: Setup) -> Iterator[Finding]:
     """Its preprocessing has neither our choices nor counts of packed rows."""
     if "tokenize" not in _asked(s):
         return
@@ -94,7 +94,7 @@ def tokenizing(s: Setup) -> Iterator[Finding]:
         )
 
 
-def training(s: Setup) -> Iterator[Finding]:
+def train(s: Setup) -> Iterator[Finding]:
     """Its validate functions (mindspeed_llm/training/arguments.py) and Megatron's, as far as our keys can hit them."""
     if "train" not in _asked(s):
         return
@@ -180,4 +180,4 @@ def beyond_the_reference(s: Setup) -> Iterator[Finding]:
             )
 
 
-CHECKS = (installation, flags, tokenizing, beyond_the_reference, training, seeds, model_shape)
+CHECKS = (installation, flags, tokenize, beyond_the_reference, train, seeds, model_shape)

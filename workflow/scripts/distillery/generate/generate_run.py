@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from distillery import megatron_flags
 from distillery.engine import numerics, threads
 from distillery.generate import (
-    answering_ranks,
+    generate_ranks,
     batch,
     chat,
     prompter,
@@ -50,13 +50,13 @@ def run(args: argparse.Namespace) -> None:
     """
     chosen = {field.name: getattr(args, field.name) for field in fields(tasks.Task) if field.name != "name"}
     task = tasks.Task(args.task, **chosen)
-    answering_ranks.check(args)
+    generate_ranks.check(args)
     _check_flags(args, task)
     tokenizer = args.tokenizer_name_or_path or args.load
-    _prepare(args.threads or max(os.cpu_count() // answering_ranks.world(), 1))
+    _prepare(args.threads or max(os.cpu_count() // generate_ranks.world(), 1))
     found = weight_kinds.find(args.load, tokenizer)
     megatron_flags.check(args, found.architecture)
-    layout = answering_ranks.layout(args, found.architecture)
+    layout = generate_ranks.layout(args, found.architecture)
     context = _context(args, found, task)
     model_context = found.architecture.max_position_embeddings
     rows = found.architecture.vocab_size
@@ -76,14 +76,14 @@ def run(args: argparse.Namespace) -> None:
 
     if task.name == tasks.CHAT:
         signals.release(SIGTERM)  # there is nothing to save
-        runner = build(answering_ranks.lead(args, load), 1, limits.context)
+        runner = build(generate_ranks.lead(args, load), 1, limits.context)
         shown = {"history_turns": args.history_turns, "fold": args.fold_thoughts}
         chat.Chat(runner, voice, task, limits, seed=args.seed, **shown).run()
         return
     text = args.prompt or prompts.QUESTION
     source = prompts.read(args.prompt_file) if args.prompt_file else prompts.question(text)
     asked = batch.ask(source, voice, task, args.seed, limits)
-    driver = answering_ranks.lead(args, load)
+    driver = generate_ranks.lead(args, load)
     if driver is None:
         return  # the first rank has ended, and written what there is to write
     settings = {"task": task.name, **task.settings(), "new": args.max_new_tokens, "stop": args.stop_word}
