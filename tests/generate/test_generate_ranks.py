@@ -62,19 +62,29 @@ def flags(load: Path, tokenizer: Path, prompts: Path, output: Path, *more: objec
     return list(map(str, ask))
 
 
-def launched(tensor: int, pipeline: int, logs: Path, command: list[str]) -> subprocess.Popen[str]:
+def launched(
+    tensor: int, pipeline: int, logs: Path, command: list[str], replicas: int = 1
+) -> subprocess.Popen[str]:
     sizes = ["--tensor-model-parallel-size", tensor, "--pipeline-model-parallel-size", pipeline]
     # the others wait for a killed rank until a collective gives up after 30 seconds, or for the grace
-    line = [SCRIPTS / "launch.py", "--workers", tensor * pipeline, "--log-dir", logs, "--grace", 10]
+    line = [
+        SCRIPTS / "launch.py",
+        "--workers",
+        replicas * tensor * pipeline,
+        "--log-dir",
+        logs,
+        "--grace",
+        10,
+    ]
     line += ["--", sys.executable, SCRIPTS / "inference.py", *command, *sizes]
     return subprocess.Popen(
         [sys.executable, *map(str, line)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
 
 
-def shared(tensor: int, pipeline: int, logs: Path, command: list[str]) -> str:
+def shared(tensor: int, pipeline: int, logs: Path, command: list[str], replicas: int = 1) -> str:
     """What launch.py shows of a run that succeeds."""
-    process = launched(tensor, pipeline, logs, command)
+    process = launched(tensor, pipeline, logs, command, replicas)
     text, _ = process.communicate(timeout=200)
     assert process.returncode == 0, text
     return text
@@ -181,6 +191,37 @@ def test_a_killed_run_on_two_ranks_continues_and_leaves_the_same_file(odd, promp
     assert broken.read_bytes() == straight.read_bytes()
 
 
+def test_copies_of_the_model_share_the_prompts_and_leave_the_file_of_one(odd, prompts, tmp_path):
+    """Three copies are killed amid their work; two of two ranks each take over what all three had answered."""
+    drawn = ["--task", "do_sample", "--num-samples", 12, "--temperature", 1.0]
+    one, many = tmp_path / "one.jsonl", tmp_path / "many.jsonl"
+    alone = inference(*flags(odd, odd, prompts, one, *drawn, "--micro-batch-size", 8))
+    assert alone.returncode == 0, alone.stderr
+
+    command = flags(odd, odd, prompts, many, *drawn, "--micro-batch-size", 1)
+    process = launched(1, 1, tmp_path / "killed", command, replicas=3)
+    journals = [tmp_path / f".many.jsonl.journal{part}" for part in ("", ".1", ".2")]
+    for journal in journals:
+        reached(journal, 4, process)
+    first_rank(process).kill()
+    text, _ = process.communicate(timeout=100)
+    assert process.returncode == 1 and not many.exists(), text
+    ids = [
+        {(row["id"], row["sample"]) for row in map(json.loads, lines[1:]) if "id" in row}
+        for lines in (journal.read_bytes().splitlines() for journal in journals)
+    ]
+    assert all(ids) and len(set.union(*ids)) == sum(map(len, ids))  # no prompt twice
+
+    text = shared(1, 2, tmp_path / "again", command, replicas=2)
+    assert many.read_bytes() == one.read_bytes() and len(answers(many)) == 12 * len(LENGTHS)
+    timings = json.loads((tmp_path / "many.timings.json").read_text())
+    assert timings["answers"] == 120 and timings["resumed"] >= sum(map(len, ids)) - 1
+    answered = {(row["id"], row["sample"]): len(row["tokens"]) for row in answers(many)}
+    assert timings["tokens"] <= sum(size for name, size in answered.items() if name not in set.union(*ids))
+    assert f"{many}: 120 answers" in text
+    assert not list(tmp_path.glob(".many*"))
+
+
 def test_a_score_that_is_no_number_stops_all_ranks_and_names_the_prompt(odd, prompts, tmp_path):
     broken = tmp_path / "broken"
     shutil.copytree(odd, broken)
@@ -228,8 +269,9 @@ def refused(*more: object, processes: int = 2) -> str:
 def test_layouts_that_do_not_fit_are_refused_before_the_ranks_meet(odd):
     two = ["--load", odd, "--pipeline-model-parallel-size", 2]
     greedy = ["--task", "greedy"]
-    text = refused("--load", odd, *greedy)
-    assert "TP 1 x PP 1 on 2 processes" in text and "one process merges" in text
+    text = refused(*two, *greedy, processes=3)
+    assert "TP 1 x PP 2 on 3 processes" in text and "one process merges" in text
+    assert "copies of the model share prompts" in refused("--load", odd, *greedy)
     assert "TP 1 x PP 2 on 1 process\n" in refused(*two, *greedy, processes=1)
     assert "no terminal" in refused(*two, "--task", "chat")
     assert "sum 3" in refused(*two, *greedy, "--num-layer-list", "2,2")

@@ -2,8 +2,10 @@
 
 import argparse
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import yaml
 from places import ROOT
 
@@ -73,8 +75,19 @@ def test_two_ascend_nodes():
     assert "--grace 600" in " ".join(words)
     assert "--grace" not in prefix.line(one, "generate", ["launch"])
     assert "--log-dir" not in words  # it lies beside the rule's own log
-    # answers are made by one process on one device
-    assert prefix.resources(one, "generate")["npu"] == 1
+    # answers come from one node, all of whose devices hold a copy; MindSpeed-LLM answers a single question with one
+    assert prefix.resources(one, "generate")["npu"] == 8
+    assert "--workers 8" in prefix.line(one, "generate", "launch")
+    assert prefix.resources(one, "generate", "mindspeed-llm")["npu"] == 1
+    assert "--workers 1" in prefix.flags(one, "generate", "mindspeed-llm")
+
+
+@pytest.mark.parametrize(("devices", "ranks"), [(8, 6), (3, 3), (7, 6), (2, 3)])
+def test_copies_that_answer_fill_a_node_as_far_as_whole_ones_go(devices, ranks):
+    one = experiment(npus_per_node=devices)
+    layout = replace(one.generate.layout, tensor_parallel_size=1, pipeline_parallel_size=3)
+    one = replace(one, generate=replace(one.generate, layout=layout))
+    assert prefix.workers(one, "generate") == ranks and prefix.workers(one, "train") == devices
 
 
 def test_memory_is_asked_for_by_the_estimate():

@@ -1,4 +1,4 @@
-"""The templates for Donau and Volcano, as the README gives them: run by Snakemake with commands that imitate theirs."""
+"""The generic profile as it is and the README's templates for Donau and Volcano: run with commands that imitate theirs."""
 
 import json
 import os
@@ -17,11 +17,15 @@ SCHEDULERS = SUPPORT / "schedulers"
 PLUGINS = Path(sys.prefix) / "clusters"  # make setup-slurm
 SNAKEFILE = """
 rule all:
-    input: "big", expand("small{number}", number=range(4))
+    input: "big", "cpu", expand("small{number}", number=range(4))
 rule train_big:
     output: "big"
     threads: 3
-    resources: npu=8, npus_per_node=8, nodes=1, runtime=90, mem_mb=200000, launch="--workers 8"
+    resources: npu=8, npus_per_node=8, gres="npu:910b:8", nodes=1, runtime=90, mem_mb=200000, launch="--workers 8"
+    shell: "touch {output}"
+rule train_on_cpu:
+    output: "cpu"
+    resources: npu=0, npus_per_node=0, gres="", nodes=1
     shell: "touch {output}"
 rule make_small:
     output: "small{number}"
@@ -33,7 +37,9 @@ rule bad:
 
 
 def template(title):
-    """The keys that the README's section gives for a copy of cluster-generic/config.yaml."""
+    """The keys that the README's section gives for a copy of cluster-generic/config.yaml; none for Slurm, as it stands."""
+    if title == "Slurm":
+        return {}
     text = (ROOT / "profiles/README.md").read_text()
     section = re.search(rf"^## {title}\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)[1]
     return yaml.safe_load(textwrap.dedent("\n".join(re.findall(r"^    .*", section, re.MULTILINE))))
@@ -64,6 +70,18 @@ def run(folder, title, *targets):
     return done, jobs
 
 
+def test_slurm_is_asked_for_npus_as_the_cluster_names_them(tmp_path):
+    done, jobs = run(tmp_path, "Slurm", "all")
+    assert done.returncode == 0, done.stderr
+    asked = {job["job_name"]: (job["nodes"], job["gres"], job["cpus_per_task"], job["time"]) for job in jobs}
+    # jobs without NPUs name no resource that the cluster may not have, alone or in a group
+    assert asked == {
+        "train_big": ("1", "npu:910b:8", "3", "90"),
+        "train_on_cpu": ("1", None, "1", "60"),
+        "GROUP": ("1", None, "4", "60"),
+    }
+
+
 def test_donau_gets_what_the_jobs_need(tmp_path):
     done, jobs = run(tmp_path, "Donau", "all")
     assert done.returncode == 0, done.stderr
@@ -71,6 +89,7 @@ def test_donau_gets_what_the_jobs_need(tmp_path):
     # four small jobs are one submission on one node
     assert asked == {
         "train_big": (1, "cpu=3,mem=200000MB,npu=8", 5400),
+        "train_on_cpu": (1, "cpu=1,mem=4000MB,npu=0", 3600),
         "GROUP": (1, "cpu=4,mem=16000MB,npu=0", 3600),
     }
 
@@ -79,7 +98,7 @@ def test_volcano_gets_what_the_jobs_need(tmp_path):
     done, jobs = run(tmp_path, "Volcano on Kubernetes", "all")
     assert done.returncode == 0, done.stderr
     tasks = {job["job"]["metadata"]["generateName"]: job["job"]["spec"]["tasks"][0] for job in jobs}
-    assert set(tasks) == {"train-big-", "group-"}
+    assert set(tasks) == {"train-big-", "train-on-cpu-", "group-"}
     pod = tasks["train-big-"]["template"]["spec"]
     limits = {"cpu": "3", "memory": "200000Mi", "huawei.com/Ascend910": 8}
     assert pod["containers"][0]["resources"] == {"limits": limits, "requests": limits}
@@ -98,7 +117,7 @@ def test_volcano_gets_what_the_jobs_need(tmp_path):
     assert "huawei.com/Ascend910" not in small and "hostPath" not in small and "module-910b" not in small
 
 
-@pytest.mark.parametrize("title", ["Donau", "Volcano on Kubernetes"])
+@pytest.mark.parametrize("title", ["Slurm", "Donau", "Volcano on Kubernetes"])
 def test_a_failed_job_is_a_failure(tmp_path, title):
     done, jobs = run(tmp_path, title, "bad")
     assert done.returncode == 1

@@ -105,6 +105,19 @@ def test_answering_is_bound_by_reading_the_weights():
     assert 0.0136 < answer.seconds / answer.tokens < 0.021
 
 
+def test_copies_of_the_model_share_the_problems_and_their_time():
+    raw = yaml.safe_load((ROOT / "config/qwen2.5-math-7b.yaml").read_text())
+    found = {}
+    for devices in (2, 8):
+        raw["experiments"]["qwen2.5-math-7b"]["generate"]["npus_per_node"] = devices
+        setup = gather(config.load(raw), "qwen2.5-math-7b")
+        found[devices] = next(one for one in estimate.of(setup).steps if one.name == "generate tuned")
+        assert found[devices].devices == devices
+    assert found[2].tokens == found[8].tokens == 500 * 4 * 7168
+    assert found[2].seconds / found[8].seconds == pytest.approx(4)
+    assert found[8].host_bytes == pytest.approx(4 * found[2].host_bytes)
+
+
 def test_operations_of_a_token():
     per_token = MODEL.flops_per_token(4096)
     assert per_token == 6 * (7_615_616_512 - 152064 * 3584) + 6 * 28 * 3584 * 4096
@@ -148,7 +161,10 @@ def test_the_guides_experiment_takes_hours_and_a_hundred_gigabytes():
     assert steps["train"].host_bytes == pytest.approx(8 * 4e9 + 106.6e9, rel=0.01)
     # the original weights answer within their own context, and in fewer tokens
     assert steps["generate base"].tokens == 500 * 4 * 3072
-    assert steps["generate base"].device_memory.activations == steps["generate tuned"].device_memory.activations / 2
+    assert (
+        steps["generate base"].device_memory.activations
+        == steps["generate tuned"].device_memory.activations / 2
+    )
 
 
 def seven(**changes: object) -> dict[str, estimate.Step]:

@@ -329,9 +329,9 @@ def test_the_plan_of_the_guides_experiment_prints_msruns_lines_and_lacking_disk(
         flags[flags.index("--save") + 1] == f"{tmp_path}/results/experiments/qwen2.5-math-7b/train/work/KEY"
     )
     answers = [line for line in answer.stdout.splitlines() if "bin/msrun" in line and "inference.py" in line]
-    assert len(answers) == 2 and all("--worker_num=2" in line for line in answers)
+    assert len(answers) == 2 and all("--worker_num=8" in line for line in answers)
     table = [line.split() for line in answer.stdout.splitlines()]
-    assert ["generate", "tuned", "mindspore", "1", "of", "1", "2"] in [cells[:7] for cells in table]
+    assert ["generate", "tuned", "mindspore", "1", "of", "1", "8"] in [cells[:7] for cells in table]
     if shutil.disk_usage(tmp_path).free < 480e9:
         assert "warning[disk]" in answer.stdout and "to be written 486 GB" in answer.stdout
 

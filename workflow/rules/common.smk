@@ -111,7 +111,7 @@ def devices(stage, experiment=lambda w: EXPERIMENTS[w.experiment], engine="minds
     """
 
     def asked(name):
-        return lambda w: prefix.resources(experiment(w), stage)[name]
+        return lambda w: prefix.resources(experiment(w), stage, engine)[name]
 
     line = {
         "mindspore": lambda w: prefix.line(experiment(w), stage, python("launch")),

@@ -143,7 +143,7 @@ rule generate_mindspeed_answer:
         experiment=run_by("mindspeed-llm", "generate"),
     conda:
         "../../envs/ascend.yaml"
-    threads: lambda w: prefix.threads(EXPERIMENTS[w.experiment], "generate")
+    threads: lambda w: prefix.threads(EXPERIMENTS[w.experiment], "generate", "mindspeed-llm")
     resources:
         **devices("generate", engine="mindspeed-llm"),
     params:

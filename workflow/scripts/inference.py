@@ -10,7 +10,8 @@
         --load resources/models/smollm2-135m --prompt-type chatml --task greedy --pipeline-model-parallel-size 2
 
 --load takes a Hugging Face directory or an MCore checkpoint of any layout, cut anew for the ranks it is read by.
-On several ranks each holds its slices and their cache, and rank 0 writes the files. Each line of --output is
+On several ranks each holds its slices and their cache; N times as many are N copies, which share the prompts; rank 0 writes
+the files. Each line of --output is
 {"id", "sample", "prompt", "text", "tokens", "stop", "seed", "rendered_prompt"}: `tokens` are the answer's ids with
 the stop id, `stop` is eos, length or stop_word, `rendered_prompt` is the prompt with its markers, as the model saw it. Times go to OUTPUT's stem + .timings.json. The answers do not depend on
 --micro-batch-size nor on the order of the prompts; a killed run is continued by the same command.

@@ -1,10 +1,10 @@
-"""One rank drives the others: it alone reads requests, draws tokens and hears signals, and tells them what to run.
+"""One rank drives those that share a model with it: it alone reads requests, draws tokens and hears signals.
 
-    first = driver.meet(mesh)            # a Driver on rank 0, a connection to it on the others
-    if mesh.rank: driver.follow(first, load)
+    first = driver.meet(mesh)            # a Driver on the first rank of each copy, a connection to it on its others
+    if not isinstance(first, driver.Driver): driver.follow(first, load)
 
 Orders go over sockets. In a collective a rank waits for at most 30 seconds on a CPU (MindSpore 2.10), and none of
-its settings changes that; here the others wait as long as rank 0 takes, and notice if it is gone.
+its settings changes that; here the others wait as long as the first takes, and notice if it is gone.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ KEY_BYTES = 32
 
 
 class Driver:
-    """Rank 0 with its connections to all other ranks; none if it is alone."""
+    """The first rank of a copy of the model with its connections to that copy's others; none if it is alone."""
 
     def __init__(self, mesh: Mesh, others: list[Connection]):
         self.mesh, self.others = mesh, others
@@ -66,29 +66,30 @@ class Driver:
 
 
 def meet(mesh: Mesh) -> Driver | Connection:
-    """Connect rank 0 and the others, who are in `meet` at the same time."""
+    """Connect the first rank of each copy of the model with its others; all ranks wait here for one another."""
     if mesh.world == 1:
         return Driver(mesh, [])
     host = os.environ["MS_SCHED_HOST"]  # msrun's master address, rank 0's machine
-    key = np.zeros(KEY_BYTES + 1, np.float32)
-    if mesh.rank == 0:
+    keys = np.zeros((mesh.data, KEY_BYTES + 1), np.float32)
+    listener = None
+    if mesh.rank == mesh.peers("model")[0]:
         secret = secrets.token_bytes(KEY_BYTES)
-        listener = Listener((host, 0), backlog=mesh.world, authkey=secret)
-        key[:] = [*secret, listener.address[1]]
-    *secret, port = _shared(key, mesh.world).astype(int).tolist()
-    if mesh.rank:
+        listener = Listener((host, 0), backlog=mesh.model, authkey=secret)
+        keys[mesh.data_rank] = [*secret, listener.address[1]]
+    *secret, port = _shared(keys, mesh.world)[mesh.data_rank].astype(int).tolist()
+    if listener is None:
         return Client((host, port), authkey=bytes(secret))
     with listener:
-        return Driver(mesh, [listener.accept() for _ in range(mesh.world - 1)])
+        return Driver(mesh, [listener.accept() for _ in range(mesh.model - 1)])
 
 
 def follow(first: Connection, load: Callable[[int, int], Slots]) -> None:
-    """Do what rank 0 says until it ends.
+    """Do what the first rank of this copy says until it ends.
 
     It says ("build", slots, longest sequence), ("run", greedy, inputs), ("move", table) and ("end",).
 
     Raises:
-        Problem: rank 0 is gone.
+        Problem: it is gone.
     """
     model: Slots | None = None
     while True:

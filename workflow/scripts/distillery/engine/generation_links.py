@@ -20,7 +20,7 @@ class Links(nn.Cell):
     """The sums and hand-overs between ranks that generate together.
 
     Args:
-        mesh: this rank's place; no data parallelism.
+        mesh: this rank's place; copies of the model, its data ranks, have nothing to do with one another.
         first_id, columns: this rank's part of the vocabulary.
     """
 
@@ -31,7 +31,7 @@ class Links(nn.Cell):
         self.over_tensor = Sum(mesh.peers("tensor"))
         self.from_previous = None if mesh.first else Sum(mesh.peers("previous"))
         self.to_next = None if mesh.last else Sum(mesh.peers("next"))
-        self.over_all = Sum(tuple(range(mesh.world)))
+        self.over_all = Sum(mesh.peers("model"))
         mine = np.eye(mesh.tensor, dtype=np.float32)[mesh.tensor_rank]
         self.mine = Tensor(mine.reshape(-1, 1, 1))
 

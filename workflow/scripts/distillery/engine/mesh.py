@@ -24,6 +24,11 @@ class Mesh:
         return self.tensor * self.data * self.pipeline
 
     @property
+    def model(self) -> int:
+        """Ranks that hold one copy of the model together."""
+        return self.tensor * self.pipeline
+
+    @property
     def tensor_rank(self) -> int:
         return self.rank % self.tensor
 
@@ -44,7 +49,7 @@ class Mesh:
         return self.pipeline_rank == self.pipeline - 1
 
     def peers(self, axis: str) -> tuple[int, ...]:
-        """Ranks that differ from this one on `axis` only: tensor, data or pipeline.
+        """Ranks that differ from this one on `axis` only: tensor, data or pipeline; on the two others of data: model.
 
         Of the pipeline there are also "ends", first and last stage, and "next" and "previous", this stage and a
         neighbour, the earlier one first.
@@ -53,6 +58,9 @@ class Mesh:
         base = self.rank - stage * stride
         if axis == "tensor":
             return tuple(self.rank - self.tensor_rank + i for i in range(self.tensor))
+        if axis == "model":
+            first = self.data_rank * self.tensor
+            return tuple(first + t + p * stride for p in range(self.pipeline) for t in range(self.tensor))
         if axis == "data":
             start = self.rank - self.data_rank * self.tensor
             return tuple(start + i * self.tensor for i in range(self.data))

@@ -36,7 +36,7 @@ class Slots(nn.Cell):
         self.slots = slots
         self.lengths = np.zeros(slots, np.int32)
         self.announce: Callable[..., None] = lambda *_: None
-        self.links = Links(arch, mesh, first_id, columns) if mesh.world > 1 else None
+        self.links = Links(arch, mesh, first_id, columns) if mesh.model > 1 else None
         self.has_table, self.has_head = mesh.first, mesh.last
         self.arrival, self.reusable = ArrayCompletion(), reusable
         self._deliver = ms.jit(self.deliver)

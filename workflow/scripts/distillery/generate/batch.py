@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from distillery import files
 from distillery.generate import signals
+from distillery.generate.generate_progress import Watch
 from distillery.generate.journal import Journal
 from distillery.generate.prompter import Prompter
 from distillery.generate.prompts import Prompt
 from distillery.generate.tasks import Task, seed_of
 from distillery.problems import Interrupted, Problem
 from distillery.provenance import digest
-from distillery.terminal_text import drawn
 
 if TYPE_CHECKING:
     from distillery.engine.generation import Answer, Runner
@@ -122,50 +120,70 @@ def answer(
     *,
     slots: int,
     build: Callable[[int, int], Runner],
-    target: Path,
-    identity: Any,
+    journal: Journal,
+    replicas: int,
     log_interval: int,
 ) -> dict[str, Any]:
-    """Generate what `target` lacks and write it; return the timings, also written beside it.
+    """Generate what the journal lacks of this copy's share; the first copy waits for the others and writes the answers.
 
     Args:
         slots: sequences computed together; the answers do not depend on it.
         build: makes the runner of (slots, longest sequence); not called if nothing is left to do.
-        identity: all that decides the answers, besides the prompts; resuming needs an equal one.
+        journal: of this copy of the model.
+        replicas: copies that answer side by side, each every so many-th of `asked`.
+
+    Returns:
+        The timings, which the first copy also writes beside the answers.
 
     Raises:
         Interrupted: SIGINT, SIGTERM or SIGUSR1 came; the next run continues.
-        Problem: another run writes `target`; the model's scores are no numbers.
+        Problem: the model's scores are no numbers.
     """
     from distillery.engine.generation import Request, Stopping, generate
 
     stopping = Stopping(limits.max_new_tokens, prompter.stop_ids, limits.stop_words, prompter.text)
-    all_of_it = digest([identity, [(each.prompt.id, each.ids, each.seed) for each in asked]])
-    with Journal(target, all_of_it) as journal:
-        missing = [i for i, each in enumerate(asked) if (each.prompt.id, each.sample) not in journal.taken]
-        requests = [Request(i, asked[i].ids, asked[i].seed, asked[i].prompt.id) for i in missing]
-        watch = Watch(len(asked), len(asked) - len(missing), log_interval)
-        if requests:
-            width = task.width
-            count = min(slots, len(requests)) * width
-            longest = max(len(request.prompt) for request in requests) + limits.max_new_tokens
-            runner = build(count, longest)
-            watch.ready()
-            try:
-                begin = task.begin(stopping)
-                for one in generate(runner, requests, begin, lambda: check_signals(journal.path)):
-                    journal.add(record(asked[one.request.index], one, prompter, stopping.trim))
-                    watch.saw(one)
-            finally:
-                watch.close()
-        # a beam search may find fewer answers than asked for, never none
-        samples = [
-            (each.prompt.id, each.sample + rank) for each in asked for rank in range(task.answers_per_request)
-        ]
-        journal.finish(sample for sample in samples if sample in journal.taken)
-    timings = watch.timings()
+    missing = [i for i, each in enumerate(asked) if (each.prompt.id, each.sample) not in journal.taken]
+    mine = range(journal.replica, len(asked), replicas)
+    # its own share's: the first copy's journal grows while the others read it
+    requests = [Request(i, asked[i].ids, asked[i].seed, asked[i].prompt.id) for i in missing if i in mine]
+    watch = Watch(len(mine), len(mine) - len(requests), log_interval)
+
+    def check() -> None:
+        check_signals(journal.path)
+
+    if requests:
+        count = min(slots, len(requests)) * task.width
+        longest = max(len(request.prompt) for request in requests) + limits.max_new_tokens
+        runner = build(count, longest)
+        watch.ready()
+        try:
+            for one in generate(runner, requests, task.begin(stopping), check):
+                journal.add(record(asked[one.request.index], one, prompter, stopping.trim))
+                watch.saw(one)
+        finally:
+            watch.close()
+    if journal.replica:
+        journal.end()
+        return watch.timings()
+    watch.tokens += sum(len(each["tokens"]) for each in journal.join(replicas, check))
+    watch.total, watch.resumed = len(asked), len(asked) - len(missing)
+    # a beam search may find fewer answers than asked for, never none
+    samples = [
+        (each.prompt.id, each.sample + rank) for each in asked for rank in range(task.answers_per_request)
+    ]
+    journal.finish(sample for sample in samples if sample in journal.taken)
+    timings, target = watch.timings(), journal.target
     files.write_json(target.with_name(f"{target.stem}.timings.json"), timings)
     return timings
+
+
+def identity(deciding: Any, asked: Sequence[Asked]) -> str:
+    """The digest of all that decides the answers; resuming needs an equal one.
+
+    Args:
+        deciding: all of it besides the prompts.
+    """
+    return digest([deciding, [(each.prompt.id, each.ids, each.seed) for each in asked]])
 
 
 def record(asked: Asked, one: Answer, prompter: Prompter, trim: Callable[[str], str]) -> dict[str, Any]:
@@ -194,56 +212,3 @@ def check_signals(journal: Path) -> None:
             where=journal,
             fix="run the same command again to continue",
         )
-
-
-class Watch:
-    """Progress on standard error (a bar on a terminal, else a line now and then), and the run's times in seconds."""
-
-    def __init__(self, total: int, done: int, log_interval: int):
-        self.total, self.done, self.log_interval = total, done, log_interval
-        self.resumed, self.tokens = done, 0
-        self.start = self.begun = time.perf_counter()
-        self.bar = None
-        if done:
-            print(f"continuing after {done} of {total} answers", file=sys.stderr, flush=True)
-
-    def ready(self) -> None:
-        """The runner is built; what follows is generation."""
-        self.begun = time.perf_counter()
-        if sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-            columns = (
-                BarColumn(),
-                MofNCompleteColumn(),
-                TimeRemainingColumn(),
-                TextColumn("{task.description}"),
-            )
-            self.bar = Progress(*columns, console=Console(file=drawn(sys.stderr)))
-            self.bar.add_task("", total=self.total, completed=self.done)
-            self.bar.start()
-
-    def saw(self, one: Answer) -> None:
-        self.done += one.rank == 0
-        self.tokens += len(one.tokens)
-        rate = f"{self.tokens / (time.perf_counter() - self.begun):.0f} tokens/s"
-        if self.bar is not None:
-            self.bar.update(self.bar.task_ids[0], completed=self.done, description=rate)
-        elif one.rank == 0 and (self.done % self.log_interval == 0 or self.done == self.total):
-            print(f"{self.done}/{self.total} answers, {rate}", file=sys.stderr, flush=True)
-
-    def close(self) -> None:
-        if self.bar is not None:
-            self.bar.stop()
-
-    def timings(self) -> dict[str, Any]:
-        now = time.perf_counter()
-        return {
-            "answers": self.total,
-            "resumed": self.resumed,
-            "tokens": self.tokens,
-            "load_seconds": round(self.begun - self.start, 3),
-            "generate_seconds": round(now - self.begun, 3),
-            "cpu_seconds": round(time.process_time(), 3),
-        }

@@ -1,4 +1,4 @@
-"""The processes that share one model: how many there must be, what each holds, and who leads them."""
+"""The processes that answer: how many share one model, what each holds, who leads them, how many copies there are."""
 
 from __future__ import annotations
 
@@ -25,28 +25,33 @@ def check(args: argparse.Namespace) -> None:
     """The layout that the flags ask for fits the processes that were started.
 
     Raises:
-        UsageProblem: not as many processes as the layout has ranks, or a chat on several.
+        UsageProblem: no whole number of copies of the model, several for one question, or a chat on several processes.
     """
     tensor, pipeline = args.tensor_model_parallel_size, args.pipeline_model_parallel_size
     if min(tensor, pipeline) < 1:
         raise UsageProblem("a size below 1", where=FLAGS, found=f"TP {tensor}, PP {pipeline}")
     processes, ranks = world(), tensor * pipeline
-    if processes != ranks:
+    if processes % ranks:
         raise UsageProblem(
             "the layout does not fit the number of processes",
             where=f"{FLAGS}; launch.py --workers, msrun --worker_num",
             found=f"TP {tensor} x PP {pipeline} on {processes} process{'es' * (processes > 1)}",
-            wanted=f"{ranks} process{'es' * (ranks > 1)}",
-            fix="leave both flags out: one process merges a checkpoint of any layout"
-            + (f"; or start with launch.py --workers {ranks} --log-dir DIR -- ..." if ranks > 1 else ""),
+            wanted=f"{ranks} processes, or a multiple: so many copies of the model share the prompts",
+            fix="leave both flags out: one process merges a checkpoint of any layout; or start with launch.py"
+            f" --workers {ranks} --log-dir DIR -- ...",
         )
-
-    if ranks > 1 and args.task == tasks.CHAT:
+    if processes > ranks and args.output is None and args.task != tasks.CHAT:
+        raise UsageProblem(
+            f"{processes // ranks} copies of the model share prompts, of a file",
+            where="--prompt-file, --output",
+            fix=f"give both, or start {ranks} process{'es' * (ranks > 1)}",
+        )
+    if processes > 1 and args.task == tasks.CHAT:
         raise UsageProblem(
             "a chat runs in one process: msrun gives its processes no terminal",
             where=f"{FLAGS}, --task chat",
-            found=f"{ranks} processes",
-            fix="leave the sizes out; weights of any layout are merged on load",
+            found=f"{processes} processes",
+            fix="start one, and leave the sizes out; weights of any layout are merged on load",
         )
 
 
@@ -83,10 +88,20 @@ def layout(args: argparse.Namespace, arch: Architecture) -> Layout:
     return Layout(tensor, pipeline, stages)
 
 
-def lead(args: argparse.Namespace, load: Callable[[Mesh, int, int], Slots]) -> Driver | None:
-    """Find the other ranks, if there are any.
+def join(args: argparse.Namespace) -> Mesh:
+    """This process's place among all ranks."""
+    from distillery.engine import mindspore_import
 
-    The first returns at once, with a Driver of all of them; the others obey it, and return when it ends.
+    mindspore_import.load(args.device)
+    from distillery.engine import collectives
+
+    return collectives.join(args.tensor_model_parallel_size, args.pipeline_model_parallel_size, args.device)
+
+
+def lead(mesh: Mesh, load: Callable[[Mesh, int, int], Slots]) -> Driver | None:
+    """Find the other ranks, if there are any: all wait here for one another.
+
+    The first of each copy returns then, with a Driver of that copy; its others obey it, and return when it ends.
 
     Args:
         load: this rank's part of the model, of its mesh, slots and longest sequence.
@@ -95,14 +110,10 @@ def lead(args: argparse.Namespace, load: Callable[[Mesh, int, int], Slots]) -> D
         Problem: the first rank failed.
         Interrupted: it stopped for a signal, which this rank has as well.
     """
-    from distillery.engine import mindspore_import
+    from distillery.engine import driver
 
-    mindspore_import.load(args.device)
-    from distillery.engine import collectives, driver
-
-    mesh = collectives.join(args.tensor_model_parallel_size, args.pipeline_model_parallel_size, args.device)
     first = driver.meet(mesh)
-    if mesh.rank == 0:
+    if isinstance(first, driver.Driver):
         return first
     try:
         driver.follow(first, partial(load, mesh))

@@ -8,7 +8,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 from distillery import megatron_flags
 from distillery.engine import numerics, threads
 from distillery.generate import (
-    generate_ranks,
     batch,
     chat,
+    generate_ranks,
     prompter,
     prompts,
     signals,
@@ -28,6 +28,7 @@ from distillery.generate import (
     weight_kinds,
 )
 from distillery.generate.batch import Limits
+from distillery.generate.journal import Journal
 from distillery.generate.weight_kinds import Weights
 from distillery.problems import Problem, UsageProblem
 from distillery.tokenize import hub_template
@@ -76,22 +77,28 @@ def run(args: argparse.Namespace) -> None:
 
     if task.name == tasks.CHAT:
         signals.release(SIGTERM)  # there is nothing to save
-        runner = build(generate_ranks.lead(args, load), 1, limits.context)
+        runner = build(generate_ranks.lead(generate_ranks.join(args), load), 1, limits.context)
         shown = {"history_turns": args.history_turns, "fold": args.fold_thoughts}
         chat.Chat(runner, voice, task, limits, seed=args.seed, **shown).run()
         return
     text = args.prompt or prompts.QUESTION
     source = prompts.read(args.prompt_file) if args.prompt_file else prompts.question(text)
     asked = batch.ask(source, voice, task, args.seed, limits)
-    driver = generate_ranks.lead(args, load)
-    if driver is None:
-        return  # the first rank has ended, and written what there is to write
     settings = {"task": task.name, **task.settings(), "new": args.max_new_tokens, "stop": args.stop_word}
     engine = [numerics.GENERATION, args.device, args.kernels]
     identity = [found.identity, settings, sorted(voice.stop_ids), engine]
     if layout.tensor_parallel_size > 1:  # sums in another order; stages change nothing
         identity.append(layout.tensor_parallel_size)
-    with _target(args.output) as target:
+    mesh, everything = generate_ranks.join(args), batch.identity(identity, asked)
+    with ExitStack() as stack:
+        target = stack.enter_context(_target(args.output))
+        if mesh.rank == 0:  # before the others look: it takes over what they left in an earlier run
+            journal = stack.enter_context(Journal(target, everything))
+        driver = generate_ranks.lead(mesh, load)
+        if driver is None:
+            return  # the first rank has ended, and written what there is to write
+        if mesh.rank:
+            journal = stack.enter_context(Journal(target, everything, mesh.data_rank))
         times = batch.answer(
             asked,
             voice,
@@ -99,15 +106,15 @@ def run(args: argparse.Namespace) -> None:
             limits,
             slots=args.micro_batch_size,
             build=partial(build, driver),
-            target=target,
-            identity=identity,
+            journal=journal,
+            replicas=mesh.data,
             log_interval=args.log_interval,
         )
         if not args.prompt_file:
             rows = map(json.loads, target.read_text(encoding="utf-8").splitlines())
             print(*(row["text"] for row in rows), sep="\n\n")
     driver.tell("end")
-    if args.output:
+    if args.output and mesh.rank == 0:
         seconds = times["generate_seconds"]
         print(f"{args.output}: {times['answers']} answers, {times['tokens']} tokens in {seconds} s")
 

@@ -9,9 +9,11 @@ and resumed run leaves the same file as an undisturbed one. One run at a time ho
 
 from __future__ import annotations
 
+import glob
 import json
 import os
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,23 +21,38 @@ from distillery import files, one_writer
 from distillery.problems import Problem
 
 Key = tuple[str, int]  # prompt id, sample
+END = b'{"end": true}\n'  # of another copy's journal
+POLL_SECONDS = 0.1
 
 
 class Journal:
-    """Records of one run, inside a `with`: `taken` holds those of an earlier, interrupted one."""
+    """Records of one run, inside a `with`: `taken` holds those of an earlier, interrupted one.
 
-    def __init__(self, target: Path, identity: str):
+    Copies of the model that answer side by side have a journal each; the first copy's is the run's, and takes over the
+    others when they end, or at the next start, whatever the number of copies then.
+    """
+
+    def __init__(self, target: Path, identity: str, replica: int = 0):
         """Lock the journal beside `target` and read what an interrupted run of the same identity left.
+
+        Args:
+            replica: which copy of the model writes it. Another than 0 opens it when the first has: it holds the lock.
 
         Raises:
             Problem: another run is writing these answers.
         """
-        self.target = target
-        self.path = target.with_name(f".{target.name}.journal")
+        self.target, self.replica = target, replica
         self.taken: dict[Key, dict[str, Any]] = {}
-        header = json.dumps({"identity": identity}).encode() + b"\n"
+        self._header = json.dumps({"identity": identity}).encode() + b"\n"
+        main = target.with_name(f".{target.name}.journal")
+        self.path = self._part(replica) if replica else main
+        if replica:
+            self._take(main)
+            self._stream = self.path.open("wb")
+            self._write(self._header)
+            return
         target.parent.mkdir(parents=True, exist_ok=True)
-        self._stream = self.path.open("ab+")
+        self._stream = self.path.open("ab")
         try:
             one_writer.hold(self._stream, target)
         except BlockingIOError:
@@ -45,12 +62,12 @@ class Journal:
                 where=target,
                 fix="wait for it, or give --output another file",
             ) from None
-        self._stream.seek(0)
-        if self._stream.readline() == header:
-            self._stream.truncate(self._take())
-        else:
-            self._stream.truncate(0)
-            self._write(header)
+        whole = self._take(self.path)
+        self._stream.truncate(whole)
+        if not whole:
+            self._write(self._header)
+        for part in target.parent.glob(f"{glob.escape(self.path.name)}.*"):
+            self._absorb(part)
 
     def __enter__(self) -> Journal:
         return self
@@ -63,29 +80,74 @@ class Journal:
         self.taken[key(record)] = record
         self._write(line(record).encode())
 
+    def end(self) -> None:
+        """Say to the first copy's journal that this one is complete."""
+        self._write(END)
+
+    def join(self, replicas: int, check: Callable[[], None]) -> list[dict[str, Any]]:
+        """Wait for the other copies' journals to be complete, take them over, and return their records.
+
+        Args:
+            replicas: copies of the model.
+            check: called while there is something to wait for.
+        """
+        found = []
+        for part in map(self._part, range(1, replicas)):
+            while not _complete(part):
+                check()
+                time.sleep(POLL_SECONDS)
+            found += self._absorb(part)
+        return found
+
     def finish(self, order: Iterable[Key]) -> None:
         """Write the target with the records in this order, and remove the journal."""
         os.fsync(self._stream.fileno())
         files.write_text(self.target, "".join(line(self.taken[each]) for each in order))
         self.path.unlink()
 
-    def _take(self) -> int:
-        """Read records up to the first line that is none; return where it begins."""
-        begin = self._stream.tell()
-        for each in self._stream:
-            try:
-                record = json.loads(each)
-            except ValueError:
-                break
-            if not each.endswith(b"\n"):
-                break
-            self.taken[key(record)] = record
-            begin += len(each)
-        return begin
+    def _part(self, replica: int) -> Path:
+        return self.target.with_name(f".{self.target.name}.journal.{replica}")
+
+    def _absorb(self, part: Path) -> list[dict[str, Any]]:
+        """Another copy's records, now in this journal."""
+        known = set(self.taken)
+        self._take(part)
+        found = [record for name, record in self.taken.items() if name not in known]
+        self._write("".join(map(line, found)).encode())
+        os.fsync(self._stream.fileno())
+        part.unlink()
+        return found
+
+    def _take(self, path: Path) -> int:
+        """Take over whole records of a journal of this identity; the number of bytes up to the first that is not."""
+        with path.open("rb") as stream:
+            if stream.readline() != self._header:
+                return 0
+            begin = len(self._header)
+            for each in stream:
+                try:
+                    record = json.loads(each)
+                except ValueError:
+                    break
+                if not each.endswith(b"\n") or each == END:
+                    break
+                self.taken[key(record)] = record
+                begin += len(each)
+            return begin
 
     def _write(self, data: bytes) -> None:
         self._stream.write(data)
         self._stream.flush()
+
+
+def _complete(part: Path) -> bool:
+    """Whether a copy has ended its journal."""
+    try:
+        with part.open("rb") as stream:
+            stream.seek(-len(END), os.SEEK_END)
+            return stream.read() == END
+    except OSError:  # not there yet, or shorter
+        return False
 
 
 def key(record: dict[str, Any]) -> Key:

@@ -20,15 +20,15 @@ from distillery.launch import commandline, environment
 RESOURCES = ("npu", "npus_per_node", "gres", "nodes", "tasks", "mpi")
 
 
-def resources(experiment: Experiment, stage: str) -> dict[str, Any]:
-    """What a scheduler is asked for; `stage` is `train` or `generate`.
+def resources(experiment: Experiment, stage: str, engine: str = "mindspore") -> dict[str, Any]:
+    """What a scheduler is asked for; `stage` is `train` or `generate`, `engine` what runs it.
 
     `npu` counts for all nodes and is Snakemake's own; `npus_per_node` is for submit commands; `gres`, per node
     too, is for Slurm's plugin. `mpi` keeps Slurm's
     plugin from starting the launcher by srun: on several nodes it starts itself, once on each.
     """
     hardware, nodes = experiment.hardware, _nodes(experiment, stage)
-    count = _npus(experiment, stage)
+    count = _npus(experiment, stage, engine)
     return {
         "npu": count * nodes,
         "npus_per_node": count,
@@ -39,9 +39,9 @@ def resources(experiment: Experiment, stage: str) -> dict[str, Any]:
     }
 
 
-def threads(experiment: Experiment, stage: str) -> int:
+def threads(experiment: Experiment, stage: str, engine: str = "mindspore") -> int:
     """CPU threads of all the ranks that a job has on a node."""
-    return experiment.hardware.threads * _workers(experiment, stage)
+    return experiment.hardware.threads * workers(experiment, stage, engine)
 
 
 def line(experiment: Experiment, stage: str, launch: Sequence[str]) -> str:
@@ -51,7 +51,7 @@ def line(experiment: Experiment, stage: str, launch: Sequence[str]) -> str:
         launch: the words that start launch.py.
     """
     if experiment.hardware.device == "CPU" and not _npus(experiment, stage):
-        ranks = _workers(experiment, stage) * _nodes(experiment, stage)
+        ranks = workers(experiment, stage) * _nodes(experiment, stage)
         if ranks == 1:
             return ""
     return f"{shlex.join(launch)} {flags(experiment, stage)} -- "
@@ -61,8 +61,8 @@ def flags(experiment: Experiment, stage: str, engine: str = "mindspore") -> str:
     """The launch flags of a stage that decide no result; MindSpeed-LLM's commands take them themselves."""
     hardware, nodes = experiment.hardware, _nodes(experiment, stage)
     settings: dict[str, Any] = {
-        "workers": _workers(experiment, stage),
-        "npus": _npus(experiment, stage) or None,
+        "workers": workers(experiment, stage, engine),
+        "npus": _npus(experiment, stage, engine) or None,
         "master_port": hardware.master_port,
         "cluster_time_out": hardware.msrun["cluster_time_out"],
         "bind_core": hardware.msrun["bind_core"],
@@ -93,15 +93,19 @@ def _nodes(experiment: Experiment, stage: str) -> int:
     return experiment.hardware.nodes if stage == "train" else 1
 
 
-def _workers(experiment: Experiment, stage: str) -> int:
-    """Ranks on each node: training fills its devices with copies of the model, answers come from one copy."""
+def workers(experiment: Experiment, stage: str, engine: str = "mindspore") -> int:
+    """Ranks on each node: copies of the model fill its devices, to train together or to share the prompts.
+
+    MindSpeed-LLM answers a single question, by one copy.
+    """
     if stage == "train":
         return experiment.train.npus_per_node
     layout = experiment.generate.layout
-    return layout.tensor_parallel_size * layout.pipeline_parallel_size
+    one = layout.tensor_parallel_size * layout.pipeline_parallel_size
+    return one * (max(1, experiment.generate.npus_per_node // one) if engine == "mindspore" else 1)
 
 
-def _npus(experiment: Experiment, stage: str) -> int:
+def _npus(experiment: Experiment, stage: str, engine: str = "mindspore") -> int:
     """Devices on each node: none on a CPU, unless `gres` asks a cluster for them."""
     hardware = experiment.hardware
-    return _workers(experiment, stage) if hardware.device == "Ascend" or hardware.gres else 0
+    return workers(experiment, stage, engine) if hardware.device == "Ascend" or hardware.gres else 0

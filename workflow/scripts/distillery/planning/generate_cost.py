@@ -5,6 +5,7 @@ from __future__ import annotations
 from distillery import artefacts, set_artefacts
 from distillery.artefacts import Artefact
 from distillery.experiment import Generation
+from distillery.launch import prefix
 from distillery.planning import device_facts, memory
 from distillery.planning.experiment_setup import Setup
 from distillery.planning.plan_step import START_SECONDS, Step
@@ -44,7 +45,9 @@ def steps(s: Setup) -> tuple[Step, ...]:
         ]
     if artefacts.mindspeed_answer(e):
         rules = ("generate_mindspeed_answer",)
-        found.append(Step("generate built-in question", rules, "mindspeed-llm", devices=s.model_parallel(e.generate)))
+        found.append(
+            Step("generate built-in question", rules, "mindspeed-llm", devices=s.model_parallel(e.generate))
+        )
     return tuple(found)
 
 
@@ -52,15 +55,18 @@ def _answers(s: Setup, name: str, rule: str, generation: Generation, made: Artef
     """Of one model; the step makes `made`.
 
     A step of generation reads each tensor rank's share of all weights, stage after stage, and multiplies them with a
-    token of every sequence: it takes the longer of the two, and its start. Prompts come on top, in large pieces.
+    token of every sequence: it takes the longer of the two, and its start. Prompts come on top, in large pieces. Copies
+    of the model that fill the node share the problems.
     """
     layout, settings, model = s.experiment.generate.layout, generation.settings, s.architecture
-    devices, problems = s.model_parallel(s.experiment.generate), s.problem_rows(generation.problems)
+    devices, problems = prefix.workers(s.experiment, "generate"), s.problem_rows(generation.problems)
     if problems is None or model is None:
         return Step(name, (rule,), "mindspore", made.path, made.benchmark, devices)
     tensor = layout.tensor_parallel_size
     asked = problems * settings["num_samples"]
-    sequences = min(settings["micro_batch_size"], asked)
+    replicas = devices // s.model_parallel(s.experiment.generate)
+    of_one = -(-asked // replicas)  # the copy with the most prompts
+    sequences = min(settings["micro_batch_size"], of_one)
     new = asked * settings["max_new_tokens"]
     hardware = s.experiment.hardware
     bandwidth, peak = device_facts.bandwidth_tbs(hardware), device_facts.peak_tflops(hardware)
@@ -68,7 +74,7 @@ def _answers(s: Setup, name: str, rule: str, generation: Generation, made: Artef
     if bandwidth and peak:
         reading = model.num_parameters * memory.WIDTH[layout.params_dtype] / tensor / (bandwidth * 1e12)
         multiplying = sequences * 2 * model.num_parameters / tensor / (peak * 1e12)
-        seconds = new / sequences * (max(reading, multiplying) + STEP_SECONDS)
+        seconds = of_one * settings["max_new_tokens"] / sequences * (max(reading, multiplying) + STEP_SECONDS)
     used = memory.generate(model, layout, sequences, generation.seq_length, CACHED_BYTES)
     process = RUNTIME_BYTES + used.total
     on_cpu = hardware.device == "CPU"

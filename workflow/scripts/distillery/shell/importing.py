@@ -22,10 +22,10 @@ from distillery.shell import (
     contradictions,
     launch_lines,
     model_flags,
-    script_faults,
     programs,
     reading,
     script_datasets,
+    script_faults,
     script_models,
     stage_values,
     unkeyed,
@@ -81,7 +81,12 @@ def together(paths: Sequence[Path]) -> Imported:
     s = _read(paths)
     draft = configuration.build(s.chosen, s.model, s.rows, s.scripts)
     misread = [one for stage in s.stages for one in stage.misread] + draft.misread
-    found = [*script_faults.find(s, misread), *model_flags.find(s), *contradictions.find(s), *launch_lines.find(s)]
+    found = [
+        *script_faults.find(s, misread),
+        *model_flags.find(s),
+        *contradictions.find(s),
+        *launch_lines.find(s),
+    ]
     for variant in _variants(s):
         said = draft if variant is s else configuration.build(variant.chosen, s.model, s.rows, s.scripts)
         found += [

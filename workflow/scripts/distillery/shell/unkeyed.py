@@ -14,8 +14,8 @@ from distillery.launch import commandline
 from distillery.launch.mindspeed import convert_stage, generate_stage, shape, tokenize_stage, train_lines
 from distillery.shell import script_datasets, script_machines, script_models
 from distillery.shell.model_flags import SHAPES, SYNONYMS, same
-from distillery.shell.script_faults import PATHS
 from distillery.shell.programs import Flag
+from distillery.shell.script_faults import PATHS
 from distillery.shell.script_models import grouped
 from distillery.shell.script_set import Scripts
 from distillery.shell.shell_commands import Command, Script

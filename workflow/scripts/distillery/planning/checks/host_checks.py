@@ -95,9 +95,8 @@ def npus(s: Setup, environment: Mapping[str, str]) -> Iterator[Finding]:
     machine = s.experiment.hardware
     if machine.device != "Ascend":
         return
-    for name, stage in s.stages():
-        # training fills its devices with copies of the model, answers come from one copy
-        wanted = stage.npus_per_node if name == "train" else s.model_parallel(stage)
+    for name, _ in s.stages():
+        wanted = prefix.workers(s.experiment, name)
         seen = devices.visible(environment, wanted)
         if len(seen) < wanted:
             yield error(

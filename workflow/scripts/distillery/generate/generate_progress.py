@@ -1,0 +1,65 @@
+"""How far a run of answers is, on standard error, and what it took."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from distillery.terminal_text import drawn
+
+if TYPE_CHECKING:
+    from distillery.engine.generation import Answer
+
+
+class Watch:
+    """Progress on standard error (a bar on a terminal, else a line now and then), and the run's times in seconds."""
+
+    def __init__(self, total: int, done: int, log_interval: int):
+        self.total, self.done, self.log_interval = total, done, log_interval
+        self.resumed, self.tokens = done, 0
+        self.start = self.begun = time.perf_counter()
+        self.bar = None
+        if done:
+            print(f"continuing after {done} of {total} answers", file=sys.stderr, flush=True)
+
+    def ready(self) -> None:
+        """The runner is built; what follows is generation."""
+        self.begun = time.perf_counter()
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+            columns = (
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+                TextColumn("{task.description}"),
+            )
+            self.bar = Progress(*columns, console=Console(file=drawn(sys.stderr)))
+            self.bar.add_task("", total=self.total, completed=self.done)
+            self.bar.start()
+
+    def saw(self, one: Answer) -> None:
+        self.done += one.rank == 0
+        self.tokens += len(one.tokens)
+        rate = f"{self.tokens / (time.perf_counter() - self.begun):.0f} tokens/s"
+        if self.bar is not None:
+            self.bar.update(self.bar.task_ids[0], completed=self.done, description=rate)
+        elif one.rank == 0 and (self.done % self.log_interval == 0 or self.done == self.total):
+            print(f"{self.done}/{self.total} answers, {rate}", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+
+    def timings(self) -> dict[str, Any]:
+        now = time.perf_counter()
+        return {
+            "answers": self.total,
+            "resumed": self.resumed,
+            "tokens": self.tokens,
+            "load_seconds": round(self.begun - self.start, 3),
+            "generate_seconds": round(now - self.begun, 3),
+            "cpu_seconds": round(time.process_time(), 3),
+        }
