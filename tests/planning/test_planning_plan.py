@@ -226,10 +226,11 @@ def test_host_checks_compare_the_plan_with_this_machine(tmp_path):
     assert list(host_checks.memory(setup, 256 * 2**30)) == []
     assert [one.found for one in host_checks.npus(setup, {"ASCEND_RT_VISIBLE_DEVICES": "0,1"})] == [
         "8 for train, 2 visible",
+        "8 for generate, 2 visible",
     ]
     assert [one.found for one in host_checks.npus(setup, {"ASCEND_RT_VISIBLE_DEVICES": "0"})] == [
         "8 for train, 1 visible",
-        "2 for generate, 1 visible",
+        "8 for generate, 1 visible",
     ]
     assert list(host_checks.npus(setup, {"ASCEND_RT_VISIBLE_DEVICES": "0,1,2,3,4,5,6,7"})) == []
 
