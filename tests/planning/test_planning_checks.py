@@ -450,7 +450,7 @@ def test_check(id, severity, bad, good):
 def test_sizes_of_a_random_model_that_do_not_divide():
     bad = {"c/models/tiny-qwen2/random/config/num_attention_heads": 5}
     assert [one.id for one in findings(TINY, bad)] == ["model-sizes"]
-    assert findings(TINY, {"c/models/tiny-qwen2/random/config/num_attention_heads": 2}) == []
+    assert findings(TINY, {"c/models/tiny-qwen2/random/config/num_attention_heads": 6}) == []
 
 
 def test_a_vocabulary_smaller_than_its_tokenizer():
@@ -590,11 +590,13 @@ def test_findings_say_whose_they_are_and_shared_ones_are_printed_once():
 def test_a_request_beyond_what_snakemake_may_give_is_an_error_with_the_other_findings():
     loaded = config.load(SEVEN)
     assert host_checks.granted(loaded, 8) == []
-    (one,) = host_checks.granted(loaded, 4)
-    assert str(one).startswith(
-        "error[npu-limit] experiments.qwen2.5-math-7b (train), hardware.atlas-800t-a2."
-    )
-    assert "8 devices, more than --resources npu=4 allows, expected npu=8" in str(one)
+    found = host_checks.granted(loaded, 4)
+    assert len(found) == 2
+    for stage, one in zip(("train", "generate"), found, strict=True):
+        assert str(one).startswith(
+            f"error[npu-limit] experiments.qwen2.5-math-7b ({stage}), hardware.atlas-800t-a2."
+        )
+        assert "8 devices, more than --resources npu=4 allows, expected npu=8" in str(one)
 
 
 def test_layouts_are_proposed_that_all_checks_let_pass():
