@@ -21,7 +21,9 @@ def words(settings: Mapping[str, Any]) -> list[str]:
     for key, value in settings.items():
         if value is not None and value is not False:
             found.append(f"--{key.replace('_', '-')}")
-            if value is not True:
+            if isinstance(value, str) and value.startswith("-"):
+                found[-1] += f"={value}"  # else it would pass for a flag
+            elif value is not True:
                 found.append(canonical(value) if isinstance(value, dict) else str(value))
     return found
 
