@@ -3,6 +3,7 @@
 CONFIG ?= config/config.yaml
 CORES ?= all
 EXPERIMENT ?=
+QUICK ?=
 # processes that tests run in, side by side (tests/README.md)
 WORKERS ?= 2
 # the newest interpreter that both Snakemake 9 (>= 3.11) and MindSpore 2.10 (<= 3.12) take
@@ -61,8 +62,8 @@ watch: ## devices, processes and last loss lines of what runs here, every two se
 doctor: setup ## what is installed here, and what is missing
 	$(BIN)/python workflow/scripts/doctor.py --configfile $(CONFIG)
 
-verify: setup ## run CONFIG again from nothing and compare every result byte by byte
-	$(BIN)/python workflow/scripts/verify.py --configfile $(CONFIG)
+verify: setup ## run CONFIG again from nothing and compare every result byte by byte; QUICK=1: digests only, nothing is run
+	$(BIN)/python workflow/scripts/verify.py --configfile $(CONFIG) $(if $(QUICK),--quick)
 
 faults: setup-dev ## the tests that kill, cut, fill and corrupt
 	$(BIN)/pytest -m faults --whole

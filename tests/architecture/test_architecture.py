@@ -31,6 +31,7 @@ ROOMS = {
     "planning": "fetch tokenize engine generate evaluate launch",
     "doctor": "fetch launch",
     "shell": "launch planning",
+    "verify": "tokenize convert",
 }
 LINES = 250
 LONGER = {"engine/decoder.py"}

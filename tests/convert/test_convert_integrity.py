@@ -88,9 +88,9 @@ def test_a_tokenizer_that_was_replaced_is_noticed(tmp_path, mcore, content):
     files.write_json(hf / manifests.MANIFEST, {"files": provenance.file_entries(hf, ["tokenizer.json"])})
     assert tokenizer.load(hf).size() == 1
     (hf / "tokenizer.json").write_bytes(content)
-    with pytest.raises(Problem, match="not the one that was fetched or exported here"):
+    with pytest.raises(Problem, match="whose digest lies beside it"):
         tokenizer.load(hf)
-    with pytest.raises(Problem, match="not the one that was fetched or exported here"):
+    with pytest.raises(Problem, match="whose digest lies beside it"):
         convert.to_hf(open_mcore(mcore), hf, states.of("bf16"), tmp_path / "out", facts={})
     assert not (tmp_path / "out").exists()
 

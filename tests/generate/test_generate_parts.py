@@ -99,7 +99,8 @@ def test_a_journal_keeps_whole_lines_and_the_file_is_the_same(tmp_path, torn):
         assert not target.exists()
         again.finish(keys)
     assert target.read_bytes() == (tmp_path / "straight.jsonl").read_bytes()
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["out.jsonl", "straight.jsonl"]
+    made = ["out.jsonl", "straight.jsonl"]
+    assert sorted(each.name for each in tmp_path.iterdir()) == [*(f".{name}.sha256" for name in made), *made]
 
 
 @pytest.mark.parametrize("hole", [b"\0" * 9 + b"\n", b'{"id": "p1", "sa\n', b"\xff\n", b"\n"])

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,6 +45,17 @@ class House:
     def snakemake(self, *arguments: str, configfile: Path | None = None) -> subprocess.CompletedProcess[str]:
         chosen = configfile or self.configfile
         return forked.run(forked.SNAKEMAKE, "--configfile", chosen, *arguments, cwd=self.path)
+
+    def verify(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """verify.py of this copy's configuration."""
+        command = [
+            sys.executable,
+            "workflow/scripts/verify.py",
+            "--configfile",
+            str(self.configfile),
+            *arguments,
+        ]
+        return subprocess.run(command, cwd=self.path, capture_output=True, text=True, check=False)
 
     def run(self, *arguments: str) -> None:
         done = self.snakemake("--cores", "2", *arguments)

@@ -305,7 +305,7 @@ def test_data_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(os, "replace", replaced)
     run(shard(tmp_path / "rows.parquet", MANY[:10]), tmp_path / "d")
     named = [name for what, name in done if what == "name"]
-    assert len(named) == 9 and re.fullmatch(r"\.d_manifest\.json\..+-\d+\.partial", named[-1])
+    assert len(named) == 10 and re.fullmatch(r"\.d_manifest\.json\..+-\d+\.partial", named[-2])
     assert all(done.index(("sync", name)) < done.index(("name", name)) for name in named)
 
 

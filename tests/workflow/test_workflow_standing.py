@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import copy
+import shutil
+from pathlib import Path
 
 import pytest
 import yaml
+from house import House
+
+from distillery import config, digests, reproduction
+from distillery.problems import Problem
+from distillery.verify import quick_check
 
 ABSENT = {"path": {"path": "/no/such", "files": "train-{00000..00001}-of-00002.parquet"}}
 
@@ -27,3 +34,142 @@ def test_old_results_do_not_stand_for_a_source_that_is_not_there(finished, part)
         done = finished.snakemake("--cores", "1")
     assert done.returncode == 1
     assert f"error[absent-source] {part}." in done.stderr and "no /no/such" in done.stderr
+
+
+# no digest is recorded of these: measured, locks, trackers that loaders hold against the checkpoint, a run's earlier steps
+FREE = {"metrics.jsonl", "lock", "latest_checkpointed_iteration.txt"}
+
+
+def files(house: House) -> list[Path]:
+    """Every file of the run that was written by it and is no such file, relative to its directory."""
+    last = {path.resolve() for path in house.path.glob("results/experiments/*/train/iter_*")}
+    found = [path for top in ("resources", "results") for path in (house.path / top).rglob("*")]
+    return [
+        path.relative_to(house.path)
+        for path in found
+        if path.is_file()
+        and not (path.name.startswith(".") or path.name in FREE or path.name.endswith(".timings.json"))
+        and not (
+            path.match("train/iter_*/**") or path.match("train/iter_*/*/*") or path.match("train/iter_*/*")
+        )
+        and not (path.match("work/*/iter_*/**") and not any(one in path.parents for one in last))
+    ]
+
+
+@pytest.fixture(scope="module")
+def house(finished, tmp_path_factory) -> House:
+    """A copy of the finished run, to be damaged."""
+    return finished.copied(tmp_path_factory.mktemp("standing") / "house")
+
+
+@pytest.fixture
+def inside(house, monkeypatch):
+    monkeypatch.chdir(house.path)
+    return house
+
+
+def test_a_whole_run_stands(inside):
+    done = inside.verify("--quick")
+    assert done.returncode == 0 and " of 1 experiments are those that were written\n" in done.stdout
+    assert "no digest" not in done.stdout
+
+
+@pytest.mark.faults
+def test_a_bit_of_any_file_is_found_without_running_anything(inside):
+    loaded = config.read(inside.configfile)
+    looked_at = files(inside)
+    assert len(looked_at) > 70
+    missed = []
+    for name in looked_at:
+        data = name.read_bytes()
+        with inside.edited(
+            name, data[: len(data) // 2] + bytes([data[len(data) // 2] ^ 1]) + data[len(data) // 2 + 1 :]
+        ):
+            try:
+                quick_check.run(loaded)
+            except Problem as problem:
+                found = str(problem)
+            else:
+                found = ""
+        # a manifest's own fault is said of the file whose digest it no longer has
+        named = str(name) in found or (
+            name.name in ("manifest.json", "state.json") and str(name.parent) in found
+        )
+        missed += [] if named and ("--forcerun" in found) else [str(name)]
+    assert not missed
+
+
+@pytest.mark.faults
+def test_all_faults_are_listed(inside):
+    export = Path("results/experiments/small/hf")
+    with (
+        inside.edited("results/experiments/small/report/loss.svg", b"<svg/>"),
+        inside.edited(export / "config.json", b"{}"),
+        inside.edited("results/experiments/small/tuned.jsonl", b""),
+    ):
+        weights = (export / "model.safetensors").read_bytes()
+        (export / "model.safetensors").unlink()
+        done = inside.verify("--quick")
+        (export / "model.safetensors").write_bytes(weights)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    for name in ("report/loss.svg", "hf/config.json", "hf/model.safetensors", "tuned.jsonl"):
+        assert f"results/experiments/small/{name}: " in done.stderr
+    assert "--forcerun results/experiments/small/hf/manifest.json" in done.stderr
+
+
+@pytest.mark.faults
+def test_sound_files_of_another_run_are_found(inside, tmp_path):
+    """Answers replaced with their digest: the report was drawn from others."""
+    answers = Path("results/experiments/small/tuned.jsonl")
+    data, listing = answers.read_bytes(), digests.beside(answers).read_bytes()
+    digests.write_text(answers, data.decode().replace('"id"', '"id" ', 1))
+    try:
+        with pytest.raises(Problem, match="drawn from other files than lie there"):
+            quick_check.run(config.read(inside.configfile))
+    finally:
+        answers.write_bytes(data)
+        digests.beside(answers).write_bytes(listing)
+
+
+def test_what_was_deleted_by_hand_is_made_again_byte_for_byte(finished, tmp_path):
+    """Snakemake found nothing to do, since the manifests were there; and nothing for a folder that was gone altogether."""
+    house = finished.copied(tmp_path / "house")
+    run = house.path / "results/experiments/small"
+    gone = [
+        "resources/models/tiny/generation_config.json",
+        "results/checkpoints/tiny/fp32-tp2-pp1-to-fp32-tp1-pp1/iter_0000001/mp_rank_00/model_optim_rng.pt",
+        *(
+            f"{one.relative_to(house.path)}"
+            for one in house.path.glob("results/datasets/sums/*/sums_packed_labels_document.bin")
+        ),
+        "results/experiments/small/hf/model.safetensors",
+    ]
+    assert len(gone) == 4
+    kept = (house.path / gone[0]).read_bytes()
+    for name in gone:
+        (house.path / name).unlink()
+    shutil.rmtree(run / "train")
+    (run / "tuned.scores.jsonl").unlink()
+    dry = house.snakemake("--dry-run")
+    for name in gone:
+        assert f"gone: {name}: no such file" in dry.stderr
+    assert "--forcerun results/experiments/small/hf/manifest.json --until" in dry.stderr
+    planned = set(house.planned())
+    assert {"convert_reshard", "tokenize_merge", "train", "convert_mcore_to_hf", "evaluate_tuned"} <= planned
+    assert not {"fetch_generated_model", "convert_hf_to_mcore", "tokenize_shard"} & planned
+    (house.path / gone[0]).write_bytes(kept)
+    house.run()
+    assert reproduction.compare(finished.path, house.path) > 40
+    assert house.planned() == {} and house.verify("--quick").returncode == 0
+
+
+@pytest.mark.faults
+def test_a_trained_rank_file_is_missed_and_its_training_resumed(inside):
+    (rank,) = inside.path.glob("results/experiments/small/train/iter_0000004/mp_rank_00/model_optim_rng.pt")
+    data = rank.read_bytes()
+    rank.unlink()
+    try:
+        assert "train" in inside.planned() and "tokenize_merge" not in inside.planned("finetune")
+        assert "train" in inside.planned("finetune") and "train" not in inside.planned("tokenize")
+    finally:
+        rank.write_bytes(data)

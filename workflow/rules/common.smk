@@ -7,6 +7,7 @@ stand in a line were quoted where they were made.
 """
 
 import gc
+import os
 import re
 import sys
 from pathlib import Path
@@ -30,6 +31,7 @@ from distillery.planning.checks import host_checks
 from distillery.problems import Problem
 from distillery.terminal_text import printable
 from distillery.provenance import SCRIPTS, canonical, code, rules
+from distillery.verify import presence, standing
 
 try:
     # Snakemake reads the files itself, and takes the last of two equal keys
@@ -47,6 +49,11 @@ if workflow.is_main_process:
     ERRORS = sum(one.severity == "error" for one in SHOWN)
     if ERRORS and not {"--unlock", "--lint"}.intersection(sys.argv):
         raise WorkflowError(f"the plan has {ERRORS} errors, listed above; no job was started")
+
+# what of a product was deleted by hand: Snakemake sees its manifest only. Fetched files are named and not forced: nobody
+# misses them until a job needs them, and everything would follow from them
+GONE = presence.of(CONFIG) if workflow.is_main_process else []
+sys.stderr.write(presence.said(GONE, [os.path.relpath(path) for path in workflow.configfiles]))
 
 EXPERIMENTS = CONFIG.experiments
 TOKENIZATIONS = {e.tokenize.name: e.tokenize for e in EXPERIMENTS.values()}
@@ -96,6 +103,16 @@ def runs(script, *data):
         "command": lambda w: python(script),
         "code": code(script, data=data),
     }
+
+
+def goal(files):
+    """Input of a rule to ask for: these files, and those that it needs of which something was deleted are made again."""
+
+    def asked(wildcards):
+        workflow.dag.forcefiles.update(str(one.product.path) for one in GONE if not one.product.below)
+        return files
+
+    return asked
 
 
 TEMPLATES = "tokenize/templates.json"

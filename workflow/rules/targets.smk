@@ -3,32 +3,32 @@
 
 rule tokenize:
     input:
-        [artefacts.tokenized(e).path for e in EXPERIMENTS.values()],
+        goal([artefacts.tokenized(e).path for e in EXPERIMENTS.values()]),
 
 
 rule hf2mcore:
     input:
-        [artefacts.weights(e).path for e in EXPERIMENTS.values()],
+        goal([artefacts.weights(e).path for e in EXPERIMENTS.values()]),
 
 
 rule finetune:
     input:
-        collect([artefacts.CHECKS.path, artefacts.TRAINED.path], experiment=EXPERIMENTS),
+        goal(collect([artefacts.CHECKS.path, artefacts.TRAINED.path], experiment=EXPERIMENTS)),
 
 
 rule mcore2hf:
     input:
-        collect(artefacts.EXPORTED.path, experiment=EXPERIMENTS),
+        goal(collect(artefacts.EXPORTED.path, experiment=EXPERIMENTS)),
 
 
 rule generate_base:
     input:
-        [artefacts.base_answers(e, one).path for e in EXPERIMENTS.values() for one in e.asked],
+        goal([artefacts.base_answers(e, one).path for e in EXPERIMENTS.values() for one in e.asked]),
 
 
 rule generate_tuned:
     input:
-        collect([artefacts.CHECKS.path, artefacts.TUNED_ANSWERS.path], experiment=EXPERIMENTS),
+        goal(collect([artefacts.CHECKS.path, artefacts.TUNED_ANSWERS.path], experiment=EXPERIMENTS)),
         [
             path
             for e in EXPERIMENTS.values()

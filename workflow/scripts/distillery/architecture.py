@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from distillery import json_files, rotary
+from distillery import digests, rotary
 from distillery.json_files import Record
 from distillery.problems import Problem, UsageProblem
 
@@ -163,7 +163,7 @@ def read(directory: Path, refuse: Refusal) -> Architecture:
             where=path,
             fix="point to a complete Hugging Face directory; for an MCore checkpoint, to that of the original model",
         )
-    return from_config(json_files.read(path), path, refuse)
+    return from_config(digests.read_json(path), path, refuse)
 
 
 def from_config(config: Mapping[str, Any], where: object, refuse: Refusal) -> Architecture:

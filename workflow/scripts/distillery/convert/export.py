@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from distillery import json_files, manifests, provenance
+from distillery import digests, json_files, provenance
 from distillery.checkpoint_names import DONE
 from distillery.convert import mcore
 from distillery.convert.dtypes import DType, of
@@ -55,7 +55,7 @@ def side_files(
             without it the original's stay.
     """
     side = {name: (original / name).read_bytes() for name in CARRIED if (original / name).is_file()}
-    manifests.check(original, {name: data for name, data in side.items() if name != "config.json"})
+    digests.check_contents(original, side)
     read = {
         name: json_files.parse(data, original / name) for name, data in side.items() if name.endswith(".json")
     }
@@ -97,7 +97,7 @@ def template_of(load_dir: Path) -> dict[str, Any] | None:
     """The template record that training (done.json) or resharding (manifest.json) left beside a checkpoint."""
     for name in (DONE, MANIFEST):
         if (load_dir / name).is_file():
-            record = json_files.read(load_dir / name).get("template")
+            record = digests.read_json(load_dir / name).get("template")
             if record:
                 return record
     return None

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from distillery import files
+from distillery import digests
 from distillery.convert import logits, proof, stored_bytes
 from distillery.convert.weight_sources import Source, open_hf, open_mcore
 from distillery.problems import UsageProblem
@@ -21,7 +21,7 @@ def run(args: argparse.Namespace) -> None:
     """
     result = inspect(args.hf_dir, args.mcore_dir, args.check_logits)
     if args.output:
-        files.write_json(args.output, result)
+        digests.write_json(args.output, result)
 
 
 def inspect(hf_dir: Path | None, mcore_dir: Path | None, check_logits: bool) -> dict[str, Any]:

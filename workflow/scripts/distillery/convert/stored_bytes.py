@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from distillery import checksums, json_files
+from distillery import checksums, digests, json_files
 from distillery.checkpoint_names import DONE, iteration_name
 from distillery.convert import shards
 from distillery.convert.mcore import payload_digest
@@ -48,31 +48,44 @@ def of_manifest(directory: Path) -> Checks:
     if not path.is_file():
         line = f"no {MANIFEST} to compare with: sizes and names were checked, the bytes could not be"
         return Checks([], line)
-    content = json_files.read(path)
+    faults, checks = of_listed(directory)
+    if faults:
+        raise faults[0]
+    return checks
+
+
+def of_listed(directory: Path) -> tuple[list[Problem], Checks]:
+    """(files that are missing or of another size than manifest.json lists, what is to be asked of the others)."""
+    content = json_files.read(directory / MANIFEST)
     listed: list[dict[str, Any]] = content.get("files", [])
+    faults: list[Problem] = []
+    whole = []
     for entry in listed:
         file = directory / entry["name"]
         size = file.stat().st_size if file.is_file() else None
-        if size != entry.get("bytes", size) or size is None:
-            raise Problem(
+        if size is not None and size == entry.get("bytes", size):
+            whole.append(entry)
+            continue
+        faults.append(
+            Problem(
                 "a file has another size than the manifest lists",
                 where=file,
                 found="no such file" if size is None else f"{size} bytes",
                 wanted=f"{entry.get('bytes')} bytes",
-                fix=shards.REFETCH,
+                fix=digests.again(file),
             )
-    hashed = [e for e in listed if e.get("sha256")]
+        )
+    hashed = [e for e in whole if e.get("sha256")]
     calls = [functools.partial(_check_sha256, directory / e["name"], e["sha256"]) for e in hashed]
     tensors = content.get("tensors", {})
-    stored = shards.read(directory) if tensors else {}
+    stored = shards.read(directory) if tensors and not faults else {}
     calls += [
         functools.partial(_check_crc, stored[n].path, stored[n].offset, stored[n].bytes, int(crc, 16), n)
         for n, crc in tensors.items()
         if n in stored
     ]
-    return Checks(
-        calls, f"{len(hashed)} files agree with {MANIFEST} by sha256, {len(tensors)} tensors by CRC-32"
-    )
+    line = f"{len(hashed)} files agree with {MANIFEST} by sha256, {len(tensors)} tensors by CRC-32"
+    return faults, Checks(calls, line)
 
 
 def of_source(directory: Path, source: Source, files: Container[Path] | None = None) -> Checks:
@@ -113,7 +126,7 @@ def of_storages(source: Source, files: Container[Path] | None = None) -> Checks:
 def _check_payload(directory: Path, source: Source) -> None:
     held = {path.parent.parent.name for path in source.storages or {}}
     for name in (DONE, MANIFEST):
-        record = json_files.read(directory / name) if (directory / name).is_file() else {}
+        record = digests.read_json(directory / name) if (directory / name).is_file() else {}
         wanted = record.get("payload_digest")
         if "iteration" in record and held.isdisjoint({iteration_name(record["iteration"]), "release"}):
             continue  # of what a trainer began with that saves where it loaded from
@@ -123,7 +136,7 @@ def _check_payload(directory: Path, source: Source) -> None:
                 where=f"{directory}, {name}, payload_digest",
                 found=f"{payload_digest(source.entries)} of the rank files",
                 wanted=wanted,
-                fix="rank files of another run lie here: put the right ones back, or make this directory again",
+                fix=f"rank files of another run lie here; {digests.again(directory / name)}",
             )
 
 
@@ -135,7 +148,7 @@ def _check_sha256(path: Path, wanted: str) -> None:
             where=path,
             found=f"sha256 {found}",
             wanted=f"sha256 {wanted}",
-            fix=shards.REFETCH,
+            fix=digests.again(path),
         )
 
 
@@ -147,5 +160,5 @@ def _check_crc(path: Path, offset: int, size: int, wanted: int, name: str) -> No
             where=f"{path}, {name}",
             found=f"CRC-32 {found:08x}",
             wanted=f"CRC-32 {wanted:08x}",
-            fix="copy or convert the file again",
+            fix=digests.again(path),
         )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from distillery import artefacts, config, json_files, set_artefacts
+from distillery import artefacts, config, digests, set_artefacts
 
 
 def run(args: argparse.Namespace) -> Iterator[tuple[str, dict[str, Any], str]]:
@@ -22,4 +22,4 @@ def run(args: argparse.Namespace) -> Iterator[tuple[str, dict[str, Any], str]]:
                 for one in (artefacts.SUMMARY, artefacts.REPORT)
             )
             said = f"{name}:{problems}" if len(experiment.asked) > 1 else name
-            yield said, json_files.read(Path(summary)), report
+            yield said, digests.read_json(Path(summary)), report

@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from distillery import files, parquet_files
+from distillery import digests, parquet_files
 from distillery.evaluate import extraction, golds, overrules
 from distillery.evaluate.judge import Question, judge
 from distillery.problems import Problem, located
@@ -47,7 +47,7 @@ def score_file(
         scores = score(rows, known, workers, cpu_seconds, plain)
     for row in scores:
         decided.apply(row)
-    files.write_text(output, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in scores))
+    digests.write_text(output, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in scores))
     return scores
 
 
@@ -178,6 +178,7 @@ def read_problems(path: Path) -> list[dict[str, Any]]:
     """
     if not path.is_file():
         raise Problem("no such problem set", where=path, fix="run the step that makes it first")
+    digests.check_file(path)
     with closing(parquet_files.Table(path)) as table:
         names = table.names
     if missing := {"uuid", "answer"} - set(names):
@@ -195,23 +196,24 @@ def read_jsonl(path: Path, keys: tuple[str, ...]) -> Iterator[dict[str, Any]]:
     """Rows of a JSON-lines file one by one, each with at least `keys`, no (id, sample) twice.
 
     Raises:
-        Problem: names the line that is no object, lacks a key or repeats one.
+        Problem: names the line that is no object, lacks a key or repeats one; after the last line, bytes that are not
+            those that were written.
     """
     if not path.is_file():
         raise Problem("no such file", where=path, fix="run the step that makes it first")
     seen: dict[tuple[Any, Any], int] = {}
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                row = json.loads(line)
-                absent = [key for key in keys if key not in row]
-            except (json.JSONDecodeError, TypeError) as error:
-                raise Problem("not a JSON object", where=f"{path}, line {number}", found=error) from None
-            if absent:
-                raise Problem("a key is missing", where=f"{path}, line {number}", wanted=", ".join(absent))
-            first = seen.setdefault((row["id"], row["sample"]), number)
-            if first != number:
-                raise Problem(
-                    "the same sample twice", where=f"{path}, lines {first} and {number}", found=row["id"]
-                )
-            yield row
+    for number, line in enumerate(digests.lines(path), 1):
+        try:
+            row = json.loads(line)
+            absent = [key for key in keys if key not in row]
+        except (ValueError, TypeError) as error:
+            digests.check_file(path)
+            raise Problem("not a JSON object", where=f"{path}, line {number}", found=error) from None
+        if absent:
+            raise Problem("a key is missing", where=f"{path}, line {number}", wanted=", ".join(absent))
+        first = seen.setdefault((row["id"], row["sample"]), number)
+        if first != number:
+            raise Problem(
+                "the same sample twice", where=f"{path}, lines {first} and {number}", found=row["id"]
+            )
+        yield row

@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from distillery import files
+from distillery import digests, files
 from distillery.evaluate import golds, self_check
 from distillery.fetch import hold_out, openr1, problem_columns, problem_rows
 from distillery.fetch.problem_columns import COLUMNS, Column
@@ -71,6 +71,8 @@ def run(args: argparse.Namespace) -> str:
         strict=args.strict,
     )
     with problem_rows.opened(args.input, args.files) as found:
+        for path in found.values():
+            digests.check_file(path)
         made, manifest = read(found, recipe)
         # where the files lie on this machine is no part of what they are
         folder = (

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from distillery import files, json_files, provenance
+from distillery import digests, files, json_files, provenance
 from distillery.fetch.model_directory import MANIFEST
 from distillery.problems import Problem
 
@@ -44,7 +44,9 @@ def override(
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(os.path.relpath(model / entry["name"], target / Path(entry["name"]).parent))
         (partial / "config.json").unlink()
-        files.write_json(partial / "config.json", changed(json_files.read(model / "config.json"), **changes))
+        files.write_json(
+            partial / "config.json", changed(digests.read_json(model / "config.json"), **changes)
+        )
         entries = {entry["name"]: entry for entry in manifest["files"]}
         entries["config.json"] = provenance.file_entries(partial, ["config.json"])[0]
         source = {"of": manifest["source"], "rope": changes}

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distillery import files, parquet_files
+from distillery import digests, files, parquet_files
 from distillery.problems import Problem, UsageProblem
 
 if TYPE_CHECKING:
@@ -92,6 +92,7 @@ def _texts(shards: list[Path], rows: int) -> Iterator[str]:
     template = jinja2.Environment().from_string(CHAT_TEMPLATE)
     seen = 0
     for shard in shards:
+        digests.check_file(shard)
         for batch in parquet_files.batches(shard, ["messages"]):
             for messages in batch["messages"].to_pylist()[: rows - seen]:
                 seen += 1

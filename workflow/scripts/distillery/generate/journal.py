@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from distillery import files, one_writer
+from distillery import digests, one_writer
 from distillery.problems import Problem
 
 Key = tuple[str, int]  # prompt id, sample
@@ -102,7 +102,7 @@ class Journal:
     def finish(self, order: Iterable[Key]) -> None:
         """Write the target with the records in this order, and remove the journal."""
         os.fsync(self._stream.fileno())
-        files.write_text(self.target, "".join(line(self.taken[each]) for each in order))
+        digests.write_text(self.target, "".join(line(self.taken[each]) for each in order))
         self.path.unlink()
 
     def _part(self, replica: int) -> Path:

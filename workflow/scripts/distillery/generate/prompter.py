@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distillery import json_files
+from distillery import digests
 from distillery.problems import Problem, UsageProblem
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def by_chat_template(tokenizer: HubTokenizer, record: dict[str, Any] | None) -> 
         stops = {*record["stop_token_ids"]}
     else:
         config = tokenizer.directory / "generation_config.json"
-        eos = json_files.read(config).get("eos_token_id") if config.is_file() else None
+        eos = digests.read_json(config).get("eos_token_id") if config.is_file() else None
         stops = {*renderer.stop_token_ids, *(eos if isinstance(eos, list) else [eos])} - {None}
 
     def ids(messages: Messages) -> list[int]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from distillery import parquet_files
+from distillery import digests, parquet_files
 from distillery.problems import Problem
 
 QUESTION = "how are you?"  # what the reference's inference.py asks
@@ -80,6 +80,7 @@ def _lines(path: Path) -> list[tuple[int, str]]:
 
 
 def _parquet(path: Path) -> list[tuple[int, Mapping[str, Any]]]:
+    digests.check_file(path)
     wanted = ("id", "uuid", "problem", "prompt", "messages", "seed")
     with closing(parquet_files.Table(path)) as table:
         columns = [name for name in wanted if name in table.names]

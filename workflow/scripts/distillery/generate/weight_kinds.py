@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distillery import json_files
+from distillery import digests
 from distillery.checkpoint_names import DONE, TRACKER
 from distillery.manifests import MANIFEST
 from distillery.problems import Problem, UsageProblem
@@ -91,7 +91,7 @@ def prompt_type(weights: Weights, asked: str | None) -> str:
 
 
 def _record(path: Path) -> dict[str, Any]:
-    return json_files.read(path) if path.is_file() else {}
+    return digests.read_json(path) if path.is_file() else {}
 
 
 def _sizes(directory: Path) -> list[tuple[str, int]]:

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from distillery import config, files, json_files
+from distillery import config, digests
 from distillery.evaluate import golds, scoring
 from distillery.generate import prompter, prompts
 from distillery.planning import checks, fetched_settings, finding, known_models, sample
@@ -57,7 +57,7 @@ def load(directory: Path, settings: Settings) -> Model:
     same = settings.answer_prompt_type == settings.prompt_type
     asked = trained if same else rendering.load(directory, settings.answer_prompt_type)
     return Model(
-        directory, json_files.read(directory / "config.json"), tokenizer.load(directory), trained, asked
+        directory, digests.read_json(directory / "config.json"), tokenizer.load(directory), trained, asked
     )
 
 
@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> list[Finding]:
             where=settings.experiment,
             found="\n".join(map(str, found["findings"])),
         )
-    files.write_json(args.output, {**found, "findings": [asdict(one) for one in found["findings"]]})
+    digests.write_json(args.output, {**found, "findings": [asdict(one) for one in found["findings"]]})
     return found["findings"]
 
 
@@ -91,6 +91,7 @@ def inspect(directory: Path, shard: Path, problems: Sequence[Path], settings: Se
         Problem: a file that cannot be read at all.
     """
     model = load(directory, settings)
+    digests.check_file(shard)
     taken, faults = sample.take(model.trained, shard, settings)
     common = {path: similarity.contamination(shard, path) for path in problems}
     found = [

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from distillery import files, json_files, resource_samples
+from distillery import digests, files, json_files, resource_samples
 
 MEGABYTE, MEBIBYTE = 1e6, 2**20
 SMALLEST = 20  # MiB: less is the shell before Python has started, as Snakemake sees of a job of a second
@@ -33,7 +33,7 @@ class Row:
 def run(args: argparse.Namespace) -> dict[str, list[Any] | dict[str, Any]]:
     """Write what plan_outcome.py's flags ask for, from the files of the working directory, and return it."""
     found = of(args.plan_json, args.checks, args.done, args.data_manifest, Path())
-    files.write_json(args.output, found)
+    digests.write_json(args.output, found)
     return found
 
 
@@ -49,12 +49,12 @@ def of(
         manifest: of the tokenized dataset.
         directory: where the experiment ran, with its results and logs.
     """
-    early = json_files.read(checks)
+    early = digests.read_json(checks)
     # where training left its checkpoints: those of other settings lie beside it
-    metrics = done.parent / json_files.read(done)["metrics"]
+    metrics = done.parent / digests.read_json(done)["metrics"]
     records = list(json_files.lines(metrics))
     return {
-        "rows": compare(plan["estimate"], records, json_files.read(manifest), directory, metrics.parent),
+        "rows": compare(plan["estimate"], records, digests.read_json(manifest), directory, metrics.parent),
         "findings": [*plan["findings"], *early["findings"]],
         "sample": early["sample"],
         "assumptions": plan["estimate"]["assumptions"],
@@ -128,7 +128,7 @@ def answered(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         return {}
-    tokens = sum(len(row.typed("tokens", list)) for row in json_files.lines(path))
+    tokens = sum(len(row.typed("tokens", list)) for row in digests.json_lines(path))
     found: dict[str, Any] = {"tokens": tokens}
     sidecar = path.with_name(f"{path.stem}.timings.json")
     timings = json_files.read(sidecar) if sidecar.is_file() else {"resumed": True}

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from distillery import files, json_files, parquet_files
+from distillery import digests, files, json_files, parquet_files
 from distillery.problems import Problem, UsageProblem
 from distillery.provenance import SCRIPTS
 from distillery.report import benchmarks, contents, figures, graph_drawing, resource_curves
@@ -36,8 +36,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         role: path for role, path in vars(args).items() if isinstance(path, Path) and role not in WRITTEN
     }
     report = collect(args.name, inputs, settings, dict(args.samples))
-    write_parts(report, args.parts_dir)
+    files.remove(digests.beside(args.output))
+    parts = write_parts(report, args.parts_dir)
     files.write_text(args.output, render(report))
+    digests.record(args.output, *parts)
     return report["verdict"]
 
 
@@ -66,16 +68,17 @@ def collect(
                 "the report lacks an input", where=f"--{role.replace('_', '-')}", found=f"no file {path}"
             )
     read = {
-        role: json_files.read(inputs[role])
+        role: digests.read_json(inputs[role])
         for role in ("comparison", "summary", "data_manifest", "quality", "done")
     }
     comparison, done = read["comparison"], read["done"]
+    digests.check_file(inputs["problems"])
     problems = [
         json_files.Record(row).at(f"{inputs['problems']}, row {number}")
         for number, row in enumerate(parquet_files.rows(inputs["problems"]))
     ]
     generations, scores = (
-        {side: read_lines(inputs[f"{side}_{kind}"]) for side in ("base", "tuned")}
+        {side: digests.json_lines(inputs[f"{side}_{kind}"]) for side in ("base", "tuned")}
         for kind in ("generations", "scores")
     )
     firsts = [
@@ -86,7 +89,7 @@ def collect(
         for kind, sides in (("generations", generations), ("scores", scores))
     ]
     answered = contents.answers(problems, *firsts)
-    metrics = read_lines(inputs["done"].parent / done["metrics"])
+    metrics = digests.json_lines(inputs["done"].parent / done["metrics"])
     proofs = {role: inputs[role] for role in ("conversion_proof", "export_proof") if role in inputs}
     families = contents.families(comparison)
     used = resource_curves.collect(samples)
@@ -113,10 +116,10 @@ def collect(
         "quality": contents.quality(read["quality"]),
         "roles": read["quality"]["roles"],
         "training": contents.flat(done),
-        "proofs": {role: contents.flat(json_files.read(path)) for role, path in proofs.items()},
-        "plan": json_files.read(inputs["plan"]) if "plan" in inputs else None,
+        "proofs": {role: contents.flat(digests.read_json(path)) for role, path in proofs.items()},
+        "plan": digests.read_json(inputs["plan"]) if "plan" in inputs else None,
         "sets": contents.sets(read["summary"], inputs["problems"].stem),
-        "sweep": json_files.read(inputs["sweep"]) if "sweep" in inputs else None,
+        "sweep": digests.read_json(inputs["sweep"]) if "sweep" in inputs else None,
         "resources": used,
         "settings": settings,
         "digests": [
@@ -134,21 +137,14 @@ def collect(
             "budgets": figures.budgets(comparison["budgets"]),
             "lengths": figures.lengths(tokens["base"], tokens["tuned"]),
             "rows": figures.rows(read["quality"]["lengths"]),
-            "rulegraph": graph_drawing.draw(inputs["rulegraph"].read_text(encoding="utf-8")),
+            "rulegraph": graph_drawing.draw(digests.read_bytes(inputs["rulegraph"]).decode()),
             **({"resources": figures.resources(used["courses"])} if used["courses"] else {}),
         },
     }
 
 
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Rows of a JSON-lines file."""
-    if not path.is_file():
-        raise Problem("no such file", where=path, fix="run the step that makes it again")
-    return list(json_files.lines(path))
-
-
 def _text(path: Path | None) -> str | None:
-    return path.read_text(encoding="utf-8") if path else None
+    return digests.read_bytes(path).decode() if path else None
 
 
 def render(report: dict[str, Any]) -> str:
@@ -189,10 +185,12 @@ def render(report: dict[str, Any]) -> str:
     return environment.get_template(TEMPLATE).render(report | {"drawn": drawn, "colours": figures.COLOURS})
 
 
-def write_parts(report: dict[str, Any], directory: Path) -> None:
-    """Each figure as SVG and each table as JSON."""
+def write_parts(report: dict[str, Any], directory: Path) -> list[Path]:
+    """Each figure as SVG and each table as JSON; returns the files."""
+    parts = []
     for name, svg in report["figures"].items():
-        files.write_text(directory / f"{name}.svg", svg)
+        parts.append(directory / f"{name}.svg")
+        files.write_text(parts[-1], svg)
     for name in (
         "families",
         "chances",
@@ -208,4 +206,6 @@ def write_parts(report: dict[str, Any], directory: Path) -> None:
         "resources",
         "sweep",
     ):
-        files.write_json(directory / f"{name}.json", report[name])
+        parts.append(directory / f"{name}.json")
+        files.write_json(parts[-1], report[name])
+    return parts

@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 
-from distillery.files import write_text
+from distillery.digests import write_text
 from distillery.problems import Problem
 
 

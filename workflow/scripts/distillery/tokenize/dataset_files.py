@@ -7,9 +7,10 @@ data, and the next run writes over it. One process at a time holds a prefix. Rea
 from __future__ import annotations
 
 import errno
+import functools
 import glob
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeGuard
 
-from distillery import checksums, files, one_writer
+from distillery import checksums, digests, files, one_writer
 from distillery.problems import Problem
 
 PACKED_STEMS = ("packed_input_ids", "packed_attention_mask", "packed_labels")
@@ -157,22 +158,30 @@ class DatasetFiles:
         crcs = {self._ending(path): known.get(path, -1) for path in self._all() if path.is_file()}
         crcs |= {end: self._crc(end) for end, crc in crcs.items() if crc < 0}
         manifest = {**manifest, "crc32": crcs}
-        files.write_json(self.manifest, manifest)  # syncs the folder too
+        digests.write_json(self.manifest, manifest)  # syncs the folder too
         return manifest
 
-    def check(self, manifest: Mapping[str, Any], fix: str) -> None:
+    def check(self, manifest: Mapping[str, Any], fix: str, only: Collection[Path] | None = None) -> None:
         """Hold every file that the manifest has a CRC-32 of against it; files are read side by side.
 
         Args:
             fix: how to make the dataset again.
+            only: of its files, for whoever reads no others.
 
         Raises:
             Problem: a file is missing or changed since it was written; names it.
         """
+        calls = [call for path, call in self.checks(manifest, fix).items() if only is None or path in only]
+        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+            for _ in pool.map(lambda call: call(), calls):
+                pass
 
-        def compare(item: tuple[str, int]) -> None:
-            path, wanted = self._named(f"_{item[0]}"), item[1]
-            found = self._crc(item[0]) if path.is_file() else None
+    def checks(self, manifest: Mapping[str, Any], fix: str) -> dict[Path, Callable[[], None]]:
+        """{file that the manifest has a CRC-32 of: what raises the Problem of `check` if it has another}."""
+
+        def compare(ending: str, wanted: int) -> None:
+            path = self._named(f"_{ending}")
+            found = self._crc(ending) if path.is_file() else None
             if found != wanted:
                 raise Problem(
                     "a file of the dataset is not the one that was written",
@@ -182,11 +191,9 @@ class DatasetFiles:
                     fix=fix,
                 )
 
-        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-            # a list is what version 0.1 wrote: of fields, not of files
-            known = [item for item in manifest.get("crc32", {}).items() if isinstance(item[1], int)]
-            for _ in pool.map(compare, known):
-                pass
+        # a list is what version 0.1 wrote: of fields, not of files
+        known = [item for item in manifest.get("crc32", {}).items() if isinstance(item[1], int)]
+        return {self._named(f"_{item[0]}"): functools.partial(compare, *item) for item in known}
 
     def _ending(self, path: Path) -> str:
         return path.name.removeprefix(f"{self.prefix.name}_")

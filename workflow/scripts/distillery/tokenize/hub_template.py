@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from distillery import digests
 from distillery.problems import Problem
 from distillery.tokenize import limited_template
 from distillery.tokenize.conversation import ASSISTANT, FUNCTION, OBSERVATION, USER, Conversation, Rejected
@@ -126,7 +127,7 @@ def _source(hub: HubTokenizer) -> str:
     path = Path(hub.directory) / "chat_template.jinja"
     if path.is_file():
         try:
-            return path.read_text(encoding="utf-8")
+            return digests.read_bytes(path).decode()
         except UnicodeDecodeError as error:
             raise Problem("not UTF-8", where=f"{path}, byte {error.start}", fix="fetch it again") from None
     source = hub.config.get("chat_template")

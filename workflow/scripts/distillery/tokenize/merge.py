@@ -14,7 +14,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from distillery import json_files, parquet_files
+from distillery import digests, parquet_files
 from distillery.problems import Problem, UsageProblem
 from distillery.tokenize import indexed
 from distillery.tokenize.dataset_files import DatasetFiles, hidden
@@ -48,7 +48,7 @@ def merge(prefixes: Sequence[Path], target: Path) -> dict[str, Any]:
     stems = tuple(manifest["fields"])
     sources, made = [DatasetFiles(part, stems) for part in parts], DatasetFiles(target, stems)
     for source, part in zip(sources, manifests, strict=True):
-        source.check(part, f"make {source.prefix} again with preprocess_data.py")
+        source.check(part, digests.again(source.manifest))
     with made.writing():
         for stem in stems:
             _merge_field(sources, made, stem)
@@ -108,7 +108,7 @@ def _manifest(part: Path) -> dict[str, Any]:
             found="no such file: it was not finished, or not made by preprocess_data.py",
             fix=f"make {part} again with preprocess_data.py",
         )
-    return json_files.read(path)
+    return digests.read_json(path)
 
 
 def _merged(parts: list[Path], manifests: list[dict[str, Any]]) -> dict[str, Any]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from distillery import files
-from distillery.problems import Problem, UsageProblem
+from distillery import digests, files
+from distillery.problems import UsageProblem
 from distillery.tokenize import preprocess_flags, readers, row_spans, row_tally, workers
 from distillery.tokenize.outputs import Outputs
 from distillery.tokenize.parts import Part
@@ -78,11 +78,11 @@ def preprocess(
     tally = Tally()
     outputs = Outputs(prefix, recipe.fields, packed=recipe.packed, rules=recipe.rules)
     with _beside() as beside, Progress(log_interval) as progress, outputs:
-        digests: list[Future[str]] = []
+        made: list[Future[str]] = []
 
         def take(span: Span, part: Part) -> dict[str, int]:
-            if not digests:  # not before the processes are forked: it is a thread
-                digests.extend(beside.submit(files.sha256, source.path) for source in sources)
+            if not made:  # not before the processes are forked: it is a thread
+                made.extend(beside.submit(files.sha256, source.path) for source in sources)
             if part.overlong and recipe.rules.overlong == "error":
                 raise row_tally.overlong(span.path.name, part.overlong[0], recipe.rules)
             tally.add(span.path.name, part)
@@ -94,38 +94,15 @@ def preprocess(
         row_tally.check(tally, sources, max_rejected_share)
         outputs.finish(renderer.pad_id if renderer else 0, subsets)
         inputs = [
-            {"name": source.path.name, "sha256": digest.result(), "rows": tally.by_file[source.path.name]}
-            for source, digest in zip(sources, digests, strict=True)
+            {"name": source.path.name, "sha256": future.result(), "rows": tally.by_file[source.path.name]}
+            for source, future in zip(sources, made, strict=True)
         ]
-        _check_digests({source.path: one["sha256"] for source, one in zip(sources, inputs, strict=True)})
+        for source, one in zip(sources, inputs, strict=True):
+            digests.check(source.path, one["sha256"])
         manifest = _manifest(recipe, renderer, work.tokenizer, inputs, tally, outputs)
         if max_samples is not None:
             manifest["max_samples"] = max_samples
         return outputs.commit(manifest)
-
-
-def _check_digests(found: Mapping[Path, str]) -> None:
-    """Hold files that were read against the digests that lie beside them, as fetch_digest.py writes them.
-
-    Raises:
-        Problem: a file changed after its digest was taken: some flips of a bit change rows that still can be read.
-    """
-    recorded = {}
-    for folder in {path.parent for path in found}:
-        for listed in sorted(folder.glob("*.sha256")):
-            for line in listed.read_text(encoding="utf-8").splitlines():
-                digest, _, name = line.partition("  ")
-                recorded[folder / name] = (digest, listed)
-    for path, digest in found.items():
-        wanted, listed = recorded.get(path, (digest, None))
-        if digest != wanted:
-            raise Problem(
-                "a shard is not the file whose digest lies beside it",
-                where=path,
-                found=f"sha256 {digest}",
-                wanted=f"sha256 {wanted}, as {listed.name} has it",
-                fix=f"remove it, and the workflow brings it back; was it changed on purpose, then remove {listed}",
-            )
 
 
 @contextmanager

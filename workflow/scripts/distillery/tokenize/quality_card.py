@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from distillery import files, json_files
+from distillery import digests
 from distillery.marks import END_THINK, THINK
 from distillery.problems import Problem
 from distillery.tokenize import conversation, handlers, indexed
@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         Problem: as `card`.
     """
     made = card(args.data_prefix, args.input, args.problems, args.seq_length)
-    files.write_json(args.output, made)
+    digests.write_json(args.output, made)
     return made
 
 
@@ -60,11 +60,14 @@ def card(
         raise Problem(
             "a dataset without a manifest", where=made.manifest, fix="make it with preprocess_data.py"
         )
-    manifest = json_files.read(made.manifest)
+    manifest = digests.read_json(made.manifest)
     first = manifest["fields"][0]
+    made.check(manifest, digests.again(made.manifest), [made.idx(first)])
     lengths = indexed.read(made.bin(first), made.idx(first)).lengths
     inputs = [source for shard in shards for source in sources(shard)]
     _same_shards(manifest, [source.path for source in inputs], made.manifest)
+    for path in (*(source.path for source in inputs), *problem_sets):
+        digests.check_file(path)
     return {
         "rows": manifest["rows"],
         "kept": manifest["kept"],

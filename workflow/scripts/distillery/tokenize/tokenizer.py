@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distillery import json_files, manifests
+from distillery import digests, json_files
 from distillery.problems import Problem
 from distillery.tokenize import growth
 
@@ -124,7 +124,7 @@ def load(directory: Path) -> HubTokenizer:
         )
     names = (path.name, "tokenizer_config.json", "special_tokens_map.json")
     contents = {name: (directory / name).read_bytes() for name in names if (directory / name).is_file()}
-    manifests.check(directory, contents)
+    digests.check_contents(directory, contents)
     try:
         backend = tokenizers.Tokenizer.from_buffer(contents[path.name])
     except BaseException as error:  # tokenizers raises plain Exception, and panics, which are none

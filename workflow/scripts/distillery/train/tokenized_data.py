@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from distillery import files, json_files, parquet_files, provenance
+from distillery import digests, files, parquet_files, provenance
 from distillery.engine.batches import Rows
 from distillery.marks import IGNORED
 from distillery.problems import Problem
@@ -103,7 +103,7 @@ def read(prefix: Path) -> Data:
             wanted="the files preprocess_data.py writes for --output-prefix",
             fix="give --data-path the prefix alone, without _packed_input_ids_document",
         )
-    manifest = json_files.read(found.manifest)
+    manifest = digests.read_json(found.manifest)
     if sorted(manifest["fields"]) != sorted(PACKED_STEMS):
         raise Problem(
             "the data is plain text, not conversations with labels",
@@ -112,7 +112,7 @@ def read(prefix: Path) -> Data:
             wanted=sorted(PACKED_STEMS),
             fix="tokenize with an instruction handler and a --prompt-type",
         )
-    found.check(manifest, "tokenize (and merge) again: the files, or one of them, were changed or replaced")
+    found.check(manifest, digests.again(found.manifest))
     ids, mask, labels = (Sequences(found.bin(stem), found.idx(stem)) for stem in PACKED_STEMS)
     return Data(Rows(ids, labels, mask), manifest, prefix)
 

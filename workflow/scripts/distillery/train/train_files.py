@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from distillery import files, json_files, provenance
+from distillery import digests, files, provenance
 from distillery.architecture import Architecture
 from distillery.checkpoint_names import DONE, RANK_FILE, TABLES, TRACKER
 from distillery.convert import mcore, rank_files, states
@@ -77,7 +77,9 @@ def weights_identity(directory: Path) -> str:
     tracker names.
     """
     for name in (MANIFEST, DONE):
-        if (directory / name).is_file() and "payload_digest" in (record := json_files.read(directory / name)):
+        if (directory / name).is_file() and "payload_digest" in (
+            record := digests.read_json(directory / name)
+        ):
             return record["payload_digest"]
     paths = sorted(rank_files.iteration_directory(directory).glob(f"*/{RANK_FILE}"))
     return provenance.digest([(str(path.relative_to(directory)), files.sha256(path)) for path in paths])
@@ -128,5 +130,5 @@ def finish(
         "template": template,
         "metrics": str((work / "metrics.jsonl").relative_to(save)),
     }
-    files.write_json(save / DONE, done)
+    digests.write_json(save / DONE, done)
     return done

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from distillery import files
+from distillery import digests, files
 from distillery.launch.mindspeed import accepted_flags
 from distillery.marks import IGNORED
 from distillery.problems import Problem
@@ -59,6 +59,8 @@ def adopt(recipe: Recipe, shard: Path, prefix: Path) -> dict[str, Any]:
                 wanted=f"the lengths of {made.stems[0]}, as <i4",
                 fix="tokenize again; look into the log for a run that was disturbed",
             )
+    digest = files.sha256(shard)
+    digests.check(shard, digest)
     source = Source(shard)
     named = [UUID] if UUID in source.columns() else []
     uuids = [row[UUID] for block in source.blocks(named) for row in block] if named else None
@@ -71,7 +73,7 @@ def adopt(recipe: Recipe, shard: Path, prefix: Path) -> dict[str, Any]:
     renderer, hub = None if recipe.plain else recipe.renderer(), recipe.work().tokenizer
     manifest = preprocessing.described(recipe, renderer, hub, made.stems) | {
         "engine": accepted_flags.VERSION,
-        "inputs": [{"name": shard.name, "sha256": files.sha256(shard), "rows": total}],
+        "inputs": [{"name": shard.name, "sha256": digest, "rows": total}],
         "rows": total,
         "kept": count,
         "truncated": 0,

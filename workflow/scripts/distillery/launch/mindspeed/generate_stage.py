@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from distillery import digests
 from distillery import files as disk
 from distillery.engine import supported_models
 from distillery.experiment import Experiment
@@ -121,7 +122,7 @@ def run(args: argparse.Namespace) -> str:
         )
     output.parent.mkdir(parents=True, exist_ok=True)
     text = "\n\n".join(f"{one['question']}\n\n{one['answer']}" for one in found) + "\n"
-    disk.write_text(output, text)
+    digests.write_text(output, text)
     return text
 
 

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from distillery import files, json_files
+from distillery import digests, files, json_files
 from distillery.checkpoint_names import DONE, TRACKER, iteration_name
 from distillery.engine import supported_models
 from distillery.launch import commandline, launch_request, launcher
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
     request, chosen = launch_request.from_args(args, args.worker), args.worker
     load, save, data, tokenizer = args.load, args.save, args.data_path, args.tokenizer_name_or_path
     model = commandline.words(shape.architecture(supported_models.read(tokenizer)))
-    manifest = json_files.read(data.with_name(f"{data.name}_manifest.json"))
+    manifest = digests.read_json(data.with_name(f"{data.name}_manifest.json"))
     content = {
         "engine": accepted_flags.VERSION,
         "flags": [*chosen, *model],
@@ -158,7 +158,7 @@ def _finish(save: Path, work: Path, goal: int, payload: str, template: Any) -> d
         "template": template,
         "metrics": str((work / "metrics.jsonl").relative_to(save)),
     }
-    files.write_json(save / DONE, done)
+    digests.write_json(save / DONE, done)
     return done
 
 

@@ -1,0 +1,90 @@
+"""What is written with a digest is read with it: a flip, a cut and an emptied file are named, each kind of record is known."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from distillery import digests, files, provenance
+from distillery.problems import Problem
+
+ROWS = [{"id": "a", "text": "one"}, {"id": "b", "text": "tw\u2028o"}]
+DAMAGES = {
+    "flipped": lambda data: data[:20] + bytes([data[20] ^ 1]) + data[21:],
+    "cut": lambda data: data[:-1],
+    "emptied": lambda data: b"",
+}
+
+
+def written(folder: Path) -> Path:
+    path = folder / "rows.jsonl"
+    digests.write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in ROWS))
+    return path
+
+
+def test_what_was_written_is_read(tmp_path):
+    path = written(tmp_path)
+    assert digests.json_lines(path) == ROWS
+    assert digests.read_bytes(path) == path.read_bytes()
+    digests.check_file(path)
+    digests.write_json(tmp_path / "one.json", {"a": 1})
+    assert digests.read_json(tmp_path / "one.json") == {"a": 1}
+
+
+def test_the_record_is_what_sha256sum_checks(tmp_path):
+    path = written(tmp_path)
+    line = ["sha256sum", "--check", digests.beside(path).name]
+    assert subprocess.run(line, cwd=tmp_path, capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("reader", [digests.json_lines, digests.read_bytes, digests.check_file])
+def test_what_was_changed_is_named_with_the_command_for_it(tmp_path, monkeypatch, damage, reader):
+    path = written(tmp_path)
+    path.write_bytes(DAMAGES[damage](path.read_bytes()))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Problem, match="whose digest lies beside it") as caught:
+        reader(path)
+    assert str(path) in str(caught.value) and "--forcerun rows.jsonl" in str(caught.value)
+
+
+def test_a_file_that_is_written_again_has_its_new_digest(tmp_path):
+    path = written(tmp_path)
+    digests.write_text(path, "other\n")
+    assert digests.read_bytes(path) == b"other\n"
+
+
+def test_of_a_file_without_a_record_nothing_is_said(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"id": 1}\n')
+    assert digests.wanted(tmp_path / "a.jsonl") is None
+    assert digests.json_lines(tmp_path / "a.jsonl") == [{"id": 1}]
+
+
+@pytest.mark.parametrize(
+    "record", ["a.bin.sha256", "batch.sha256", "a.bin.manifest.json", "manifest.json", ".a.bin.sha256"]
+)
+def test_every_kind_of_record_is_known(tmp_path, record):
+    path, listing = tmp_path / "a.bin", tmp_path / record
+    path.write_bytes(b"0" * 100)
+    if record.endswith(".json"):
+        files.write_json(listing, {"files": provenance.file_entries(tmp_path, ["a.bin"])})
+    else:
+        listing.write_text(f"{files.sha256(path)}  a.bin\n")
+    digests.check_file(path)
+    path.write_bytes(b"0" * 99 + b"1")
+    with pytest.raises(Problem, match="whose digest") as caught:
+        digests.check_file(path)
+    assert f"as {listing} has it" in str(caught.value)
+
+
+def test_a_file_of_a_directory_is_made_again_with_all_of_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rank = Path("train/iter_0000004/mp_rank_00/model_optim_rng.pt")
+    rank.parent.mkdir(parents=True)
+    assert f"--forcerun {rank} " in digests.again(rank)
+    Path("train/done.json").touch()
+    assert "--forcerun train/done.json " in digests.again(rank)

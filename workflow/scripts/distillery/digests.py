@@ -1,0 +1,164 @@
+"""Digests that lie beside files: written with them, and compared by whoever reads them, on the same bytes.
+
+    digests.write_json(path, value)     # and `.NAME.sha256`, hidden, as `sha256sum` writes and checks it
+    digests.read_json(path)             # a Problem where the bytes are not those that were written
+
+Fetched files have theirs in `NAME.sha256`, in a list of a batch, in `NAME.manifest.json` or in their directory's
+manifest.json. Without any nothing is known, and nothing is said.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from distillery import files, json_files
+from distillery.checkpoint_names import DONE
+from distillery.manifests import MANIFEST
+from distillery.problems import Problem
+
+DEPTH = 5  # folders between a trained rank file and its done.json, at most
+
+
+def beside(path: Path) -> Path:
+    """Where the digest of a written file lies."""
+    return path.with_name(f".{path.name}.sha256")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file and its digest; a kill in between leaves the file without one."""
+    files.remove(beside(path))
+    files.write_text(path, text)
+    record(path)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """As `files.write_json`, with the digest."""
+    files.remove(beside(path))
+    files.write_json(path, value)
+    record(path)
+
+
+def record(path: Path, *others: Path) -> None:
+    """Write the digest of a file, and of others that belong to it and lie below its folder."""
+    lines = [f"{files.sha256(one)}  {one.relative_to(path.parent)}\n" for one in (path, *others)]
+    files.write_text(beside(path), "".join(lines))
+
+
+def listed(listing: Path) -> dict[Path, str]:
+    """{file: sha256} of a list as `sha256sum` writes it."""
+    pairs = [line.partition("  ") for line in listing.read_text(encoding="utf-8").splitlines()]
+    return {listing.parent / name: digest for digest, _, name in pairs}
+
+
+def wanted(path: Path) -> tuple[str, Path] | None:
+    """(sha256 that was recorded of a file, where it stands), or None."""
+    here = (beside(path), path.with_name(f"{path.name}.sha256"))
+    for listing in itertools.chain(here, path.parent.glob("[!.]*.sha256")):  # a batch has one for all
+        if listing.is_file() and (digest := listed(listing).get(path)):
+            return digest, listing
+    for manifest in (path.with_name(f"{path.name}.{MANIFEST}"), path.with_name(MANIFEST)):
+        if manifest.is_file() and manifest != path:
+            content = json_files.read(manifest)
+            for one in content.records("files") if "files" in content else []:
+                if one.get("name") == path.name and one.get("sha256"):
+                    return one["sha256"], manifest
+    return None
+
+
+def check(path: Path, found: str) -> None:
+    """Hold the sha256 of bytes that were read of a file against the recorded one.
+
+    Raises:
+        Problem: the file was changed or replaced since.
+    """
+    digest, where = wanted(path) or (found, path)
+    if found != digest:
+        raise Problem(
+            "a file is not the one whose digest lies beside it",
+            where=path,
+            found=f"{path.stat().st_size} bytes, sha256 {found}",
+            wanted=f"sha256 {digest}, as {where} has it",
+            fix=f"{again(path)}. What is changed on purpose belongs elsewhere, in a `path` source",
+        )
+
+
+def check_file(path: Path) -> None:
+    """As `check`, of a file whose reader does not see all of its bytes: they are read here, if a digest is known."""
+    if wanted(path):
+        check(path, files.sha256(path))
+
+
+def check_contents(directory: Path, contents: Mapping[str, bytes]) -> None:
+    """As `check`, of {name: bytes as they were read}."""
+    for name, data in contents.items():
+        check(directory / name, hashlib.sha256(data).hexdigest())
+
+
+def read_bytes(path: Path) -> bytes:
+    """All bytes of a file, compared as `check` does."""
+    data = path.read_bytes()
+    check(path, hashlib.sha256(data).hexdigest())
+    return data
+
+
+def read_json(path: Path) -> Any:
+    """As `json_files.read` of an object, the bytes compared."""
+    return json_files.parse(read_bytes(path), path)
+
+
+def lines(path: Path) -> Iterator[bytes]:
+    """The lines of a file one by one, compared after the last; what a reader makes of them is to be kept until then.
+
+    Raises:
+        Problem: not the bytes that were written.
+    """
+    made = hashlib.sha256()
+    with path.open("rb") as stream:
+        for line in stream:
+            made.update(line)
+            yield line
+    check(path, made.hexdigest())
+
+
+def json_lines(path: Path) -> list[json_files.Record]:
+    """The objects of a file of JSON lines, the bytes compared; empty lines are none.
+
+    Raises:
+        Problem: no such file; a line that is no object.
+    """
+    if not path.is_file():
+        raise Problem("no such file", where=path, fix=again(path))
+    try:
+        numbered = list(enumerate(lines(path), 1))
+        return [json_files.parse(line, f"{path}, line {number}") for number, line in numbered if line.strip()]
+    except Problem:
+        check_file(path)  # says more than that a line is none
+        raise
+
+
+def again(path: Path) -> str:
+    """What makes a file again: for one in a directory with a manifest, or of a training, the command for all of it."""
+    made = next(
+        (
+            parent / name
+            for parent in list(path.parents)[:DEPTH]
+            for name in (DONE, MANIFEST)
+            if (parent / name).is_file()
+        ),
+        path,
+    )
+    return f"make it again: {command(made)} (and --configfile, if the run had one), or by hand the command that wrote it"
+
+
+def command(product: Path, configfiles: Iterable[str] = ()) -> str:
+    """The workflow's command that makes a product, and what follows from it, again."""
+    product = product.absolute()
+    here = product.relative_to(Path.cwd()) if product.is_relative_to(Path.cwd()) else product
+    words = ["--configfile", *configfiles] if configfiles else []
+    return shlex.join([".venv/bin/snakemake", "--cores", "all", *words, "--forcerun", os.fspath(here)])

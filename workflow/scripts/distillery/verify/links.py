@@ -1,0 +1,117 @@
+"""Whether an experiment's files are of one another: each sound by itself, one may be another experiment's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from distillery import artefacts, digests, files, json_files
+from distillery.convert import convert
+from distillery.experiment import Config
+from distillery.problems import Problem
+
+
+def of(config: Config, name: str) -> list[Callable[[], None]]:
+    """What raises a Problem for each digest by which one product of an experiment names another."""
+    e = config.experiments[name]
+    at = {"experiment": name}
+    done, exported = (Path(one.at(**at)) for one in (artefacts.TRAINED, artefacts.EXPORTED))
+    data = Path(artefacts.tokenized(e).path)
+    converted, weights = (Path(one(e).path) for one in (artefacts.converted, artefacts.weights))
+    model = Path(artefacts.rotated_model(e))
+    calls = [
+        lambda: _same(converted, "source_digest", convert.source_digest(model.parent), model),
+        lambda: _same(exported, "source", {"mcore": convert.source_digest(done.parent)}, done),
+        lambda: _same(exported, "template", json_files.read(done).get("template"), done),
+        lambda: _same(done, "template", json_files.read(data).get("template"), data),
+    ]
+    if weights != converted:
+        calls.append(
+            lambda: _same(weights, "source_digest", convert.source_digest(converted.parent), converted)
+        )
+    calls += [lambda: _shards(data, [Path(one) for one in artefacts.all_shards(config, e.tokenize)])]
+    return [*calls, lambda: _reported(Path(artefacts.REPORT.at(**at)), _inputs(config, name))]
+
+
+def _same(product: Path, key: str, wanted: Any, origin: Path) -> None:
+    """A product's manifest names the digest that its origin has.
+
+    Raises:
+        Problem: it was made of other bytes than lie there.
+    """
+    if not (product.is_file() and origin.is_file()):
+        return  # what is missing is said elsewhere
+    found = json_files.read(product).get(key)
+    if found != wanted:
+        raise Problem(
+            f"made of another {origin.name} than lies there",
+            where=f"{product}, {key}",
+            found=str(found)[:80],
+            wanted=f"{str(wanted)[:80]}, as {origin} has it",
+            fix=digests.again(product),
+        )
+
+
+def _shards(data: Path, shards: list[Path]) -> None:
+    """The dataset's inputs are the shards that lie there, by their recorded digests."""
+    if not data.is_file():
+        return
+    listed = {one["name"]: one["sha256"] for one in json_files.read(data).records("inputs")}
+    for shard in shards:
+        known = digests.wanted(shard)
+        if known and listed.get(shard.name) != known[0]:
+            raise Problem(
+                "tokenized from another shard than lies there",
+                where=f"{data}, inputs",
+                found=listed.get(shard.name, f"no {shard.name}"),
+                wanted=f"{known[0]}, as {known[1]} has it",
+                fix=digests.again(data),
+            )
+
+
+def _inputs(config: Config, name: str) -> dict[str, Path]:
+    """The files that the report lists by role."""
+    e, at = config.experiments[name], {"experiment": name}
+    paths = {
+        "comparison": artefacts.COMPARISON.at(**at),
+        "summary": artefacts.SUMMARY.at(**at),
+        "base generations": artefacts.base_answers(e).path,
+        "base scores": artefacts.base_scores(e).path,
+        "tuned generations": artefacts.TUNED_ANSWERS.at(**at),
+        "tuned scores": artefacts.TUNED_SCORES.at(**at),
+        "problems": artefacts.PROBLEMS.at(problems=e.problems),
+        "data manifest": artefacts.tokenized(e).path,
+        "quality": artefacts.quality(e).path,
+        "done": artefacts.TRAINED.at(**at),
+        "conversion proof": artefacts.conversion_proof(e).path,
+        "export proof": artefacts.EXPORT_PROOF.at(**at),
+        "plan": artefacts.PLAN.at(**at),
+        "rulegraph": artefacts.RULEGRAPH.at(**at),
+    }
+    return {role: Path(path) for role, path in paths.items()}
+
+
+def _reported(report: Path, inputs: dict[str, Path]) -> None:
+    """The report was drawn from the files that lie there.
+
+    Raises:
+        Problem: naming all that are others.
+    """
+    table = report.with_name("report") / "digests.json"
+    if not table.is_file():
+        return
+    wanted = {one["role"]: one["sha256"] for one in json_files.read(table, list)}
+    wrong = [
+        f"{path} (sha256 {found})"
+        for role, path in inputs.items()
+        if role in wanted and path.is_file() and (found := files.sha256(path)) != wanted[role]
+    ]
+    if wrong:
+        raise Problem(
+            "the report was drawn from other files than lie there",
+            where=table,
+            found=", ".join(wrong),
+            wanted="the sha256 that it lists of each",
+            fix=digests.again(report),
+        )

@@ -1,0 +1,97 @@
+"""Whether what manifests list is there: names and sizes, no byte read, so that each start of the workflow can ask.
+
+Snakemake knows the manifests alone: with a rank file, a .bin or an exported model's weights deleted by hand it had nothing to do.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from distillery import digests, json_files
+from distillery.checkpoint_names import RANK_FILE, TRACKER
+from distillery.experiment import Config
+from distillery.problems import Problem
+from distillery.verify import standing
+from distillery.verify.standing import Product
+
+TOKEN_BYTES = 4
+
+
+@dataclass(frozen=True)
+class Gone:
+    """A file that a product's manifest lists and that is not there as listed."""
+
+    product: Product
+    file: Path
+    found: str
+    wanted: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.found}, expected {self.wanted} as {self.product.path} says"
+
+
+def of(config: Config) -> list[Gone]:
+    """What is missing of the products of all selected experiments that have a manifest, each product once."""
+    products = dict.fromkeys(one for name in config.experiments for one in standing.of(config, name))
+    return [gone for product in products if product.path.is_file() for gone in of_product(product)]
+
+
+def said(gone: list[Gone], configfiles: Sequence[str] = ()) -> str:
+    """A line for each product with what is gone of it, and the command for it.
+
+    Args:
+        configfiles: that the workflow was started with.
+    """
+    lines: dict[Product, list[str]] = {}
+    for one in gone:
+        lines.setdefault(one.product, []).append(str(one))
+    return "".join(
+        f"gone: {'; '.join(files)}; "
+        + ("" if product.below else "made again with what follows from it, if the goal needs it; ")
+        + f"it alone: {digests.command(product.path, configfiles)} --until {product.path}, equal bytes rerun nothing\n"
+        for product, files in lines.items()
+    )
+
+
+def of_product(product: Product) -> Iterator[Gone]:
+    """What is missing of one product whose manifest is there; one that cannot be read says so as its own file."""
+    try:
+        for file, size in _listed(product):
+            found = os.stat(file).st_size if file.is_file() else None
+            if found is None or size not in (None, found):
+                there = "no such file" if found is None else f"{found} bytes"
+                yield Gone(product, file, there, "a file" if size is None else f"{size} bytes")
+    except Problem as problem:
+        yield Gone(product, product.path, f"{problem.what} ({problem.found})", "a manifest")
+
+
+def _listed(product: Product) -> Iterator[tuple[Path, int | None]]:
+    """(file, its bytes where they are known) of everything beside or around a manifest."""
+    folder = product.path.parent
+    if product.kind in ("model", "checkpoint"):
+        yield from _entries(folder, json_files.read(product.path))
+    elif product.kind == "dataset":
+        manifest = json_files.read(product.path)
+        prefix = product.path.name.removesuffix("manifest.json")
+        for ending in manifest.typed("crc32", dict, {}):
+            tokens = manifest.typed("tokens", int) * TOKEN_BYTES if ending.endswith(".bin") else None
+            yield folder / f"{prefix}{ending}", tokens
+    elif product.kind == "training":
+        done = json_files.read(product.path)
+        # through the link by which loaders go
+        checkpoint = folder / Path(done.typed("checkpoint", str)).name
+        yield folder / done.typed("metrics", str), None
+        yield folder / TRACKER, None
+        if (checkpoint / "state.json").is_file():
+            yield from _entries(checkpoint, json_files.read(checkpoint / "state.json"))
+        elif not any(checkpoint.glob(f"*/{RANK_FILE}")):  # MindSpeed-LLM leaves no list
+            yield checkpoint / "state.json", None
+
+
+def _entries(folder: Path, manifest: Mapping[str, Any]) -> Iterator[tuple[Path, int | None]]:
+    for entry in manifest.records("files"):
+        yield folder / entry.typed("name", str), entry.get("bytes")

@@ -1,0 +1,75 @@
+"""What an experiment stands on: every file and directory below resources/ and results/ that led to its report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from distillery import artefacts
+from distillery.experiment import Config
+
+Kind = Literal["model", "checkpoint", "training", "dataset", "file"]
+
+
+@dataclass(frozen=True)
+class Product:
+    """An output of the workflow, as Snakemake knows it: a file, or the manifest of what lies around or beside it.
+
+    Attributes:
+        kind: a `model` is a Hugging Face directory around its manifest, fetched or exported; a `checkpoint` an MCore one;
+            a `training` done.json with the checkpoint it names; a `dataset` Megatron's files beside their manifest.
+        below: whether it is missed only by what is still to run: fetched files, and parts that were merged.
+    """
+
+    path: Path
+    kind: Kind
+    below: bool = False
+
+
+def of(config: Config, name: str) -> list[Product]:
+    """The products of an experiment, each once, in the order in which they are made."""
+    return list(dict.fromkeys(_all(config, name)))
+
+
+def results(config: Config) -> list[str]:
+    """Every file below results/ that the selected experiments stand on, each once."""
+    products = (one for name in config.experiments for one in of(config, name))
+    return list(dict.fromkeys(str(one.path) for one in products if not one.below))
+
+
+def _all(config: Config, name: str) -> Iterator[Product]:
+    e = config.experiments[name]
+    own = {"experiment": name}
+    dataset = config.datasets[e.tokenize.dataset]
+    shards = artefacts.all_shards(config, e.tokenize)
+    if config.models[e.model].kind == "random":
+        shards += artefacts.tokenizer_shards(config, e.model)
+    yield from (Product(Path(path), "file", below=True) for path in shards)
+    for model in (artefacts.MODEL.at(model=e.model), artefacts.rotated_model(e)):
+        yield Product(Path(model), "model", below=True)
+    yield Product(Path(artefacts.PROBLEMS.at(problems=e.problems)), "file", below=True)
+    yield _file(artefacts.CHECKS.at(**own))
+    for batch in dataset.batches(e.tokenize.shards):
+        yield Product(Path(artefacts.tokenized_shards(e, batch).path), "dataset", below=True)
+    yield Product(Path(artefacts.tokenized(e).path), "dataset")
+    yield _file(artefacts.quality(e).path)
+    for weights in (artefacts.converted(e), artefacts.weights(e)):
+        yield Product(Path(weights.path), "checkpoint")
+    yield _file(artefacts.conversion_proof(e).path)
+    yield Product(Path(artefacts.TRAINED.at(**own)), "training")
+    if e.generate.layout != e.train.layout:
+        yield Product(Path(artefacts.tuned_weights(e).path), "checkpoint")
+    yield Product(Path(artefacts.EXPORTED.at(**own)), "model")
+    for one in (artefacts.EXPORT_PROOF, artefacts.PLAN, artefacts.TUNED_ANSWERS, artefacts.TUNED_SCORES):
+        yield _file(one.at(**own))
+    yield from map(_file, artefacts.mindspeed_answer(e))
+    for shared in (artefacts.base_answers(e), artefacts.base_scores(e)):
+        yield _file(shared.path)
+    for one in (artefacts.COMPARISON, artefacts.SUMMARY, artefacts.RULEGRAPH, artefacts.REPORT):
+        yield _file(one.at(**own))
+
+
+def _file(path: str) -> Product:
+    return Product(Path(path), "file")
