@@ -27,7 +27,7 @@ def act(question: tuple) -> object:
         marker = Path(rest[0])
         if not marker.exists():
             marker.touch()
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), rest[1])
     if what == "read nothing":
         ctypes.string_at(0)
     if what == "divide":
@@ -71,8 +71,10 @@ def test_only_the_timer_makes_a_time_out_and_only_its_own_question_suffers():
         assert names(asked(questions, workers=workers, cpu_seconds=0.5)) == expected
 
 
-def test_a_question_whose_worker_was_killed_is_asked_again(tmp_path):
-    questions = [("a",), ("once", str(tmp_path / "marker")), ("b",)]
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGPROF])
+def test_a_question_whose_worker_was_killed_is_asked_again(tmp_path, number):
+    """Also where it was killed by the signal that its own timer sends."""
+    questions = [("a",), ("once", str(tmp_path / "marker"), number), ("b",)]
     assert names(asked(questions)) == ["a", "once", "b"]
 
 

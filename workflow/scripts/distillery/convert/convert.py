@@ -124,7 +124,7 @@ def to_hf(
             for tensor, crc in zip(plan.offsets, found, strict=True)
         ]
         content = export.manifest(staging, plans, list(side), dtype, entries, template, facts)
-        files.write_json(staging / MANIFEST, content)
+        digests.write_json(staging / MANIFEST, content)
     return content
 
 

@@ -112,7 +112,8 @@ def check_target(save_dir: Path) -> None:
     if not save_dir.exists():
         return
     for path in sorted(save_dir.iterdir()):
-        ours = path.name in (*CARRIED, INDEX, MANIFEST) or path.suffix == ".safetensors"
+        listed = path.name in (*CARRIED, INDEX, MANIFEST, digests.beside(save_dir / MANIFEST).name)
+        ours = listed or path.suffix == ".safetensors"
         if not ours or path.is_dir():
             raise Problem(
                 "the output directory holds files of something else, and would be replaced as a whole",

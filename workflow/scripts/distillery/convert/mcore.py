@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from distillery import files, one_writer, provenance
+from distillery import digests, files, one_writer, provenance
 from distillery.checkpoint_names import TRACKER, iteration_name
 from distillery.convert.dtypes import DType
 from distillery.convert.mcore_layout import Layout
@@ -107,8 +107,10 @@ def publication(save_dir: Path, iteration: int) -> Iterator[Publication]:
                 for name in (TRACKER, MANIFEST):
                     if (save_dir / name).exists():
                         os.replace(save_dir / name, save_dir / f".{name}.old")
+            files.remove(digests.beside(save_dir / MANIFEST))
             for name, path in staged.items():
                 os.replace(path, save_dir / name)
+            digests.record(save_dir / MANIFEST)
         finally:
             for path in staged.values():
                 path.unlink(missing_ok=True)
@@ -116,7 +118,7 @@ def publication(save_dir: Path, iteration: int) -> Iterator[Publication]:
 
 def withdraw(save_dir: Path) -> None:
     """Make a checkpoint that is about to be replaced invisible: tracker first."""
-    for name in (TRACKER, MANIFEST):
+    for name in (TRACKER, MANIFEST, digests.beside(save_dir / MANIFEST).name):
         (save_dir / name).unlink(missing_ok=True)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from distillery import checksums, digests, json_files
+from distillery import checksums, digests
 from distillery.checkpoint_names import DONE, iteration_name
 from distillery.convert import shards
 from distillery.convert.mcore import payload_digest
@@ -56,7 +56,7 @@ def of_manifest(directory: Path) -> Checks:
 
 def of_listed(directory: Path) -> tuple[list[Problem], Checks]:
     """(files that are missing or of another size than manifest.json lists, what is to be asked of the others)."""
-    content = json_files.read(directory / MANIFEST)
+    content = digests.read_json(directory / MANIFEST)
     listed: list[dict[str, Any]] = content.get("files", [])
     faults: list[Problem] = []
     whole = []

@@ -23,7 +23,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 from safetensors.numpy import load_file, save_file
 
-from distillery import files, json_files, provenance
+from distillery import digests, files, json_files, provenance
 from distillery.checkpoint_names import RANK_FILE, iteration_name
 from distillery.problems import Problem
 
@@ -143,7 +143,7 @@ class Snapshots:
         }
         for note in notes:
             note.unlink()
-        files.write_json(partial / "state.json", state)
+        digests.write_json(partial / "state.json", state)
         target = self.work / iteration_name(iteration)
         files.remove(target)
         os.replace(partial, target)
@@ -173,7 +173,7 @@ class Snapshots:
         for path in sorted(self.work.glob("iter_*"), reverse=True):
             damage = self._damage(path)
             if damage is None:
-                return json_files.read(path / "state.json")["iteration"]
+                return digests.read_json(path / "state.json")["iteration"]
             warn(f"checkpoint {path.name} is damaged and is passed over: {damage}")
         return None
 
@@ -181,7 +181,7 @@ class Snapshots:
         if not (path / "state.json").exists():
             return "it has no state.json"
         try:
-            state = json_files.read(path / "state.json")
+            state = digests.read_json(path / "state.json")
             listed = [(entry["name"], entry["bytes"], entry["sha256"]) for entry in state["files"]]
         except (Problem, KeyError, TypeError):
             return "its state.json cannot be read"
@@ -201,7 +201,7 @@ class Snapshots:
 
     def facts(self, iteration: int) -> dict[str, Any]:
         """state.json of a checkpoint."""
-        return json_files.read(self.work / iteration_name(iteration) / "state.json")
+        return digests.read_json(self.work / iteration_name(iteration) / "state.json")
 
 
 def _joined(shares: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:

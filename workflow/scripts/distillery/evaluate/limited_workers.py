@@ -16,9 +16,10 @@ import multiprocessing
 import resource
 import signal
 import sys
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any
@@ -44,6 +45,9 @@ class _Worker:
     process: SpawnProcess
     pending: deque[tuple[int, Any]]  # (number, question), the one at work first
     ready: bool = False
+    heard: float = field(
+        default_factory=time.monotonic
+    )  # when it last said something, thus began a question at the latest
 
 
 def answers(
@@ -80,10 +84,11 @@ def answers(
                 except (EOFError, OSError):  # also in the midst of a message
                     del running[connection]
                     connection.close()
-                    yield from _bury(worker, todo, name)
+                    yield from _bury(worker, todo, name, cpu_seconds)
                     if chunk := todo.take():
                         _start(running, chunk, function, prepare, cpu_seconds)
                     continue
+                worker.heard = time.monotonic()
                 if worker.ready:
                     yield worker.pending.popleft()[0], message
                 worker.ready = True
@@ -133,14 +138,19 @@ def _send(connection: Connection, chunk: list[tuple[int, Any]]) -> None:
         return
 
 
-def _bury(worker: _Worker, todo: _Todo, name: Callable[[Any], str]) -> Iterator[tuple[int, Fate]]:
+def _bury(
+    worker: _Worker, todo: _Todo, name: Callable[[Any], str], cpu_seconds: float
+) -> Iterator[tuple[int, Fate]]:
     """Account for a worker that ended with questions: what is known of the first, and the rest is asked again."""
     worker.process.join()
     code = worker.process.exitcode
     number, question = worker.pending[0]
     once_more = number not in todo.failed
     todo.failed.add(number)
-    if worker.ready and code == -signal.SIGPROF:
+    # the timer's signal may be sent from outside as well; it cannot have run out before as much time has passed, and when
+    # this process was late in hearing, the question is asked once more for nothing
+    spent = time.monotonic() - worker.heard >= cpu_seconds
+    if worker.ready and code == -signal.SIGPROF and (spent or not once_more):
         fate = Fate.TIMED_OUT
     elif once_more:
         fate = None

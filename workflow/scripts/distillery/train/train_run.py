@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distillery import files, provenance
+from distillery import digests, provenance
 from distillery.train import engine_settings
 
 ENGINE_CODE = [
@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
     )
     if place.rank == 0:
         snapshots.claim()
-        files.write_json(work / "key.json", content)
+        digests.write_json(work / "key.json", content)
         _report_other_runs(args.save / "work", key)
 
     def build():

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from distillery import artefacts, digests, files, json_files
 from distillery.convert import convert
-from distillery.experiment import Config
+from distillery.experiment import Config, Experiment
 from distillery.problems import Problem
+from distillery.verify import standing
 
 
 def of(config: Config, name: str) -> list[Callable[[], None]]:
@@ -31,7 +33,7 @@ def of(config: Config, name: str) -> list[Callable[[], None]]:
             lambda: _same(weights, "source_digest", convert.source_digest(converted.parent), converted)
         )
     calls += [lambda: _shards(data, [Path(one) for one in artefacts.all_shards(config, e.tokenize)])]
-    return [*calls, lambda: _reported(Path(artefacts.REPORT.at(**at)), _inputs(config, name))]
+    return calls + [functools.partial(_reported, e, problems) for problems in e.asked]
 
 
 def _same(product: Path, key: str, wanted: Any, origin: Path) -> None:
@@ -70,41 +72,31 @@ def _shards(data: Path, shards: list[Path]) -> None:
             )
 
 
-def _inputs(config: Config, name: str) -> dict[str, Path]:
-    """The files that the report lists by role."""
-    e, at = config.experiments[name], {"experiment": name}
-    paths = {
-        "comparison": artefacts.COMPARISON.at(**at),
-        "summary": artefacts.SUMMARY.at(**at),
-        "base generations": artefacts.base_answers(e).path,
-        "base scores": artefacts.base_scores(e).path,
-        "tuned generations": artefacts.TUNED_ANSWERS.at(**at),
-        "tuned scores": artefacts.TUNED_SCORES.at(**at),
-        "problems": artefacts.PROBLEMS.at(problems=e.problems),
-        "data manifest": artefacts.tokenized(e).path,
-        "quality": artefacts.quality(e).path,
-        "done": artefacts.TRAINED.at(**at),
-        "conversion proof": artefacts.conversion_proof(e).path,
-        "export proof": artefacts.EXPORT_PROOF.at(**at),
-        "plan": artefacts.PLAN.at(**at),
-        "rulegraph": artefacts.RULEGRAPH.at(**at),
-    }
-    return {role: Path(path) for role, path in paths.items()}
-
-
-def _reported(report: Path, inputs: dict[str, Path]) -> None:
-    """The report was drawn from the files that lie there.
+def _reported(e: Experiment, problems: str) -> None:
+    """The report of a problem set was drawn from the files that lie there.
 
     Raises:
         Problem: naming all that are others.
     """
+    inputs = standing.of_set(e, problems)
+    report = Path(inputs.pop("report"))
+    inputs |= {
+        "problems": artefacts.PROBLEMS.at(problems=problems),
+        "data manifest": artefacts.tokenized(e).path,
+        "quality": artefacts.quality(e).path,
+        "done": artefacts.TRAINED.at(experiment=e.name),
+        "conversion proof": artefacts.conversion_proof(e).path,
+        "export proof": artefacts.EXPORT_PROOF.at(experiment=e.name),
+        "plan": artefacts.PLAN.at(experiment=e.name),
+        "rulegraph": artefacts.RULEGRAPH.at(experiment=e.name),
+    }
     table = report.with_name("report") / "digests.json"
     if not table.is_file():
         return
     wanted = {one["role"]: one["sha256"] for one in json_files.read(table, list)}
     wrong = [
         f"{path} (sha256 {found})"
-        for role, path in inputs.items()
+        for role, path in ((role, Path(name)) for role, name in inputs.items())
         if role in wanted and path.is_file() and (found := files.sha256(path)) != wanted[role]
     ]
     if wrong:

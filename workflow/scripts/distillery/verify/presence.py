@@ -66,7 +66,8 @@ def of_product(product: Product) -> Iterator[Gone]:
                 there = "no such file" if found is None else f"{found} bytes"
                 yield Gone(product, file, there, "a file" if size is None else f"{size} bytes")
     except Problem as problem:
-        yield Gone(product, product.path, f"{problem.what} ({problem.found})", "a manifest")
+        file = Path(str(problem.where).partition(", ")[0])
+        yield Gone(product, file, f"{problem.what} ({problem.found})", "a list of files")
 
 
 def _listed(product: Product) -> Iterator[tuple[Path, int | None]]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from distillery import artefacts, digests, files, json_files, provenance
+from distillery import artefacts, digests, files, provenance
 from distillery.convert import stored_bytes
 from distillery.convert.weight_sources import open_mcore
 from distillery.experiment import Config
@@ -140,7 +140,7 @@ def _listed(path: Path, wanted: str, product: Path) -> Call:
 
 def _model(path: Path, gone: set[Path]) -> tuple[list[Call], list[Path]]:
     _, checks = stored_bytes.of_listed(path.parent)
-    names = [path.parent / one["name"] for one in json_files.read(path)["files"]]
+    names = [path.parent / one["name"] for one in digests.read_json(path)["files"]]
     return checks.calls, [path, *names]
 
 
@@ -162,7 +162,7 @@ def _training(path: Path, gone: set[Path]) -> tuple[list[Call], list[Path]]:
     folder = path.parent / done["checkpoint"]
     calls, read = _checkpoint(path, gone)
     state = folder / "state.json"
-    listed = json_files.read(state).records("files") if state.is_file() else []
+    listed = digests.read_json(state).records("files") if state.is_file() else []
     for one in listed:
         if folder / one["name"] not in gone:
             calls.append(_listed(folder / one["name"], one["sha256"], path))
@@ -172,7 +172,7 @@ def _training(path: Path, gone: set[Path]) -> tuple[list[Call], list[Path]]:
 
 
 def _same_key(key: Path, done: dict[str, Any], product: Path) -> None:
-    found = provenance.digest(json_files.read(key))[:16]
+    found = provenance.digest(digests.read_json(key))[:16]
     if found != done["key"]:
         raise Problem(
             "the settings of a training are not those that its folder is named by",

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from distillery import artefacts
-from distillery.experiment import Config
+from distillery import artefacts, set_artefacts
+from distillery.experiment import Config, Experiment
 
 Kind = Literal["model", "checkpoint", "training", "dataset", "file"]
 
@@ -49,7 +49,8 @@ def _all(config: Config, name: str) -> Iterator[Product]:
     yield from (Product(Path(path), "file", below=True) for path in shards)
     for model in (artefacts.MODEL.at(model=e.model), artefacts.rotated_model(e)):
         yield Product(Path(model), "model", below=True)
-    yield Product(Path(artefacts.PROBLEMS.at(problems=e.problems)), "file", below=True)
+    for one in e.asked:
+        yield Product(Path(artefacts.PROBLEMS.at(problems=one)), "file", below=True)
     yield _file(artefacts.CHECKS.at(**own))
     for batch in dataset.batches(e.tokenize.shards):
         yield Product(Path(artefacts.tokenized_shards(e, batch).path), "dataset", below=True)
@@ -62,13 +63,34 @@ def _all(config: Config, name: str) -> Iterator[Product]:
     if e.generate.layout != e.train.layout:
         yield Product(Path(artefacts.tuned_weights(e).path), "checkpoint")
     yield Product(Path(artefacts.EXPORTED.at(**own)), "model")
-    for one in (artefacts.EXPORT_PROOF, artefacts.PLAN, artefacts.TUNED_ANSWERS, artefacts.TUNED_SCORES):
+    for one in (artefacts.EXPORT_PROOF, artefacts.PLAN, artefacts.RULEGRAPH):
         yield _file(one.at(**own))
     yield from map(_file, artefacts.mindspeed_answer(e))
-    for shared in (artefacts.base_answers(e), artefacts.base_scores(e)):
-        yield _file(shared.path)
-    for one in (artefacts.COMPARISON, artefacts.SUMMARY, artefacts.RULEGRAPH, artefacts.REPORT):
-        yield _file(one.at(**own))
+    for problems in e.asked:
+        yield from map(_file, of_set(e, problems).values())
+
+
+def of_set(experiment: Experiment, problems: str) -> dict[str, str]:
+    """Answers, scores and what was made of them, of one problem set, by the roles that its report lists."""
+    one = (
+        artefacts.TUNED_ANSWERS,
+        artefacts.TUNED_SCORES,
+        artefacts.COMPARISON,
+        artefacts.SUMMARY,
+        artefacts.REPORT,
+    )
+    tuned, scores, comparison, summary, page = (
+        set_artefacts.of_set(each, experiment, problems).path for each in one
+    )
+    return {
+        "base generations": artefacts.base_answers(experiment, problems).path,
+        "base scores": artefacts.base_scores(experiment, problems).path,
+        "tuned generations": tuned,
+        "tuned scores": scores,
+        "comparison": comparison,
+        "summary": summary,
+        "report": page,
+    }
 
 
 def _file(path: str) -> Product:

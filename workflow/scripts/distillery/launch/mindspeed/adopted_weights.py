@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from distillery import checksums, files
+from distillery import checksums, digests, files
 from distillery.convert import (
     convert,
     dtypes,
@@ -124,7 +124,7 @@ def adopt_hf(
         ]
         facts = {"source_digest": convert.source_digest(load)}
         content = export.manifest(staging, plans, list(side), dtype, entries, template, facts)
-        files.write_json(staging / MANIFEST, content)
+        digests.write_json(staging / MANIFEST, content)
     return content
 
 

@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
         )
         accepted_flags.refuse(SCRIPT, words, request.framework)
         if first and not request.print_only:
-            files.write_json(work / "key.json", content)
+            digests.write_json(work / "key.json", content)
             _cut(work / "metrics.jsonl", reached if resume else 0)
         request = replace(request, worker=(script, *words), metrics=work / "metrics.jsonl", checkpoints=work)
         if not first:
