@@ -6,7 +6,7 @@ import argparse
 import sys
 from dataclasses import asdict
 
-from distillery import json_files
+from distillery import digests
 from distillery.problems import UsageProblem
 from distillery.tokenize import hub_template, recognition, sharegpt, templates
 from distillery.tokenize.documents import Rules
@@ -31,7 +31,7 @@ def recognise(args: argparse.Namespace, first: Source) -> None:
             found=args.map_keys,
             fix="leave --map-keys out, or name the handler",
         )
-    found = json_files.read(args.handler_file) if args.handler_file else asdict(recognition.of(first))
+    found = digests.read_json(args.handler_file) if args.handler_file else asdict(recognition.of(first))
     print(f"handler: {found['handler_name']} ({found['said']})", file=sys.stderr)
     args.handler_name = found["handler_name"]
     if args.handler_name == PLAIN_TEXT:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from distillery import files
+from distillery import digests
 from distillery.problems import Problem
 from distillery.tokenize.handlers import PLAIN_TEXT
 from distillery.tokenize.readers import Source, sources
@@ -59,8 +59,10 @@ def run(args: argparse.Namespace) -> Recognised:
     Raises:
         Problem: as `of`.
     """
-    found = of(sources(args.input)[0])
-    files.write_json(args.output, dataclasses.asdict(found))
+    source = sources(args.input)[0]
+    digests.check_file(source.path)
+    found = of(source)
+    digests.write_json(args.output, dataclasses.asdict(found))
     return found
 
 

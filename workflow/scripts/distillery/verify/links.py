@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from distillery import artefacts, digests, files, json_files
+from distillery import artefacts, digests, files, json_files, shard_files
 from distillery.convert import convert
 from distillery.experiment import Config, Experiment
 from distillery.problems import Problem
@@ -32,7 +32,7 @@ def of(config: Config, name: str) -> list[Callable[[], None]]:
         calls.append(
             lambda: _same(weights, "source_digest", convert.source_digest(converted.parent), converted)
         )
-    calls += [lambda: _shards(data, [Path(one) for one in artefacts.all_shards(config, e.tokenize)])]
+    calls += [lambda: _shards(data, [Path(one) for one in shard_files.all_shards(config, e.tokenize)])]
     return calls + [functools.partial(_reported, e, problems) for problems in e.asked]
 
 

@@ -6,6 +6,7 @@ Snakemake knows the manifests alone: with a rank file, a .bin or an exported mod
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from distillery.verify import standing
 from distillery.verify.standing import Product
 
 TOKEN_BYTES = 4
+PACKED = re.compile(r"packed_\w+_document\.bin")
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,11 @@ def _listed(product: Product) -> Iterator[tuple[Path, int | None]]:
         manifest = json_files.read(product.path)
         prefix = product.path.name.removesuffix("manifest.json")
         for ending in manifest.typed("crc32", dict, {}):
-            tokens = manifest.typed("tokens", int) * TOKEN_BYTES if ending.endswith(".bin") else None
-            yield folder / f"{prefix}{ending}", tokens
+            tokens = PACKED.fullmatch(ending)  # columns of plain text differ in their tokens
+            yield (
+                folder / f"{prefix}{ending}",
+                manifest.typed("tokens", int) * TOKEN_BYTES if tokens else None,
+            )
     elif product.kind == "training":
         done = json_files.read(product.path)
         # through the link by which loaders go

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from distillery import artefacts, set_artefacts
+from distillery import artefacts, set_artefacts, shard_files
 from distillery.experiment import Config, Experiment
 
 Kind = Literal["model", "checkpoint", "training", "dataset", "file"]
@@ -43,9 +43,9 @@ def _all(config: Config, name: str) -> Iterator[Product]:
     e = config.experiments[name]
     own = {"experiment": name}
     dataset = config.datasets[e.tokenize.dataset]
-    shards = artefacts.all_shards(config, e.tokenize)
+    shards = shard_files.all_shards(config, e.tokenize)
     if config.models[e.model].kind == "random":
-        shards += artefacts.tokenizer_shards(config, e.model)
+        shards += shard_files.tokenizer_shards(config, e.model)[0]
     yield from (Product(Path(path), "file", below=True) for path in shards)
     for model in (artefacts.MODEL.at(model=e.model), artefacts.rotated_model(e)):
         yield Product(Path(model), "model", below=True)
