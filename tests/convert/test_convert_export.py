@@ -65,7 +65,8 @@ def test_all_is_carried_byte_for_byte(hf, mcore, tmp_path):
     assert_same(tensors(out), tensors(hf))
     carried = {path.name for path in hf.iterdir()} - {"model.safetensors"}
     assert carried > {"config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json"}
-    assert {path.name for path in out.iterdir()} == carried | {"model.safetensors", "manifest.json"}
+    made = {"model.safetensors", "manifest.json", ".manifest.json.sha256"}
+    assert {path.name for path in out.iterdir()} == carried | made
     for name in carried:
         assert (out / name).read_bytes() == (hf / name).read_bytes(), name
     manifest = json.loads((out / "manifest.json").read_text())

@@ -174,7 +174,8 @@ def test_a_kill_leaves_nothing_that_a_rerun_trips_over(workers: str, tmp_path: P
     run(source, prefix, "--workers", workers)
     run(source, tmp_path / "d", "--workers", workers)
     assert contents(prefix) == contents(tmp_path / "d")
-    assert not [path.name for path in prefix.parent.iterdir() if path.name[0] == "."]
+    hidden = [path.name for path in prefix.parent.iterdir() if path.name[0] == "."]
+    assert hidden == [".d_manifest.json.sha256"]
 
 
 def _alive(group: int) -> bool:
