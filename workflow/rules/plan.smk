@@ -15,10 +15,6 @@ onstart:
         raise WorkflowError("this machine cannot hold the plan, as listed above; no job was started")
 
 
-def dataset_of(experiment):
-    return CONFIG.datasets[EXPERIMENTS[experiment].dataset]
-
-
 rule plan_sources:
     input:
         # as it was fetched: an override of rope is no mistake
