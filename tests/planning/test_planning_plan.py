@@ -87,7 +87,7 @@ def test_a_sweep_is_one_experiment_for_each_combination_and_shares_its_prefix():
 @pytest.mark.parametrize(
     ("sweep", "words"),
     [
-        ({"train.learning": [1.0]}, "embedded-learning1.0.train.learning: unknown key"),
+        ({"train.learning": [1.0]}, "embedded-learning1.train.learning: unknown key"),
         ({"train.lr": [0.1, "x"]}, "train.lr: found 'x'"),
         ({"train.lr": [0.1, 0.1]}, "gives 'embedded-lr0.1' twice"),
     ],
