@@ -63,8 +63,12 @@ def test_one_fault_a_key_and_aliases_once(tmp_path):
     text = "base: &base {a: 1}\nb: {<<: *base, a: 2}\nc: {<<: *base, <<: *base}\n"
     said = fault(tmp_path, text)
     assert re.findall(r"line (\d+): ([\w.<]+):", said) == [("3", "c.<<")]
+
+
+def test_an_anchor_that_holds_itself_is_refused(tmp_path):
     (tmp_path / "round.yaml").write_text("a: &a\n  b: *a\n")
-    assert config_file.read(tmp_path / "round.yaml")["a"]["b"]
+    with pytest.raises(Problem, match="an anchor that holds itself"):
+        config_file.read(tmp_path / "round.yaml")
 
 
 def test_no_file_and_no_text_are_taught(tmp_path):

@@ -20,6 +20,10 @@ from distillery.planning import checks, finding
 from distillery.problems import Problem
 from distillery.terminal_text import CONTROLS, printable
 
+FILES = (
+    "datasets",
+    "problem_sets",
+)  # of whose files a configuration names the first that cannot be read, and no key
 SOURCES = {"models": "model", "datasets": "dataset", "problem_sets": "problems"}
 NODE = {  # each stage by MindSpeed-LLM, on whose lines the most of a machine's settings stand
     "hardware": "node",
@@ -123,7 +127,7 @@ def accepted(tried: list[Trial]) -> Iterator[list[Trial]]:
             faults = [line.strip() for line in str(problem).splitlines()[1:]]
             kept = [one for one in tried if not any(map(one.is_refused, faults))]
             if len(kept) == len(tried):  # what is said of files ends at the first
-                kept = [one for one in tried if one.section != "datasets" or stands_alone(one)]
+                kept = [one for one in tried if one.section not in FILES or stands_alone(one)]
         else:
             yield tried
             errors = [one for one in checks.run(loaded) if one.severity == "error"]
