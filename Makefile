@@ -4,8 +4,9 @@ CONFIG ?= config/config.yaml
 CORES ?= all
 EXPERIMENT ?=
 QUICK ?=
-# processes that tests run in, side by side (tests/README.md)
-WORKERS ?= 2
+# processes that tests run in, side by side (tests/README.md): on two cores a third computes while the others wait for
+# Slurm, ranks and time limits
+WORKERS ?= 3
 # the newest interpreter that both Snakemake 9 (>= 3.11) and MindSpore 2.10 (<= 3.12) take
 PYTHON ?= $(shell for p in python3.12 python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && echo $$p && break; done)

@@ -83,7 +83,7 @@ def test_only_named_modules_write_past_the_printable_streams():
     """`drawn` is for bars and colours of our own; nobody writes to descriptors or Python's first streams."""
     users = {path.name for path in SCRIPTS.rglob("*.py") if "terminal_text import drawn" in path.read_text()}
     assert users == {
-        "batch.py", "byte_progress.py", "chat.py", "doctor.py", "fetching.py", "row_progress.py",
+        "byte_progress.py", "chat.py", "doctor.py", "fetching.py", "generate_progress.py", "row_progress.py",
         "train_progress.py", "watching.py",
     }  # fmt: skip
     for path in SCRIPTS.rglob("*.py"):

@@ -37,6 +37,12 @@ BOMBS = {
 }
 
 
+@pytest.mark.parametrize("dictionary", [True, False])
+def test_a_file_without_rows_is_whole(tmp_path, dictionary):
+    path = written(tmp_path / "void.parquet", pa.array([], pa.string()), use_dictionary=dictionary)
+    assert parquet_files.rows(path) == []
+
+
 @pytest.mark.faults
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_a_small_file_takes_no_gigabytes(tmp_path, bomb):

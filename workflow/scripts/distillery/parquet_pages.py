@@ -58,7 +58,12 @@ def groups(path: Path) -> list[Group]:
 
 
 def _chunk(column: dict[int, Any], size: int) -> Chunk:
-    begin = min(_whole(column[9]), _whole(column[11]) or column[9] if 11 in column else column[9])
+    offsets = [
+        _whole(column[field]) for field in (9, 11) if field in column
+    ]  # of the first data page, of the dictionary
+    begin = min(
+        filter(None, offsets), default=4
+    )  # 0 for none: a column without rows has a dictionary at most
     end = begin + _whole(column[7])
     if not 4 <= begin <= end <= size:
         raise ValueError("a column that lies beyond the file")
