@@ -58,12 +58,9 @@ def groups(path: Path) -> list[Group]:
 
 
 def _chunk(column: dict[int, Any], size: int) -> Chunk:
-    offsets = [
-        _whole(column[field]) for field in (9, 11) if field in column
-    ]  # of the first data page, of the dictionary
-    begin = min(
-        filter(None, offsets), default=4
-    )  # 0 for none: a column without rows has a dictionary at most
+    # of the first data page and of the dictionary; 0 for none: a column without rows has a dictionary at most
+    offsets = [_whole(column[field]) for field in (9, 11) if field in column]
+    begin = min(filter(None, offsets), default=4)
     end = begin + _whole(column[7])
     if not 4 <= begin <= end <= size:
         raise ValueError("a column that lies beyond the file")
