@@ -98,9 +98,10 @@ def runs(script, *data):
 
     `data` are patterns below the library of files that the code reads as if they were part of it.
     """
+    words = python(script)
     return {
         # of a function, for Snakemake would look for wildcards in the path of this clone
-        "command": lambda w: python(script),
+        "command": lambda w: words,
         "code": code(script, data=data),
     }
 

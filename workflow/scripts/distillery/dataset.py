@@ -110,5 +110,10 @@ class Dataset:
         return shard_names.batches(self.shards, self.shards_per_job)
 
     @cached_property
+    def alone(self) -> dict[str, str]:
+        """The name of each shard as a batch of its own."""
+        return {shard: batch for batch, shard in self._singles.items()}
+
+    @cached_property
     def _singles(self) -> dict[str, str]:
         return shard_names.singles(self.shards)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from distillery import artefacts, shard_names
+from distillery import artefacts
 from distillery.experiment import Config, Dataset, Tokenization
 
 
@@ -33,8 +33,7 @@ def first_digest(dataset: Dataset) -> str:
 
 
 def _digests(dataset: Dataset, names: Sequence[str]) -> list[str]:
-    batches = {name: batch for batch, name in shard_names.singles(dataset.shards).items()}
-    return [artefacts.DIGEST.at(dataset=dataset.name, batch=batches[name]) for name in names]
+    return [artefacts.DIGEST.at(dataset=dataset.name, batch=dataset.alone[name]) for name in names]
 
 
 def recognised(dataset: Dataset) -> list[str]:

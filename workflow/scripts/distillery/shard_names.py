@@ -77,5 +77,6 @@ def batches(names: Sequence[str], size: int) -> dict[str, tuple[str, ...]]:
 
 def singles(names: Sequence[str]) -> dict[str, str]:
     """Each shard by its name as a batch of one: its stem where that tells it from the others."""
-    often = Counter(map(stem, names))
-    return {stem(name) if often[stem(name)] == 1 else name: name for name in names}
+    stems = {name: stem(name) for name in names}
+    often = Counter(stems.values())
+    return {short if often[short] == 1 else name: name for name, short in stems.items()}

@@ -38,8 +38,12 @@ class Gone:
 
 def of(config: Config) -> list[Gone]:
     """What is missing of the products of all selected experiments that have a manifest, each product once."""
-    products = dict.fromkeys(one for name in config.experiments for one in standing.of(config, name))
-    return [gone for product in products if product.path.is_file() for gone in of_product(product)]
+    return [
+        gone
+        for product in standing.of_others(config)
+        if product.path.is_file()
+        for gone in of_product(product)
+    ]
 
 
 def said(gone: list[Gone], configfiles: Sequence[str] = ()) -> str:

@@ -30,23 +30,31 @@ class Product:
 
 def of(config: Config, name: str) -> list[Product]:
     """The products of an experiment, each once, in the order in which they are made."""
-    return list(dict.fromkeys(_all(config, name)))
+    return list(dict.fromkeys([*_shards(config, name), *_others(config, name)]))
+
+
+def of_others(config: Config) -> list[Product]:
+    """Those of all selected experiments but for the shards, of which there may be thousands: each is a file, no more."""
+    return list(dict.fromkeys(one for name in config.experiments for one in _others(config, name)))
 
 
 def results(config: Config) -> list[str]:
     """Every file below results/ that the selected experiments stand on, each once."""
-    products = (one for name in config.experiments for one in of(config, name))
-    return list(dict.fromkeys(str(one.path) for one in products if not one.below))
+    return list(dict.fromkeys(str(one.path) for one in of_others(config) if not one.below))
 
 
-def _all(config: Config, name: str) -> Iterator[Product]:
+def _shards(config: Config, name: str) -> Iterator[Product]:
     e = config.experiments[name]
-    own = {"experiment": name}
-    dataset = config.datasets[e.tokenize.dataset]
     shards = shard_files.all_shards(config, e.tokenize)
     if config.models[e.model].kind == "random":
         shards += shard_files.tokenizer_shards(config, e.model)[0]
     yield from (Product(Path(path), "file", below=True) for path in shards)
+
+
+def _others(config: Config, name: str) -> Iterator[Product]:
+    e = config.experiments[name]
+    own = {"experiment": name}
+    dataset = config.datasets[e.tokenize.dataset]
     for model in (artefacts.MODEL.at(model=e.model), artefacts.rotated_model(e)):
         yield Product(Path(model), "model", below=True)
     for one in e.asked:
