@@ -77,14 +77,19 @@ def check(path: Path, found: str) -> None:
     Raises:
         Problem: the file was changed or replaced since.
     """
-    digest, where = wanted(path) or (found, path)
+    if recorded := wanted(path):
+        compare(path, found, *recorded, path)
+
+
+def compare(path: Path, found: str, digest: str, where: Path, product: Path) -> None:
+    """As `check`, with a sha256 that is recorded in `where`; `product` is what is made again."""
     if found != digest:
         raise Problem(
             "a file is not the one whose digest lies beside it",
             where=path,
             found=f"{path.stat().st_size} bytes, sha256 {found}",
             wanted=f"sha256 {digest}, as {where} has it",
-            fix=f"{again(path)}. What is changed on purpose belongs elsewhere, in a `path` source",
+            fix=f"{again(product)}. What is changed on purpose belongs elsewhere, in a `path` source",
         )
 
 

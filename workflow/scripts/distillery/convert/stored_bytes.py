@@ -76,7 +76,7 @@ def of_listed(directory: Path) -> tuple[list[Problem], Checks]:
             )
         )
     hashed = [e for e in whole if e.get("sha256")]
-    calls = [functools.partial(_check_sha256, directory / e["name"], e["sha256"]) for e in hashed]
+    calls = [functools.partial(_check_sha256, directory, e["name"], e["sha256"]) for e in hashed]
     tensors = content.get("tensors", {})
     stored = shards.read(directory) if tensors and not faults else {}
     calls += [
@@ -140,16 +140,9 @@ def _check_payload(directory: Path, source: Source) -> None:
             )
 
 
-def _check_sha256(path: Path, wanted: str) -> None:
-    found = sha256(path)
-    if found != wanted:
-        raise Problem(
-            "a file's bytes are not those that the manifest lists",
-            where=path,
-            found=f"sha256 {found}",
-            wanted=f"sha256 {wanted}",
-            fix=digests.again(path),
-        )
+def _check_sha256(directory: Path, name: str, wanted: str) -> None:
+    path = directory / name
+    digests.compare(path, sha256(path), wanted, directory / MANIFEST, path)
 
 
 def _check_crc(path: Path, offset: int, size: int, wanted: int, name: str) -> None:

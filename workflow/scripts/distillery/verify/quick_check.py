@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ class Checked:
     experiments: int
     files: int
     bytes: int
-    unknown: tuple[Path, ...]  # files of which no digest was recorded, as those that version 0.2 wrote
+    unknown: tuple[Path, ...]  # files of which no digest was recorded
 
     def __str__(self) -> str:
         text = f"{self.files} files, {self.bytes / 1e6:,.1f} MB, of {self.experiments} experiments are those that were written"
@@ -119,23 +120,16 @@ def _file(path: Path, gone: set[Path]) -> tuple[list[Call], list[Path]]:
     """A file and whatever its digest's list holds besides: a report's parts."""
     listing = digests.beside(path)
     recorded = digests.listed(listing) if listing.is_file() else {}
-    others = [_listed(one, digest, path) for one, digest in recorded.items() if one != path]
+    others = [
+        partial(_compare, one, digest, listing, path) for one, digest in recorded.items() if one != path
+    ]
     return [lambda: digests.check_file(path), *others], list({path: None} | recorded)
 
 
-def _listed(path: Path, wanted: str, product: Path) -> Call:
-    def compare() -> None:
-        found = files.sha256(path) if path.is_file() else None
-        if found != wanted:
-            raise Problem(
-                "a file is not the one that was written",
-                where=path,
-                found=f"sha256 {found}" if found else "no such file",
-                wanted=f"sha256 {wanted}",
-                fix=digests.again(product),
-            )
-
-    return compare
+def _compare(path: Path, wanted: str, listing: Path, product: Path) -> None:
+    if not path.is_file():
+        raise Problem("no such file", where=path, wanted=f"sha256 {wanted}", fix=digests.again(product))
+    digests.compare(path, files.sha256(path), wanted, listing, product)
 
 
 def _model(path: Path, gone: set[Path]) -> tuple[list[Call], list[Path]]:
@@ -165,7 +159,7 @@ def _training(path: Path, gone: set[Path]) -> tuple[list[Call], list[Path]]:
     listed = digests.read_json(state).records("files") if state.is_file() else []
     for one in listed:
         if folder / one["name"] not in gone:
-            calls.append(_listed(folder / one["name"], one["sha256"], path))
+            calls.append(partial(_compare, folder / one["name"], one["sha256"], state, path))
     key = folder.parent / "key.json"
     calls.append(lambda: _same_key(key, done, path))
     return calls, list(dict.fromkeys([*read, key, *(folder / one["name"] for one in listed)]))
