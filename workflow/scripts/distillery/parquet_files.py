@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from distillery import parquet_pages
-from distillery.problems import Problem
+from distillery.problems import Problem, first_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -134,7 +134,7 @@ def damaged(path: Path, where: str, cause: object) -> Problem:
     return Problem(
         f"a {kind} file that cannot be read",
         where=f"{path}, {where}",
-        found=str(cause).splitlines()[0] if str(cause) else repr(cause),
+        found=first_line(cause),
         wanted=f"a whole {kind} file",
         fix="fetch or make the file again",
     )

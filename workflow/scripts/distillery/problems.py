@@ -93,6 +93,11 @@ CURES = {
 }
 
 
+def first_line(cause: object) -> str:
+    """What a library says of a fault, without the lines it adds; its kind where it says nothing."""
+    return next(iter(str(cause).splitlines()), "") or repr(cause)
+
+
 def of_system(error: OSError) -> Problem:
     """What the system refused, as a Problem: its words, the file, and the cure where one is known."""
     places = [str(name) for name in (error.filename, error.filename2) if name is not None]

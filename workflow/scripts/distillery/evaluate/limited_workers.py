@@ -131,7 +131,7 @@ def _start(running, chunk, function, prepare, cpu_seconds) -> None:
 
 
 def _send(connection: Connection, chunk: list[tuple[int, Any]]) -> None:
-    """Hand over questions; none sends the worker home. A worker that is dead by now is noticed when it is heard."""
+    """Hand over questions; none ends the worker. A worker that is dead by now is noticed when it is heard."""
     try:
         connection.send([question for _, question in chunk])
     except OSError:

@@ -29,21 +29,23 @@ from distillery.source_files import ENDINGS
 def run_model(args: argparse.Namespace) -> tuple[int, int]:
     """What fetch_model.py does; (files of the model, how many of them came over the network)."""
     lock = listing.read(args.lock)
-    asked = {"endpoints": args.endpoint, "policy": fetch_flags.policy(args), "offline": args.offline}
-    return len(lock.files), model(lock, args.output_dir, workers=args.workers, **asked)
+    return len(lock.files), model(lock, args.output_dir, workers=args.workers, **_asked(args))
 
 
 def run_files(args: argparse.Namespace) -> tuple[int, int]:
     """What fetch_files.py does; (files of the lock, how many of them came over the network)."""
     lock = listing.read(args.lock)
-    asked = {"endpoints": args.endpoint, "policy": fetch_flags.policy(args), "offline": args.offline}
-    return len(lock.files), folder(lock, args.output_dir, **asked)
+    return len(lock.files), folder(lock, args.output_dir, **_asked(args))
 
 
 def run_shard(args: argparse.Namespace) -> tuple[int, int | None]:
     """What fetch_shard.py does; (files that came over the network, rows if it is parquet)."""
-    asked = {"endpoints": args.endpoint, "policy": fetch_flags.policy(args), "offline": args.offline}
-    return shard(listing.read(args.lock), args.file, args.output, store=args.store, **asked)
+    return shard(listing.read(args.lock), args.file, args.output, store=args.store, **_asked(args))
+
+
+def _asked(args: argparse.Namespace) -> dict[str, Any]:
+    """Who is asked, and how, as every command that fetches is told."""
+    return {"endpoints": args.endpoint, "policy": fetch_flags.policy(args), "offline": args.offline}
 
 
 def run_local(args: argparse.Namespace) -> int | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from distillery import files, json_files, parquet_pages
 from distillery.fetch.listing import RemoteFile
-from distillery.problems import Problem
+from distillery.problems import Problem, first_line
 
 LARGEST_HEADER = 100_000_000  # bytes, the limit of the safetensors library
 
@@ -51,7 +51,7 @@ def malformed(name: str, path: Path) -> str | None:
             with path.open(encoding="utf-8") as lines:
                 json.loads(next(lines, "null"))
     except (ValueError, RecursionError) as error:
-        return f"no {name.rpartition('.')[2]} file ({str(error).splitlines()[0][:120]})"
+        return f"no {name.rpartition('.')[2]} file ({first_line(error)[:120]})"
     return None
 
 

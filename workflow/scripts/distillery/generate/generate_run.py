@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import tempfile
@@ -15,7 +14,7 @@ from pathlib import Path
 from signal import SIGTERM
 from typing import TYPE_CHECKING
 
-from distillery import megatron_flags
+from distillery import digests, megatron_flags
 from distillery.engine import numerics, threads
 from distillery.generate import (
     batch,
@@ -111,8 +110,7 @@ def run(args: argparse.Namespace) -> None:
             log_interval=args.log_interval,
         )
         if not args.prompt_file:
-            rows = map(json.loads, target.read_text(encoding="utf-8").splitlines())
-            print(*(row["text"] for row in rows), sep="\n\n")
+            print(*(row["text"] for row in digests.json_lines(target)), sep="\n\n")
     driver.tell("end")
     if args.output and mesh.rank == 0:
         seconds = times["generate_seconds"]

@@ -25,9 +25,8 @@ from distillery.provenance import SCRIPTS
 from distillery.tokenize.conversation import Rejected
 
 CPU_SECONDS = 5.0  # for one rendering: real ones take a ten thousandth
-MEMORY = (
-    200 << 20
-)  # bytes of address space beyond what the process has after its start, with the request's size eightfold
+# bytes of address space beyond what the process has after its start, with the request's size eightfold
+MEMORY = 200 << 20
 LENGTH = 8  # bytes of a message's length
 
 
@@ -99,7 +98,7 @@ class Template:
 
 
 def _end(process: subprocess.Popen[bytes], owner: int) -> None:
-    """Send the process home, unless this is a fork of the one that has it."""
+    """End the process, unless this is a fork of the one that has it."""
     if owner == os.getpid():
         process.kill()
         process.communicate()

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from distillery.problems import Problem
+from distillery.problems import Problem, first_line
 from distillery.source_files import PACKED
 
 if TYPE_CHECKING:
@@ -231,6 +231,6 @@ def _damaged(path: Path, cause: object, row: int | None = None) -> Problem:
     return Problem(
         f"a {''.join(path.suffixes[-2:] if path.suffix in PACKED else [path.suffix])[1:]} file that cannot be read",
         where=path if row is None else f"{path}, row {row}",
-        found=str(cause).splitlines()[0] if str(cause) else repr(cause),
+        found=first_line(cause),
         fix="correct the file or make it again; text must be UTF-8",
     )
