@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -135,18 +135,21 @@ def read(found: Mapping[str, Path], recipe: Recipe) -> tuple[list[dict[str, str]
     kept, answer = problem_rows.filtered(held, recipe.filter), recipe.columns["answer"]
     made, golden, bad, empty = [], [], [], []
     if recipe.leave_out:  # so many rows are wanted of those that can be scored
-        bad = [_unscorable(row, answer, why) for row in kept if (why := _why_unreadable(row, answer))]
-        kept = [row for row in kept if not _why_unreadable(row, answer)]
-    for row in problem_rows.taken(kept, recipe.rows, recipe.sample):
+        said = [_read(row, answer) for row in kept]
+        bad = [_unscorable(one.row, answer, one.why) for one in said if one.why]
+        chosen = problem_rows.taken([one for one in said if not one.why], recipe.rows, recipe.sample)
+    else:
+        chosen = [_read(row, answer) for row in problem_rows.taken(kept, recipe.rows, recipe.sample)]
+    for row, gold, why in chosen:
         problem = _question(row, recipe.columns["problem"])
         if not problem.strip():
             empty.append(row)
             if recipe.strict:
                 continue
-        if why := _why_unreadable(row, answer):
+        if why:
             bad.append(_unscorable(row, answer, why))
             continue
-        made.append({"problem": problem, "answer": answer.gold(row.values), **_rest(row, problem, recipe)})
+        made.append({"problem": problem, "answer": gold, **_rest(row, problem, recipe)})
         golden.append(row)
     checked = self_check.check([one["answer"] for one in made])
     wrong = {one["row"]: one for one in checked["wrong"]}
@@ -203,13 +206,19 @@ def _rest(row: Row, problem: str, recipe: Recipe) -> dict[str, str | None]:
     return made
 
 
-def _why_unreadable(row: Row, answer: Column) -> str:
-    """Empty where the answer's column holds one."""
+class Golden(NamedTuple):
+    """A row and its gold, or why the answer's column holds none."""
+
+    row: Row
+    gold: str
+    why: str
+
+
+def _read(row: Row, answer: Column) -> Golden:
     try:
-        answer.gold(row.values)
+        return Golden(row, answer.gold(row.values), "")
     except golds.Unreadable as error:
-        return str(error)
-    return ""
+        return Golden(row, "", str(error))
 
 
 def _unscorable(row: Row, column: Column, why: str) -> dict[str, str]:

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from distillery import json_files, source_files
 from distillery.fetch import wheel
@@ -16,6 +16,7 @@ from distillery.problems import Problem
 from distillery.provenance import canonical
 from distillery.tokenize import readers
 
+One = TypeVar("One")
 KEY = "key"  # the column of a record's name, where records are the values of an object
 
 
@@ -148,7 +149,7 @@ def _word(value: Any) -> str:
     return value if isinstance(value, str) else canonical(value)
 
 
-def taken(rows: list[Row], most: int | None, sample: Mapping[str, int] | None) -> list[Row]:
+def taken(rows: list[One], most: int | None, sample: Mapping[str, int] | None) -> list[One]:
     """The first `most` rows, and of those as many as `sample` says, by a digest of its seed and the row's number.
 
     Raises:
