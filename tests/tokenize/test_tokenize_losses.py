@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenize_runs import run, sequences
 
+from distillery.dataset import PLAIN_TEXT
 from distillery.tokenize import alpaca, handlers, silent_losses, text_readers
 from distillery.tokenize.dataset_files import DatasetFiles
 from distillery.tokenize.parts import CSV_NULL
@@ -146,7 +147,7 @@ def test_texts_are_learnt_whole(tmp_path: Path) -> None:
     """With labels a text is what fine-tuning reads: each token learnt, the prompt type's end behind it."""
     path = tmp_path / "a.txt"
     path.write_text("one line\n\nand another one, much longer than the first line of this file\n")
-    flags = ["--handler-name", handlers.PLAIN_TEXT, "--text-labels"]
+    flags = ["--handler-name", PLAIN_TEXT, "--text-labels"]
     made = run(path, tmp_path / "d", *flags)
     assert (made["rows"], made["kept"], made["supervised_tokens"]) == (3, 2, made["tokens"])
     ids = sequences(tmp_path / "d", "packed_input_ids")

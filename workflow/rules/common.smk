@@ -20,7 +20,7 @@ gc.set_threshold(100_000)
 # the library lies beside the commands; no install, no PYTHONPATH
 sys.path.insert(0, str(Path(workflow.current_basedir).parent / "scripts"))
 
-from distillery import artefacts, config_file, set_artefacts, shard_files, source_files
+from distillery import artefacts, config_file, files, schema, set_artefacts, shard_files, source_files
 from distillery.launch import commandline
 from distillery import config as configuration
 from distillery.fetch import model_directory, source_flags
@@ -82,15 +82,9 @@ WHEELS = artefacts.wheels(CONFIG)
 LOCKED = source_flags.locked(CONFIG)
 
 
-def shortest(path):
-    """Relative to the working directory where that is below it, so that printed commands are portable."""
-    path, here = Path(path), Path.cwd()
-    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
-
-
 def python(script):
     """The words that begin a command's line."""
-    return [shortest(Path(sys.prefix, "bin", "python")), f"{shortest(SCRIPTS)}/{script}.py"]
+    return [files.from_here(Path(sys.prefix, "bin", "python")), f"{files.from_here(SCRIPTS)}/{script}.py"]
 
 
 def runs(script, *data):

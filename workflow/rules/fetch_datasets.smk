@@ -44,7 +44,7 @@ rule fetch_solution_shard:
     params:
         **runs("import_solutions"),
         sha256=lambda w: CONFIG.datasets[w.dataset].source.settings["sha256"],
-        files=lambda w: source_files.listed(CONFIG.datasets[w.dataset].source.settings["files"]),
+        files=lambda w: schema.listed(CONFIG.datasets[w.dataset].source.settings["files"]),
         how=lambda w: commandline.words(
             {
                 key: CONFIG.datasets[w.dataset].source.settings.get(key)

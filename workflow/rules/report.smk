@@ -18,8 +18,8 @@ rule report_rulegraph:
         "../../envs/cpu.yaml"
     params:
         **runs("report_rulegraph"),
-        configfiles=lambda w: [shortest(path) for path in workflow.configfiles],
-        snakefile=lambda w: shortest(workflow.main_snakefile),
+        configfiles=lambda w: [files.from_here(Path(path)) for path in workflow.configfiles],
+        snakefile=lambda w: files.from_here(Path(workflow.main_snakefile)),
         rules=rules(),
         targets=[one.path for one in (artefacts.CHECKS, artefacts.COMPARISON, artefacts.EXPORT_PROOF)],
     shell:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from distillery import config_file, resolution
+from distillery import config_file, schema
 from distillery.provenance import SCRIPTS
 
 FOLDER = SCRIPTS.parents[1] / "config" / "sources"
@@ -39,7 +39,7 @@ def completed(raw: Mapping[str, Any]) -> dict[str, Any]:
     filled = dict(raw)
     for section, key in NAMED_BY.items():
         known = raw.get(section, {})
-        named = [name for e in raw["experiments"].values() for name in resolution.listed(e[key])]
+        named = [name for e in raw["experiments"].values() for name in schema.listed(e[key])]
         wanted = {
             name: entries()[section][name]
             for name in named

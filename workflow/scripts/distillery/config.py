@@ -64,7 +64,7 @@ def load(raw: Mapping[str, Any]) -> Config:
     chosen = [name for listed in filled.get("run", members) for name in members.get(listed, [listed])]
     for experiment in filled["experiments"].values():
         _ = datasets[experiment["dataset"]].paths  # wildcards that match nothing, a mix of formats
-        for name in resolution.listed(experiment["problems"]):
+        for name in schema.listed(experiment["problems"]):
             _hold_files(name, problem_sets[name].source)
     config = Config(
         models={name: _source(model) for name, model in filled["models"].items()},
@@ -98,7 +98,7 @@ def _unknown_names(filled: Mapping[str, Any], members: Mapping[str, list[str]]) 
             ("problems", "problem_sets"),
             ("hardware", "hardware"),
         ]
-        for named in resolution.listed(experiment[key])
+        for named in schema.listed(experiment[key])
     ]
     references += [
         (f"run.{i}", "experiments", name)
@@ -113,7 +113,7 @@ def _unknown_names(filled: Mapping[str, Any], members: Mapping[str, list[str]]) 
     unasked = [
         f"experiments.{name}.generate.sets.{one}: the experiment has no such problem set, it has {', '.join(asked)}"
         for name, experiment in filled["experiments"].items()
-        for asked in [resolution.listed(experiment["problems"])]
+        for asked in [schema.listed(experiment["problems"])]
         for one in experiment["generate"]["sets"]
         if one not in asked
     ]

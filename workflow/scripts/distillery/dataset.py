@@ -11,6 +11,9 @@ from typing import Any
 from distillery import json_files, schema, shard_names, source_files
 from distillery.problems import Problem
 
+AUTO = "auto"  # the handler that the first rows tell
+PLAIN_TEXT = "GeneralPretrainHandler"  # its rows are texts that are learnt whole
+
 
 @dataclass(frozen=True)
 class Source:
@@ -58,12 +61,12 @@ class Dataset:
     @property
     def is_auto(self) -> bool:
         """Whether the first rows say which handler reads them."""
-        return self.handler_name == "auto"
+        return self.handler_name == AUTO
 
     @property
     def is_text(self) -> bool:
         """Whether rows are texts that are learnt whole."""
-        return self.handler_name == "GeneralPretrainHandler"
+        return self.handler_name == PLAIN_TEXT
 
     @property
     def shards(self) -> tuple[str, ...]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import os
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -163,7 +162,7 @@ def again(path: Path) -> str:
 
 def command(product: Path, configfiles: Iterable[str] = ()) -> str:
     """The workflow's command that makes a product, and what follows from it, again."""
-    product = product.absolute()
-    here = product.relative_to(Path.cwd()) if product.is_relative_to(Path.cwd()) else product
     words = ["--configfile", *configfiles] if configfiles else []
-    return shlex.join([".venv/bin/snakemake", "--cores", "all", *words, "--forcerun", os.fspath(here)])
+    return shlex.join(
+        [".venv/bin/snakemake", "--cores", "all", *words, "--forcerun", files.from_here(product)]
+    )

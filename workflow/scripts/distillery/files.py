@@ -107,6 +107,12 @@ def write_json(target: Path, value: Any) -> None:
     write_text(target, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
 
 
+def from_here(path: Path) -> str:
+    """The path relative to the working directory where it lies below that, so that printed commands are portable."""
+    path, here = path.absolute(), Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
 def bytes_of(path: Path) -> int:
     """Bytes of a file or of all files below a directory; links count nothing."""
     if path.is_symlink() or not path.exists():

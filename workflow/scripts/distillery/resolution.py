@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from distillery import task_settings
+from distillery import schema, task_settings
 from distillery.experiment import (
     Asked,
     Conversion,
@@ -24,11 +24,6 @@ OVERRIDES = ("layout", "prompt_type", "seq_length", "rope", "npus_per_node", "en
 # settings of `generate` that have no part in the built-in engine's answers
 THEIRS = ("use_kv_cache", "max_tokens_to_oom")
 PROMPT = 1024  # tokens: the longest problem of MATH-500 with its system prompt has room
-
-
-def listed(names: str | list[str]) -> list[str]:
-    """One name, or several, as a list."""
-    return [names] if isinstance(names, str) else names
 
 
 def _layout(dtype: str, sizes: Mapping[str, Any]) -> Layout:
@@ -132,7 +127,7 @@ def experiment(name: str, e: Mapping[str, Any], machine: Hardware, written: Mapp
             ),
             e["generate"]["base"],
         )
-        for problems in listed(e["problems"])
+        for problems in schema.listed(e["problems"])
         for own in [e["generate"]["sets"].get(problems, {})]
     }
     return Experiment(

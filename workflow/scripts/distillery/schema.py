@@ -27,6 +27,11 @@ def schema() -> Node:
     return yaml.load(SCHEMA_FILE.read_text(encoding="utf-8"), loader)
 
 
+def listed(value: Any) -> list[Any]:
+    """The value of a key that takes one text or a list of them, as a list."""
+    return [value] if isinstance(value, str) else list(value)
+
+
 def resolve(node: Node) -> Node:
     """A node with what its `$ref` names; what stands beside the reference goes first."""
     while "$ref" in node:

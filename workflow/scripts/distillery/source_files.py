@@ -17,6 +17,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from distillery import schema
 from distillery.problems import Problem, UsageProblem
 
 RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
@@ -27,11 +28,6 @@ ENDINGS = (*TABLES, *TEXTS, *(text + packed for text in TEXTS for packed in PACK
 # a pattern of names that are read, and of none that lie beside them
 A_NAME = rf"[^/]+(?:{'|'.join(map(re.escape, ENDINGS))})(?<!\.manifest\.json)"
 SHOWN = 5  # names in a message
-
-
-def listed(files: str | Sequence[str]) -> list[str]:
-    """The value of a `files` key, which is one text or a list, as a list."""
-    return [files] if isinstance(files, str) else list(files)
 
 
 def expand(pattern: str) -> list[str]:
@@ -56,7 +52,7 @@ def expand(pattern: str) -> list[str]:
 
 def written(files: str | Sequence[str]) -> list[str]:
     """The names and wildcards of a `files` key, ranges written out."""
-    return [name for one in listed(files) for name in expand(one)]
+    return [name for one in schema.listed(files) for name in expand(one)]
 
 
 def has_wildcard(name: str) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from distillery import artefacts, source_files
+from distillery import artefacts, schema, source_files
 from distillery.experiment import Config, Dataset, ProblemSet, Source
 from distillery.fetch.listing import Listing
 
@@ -48,7 +48,7 @@ def asked(name: str, source: Source) -> Listing:
 def patterns(source: Source) -> list[str] | None:
     """Names of the wanted files, None for those that a model needs."""
     files = source.settings.get("files")
-    return [files] if isinstance(files, str) else files
+    return files and schema.listed(files)
 
 
 def lock(name: str, source: Source) -> list[str]:
@@ -77,7 +77,7 @@ def problem_files(name: str, problems: ProblemSet) -> list[str]:
     if source.kind == "path":
         return ["--input", *problem_paths(source)]
     if source.kind == "wheel":
-        files = source_files.listed(source.settings["files"])
+        files = schema.listed(source.settings["files"])
         return ["--input", artefacts.wheel(source.settings), "--files", *files]
     return ["--input", artefacts.PROBLEM_FILES.of(problems=name).folder]
 

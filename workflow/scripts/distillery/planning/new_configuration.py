@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from distillery import config, files, json_files
+from distillery.dataset import PLAIN_TEXT
 from distillery.planning import checks, rendered_rows
 from distillery.problems import Problem, UsageProblem
 from distillery.provenance import canonical
@@ -94,7 +95,7 @@ def _prompt_type(model: Path) -> str:
 
 def _lengths(sources: list[Source], found: Recognised, renderer: Renderer) -> tuple[list[int], set[str]]:
     """Tokens of the first rows, sorted, and why some of them cannot be used."""
-    if found.handler_name == handlers.PLAIN_TEXT:
+    if found.handler_name == PLAIN_TEXT:
         columns = [found.map_keys["text"]]
     else:
         reader = handlers.mapped(found.handler_name, found.map_keys, JOIN)
@@ -105,7 +106,7 @@ def _lengths(sources: list[Source], found: Recognised, renderer: Renderer) -> tu
     )
     for row in itertools.islice(rows, SAMPLE):
         try:
-            if found.handler_name == handlers.PLAIN_TEXT:
+            if found.handler_name == PLAIN_TEXT:
                 pieces = [row[columns[0]] or "", ""]
             else:
                 pieces = [*itertools.chain.from_iterable(renderer.messages(reader.convert(row)))]
@@ -146,10 +147,10 @@ def _text(
     )
     return f"""# {name}: {found.handler_name}, told by {found.said}
 models:
-  {name}-model: {{path: {{path: {_quoted(_shown(model))}}}}}{toy}
+  {name}-model: {{path: {{path: {canonical(files.from_here(model))}}}}}{toy}
 datasets:
   {name}-rows:
-    source: {{path: {{path: {_quoted(_shown(folder))}, files: {_quoted(chosen)}}}}}
+    source: {{path: {{path: {canonical(files.from_here(folder))}, files: {canonical(chosen)}}}}}
     handler_name: {found.handler_name}
     map_keys: {canonical(found.map_keys)}{thoughts}
 problem_sets:
@@ -175,17 +176,3 @@ def _has_thoughts(source: Source, found: Recognised) -> bool:
         return False
     rows: list[Mapping[str, Any]] = next(source.blocks([found.map_keys["messages"]]), [])
     return any(turn.get(REASONING) for row in rows for turn in row[found.map_keys["messages"]] or [])
-
-
-def _shown(path: Path) -> str:
-    """Relative to here where it lies below."""
-    here = Path.cwd()
-    return (
-        str(path.absolute().relative_to(here))
-        if path.absolute().is_relative_to(here)
-        else str(path.absolute())
-    )
-
-
-def _quoted(value: Any) -> str:
-    return canonical(value)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from distillery import terminal_text
+from distillery.dataset import PLAIN_TEXT
 from distillery.experiment import Config, Dataset
 from distillery.tokenize import handlers, recognition, templates
 from distillery.tokenize.alpaca import Alpaca
@@ -38,7 +39,7 @@ def _shown(dataset: Dataset, prompt_type: str) -> dict[str, Any]:
         found = recognition.of(sources[0])
         handler, map_keys, said = found.handler_name, found.map_keys, found.said
     template = templates.load(prompt_type)
-    if handler == handlers.PLAIN_TEXT:
+    if handler == PLAIN_TEXT:
         columns, render = [map_keys.get("text", "text")], _text
     else:
         reader = handlers.mapped(handler, map_keys, dataset.thoughts)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from distillery.dataset import AUTO, PLAIN_TEXT
 from distillery.marks import END_THINK, THINK
 from distillery.planning.fetched_settings import Settings
 from distillery.planning.finding import Finding, error, warning
@@ -30,9 +31,9 @@ def take(renderer: Renderer, shard: Path, settings: Settings) -> tuple[dict[str,
     """
     source = readers.Source(shard)
     read = {"handler_name": settings.handler_name, "map_keys": settings.map_keys}
-    if settings.handler_name == recognition.AUTO:
+    if settings.handler_name == AUTO:
         read = dataclasses.asdict(recognition.of(source))
-    if read["handler_name"] == handlers.PLAIN_TEXT:
+    if read["handler_name"] == PLAIN_TEXT:
         return _texts(renderer, source, read["map_keys"].get("text", "text"), settings)
     handler = handlers.mapped(read["handler_name"], read["map_keys"], settings.thoughts)
     wanted = handler.columns()

@@ -12,11 +12,10 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
+from distillery.dataset import PLAIN_TEXT
 from distillery.problems import UsageProblem
 from distillery.tokenize.alpaca import Alpaca
 from distillery.tokenize.sharegpt import Sharegpt, Tags
-
-PLAIN_TEXT = "GeneralPretrainHandler"
 
 HANDLERS: dict[str, Sharegpt | Alpaca] = {
     "SharegptStyleInstructionHandler": Sharegpt(),

@@ -7,10 +7,10 @@ import sys
 from dataclasses import asdict
 
 from distillery import digests
+from distillery.dataset import AUTO, PLAIN_TEXT
 from distillery.problems import UsageProblem
 from distillery.tokenize import hub_template, recognition, sharegpt, templates
 from distillery.tokenize.documents import Rules
-from distillery.tokenize.handlers import PLAIN_TEXT
 from distillery.tokenize.readers import Source
 from distillery.tokenize.row_spans import Recipe
 
@@ -22,7 +22,7 @@ def recognise(args: argparse.Namespace, first: Source) -> None:
         UsageProblem: --map-keys beside auto.
         Problem: as `recognition.of`.
     """
-    if args.handler_name != recognition.AUTO:
+    if args.handler_name != AUTO:
         return
     if args.map_keys is not None:
         raise UsageProblem(

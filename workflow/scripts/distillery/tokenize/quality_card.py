@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from distillery import digests
+from distillery.dataset import PLAIN_TEXT
 from distillery.marks import END_THINK, THINK
 from distillery.problems import Problem
 from distillery.tokenize import conversation, handlers, indexed
@@ -108,7 +109,7 @@ def measure_lengths(lengths: np.ndarray, seq_length: int | None) -> dict[str, An
 
 def _conversations(manifest: dict[str, Any], inputs: list) -> Iterator[tuple[str, str, str]]:
     """(label of the row, question, last answer) of each row that can be used; a text has no answer."""
-    plain = manifest["handler"] == handlers.PLAIN_TEXT
+    plain = manifest["handler"] == PLAIN_TEXT
     handler = None if plain else _handler(manifest)
     texts = [manifest["text_column"]] if "text_column" in manifest else manifest["fields"]
     columns = texts if handler is None else handler.columns()

@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from distillery import digests
+from distillery.dataset import PLAIN_TEXT
 from distillery.problems import Problem
-from distillery.tokenize.handlers import PLAIN_TEXT
 from distillery.tokenize.readers import Source, sources
 
-AUTO = "auto"
 SHAREGPT, ALPACA = "SharegptStyleInstructionHandler", "AlpacaStyleInstructionHandler"
 LOOKED_AT = 64  # rows
 # keys of a message, and what the roles are called beside them

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from distillery.dataset import PLAIN_TEXT
 from distillery.problems import Problem
 from distillery.tokenize import (
     conversation,
@@ -55,7 +56,7 @@ class Recipe:
     @property
     def plain(self) -> bool:
         """Whether rows are texts and not conversations."""
-        return self.handler_name == handlers.PLAIN_TEXT
+        return self.handler_name == PLAIN_TEXT
 
     @property
     def packed(self) -> bool:

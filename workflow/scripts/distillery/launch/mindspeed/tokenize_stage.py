@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from distillery import files as disk
 from distillery import json_files, shard_names
+from distillery.dataset import PLAIN_TEXT
 from distillery.experiment import Dataset, Tokenization
 from distillery.launch import commandline, launch_request, launcher
 from distillery.launch.launch_request import Request
@@ -89,7 +90,7 @@ def _recognised(found: Path | None) -> list[str]:
     if found is None:
         return []
     handler = json_files.read(found)
-    if handler["handler_name"] == "GeneralPretrainHandler":
+    if handler["handler_name"] == PLAIN_TEXT:
         raise Problem(
             "MindSpeed-LLM makes no labels of plain text",
             where=found,
