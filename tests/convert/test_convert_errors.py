@@ -187,7 +187,12 @@ def test_flipped_byte_in_the_source(tmp_path, broken):
     (broken / "manifest.json").write_text(json.dumps({"source": {}, "revision": None, "files": entries}))
     convert(*TO_MG, "--load-dir", broken, "--save-dir", tmp_path / "good")
     flip(broken / "model.safetensors", 400_000)
-    has(refused(tmp_path, load=broken), "is not the one whose digest lies beside it", "model.safetensors", "sha256")
+    has(
+        refused(tmp_path, load=broken),
+        "is not the one whose digest lies beside it",
+        "model.safetensors",
+        "sha256",
+    )
 
 
 def flip(path, offset) -> None:

@@ -11,8 +11,9 @@ from places import ROOT
 
 from distillery import config, json_files
 from distillery.launch import commandline
-from distillery.planning import checks, rendered_rows
+from distillery.planning import checks
 from distillery.problems import Problem
+from distillery.tokenize import rendered_rows
 
 EXAMPLES = sorted((ROOT / "config/examples").glob("*.yaml"))
 # what the first row is to look like between its question and its end, in each

@@ -19,11 +19,12 @@ from guide_scripts import write_guide
 from places import ROOT
 
 from distillery import config
+from distillery.configure import key_tables
 from distillery.engine.supported_models import from_config
 from distillery.experiment import Source
 from distillery.fetch import model_directory, rope_override
 from distillery.launch.mindspeed import accepted_flags as reference
-from distillery.planning import key_tables, known_models, planned_jobs
+from distillery.planning import known_models, planned_jobs
 from distillery.planning.checks import host_checks
 from distillery.planning.experiment_setup import gather
 from distillery.problems import Problem

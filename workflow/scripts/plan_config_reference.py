@@ -16,7 +16,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    from distillery.planning import key_tables
+    from distillery.configure import key_tables
 
     key_tables.run(args)
 

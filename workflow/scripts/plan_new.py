@@ -21,7 +21,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    from distillery.planning import new_configuration
+    from distillery.configure import new_configuration
 
     for text in new_configuration.run(args):
         print(text)

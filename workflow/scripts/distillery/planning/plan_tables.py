@@ -12,13 +12,14 @@ from typing import Any
 
 from distillery import artefacts, config
 from distillery.experiment import Config
-from distillery.planning import checks, device_facts, estimate, plan_step, planned_jobs, rendered_rows
+from distillery.planning import checks, device_facts, estimate, plan_step, planned_jobs
 from distillery.planning.checks import host_checks
 from distillery.planning.experiment_setup import Setup, gather
 from distillery.planning.finding import Finding
 from distillery.planning.plan_step import Step
 from distillery.problems import Problem
 from distillery.provenance import canonical
+from distillery.tokenize import rendered_rows
 
 COLUMNS = (
     "step",

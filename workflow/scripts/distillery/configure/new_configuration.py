@@ -10,10 +10,18 @@ from typing import Any
 
 from distillery import config, files, json_files
 from distillery.dataset import PLAIN_TEXT
-from distillery.planning import checks, rendered_rows
+from distillery.planning import checks
 from distillery.problems import Problem, UsageProblem
 from distillery.provenance import canonical
-from distillery.tokenize import handlers, hub_template, readers, recognition, rendering, tokenizer
+from distillery.tokenize import (
+    handlers,
+    hub_template,
+    readers,
+    recognition,
+    rendered_rows,
+    rendering,
+    tokenizer,
+)
 from distillery.tokenize.conversation import Rejected
 from distillery.tokenize.readers import Source
 from distillery.tokenize.recognition import Recognised

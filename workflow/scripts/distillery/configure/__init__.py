@@ -1,0 +1,1 @@
+"""Configurations for a person to go on from: a first one, from a file of rows, and the reference of all keys."""
