@@ -16,9 +16,12 @@ from places import SCRIPTS
 from wheels import make_wheel
 
 from distillery import json_files
-from distillery.fetch import problem_columns, problem_file, problem_rows
+from distillery.fetch import openr1, problem_columns, problem_file, problem_rows
 from distillery.fetch.problem_file import Recipe
+from distillery.generate import prompts
 from distillery.problems import Problem
+from distillery.tokenize.parts import CSV_NULL
+from distillery.tokenize.silent_losses import BLANK_QUESTION
 
 ROWS = [
     {"unique_id": "t/1.json", "problem": "1+1?", "answer": "2", "subject": "Algebra", "level": 1},
@@ -79,12 +82,12 @@ def test_the_command_takes_files_of_any_name_and_says_what_became_of_their_rows(
         "--input", odd, more, "--name", "math", "--columns", json.dumps(COLUMNS), "--output", output
     )
     assert done.returncode == 0, done.stderr
-    assert "3 problems of 2 families; 1 have an empty question" in done.stdout
+    assert "3 problems of 2 families; noted: a question of white space alone (1)" in done.stdout
     assert pq.read_table(output).to_pylist()[1] == {
         "uuid": "t/2.json", "problem": "2+2?", "answer": "4", "problem_type": "Number Theory", "level": "2"
     }  # fmt: skip
     manifest = json_files.read(tmp_path / "p.parquet.manifest.json")
-    assert manifest["noted"] == {"count": 1, "rows": ["b.jsonl, row 0"]}
+    assert manifest["noted"] == {BLANK_QUESTION: {"count": 1, "rows": ["b.jsonl, row 0"]}}
     assert [one["name"] for one in manifest["files"]] == [odd.name, more.name]
 
 
@@ -132,13 +135,42 @@ def test_all_bad_golds_are_listed_with_file_row_and_column_and_can_be_left_out(t
 
 
 def test_empty_questions_are_noted_or_with_strict_left_out(tmp_path):
-    rows = [{"problem": "1+1?", "answer": 2}, {"problem": " \n", "answer": 3}, {"problem": None, "answer": 4}]
+    questions = ["1+1?", " \n", None, None]
+    rows = [{"problem": question, "answer": number} for number, question in enumerate(questions)]
     path = write(tmp_path / "x.csv", rows)
     made, manifest = imported(path)
-    assert [row["problem"] for row in made] == ["1+1?", " \n", ""] and manifest["noted"]["count"] == 2
+    assert [row["problem"] for row in made] == ["1+1?", " \n", "", ""] and manifest["rejected"] == {}
+    places = {"a question of white space alone": [1], "an empty question": [2, 3]}
+    counted = {
+        note: {"count": len(numbers), "rows": [f"x.csv, row {number}" for number in numbers]}
+        for note, numbers in places.items()
+    }
+    assert manifest["noted"] == counted
+    # whoever asks takes them as they are: nothing stops a run for them when training is done
+    openr1.write(made, openr1.PROBLEM_SCHEMA, tmp_path / "p.parquet")
+    assert [one.text for one in prompts.read(tmp_path / "p.parquet")] == ["1+1?", " \n", "", ""]
     made, manifest = imported(path, strict=True)
-    assert [row["problem"] for row in made] == ["1+1?"]
-    assert manifest["rejected"] == {"count": 2, "rows": ["x.csv, row 1", "x.csv, row 2"]}
+    assert [row["problem"] for row in made] == ["1+1?"] and manifest["rejected"] == counted
+
+
+def test_cells_that_spell_null_are_noted_or_with_strict_left_out(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("problem,answer,kind\n1+1?,2,a\nNA,4,b\n3+3?,6,None\n")
+    made, manifest = imported(path, {"problem_type": "kind"})
+    assert [(row["problem"], row["problem_type"]) for row in made] == [
+        ("1+1?", "a"),
+        ("", "b"),
+        ("3+3?", "sums"),
+    ]
+    assert {note: one["rows"] for note, one in manifest["noted"].items()} == {
+        CSV_NULL: ["x.csv, row 1", "x.csv, row 2"],
+        "an empty question": ["x.csv, row 1"],
+    }
+    made, manifest = imported(path, {"problem_type": "kind"}, strict=True)
+    assert len(made) == 1 and manifest["rejected"].keys() == {CSV_NULL, "an empty question"}
+    path.write_text("problem,answer\n1+1?,nan\n")
+    with pytest.raises(Problem, match=r"x.csv, row 0, column answer: 'nan': a CSV cell that spells null"):
+        imported(path)
 
 
 def test_filters_limits_and_samples():

@@ -154,8 +154,12 @@ def test_texts_are_learnt_whole(tmp_path: Path) -> None:
     assert ids == sequences(tmp_path / "d", "packed_labels")
     end = made["template"]["stop_token_ids"][0]
     assert [each[-1] for each in ids] == [end, end] and all(each.count(end) == 1 for each in ids)
+    path.write_text(path.read_text() + "  \n")
+    blank = {note: one["count"] for note, one in run(path, tmp_path / "b", *flags)["noted"].items()}
+    assert blank == {"a text of white space alone": 1}
+    assert run(path, tmp_path / "s", *flags, "--strict")["kept"] == 2
     cut = run(path, tmp_path / "c", *flags, "--seq-length", "12", "--overlong", "truncate-keep-eos")
-    assert (cut["kept"], cut["truncated"]) == (2, 1)
+    assert (cut["kept"], cut["truncated"]) == (3, 1)
     assert sequences(tmp_path / "c", "packed_input_ids")[1] == [*ids[1][:10], end]
     dropped = run(path, tmp_path / "e", *flags, "--seq-length", "12")
     assert dropped["dropped"]["overlong"]["count"] == 1

@@ -73,7 +73,8 @@ def test_card(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert card["exact_duplicate"] == {"rows": 1, "examples": [["twice", "open"]]}
     assert card["near_duplicate"] == {"rows": 1, "examples": [["nearly", "near"]]}
     leaks = [["plain", "p1"], ["leak", "p1"]]
-    assert card["overlap"] == {"held": {"rows": 2, "problems": 2, "problems_hit": 1, "examples": leaks}}
+    held = {"rows": 2, "problems": 2, "problems_hit": 1, "without_a_question": 0, "examples": leaks}
+    assert card["overlap"] == {"held": held}
     lengths = card["lengths"]
     assert sum(bin_["rows"] for bin_ in lengths["histogram"]) == 6
     assert lengths["cut_rows"] == round(lengths["cut_share"] * 6) > 0

@@ -7,16 +7,19 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
 
 from distillery import digests, files
-from distillery.evaluate import golds, self_check
-from distillery.fetch import hold_out, openr1, problem_columns, problem_rows
+from distillery.evaluate import self_check
+from distillery.fetch import hold_out, openr1, problem_columns, problem_golds, problem_rows
 from distillery.fetch.problem_columns import COLUMNS, Column
 from distillery.fetch.problem_rows import Row
 from distillery.problems import Problem, UsageProblem
+from distillery.tokenize.parts import CSV_NULL
+from distillery.tokenize.silent_losses import question_notes
+from distillery.tokenize.text_readers import NulledRow
 
 FIXED = openr1.PROBLEM_SCHEMA.names
 
@@ -34,7 +37,7 @@ class Recipe:
         rows: at most so many, from the first.
         sample: `rows` and `seed`: so many, drawn, in the files' order.
         leave_out: rows whose golds cannot be scored are left out and counted, and are no error.
-        strict: rows without a question are left out and counted; else they are kept and counted.
+        strict: odd rows (an empty question, a CSV cell read as null) are left out and counted; else they are kept and counted.
     """
 
     name: str
@@ -88,7 +91,13 @@ def run(args: argparse.Namespace) -> str:
     extra = [pa.field(name, pa.string()) for name in COLUMNS if name in recipe.columns and name not in FIXED]
     files.write_json(args.output.with_name(f"{args.output.name}.manifest.json"), manifest)
     openr1.write(made, pa.schema([*openr1.PROBLEM_SCHEMA, *extra]), args.output)
-    counts = [f"{manifest[key]['count']} {words}" for key, words in LEFT.items() if manifest[key]["count"]]
+    counts = [
+        f"{words}: {note} ({one['count']})"
+        for key, words in (("noted", "noted"), ("rejected", "left out"))
+        for note, one in manifest[key].items()
+    ]
+    if left := manifest["unscorable"]["count"]:
+        counts.append(f"{left} left out: no answer can be scored against their golds")
     families = len({row["problem_type"] for row in made})
     return f"{len(made)} problems of {families} families" + "".join(f"; {one}" for one in counts)
 
@@ -100,13 +109,6 @@ def _without(value: Any, folder: str) -> Any:
     if isinstance(value, list):
         return [_without(one, folder) for one in value]
     return value.removeprefix(folder) if isinstance(value, str) else value
-
-
-LEFT = {
-    "noted": "have an empty question",
-    "rejected": "left out without a question",
-    "unscorable": "left out: no answer can be scored against their golds",
-}
 
 
 def read(found: Mapping[str, Path], recipe: Recipe) -> tuple[list[dict[str, str]], dict[str, Any]]:
@@ -133,21 +135,24 @@ def read(found: Mapping[str, Path], recipe: Recipe) -> tuple[list[dict[str, str]
     )
     held = hold_out.split(rows, recipe.columns["uuid"], recipe.hold_out)[1] if recipe.hold_out else rows
     kept, answer = problem_rows.filtered(held, recipe.filter), recipe.columns["answer"]
-    made, golden, bad, empty = [], [], [], []
+    made, golden, bad, odd = [], [], [], {}
     if recipe.leave_out:  # so many rows are wanted of those that can be scored
-        said = [_read(row, answer) for row in kept]
-        bad = [_unscorable(one.row, answer, one.why) for one in said if one.why]
+        said = [problem_golds.read(row, answer) for row in kept]
+        bad = [problem_golds.unscorable(one.row, answer, one.why) for one in said if one.why]
         chosen = problem_rows.taken([one for one in said if not one.why], recipe.rows, recipe.sample)
     else:
-        chosen = [_read(row, answer) for row in problem_rows.taken(kept, recipe.rows, recipe.sample)]
+        chosen = [
+            problem_golds.read(row, answer) for row in problem_rows.taken(kept, recipe.rows, recipe.sample)
+        ]
     for row, gold, why in chosen:
         problem = _question(row, recipe.columns["problem"])
-        if not problem.strip():
-            empty.append(row)
-            if recipe.strict:
-                continue
+        notes = _notes(row, problem)
+        for note in notes:
+            odd.setdefault(note, []).append(row.where)
+        if notes and recipe.strict:
+            continue
         if why:
-            bad.append(_unscorable(row, answer, why))
+            bad.append(problem_golds.unscorable(row, answer, why))
             continue
         made.append({"problem": problem, "answer": gold, **_rest(row, problem, recipe)})
         golden.append(row)
@@ -155,9 +160,9 @@ def read(found: Mapping[str, Path], recipe: Recipe) -> tuple[list[dict[str, str]
     wrong = {one["row"]: one for one in checked["wrong"]}
     for number, one in wrong.items():
         why = f"boxed it is read as {one['answer']!r}, {one['rule']}: no answer could be right"
-        bad.append(_unscorable(golden[number], answer, why))
+        bad.append(problem_golds.unscorable(golden[number], answer, why))
     if bad and not recipe.leave_out:
-        raise _bad_golds(bad)
+        raise problem_golds.unreadable(bad)
     left = [number for number in range(len(made)) if number not in wrong]
     _different([made[number]["uuid"] for number in left], [golden[number].where for number in left])
     if not left:
@@ -166,16 +171,22 @@ def read(found: Mapping[str, Path], recipe: Recipe) -> tuple[list[dict[str, str]
             where=", ".join(found),
             found=f"{len(rows)} rows, of which none is left",
         )
-    places = [row.where for row in empty]
+    counted = {note: {"count": len(places), "rows": places} for note, places in odd.items()}
     return [made[number] for number in left], {
         "rows": len(rows),
         "problems": len(left),
-        "noted": {"count": 0 if recipe.strict else len(empty), "rows": [] if recipe.strict else places},
-        "rejected": {"count": len(empty) if recipe.strict else 0, "rows": places if recipe.strict else []},
+        "noted": {} if recipe.strict else counted,
+        "rejected": counted if recipe.strict else {},
         "unscorable": {"count": len(bad), "rows": bad},
         # each gold that can be read, against itself, and how golds will be compared
         "self_check": {key: checked[key] for key in ("readable", "right", "math_verify", "kinds")},
     }
+
+
+def _notes(row: Row, problem: str) -> list[str]:
+    """What is odd about a row, in the words of tokenize's manifests."""
+    notes = [CSV_NULL] if isinstance(row.values, NulledRow) else []
+    return notes + [note for note, holds in question_notes([problem]).items() if holds]
 
 
 def _question(row: Row, column: Column) -> str:
@@ -201,41 +212,11 @@ def _rest(row: Row, problem: str, recipe: Recipe) -> dict[str, str | None]:
             raise Problem(
                 "a value that cannot be used", where=where, found=error, wanted="text or a number"
             ) from None
-    made["uuid"] = made.get("uuid") or openr1.identifier(recipe.name, problem)
+    # two empty questions are two problems: their rows tell them apart
+    told = problem if problem.strip() else (problem, Path(row.where).name)
+    made["uuid"] = made.get("uuid") or openr1.identifier(recipe.name, told)
     made["problem_type"] = made.get("problem_type") or recipe.name
     return made
-
-
-class Golden(NamedTuple):
-    """A row and its gold, or why the answer's column holds none."""
-
-    row: Row
-    gold: str
-    why: str
-
-
-def _read(row: Row, answer: Column) -> Golden:
-    try:
-        return Golden(row, answer.gold(row.values), "")
-    except golds.Unreadable as error:
-        return Golden(row, "", str(error))
-
-
-def _unscorable(row: Row, column: Column, why: str) -> dict[str, str]:
-    found = column.value(row.values)
-    return {"where": row.where, "column": column.name, "found": repr(found)[:200], "why": why}
-
-
-def _bad_golds(bad: list[dict[str, str]]) -> Problem:
-    return Problem(
-        f"{len(bad)} gold answers cannot be read",
-        where=bad[0]["where"].rpartition(", row")[0],
-        found="\n          ".join(
-            f"{one['where']}, column {one['column']}: {one['found']}: {one['why']}" for one in bad
-        ),
-        wanted="an answer to compare with in each row: text, a number or a list",
-        fix="mend those rows, say what of the column is the answer (after, boxed, choice, type), or unscorable: leave_out",
-    )
 
 
 def _different(uuids: list[str], places: list[str]) -> None:

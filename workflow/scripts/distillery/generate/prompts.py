@@ -100,8 +100,9 @@ def _json(line: str, where: str) -> Mapping[str, Any]:
 
 
 def _prompt(row: Mapping[str, Any], number: int, where: str) -> Prompt:
-    text = row.get("problem") or row.get("prompt")
-    messages = row.get("messages") or ([{"role": "user", "content": text}] if text else [])
+    # an empty question is a question: whoever made the file kept it, and counted it
+    text = next((row[key] for key in ("problem", "prompt") if row.get(key) is not None), None)
+    messages = row.get("messages") or ([] if text is None else [{"role": "user", "content": text}])
     kinds = {"user": "assistant", "assistant": "user"}
     turns = messages[1:] if messages and messages[0].get("role") == "system" else messages
     roles = [turn.get("role") for turn in turns]

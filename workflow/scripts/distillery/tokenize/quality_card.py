@@ -139,7 +139,8 @@ def _ends(made: Conversation) -> tuple[str, str]:
 
 
 def _measure_texts(rows: Iterator[tuple[str, str, str]], problem_sets: Sequence[Path]) -> dict[str, Any]:
-    overlaps = {path.stem: Overlap(_problems(path)) for path in problem_sets}
+    asked = {path.stem: list(_problems(path)) for path in problem_sets}
+    overlaps = {name: Overlap(problems) for name, problems in asked.items()}
     leaks: dict[str, dict[str, Any]] = {name: {"rows": 0, "examples": [], "hit": set()} for name in overlaps}
     kinds = ("unclosed_think", "missing_boxed", "empty_answer", "exact_duplicate", "near_duplicate")
     counted: dict[str, dict[str, Any]] = {kind: {"rows": 0, "examples": []} for kind in kinds}
@@ -167,6 +168,7 @@ def _measure_texts(rows: Iterator[tuple[str, str, str]], problem_sets: Sequence[
                 leaks[name]["hit"].update(hits)
     for name, leak in leaks.items():
         leak |= {"problems": overlaps[name].problems, "problems_hit": len(leak.pop("hit"))}
+        leak["without_a_question"] = sum(not problem.strip() for _, problem in asked[name])
     return {**counted, "overlap": leaks}
 
 

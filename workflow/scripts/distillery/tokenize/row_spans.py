@@ -28,7 +28,7 @@ from distillery.tokenize.readers import Reader, Source, Span
 from distillery.tokenize.text_readers import NulledRow
 
 UUID = "uuid"
-EMPTY_TEXT = "empty text"
+EMPTY_TEXT, BLANK_TEXT = "empty text", "a text of white space alone"
 
 
 @dataclass(frozen=True)
@@ -157,6 +157,10 @@ class TextWork:
                 texts = {key: conversation.text(row[key], key) for key in self.keys}
                 if not any(texts.values()):
                     raise Rejected(EMPTY_TEXT)
+                notes = [EMPTY_TEXT] * (not all(texts.values()))
+                notes += [BLANK_TEXT] * any(text.isspace() for text in texts.values())
+                if notes and self.rules.strict:
+                    raise Rejected(notes[0])
             except Rejected as error:
                 part.reject(block, number, uuid, error)
                 continue
@@ -177,7 +181,7 @@ class TextWork:
                 part.overlong.append((number, uuid, longest))
             if self.keys[0] in made:
                 part.keep(number, uuid)
-            part.noted += [(EMPTY_TEXT, number, uuid)] * (len(made) < len(texts))
+            part.noted += [(note, number, uuid) for note in notes]
             for key, array in made.items():
                 outcomes[key].append(-1 if dropped else len(array))
                 if not dropped:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from distillery.tokenize import tools
 from distillery.tokenize.conversation import ASSISTANT, FUNCTION, USER, Conversation
 from distillery.tokenize.templates import Template
@@ -26,10 +28,7 @@ def of(conversation: Conversation, template: Template) -> tuple[str, ...]:
     if any(message.role == ASSISTANT and not message.content for message in messages):
         notes.append(EMPTY_ANSWER)
     questions = [content for role, content in messages if role == USER]
-    if not all(questions):
-        notes.append(EMPTY_QUESTION)
-    if any(text.isspace() for text in questions):
-        notes.append(BLANK_QUESTION)
+    notes += [note for note, holds in question_notes(questions).items() if holds]
     # Llama 2's slots are not numbered, and where a slot has its own {{idx}} that one takes the number
     open_to_it = not template.system_in_user and not any("{{idx}}" in str(slot) for slot in template.user)
     if open_to_it and any("{{idx}}" in text for role, text in messages if role == USER):
@@ -43,3 +42,11 @@ def of(conversation: Conversation, template: Template) -> tuple[str, ...]:
     ):
         notes.append(LOST_CALL)
     return tuple(notes)
+
+
+def question_notes(questions: Sequence[str]) -> dict[str, bool]:
+    """Which notes hold of these questions, whether they are to be learnt from or to be asked."""
+    return {
+        EMPTY_QUESTION: not all(questions),
+        BLANK_QUESTION: any(text.isspace() for text in questions),
+    }
