@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from distillery.doctor import mindspeed_installation, releases
+from distillery import schema
+from distillery.doctor import mindspeed_installation, npu_machine, releases
 from distillery.hardware import Hardware
 from distillery.launch import environment
 
@@ -96,6 +97,24 @@ def red(core: Path, **changes: object) -> str:
     """What is red, and how it is cured."""
     found = list(mindspeed_installation.examine(machine(core, **changes)))
     return "\n".join(f"{one.found}; {one.fix}" for one in found if one.state == "fail")
+
+
+NAMED = schema.at("hardware.*.mindspeed_llm")["properties"]
+
+
+@pytest.mark.parametrize("framework", NAMED["framework"]["enum"])
+@pytest.mark.parametrize("version", NAMED["version"]["enum"])
+def test_each_version_and_framework_that_may_be_named_is_known_with_its_sources(home, version, framework):
+    """The doctor ended with KeyError: 'master'."""
+    installed = {**machine(home).mindspeed_llm, "version": version, "framework": framework}
+    node, release = machine(home, mindspeed_llm=installed), releases.of(installed)
+    assert release.sources and all(one.startswith("https://") for one in release.sources)
+    assert release.title == f"{version} on {framework}"
+    shown = npu_machine.versions(node, home, home / "driver")
+    assert shown.state == ("fail" if release.cann else "absent"), shown
+    # none of the others is in the fake tree of 2.2.0 on MindSpore
+    other = (version, framework) != ("2.2.0", "mindspore")
+    assert any(one.state == "fail" and one.fix for one in mindspeed_installation.examine(node)) == other
 
 
 @pytest.mark.parametrize("post", ["", ".post3"])

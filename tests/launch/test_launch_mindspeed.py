@@ -154,16 +154,28 @@ def test_the_pytorch_back_end_has_its_own_lines():
 @pytest.mark.parametrize(("bias", "name"), [(True, "qwen25"), (False, "llama2")])
 def test_the_second_converter_is_chosen_by_the_version(bias, name):
     """convert_ckpt_v2.py, the only one on master: fewer flags, models by their own names, output where it is told."""
-    common = {"qkv_bias": bias, "load": "L", "save": "S", "version": "master"}
+    common = {"qkv_bias": bias, "load": "L", "save": "S", "version": "master", "framework": "pytorch"}
     parser, there = convert_stage.hf_to_mcore(Layout("bf16", 2, 2, (12, 16)), **common)
     words = commandline.words(there)
-    assert parser == "convert_ckpt_v2.py" and accepted_flags.faults(parser, words) == []
+    assert parser == "convert_ckpt_v2.py" and accepted_flags.faults(parser, words, "pytorch") == []
     shipped = f"""--load-model-type hf --save-model-type mg --target-tensor-parallel-size 2
         --target-pipeline-parallel-size 2 --load-dir L --save-dir S --model-type-hf {name} --num-layer-list 12,16"""
     assert pairs(words) == pairs(shipped.split())
     parser, back = convert_stage.mcore_to_hf("bf16", **common)
-    assert accepted_flags.faults(parser, commandline.words(back)) == []
+    assert accepted_flags.faults(parser, commandline.words(back), "pytorch") == []
     assert (back["save_dir"], back["hf_cfg_dir"]) == ("S/mg2hf", "S")
+
+
+@pytest.mark.parametrize(("bias", "name"), [(True, "qwen25"), (False, "llama2")])
+def test_on_mindspore_the_second_converter_is_another_and_knows_no_dense_qwen2_or_llama(bias, name):
+    """The plan says so; without this the root's would have taken the device, as the first one did."""
+    parser, there = convert_stage.hf_to_mcore(
+        Layout("bf16", 2, 1), qkv_bias=bias, load="L", save="S", version="master", framework="mindspore"
+    )
+    assert accepted_flags.script(parser) == "mindspeed_llm/mindspore/convert_ckpt_v2.py"
+    assert there["ai_framework"] == "mindspore"
+    (fault,) = accepted_flags.faults(parser, commandline.words(there))
+    assert fault.startswith(f"--model-type-hf: found '{name}', wanted one of qwen3, ")
 
 
 def test_the_guides_data_command_follows():

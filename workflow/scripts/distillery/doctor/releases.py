@@ -1,6 +1,6 @@
 """What goes with what: releases of MindSpeed-LLM by version and framework, and MindSpore's own table, with their sources.
 
-The facts are in releases.json. A release that is not there is not refused: nothing is known of it.
+The facts are in releases.json, which has each version and framework that a configuration may name.
 """
 
 from __future__ import annotations

@@ -50,7 +50,11 @@ def hf_to_mcore(
         "save_dir": save,
     }
     if accepted_flags.converter(version) == SECOND:
-        return SECOND, {**common, "model_type_hf": "qwen25" if qkv_bias else "llama2"}
+        return SECOND, {
+            **common,
+            "model_type_hf": "qwen25" if qkv_bias else "llama2",
+            **_framework(SECOND, framework),
+        }
     return f"{SCRIPT} hf", {
         "use_mcore_models": True,
         "model_type": "GPT",
@@ -59,7 +63,7 @@ def hf_to_mcore(
         "tokenizer_model": f"{load}/tokenizer.json",
         "model_type_hf": "llama2",
         "params_dtype": layout.params_dtype,
-        **_framework("hf", framework),
+        **_framework(f"{SCRIPT} hf", framework),
     }
 
 
@@ -83,7 +87,12 @@ def mcore_to_hf(
     if accepted_flags.converter(version) == SECOND:
         # it writes where it is told, and copies config and tokenizer there
         own = {"save_dir": f"{save}/mg2hf", "hf_cfg_dir": save}
-        return SECOND, {**common, **own, "model_type_hf": "qwen25" if qkv_bias else "llama2"}
+        return SECOND, {
+            **common,
+            **own,
+            "model_type_hf": "qwen25" if qkv_bias else "llama2",
+            **_framework(SECOND, framework),
+        }
     return f"{SCRIPT} mg", {
         "use_mcore_models": True,
         "model_type": "GPT",
@@ -94,13 +103,13 @@ def mcore_to_hf(
         "num_layer_list": num_layer_list,
         "add_qkv_bias": qkv_bias,
         "params_dtype": params_dtype,
-        **_framework("mg", framework),
+        **_framework(f"{SCRIPT} mg", framework),
     }
 
 
-def _framework(loader: str, framework: str) -> Flags:
+def _framework(parser: str, framework: str) -> Flags:
     """The back end's name, where its converter takes it: PyTorch's knows of no other."""
-    takes = "--ai-framework" in accepted_flags.options(f"{SCRIPT} {loader}", framework)
+    takes = "--ai-framework" in accepted_flags.options(parser, framework)
     return {"ai_framework": framework} if takes else {}
 
 

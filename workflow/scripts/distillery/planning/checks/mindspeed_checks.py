@@ -48,7 +48,8 @@ def flags(s: Setup) -> Iterator[Finding]:
                 parser, commandline.words(line), s.experiment.hardware.framework
             ):
                 expected = f"a line that {parser} takes"
-                yield error("mindspeed-flag", s.keys(stage), fault, expected, "change that value")
+                cure = f"change that value, or leave {stage}.engine out"
+                yield error("mindspeed-flag", s.keys(stage), fault, expected, cure)
 
 
 def _lines(s: Setup, stage: str) -> Iterator[tuple[str, train_lines.Flags]]:
