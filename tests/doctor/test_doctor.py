@@ -81,7 +81,7 @@ def test_numpy_2_is_the_trap_that_it_is(monkeypatch):
 
 
 def test_a_device_that_is_not_there_is_red():
-    result = examination.operation("Ascend")
+    result = examination.operation(NODE)
     assert result.state == "fail" and "\n" not in result.found and "CANN" in result.fix
 
 

@@ -1,96 +1,24 @@
 """MindSpeed-LLM's installation: green as MindSpeed-Core-MS r0.4.0 leaves it, red with its cure for each single deviation.
 
-The tree is laid as upstream's scripts lay it: set_path.sh sources nnal/atb and the toolkit and sets PYTHONPATH to the
-checkouts beside it, so that `torch` is MSAdapter's. Its modules are empty, its interpreter is this one.
+The tree is laid as upstream's scripts lay it: tests/support/ascend_tree.py.
 """
 
 from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from ascend_tree import PINS, checkout, lay, machine, pin
 
 from distillery import schema
 from distillery.doctor import mindspeed_installation, npu_machine, releases
-from distillery.hardware import Hardware
 from distillery.launch import environment
-
-PINS = {"mindspore": "2.7.1", "transformers": "4.51.0", "pyarrow": "19.0.0"}
-SET_PATH = """#!/bin/bash
-source {cann}/nnal/atb/set_env.sh --cxx_abi=0
-source {cann}/ascend-toolkit/set_env.sh
-here=$(dirname "$(dirname "$(dirname "$(realpath "${{BASH_SOURCE[0]}}")")")")
-export PYTHONPATH=$here/MSAdapter/:$here/MSAdapter/msa_thirdparty:$PYTHONPATH
-export PYTHONPATH=$here/MindSpeed-LLM/:$here/Megatron-LM/:$here/MindSpeed/:$PYTHONPATH
-echo "..............................................done set PYTHONPATH"
-echo $PYTHONPATH
-"""
-MODULES = [
-    "MSAdapter/torch",
-    "MSAdapter/msadapter",
-    "MindSpeed/mindspeed",
-    "Megatron-LM/megatron",
-    "Megatron-LM/megatron/core",
-    "MindSpeed-LLM/mindspeed_llm",
-]
-
 
 @pytest.fixture
 def home(tmp_path) -> Path:
-    """MindSpeed-Core-MS with its checkouts, beside a CANN; .../Ascend and .../MindSpeed-Core-MS."""
-    cann, core = tmp_path / "Ascend", tmp_path / "MindSpeed-Core-MS"
-    for name, text in {
-        "nnal/atb/set_env.sh": '[ "$1" = --cxx_abi=0 ] || return 1\nexport ATB_HOME_PATH=/nnal/atb/latest/atb/cxx_abi_0\n',
-        "ascend-toolkit/set_env.sh": "export ASCEND_TOOLKIT_HOME=/toolkit\nexport PYTHONPATH=/toolkit/python:$PYTHONPATH\n",
-    }.items():
-        (cann / name).parent.mkdir(parents=True)
-        (cann / name).write_text(text)
-    (core / "tests/scripts").mkdir(parents=True)
-    (core / "tests/scripts/set_path.sh").write_text(SET_PATH.format(cann=cann))
-    for module in MODULES:
-        (core / module).mkdir(parents=True)
-        (core / module / "__init__.py").touch()
-    for script in releases.of({}).scripts:
-        (core / "MindSpeed-LLM" / script).parent.mkdir(parents=True, exist_ok=True)
-        (core / "MindSpeed-LLM" / script).touch()
-    pin(core, PINS)
-    (core / "bin").mkdir()
-    (core / "bin/python").symlink_to(sys.executable)
-    checkout(core, "v2.2.0")
-    return core
-
-
-def pin(core: Path, versions: dict[str, str]) -> None:
-    """The interpreter's packages: metadata on PYTHONPATH goes before this environment's own."""
-    for one in core.glob("MindSpeed/*.dist-info"):
-        shutil.rmtree(one)
-    for name, version in versions.items():
-        folder = core / f"MindSpeed/{name}-{version}.dist-info"
-        folder.mkdir()
-        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-
-
-def checkout(core: Path, tag: str) -> None:
-    directory = core / "MindSpeed-LLM"
-    shutil.rmtree(directory / ".git", ignore_errors=True)
-    who = ["-c", "user.name=a", "-c", "user.email=a@b.example"]
-    for words in (
-        ["init", "-q", "-b", "work"],
-        [*who, "commit", "-q", "--allow-empty", "-m", "x"],
-        ["tag", tag],
-    ):
-        subprocess.run(["git", "-C", directory, *words], check=True)
-
-
-def machine(core: Path, **changes: object) -> Hardware:
-    settings = {
-        "set_env": (str(core / "tests/scripts/set_path.sh"),),
-        "mindspeed_llm": {"python": str(core / "bin/python"), "directory": str(core / "MindSpeed-LLM")},
-    } | changes
-    return Hardware("node", "Ascend", 2, 1, 8, 0, "localhost", 6000, chip="910B3", **settings)
+    return lay(tmp_path)
 
 
 def red(core: Path, **changes: object) -> str:

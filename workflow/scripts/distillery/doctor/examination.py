@@ -22,6 +22,8 @@ from pathlib import Path
 from distillery.doctor import Result, fail, good, npu_machine, reach
 from distillery.experiment import Config
 from distillery.hardware import Hardware
+from distillery.launch import environment
+from distillery.problems import Problem
 from distillery.provenance import SCRIPTS
 
 LOCK = SCRIPTS.parents[1] / "envs" / "requirements.txt"
@@ -61,9 +63,11 @@ def examine(scope: Scope) -> Iterator[Result]:
     yield versions()
     yield numpy_abi()
     yield imports()
-    devices = {machine.device for machine in scope.hardware} or {"CPU"}
-    for device in sorted(devices):
-        yield operation(device)
+    npus = [machine for machine in scope.hardware if machine.device == "Ascend"]
+    if len(npus) < max(1, len(scope.hardware)):
+        yield operation()
+    for machine in npus:
+        yield operation(machine)
     yield msrun()
     for machine in {one.master_port: one for one in scope.hardware if one.npus_per_node > 1}.values():
         yield reach.port(machine)
@@ -156,19 +160,31 @@ def _normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def operation(device: str) -> Result:
-    """A matmul on the device: MindSpore prints its version even where its back end is missing."""
-    answer = _run([sys.executable, "-c", OP.format(device=device)])
+def operation(machine: Hardware | None = None) -> Result:
+    """A matmul on the CPU, or on a machine's NPU in the environment that its ranks get.
+
+    MindSpore prints its version even where its back end is missing.
+    """
+    name, device = (f"matmul on {machine.name}", "Ascend") if machine else ("matmul on CPU", "CPU")
+    settings: Mapping[str, str] = os.environ
+    if machine:
+        try:
+            settings = environment.prepared(
+                machine.set_env, environment.variables(machine), sys.executable
+            )
+        except Problem as problem:
+            return fail(name, f"{problem.what}: {problem.where}", problem.fix or "")
+    answer = _run([sys.executable, "-c", OP.format(device=device)], settings)
     try:
         version, seconds = json.loads(answer.splitlines()[-1])
     except (ValueError, IndexError):
         cure = (
-            "source set_env.sh of CANN, and match MindSpore, CANN and driver"
-            if device == "Ascend"
+            f"let hardware.{machine.name}.set_env name CANN's set_env.sh, and match MindSpore, CANN and driver"
+            if machine
             else "make setup"
         )
-        return fail(f"matmul on {device}", _essence(answer), cure)
-    return good(f"matmul on {device}", f"MindSpore {version}, {seconds} s")
+        return fail(name, _essence(answer), cure)
+    return good(name, f"MindSpore {version}, {seconds} s")
 
 
 def msrun() -> Result:
@@ -213,7 +229,7 @@ def _essence(answer: str) -> str:
     return (telling or lines or ["no answer"])[-1][:200]
 
 
-def _run(line: Iterable[str]) -> str:
+def _run(line: Iterable[str], settings: Mapping[str, str] = os.environ) -> str:
     try:
         answer = subprocess.run(
             list(line),
@@ -221,7 +237,7 @@ def _run(line: Iterable[str]) -> str:
             text=True,
             timeout=SLOW,
             check=False,
-            env={**os.environ, "GLOG_v": "3"},
+            env={**settings, "GLOG_v": "3"},
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)

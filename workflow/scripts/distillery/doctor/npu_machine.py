@@ -30,6 +30,7 @@ from distillery.hardware import Hardware
 
 TOOLKIT = Path("/usr/local/Ascend/ascend-toolkit/latest")
 DRIVER = Path("/usr/local/Ascend/driver/version.info")
+DEVICES = Path("/dev")
 VERSION = re.compile(r"^\s*[Vv]ersion\s*=\s*\[?\"?([\w.\-]+)", re.MULTILINE)
 SHARED_DEVICES = ("davinci_manager", "devmm_svm", "hisi_hdc")
 # hccn_tool's questions, and what their answers look like when all is well
@@ -43,8 +44,10 @@ SECONDS = 30
 HCCL_BASE, HCCL_PORTS = 60000, 16
 
 
-def examine(hardware: Iterable[Hardware], toolkit: Path = TOOLKIT, driver: Path = DRIVER) -> Iterator[Result]:
-    """Driver, CANN, npu-smi and the second engine; absent ones are no failure where only a CPU is asked for."""
+def examine(
+    hardware: Iterable[Hardware], toolkit: Path = TOOLKIT, driver: Path = DRIVER, folder: Path = DEVICES
+) -> Iterator[Result]:
+    """Driver, CANN, npu-smi, devices in `folder` and the second engine; no failure where only a CPU is asked for."""
     machines = list(hardware)
     wanted = any(machine.device == "Ascend" for machine in machines)
     yield version("driver", driver, wanted, "install the Ascend driver and firmware")
@@ -58,7 +61,7 @@ def examine(hardware: Iterable[Hardware], toolkit: Path = TOOLKIT, driver: Path 
             yield hccl(machine)
         if machine.device == "Ascend":
             yield versions(machine, home, driver)
-            yield device_files(machine)
+            yield device_files(machine, folder)
             if machine.nodes > 1:
                 yield network(machine)
         if machine.device == "Ascend" or machine.gres:
@@ -174,7 +177,7 @@ def devices(wanted: int) -> Result:
     )
 
 
-def device_files(machine: Hardware, folder: Path = Path("/dev")) -> Result:
+def device_files(machine: Hardware, folder: Path = DEVICES) -> Result:
     """/dev/davinci* of each device, and the three that every process opens, readable and writable by this user."""
     name = f"device files on {machine.name}"
     wanted = [f"davinci{number}" for number in range(machine.npus_per_node)] + list(SHARED_DEVICES)
