@@ -12,10 +12,12 @@ from readme import BOTH, blocks, headings, spans, tables, tree, uncommented
 from test_architecture import ROOMS
 
 DOCUMENTS = sorted(
-    path
-    for folder in (".", "docs", "*", "workflow/scripts")
-    for path in ROOT.glob(f"{folder}/*.md")
-    if ".venv" not in path.parts
+    {
+        path
+        for folder in (".", "*", "workflow/scripts")
+        for path in ROOT.glob(f"{folder}/*.md")
+        if ".venv" not in path.parts
+    }
 )
 RULES = ROOT / "workflow/rules"
 # files of the guide and of users, and what only a run makes
@@ -122,3 +124,20 @@ def test_the_way_from_a_bare_machine_has_the_same_commands_in_both_languages():
         for name in ("ascend.md", "ascend.zh.md")
     ]
     assert steps[0] == steps[1] == [str(number + 1) for number in range(14)]
+
+
+@pytest.mark.parametrize("name", ["ascend.md", "ascend.zh.md"])
+def test_each_step_from_a_bare_machine_has_a_command_and_what_it_prints(name: str):
+    text = (ROOT / "docs" / name).read_text()
+    for step in re.split(r"^\*\*\d+\. ", text, flags=re.MULTILINE)[1:]:
+        before, _, after = step.rpartition("\n    ")
+        assert before, step
+        assert after.partition("\n\n")[2].strip(), f"what is printed by {after}"
+    locked = re.search(r"^snakemake==(\S+)", (ROOT / "envs/requirements.txt").read_text(), re.MULTILINE)
+    assert f"`{locked[1]}`" in text
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_target_follows_the_options_of_configfile(path: Path):
+    """Snakemake would take it for another file."""
+    assert not re.findall(r"snakemake .*--configfile +\S+ +[a-z].*", path.read_text())

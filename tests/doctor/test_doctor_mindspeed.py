@@ -16,6 +16,7 @@ from distillery import schema
 from distillery.doctor import mindspeed_installation, npu_machine, releases
 from distillery.launch import environment
 
+
 @pytest.fixture
 def home(tmp_path) -> Path:
     return lay(tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import shutil
 import subprocess
 import sys
@@ -67,6 +68,14 @@ def test_a_command_of_the_readme(words: tuple[str, ...], checkout: Path):
 def test_the_guides_scripts_are_targets(target: str, checkout: Path):
     assert all(f"`{target}`" in text or f" {target}`" in text for text in BOTH)
     assert target in fresh(checkout, ".venv/bin/snakemake", "--dry-run", target)
+
+
+def test_the_way_from_a_bare_machine_goes_up_to_the_converted_weights(checkout: Path):
+    """Its step 13: the options of `--configfile` took the targets for files."""
+    text = (ROOT / "docs/ascend.md").read_text()
+    (line,) = re.findall(r"^    (\.venv/bin/snakemake .*)$", text, re.MULTILINE)
+    total = re.search(r"^total +(\d+)$", fresh(checkout, *line.split(), "--dry-run"), re.MULTILINE)
+    assert f"`{total[1]} of {total[1]} steps (100%) done`" in text
 
 
 def test_make_help_lists_targets(checkout: Path):

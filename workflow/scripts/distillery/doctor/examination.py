@@ -169,9 +169,7 @@ def operation(machine: Hardware | None = None) -> Result:
     settings: Mapping[str, str] = os.environ
     if machine:
         try:
-            settings = environment.prepared(
-                machine.set_env, environment.variables(machine), sys.executable
-            )
+            settings = environment.prepared(machine.set_env, environment.variables(machine), sys.executable)
         except Problem as problem:
             return fail(name, f"{problem.what}: {problem.where}", problem.fix or "")
     answer = _run([sys.executable, "-c", OP.format(device=device)], settings)
