@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from distillery.dataset import PLAIN_TEXT
 from distillery.problems import UsageProblem
 from distillery.tokenize import alpaca, handlers, tools
 from distillery.tokenize.conversation import Rejected
@@ -83,6 +84,8 @@ def test_history_that_is_no_pairs_is_kept_as_the_reference_reads_it(history: Any
         (SHAREGPT, {"messages": ["a"]}, "not the name of a column"),
         (ALPACA, {"messages": "m"}, "(?s)messages.*prompt, query"),
         (ALPACA, ["prompt"], "not a JSON object"),
+        (PLAIN_TEXT, {"text": None}, "no column of texts"),
+        (PLAIN_TEXT, {"messages": "m"}, "(?s)messages.*wanted: +text"),
         ("Alpaca", None, "GeneralPretrainHandler"),
         ("", None, "nothing"),
     ],

@@ -101,7 +101,7 @@ def auto(source: Path, prefix: Path, *more: str) -> dict:
 def test_texts_are_recognised_and_learnt(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("one\ntwo\n")
     made = auto(tmp_path / "a.txt", tmp_path / "d")
-    assert (made["handler"], made["text_column"]) == ("GeneralPretrainHandler", "text")
+    assert (made["handler"], made["map_keys"]) == ("GeneralPretrainHandler", {"text": "text"})
     assert made["supervised_tokens"] == made["tokens"]
 
 

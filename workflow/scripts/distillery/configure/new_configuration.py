@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from distillery import config, files, json_files
-from distillery.dataset import PLAIN_TEXT
 from distillery.planning import checks
 from distillery.problems import Problem, UsageProblem
 from distillery.provenance import canonical
@@ -103,21 +102,15 @@ def _prompt_type(model: Path) -> str:
 
 def _lengths(sources: list[Source], found: Recognised, renderer: Renderer) -> tuple[list[int], set[str]]:
     """Tokens of the first rows, sorted, and why some of them cannot be used."""
-    if found.handler_name == PLAIN_TEXT:
-        columns = [found.map_keys["text"]]
-    else:
-        reader = handlers.mapped(found.handler_name, found.map_keys, JOIN)
-        columns = reader.columns()
+    reader = handlers.mapped(found.handler_name, found.map_keys, JOIN)
+    columns = reader.columns()
     lengths, rejected = [], set()
     rows = itertools.chain.from_iterable(
         block for source in sources for block in source.blocks(source.check(columns))
     )
     for row in itertools.islice(rows, SAMPLE):
         try:
-            if found.handler_name == PLAIN_TEXT:
-                pieces = [row[columns[0]] or "", ""]
-            else:
-                pieces = [*itertools.chain.from_iterable(renderer.messages(reader.convert(row)))]
+            pieces = [*itertools.chain.from_iterable(renderer.messages(reader.convert(row)))]
         except Rejected as error:
             rejected.add(error.reason)
             continue

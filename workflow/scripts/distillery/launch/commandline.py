@@ -37,15 +37,12 @@ def tokenize(dataset: Dataset, tokenization: Tokenization) -> list[str]:
     } | tokenization.rare
     if "enable_thinking" in rare:  # a flag with a value: neither of them is the default
         rare["enable_thinking"] = canonical(rare["enable_thinking"])
-    if dataset.is_text:
-        columns = {"json_keys": dataset.map_keys.get("text", "text"), "text_labels": True}
-    else:
-        columns = {"map_keys": None if dataset.is_auto else dataset.map_keys}
     return words(
         {
             "handler_name": dataset.handler_name,
             "prompt_type": tokenization.prompt_type,
-            **columns,
+            "map_keys": None if dataset.is_auto else dataset.map_keys,
+            "text_labels": dataset.is_text,
             "thoughts": dataset.thoughts
             if dataset.thoughts != schema.default("datasets.*.thoughts")
             else None,

@@ -33,8 +33,6 @@ def take(renderer: Renderer, shard: Path, settings: Settings) -> tuple[dict[str,
     read = {"handler_name": settings.handler_name, "map_keys": settings.map_keys}
     if settings.handler_name == AUTO:
         read = dataclasses.asdict(recognition.of(source))
-    if read["handler_name"] == PLAIN_TEXT:
-        return _texts(renderer, source, read["map_keys"].get("text", "text"), settings)
     handler = handlers.mapped(read["handler_name"], read["map_keys"], settings.thoughts)
     wanted = handler.columns()
     present = source.columns()
@@ -63,26 +61,13 @@ def take(renderer: Renderer, shard: Path, settings: Settings) -> tuple[dict[str,
         found = f"{unended} rows whose labels hold no {eos}, which is padding too"
         cure = "choose a prompt type with an end token of its own"
         faults = [error("pad-end", keys, found, "an end that is learnt", cure)]
-    return {**_statistics(lengths, texts, settings), "rejected": dict(rejected)}, faults
-
-
-def _texts(
-    renderer: Renderer, source: readers.Source, column: str, settings: Settings
-) -> tuple[dict[str, Any], list[Finding]]:
-    """The same of texts that are learnt whole; they answer nothing."""
-    if column not in source.columns():
-        keys, found = [f"datasets.{settings.dataset}.map_keys"], f"no {column} in {source.path.name}"
-        return {"rows": 0, "rejected": {}}, [
-            error("columns", keys, found, ", ".join(source.columns()), "correct map_keys")
-        ]
-    rows = itertools.islice(itertools.chain.from_iterable(source.blocks([column])), settings.rows)
-    texts = [row[column] for row in rows if row[column]]
-    lengths = [len(renderer.tokenizer.encode(text)) + 1 for text in texts]
-    return {**_statistics(lengths, texts, settings), "rejected": {}, "plain": True}, []
+    kind = {"plain": True} if read["handler_name"] == PLAIN_TEXT else {}
+    return {**_statistics(lengths, texts, settings), "rejected": dict(rejected), **kind}, faults
 
 
 def _answers(conversation: Conversation) -> str:
-    return "\n".join(message.content for message in conversation.messages[1::2])
+    answers = conversation.messages if conversation.is_text else conversation.messages[1::2]
+    return "\n".join(message.content for message in answers)
 
 
 def _statistics(lengths: list[int], texts: list[str], settings: Settings) -> dict[str, Any]:

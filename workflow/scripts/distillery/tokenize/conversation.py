@@ -21,7 +21,7 @@ class Message(NamedTuple):
 
 @dataclass(frozen=True)
 class Conversation:
-    """Messages alternating between source (even positions) and target (odd positions).
+    """Messages alternating between source (even positions) and target (odd positions), or one text that is learnt whole.
 
     Attributes:
         system: None or "" stands for the template's default.
@@ -33,6 +33,11 @@ class Conversation:
     system: str | None = None
     tools: str | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def is_text(self) -> bool:
+        """Whether this is one text, an answer to no question."""
+        return len(self.messages) == 1 and self.messages[0].role == ASSISTANT
 
 
 class Rejected(Exception):

@@ -72,7 +72,9 @@ class DocumentMaker:
         """
         conversation = self.special_text.apply(conversation)
         encoded = self._encode(conversation)
-        ids, labels = self._join(self._cut(encoded))
+        # a text is all answer, and no template cuts it
+        turns = [(_joined([]), encoded[0])] if conversation.is_text else self._cut(encoded)
+        ids, labels = self._join(turns)
         if not len(ids):
             raise Rejected("renders to no token at all")
         whole = sum(map(len, encoded)) + self.renderer.template.efficient_eos + self.rules.append_eod
@@ -103,7 +105,7 @@ class DocumentMaker:
             )
             for pieces in self.renderer.messages(conversation)
         ]
-        if template.reasoning:
+        if template.reasoning and not conversation.is_text:
             for position in range(0, len(encoded), 2):
                 answer = conversation.messages[position + 1].content
                 if THINK in answer or END_THINK in answer:

@@ -3,6 +3,7 @@
 `--map-keys` says which columns (and, for ShareGPT, which roles) play which part:
 
     {"messages": "messages", "tags": {"role_tag": "role", "content_tag": "content", "user_tag": "user", ...}}
+    {"text": "body"}
     {"prompt": "notice", "query": "question", "response": "answer", "system": "system_test", "history": "histories"}
 """
 
@@ -15,17 +16,19 @@ from typing import Any
 from distillery.dataset import PLAIN_TEXT
 from distillery.problems import UsageProblem
 from distillery.tokenize.alpaca import Alpaca
+from distillery.tokenize.plain_text import PlainText
 from distillery.tokenize.sharegpt import Sharegpt, Tags
 
-HANDLERS: dict[str, Sharegpt | Alpaca] = {
+Handler = Sharegpt | Alpaca | PlainText
+HANDLERS: dict[str, Handler] = {
     "SharegptStyleInstructionHandler": Sharegpt(),
     "AlpacaStyleInstructionHandler": Alpaca(),
+    PLAIN_TEXT: PlainText(),
 }
+NEEDED = {"messages": "no column of messages", "text": "no column of texts"}  # parts that no row can lack
 
 
-def mapped(
-    handler_name: str, map_keys: Mapping[str, Any] | None, thoughts: str | None = None
-) -> Sharegpt | Alpaca:
+def mapped(handler_name: str, map_keys: Mapping[str, Any] | None, thoughts: str | None = None) -> Handler:
     """The handler with `--map-keys` and `--thoughts` applied.
 
     Raises:
@@ -36,7 +39,7 @@ def mapped(
             "unknown handler",
             where="--handler-name",
             found=handler_name or "nothing",
-            wanted=", ".join([*HANDLERS, PLAIN_TEXT]),
+            wanted=", ".join(HANDLERS),
         )
     handler = HANDLERS[handler_name]
     if isinstance(handler, Sharegpt):
@@ -46,7 +49,7 @@ def mapped(
     if not isinstance(map_keys, Mapping):
         raise UsageProblem("--map-keys is not a JSON object", found=map_keys)
     # parts of preference data are legal in the map and mean nothing here
-    unused = ("chosen", "rejected") if isinstance(handler, Alpaca) else ("chosen", "rejected", "kto_tag")
+    unused = ("chosen", "rejected", "kto_tag") if isinstance(handler, Sharegpt) else ("chosen", "rejected")
     known = [each.name for each in fields(handler) if each.name != "thoughts"]
     _check_names("part", map_keys, [*known, *unused])
     settings = {key: value for key, value in map_keys.items() if key in known}
@@ -68,8 +71,9 @@ def mapped(
                 found=", ".join(tags),
                 wanted="role_tag and content_tag",
             )
-    if isinstance(handler, Sharegpt) and not settings.get("messages", handler.messages):
-        raise UsageProblem("no column of messages", where="--map-keys, messages", found=map_keys)
+    for part in NEEDED.keys() & settings.keys():
+        if not settings[part]:
+            raise UsageProblem(NEEDED[part], where=f"--map-keys, {part}", found=map_keys)
     return replace(handler, **settings)
 
 

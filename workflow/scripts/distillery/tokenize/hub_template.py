@@ -59,6 +59,8 @@ class HubRenderer:
         Raises:
             Rejected: the template refuses the conversation, or renders earlier turns anew with each answer.
         """
+        if conversation.is_text:
+            return [[*self.tokenizer.affixes()[0], conversation.messages[0].content, self.eos_id]]
         listed: list[dict[str, Any]] = []
         if conversation.system:
             listed.append({"role": "system", "content": conversation.system})

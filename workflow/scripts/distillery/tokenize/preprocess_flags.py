@@ -33,11 +33,9 @@ def recognise(args: argparse.Namespace, first: Source) -> None:
         )
     found = digests.read_json(args.handler_file) if args.handler_file else asdict(recognition.of(first))
     print(f"handler: {found['handler_name']} ({found['said']})", file=sys.stderr)
-    args.handler_name = found["handler_name"]
+    args.handler_name, args.map_keys = found["handler_name"], found["map_keys"]
     if args.handler_name == PLAIN_TEXT:
-        args.json_keys, args.text_labels = [found["map_keys"]["text"]], bool(args.prompt_type)
-    else:
-        args.map_keys = found["map_keys"]
+        args.json_keys, args.text_labels = [args.map_keys["text"]], bool(args.prompt_type)
 
 
 def recipe(args: argparse.Namespace) -> Recipe:
@@ -103,11 +101,11 @@ def check(args: argparse.Namespace) -> None:
         )
         if given
     ]
-    if args.text_labels and (not plain or not rendered or len(args.json_keys) > 1):
+    if args.text_labels and not (plain and rendered):
         raise UsageProblem(
-            "--text-labels is for one column of plain text, and ends it as a prompt type ends answers",
-            found=" ".join([args.handler_name, *rendered, "--json-keys", *args.json_keys]),
-            fix="give --handler-name GeneralPretrainHandler, --prompt-type and one of --json-keys",
+            "--text-labels is for plain text, and ends it as a prompt type ends answers",
+            found=" ".join([args.handler_name, *rendered]),
+            fix='give --handler-name GeneralPretrainHandler, --prompt-type and, if need be, --map-keys \'{"text": "COLUMN"}\'',
         )
     if plain and (rendered or args.pack) and not args.text_labels:
         raise UsageProblem(

@@ -76,7 +76,7 @@ def preprocess(
     renderer = work.renderer
     print("encoder:", "fast" if work.encoder.fast else f"exact ({work.encoder.why})", file=sys.stderr)
     tally = Tally()
-    outputs = Outputs(prefix, recipe.fields, packed=recipe.packed, rules=recipe.rules)
+    outputs = Outputs(prefix, recipe.fields, packed=not recipe.plain, rules=recipe.rules)
     with _beside() as beside, Progress(log_interval) as progress, outputs:
         made: list[Future[str]] = []
 
@@ -167,7 +167,6 @@ def described(recipe: Recipe, renderer: Any, hub: HubTokenizer, stems: Sequence[
         "handler": recipe.handler_name,
         "map_keys": recipe.map_keys,
         **({"thoughts": recipe.thoughts} if recipe.thoughts else {}),
-        **({"text_column": recipe.json_keys[0]} if recipe.text_labels else {}),
         "template": renderer.record() if renderer else None,
         "split_markers": renderer.split_markers() if renderer else [],
         "tokenizer": {

@@ -14,16 +14,13 @@ from typing import Any
 import numpy as np
 
 from distillery import digests
-from distillery.dataset import PLAIN_TEXT
 from distillery.marks import END_THINK, THINK
 from distillery.problems import Problem
 from distillery.tokenize import conversation, handlers, indexed
-from distillery.tokenize.alpaca import Alpaca
 from distillery.tokenize.conversation import ASSISTANT, USER, Conversation, Rejected
 from distillery.tokenize.dataset_files import DatasetFiles
 from distillery.tokenize.readers import sources
 from distillery.tokenize.row_spans import UUID, blocks
-from distillery.tokenize.sharegpt import Sharegpt
 from distillery.tokenize.similarity import NearDuplicates, Overlap, fingerprint, words
 
 EXAMPLES = 20
@@ -109,10 +106,10 @@ def measure_lengths(lengths: np.ndarray, seq_length: int | None) -> dict[str, An
 
 def _conversations(manifest: dict[str, Any], inputs: list) -> Iterator[tuple[str, str, str]]:
     """(label of the row, question, last answer) of each row that can be used; a text has no answer."""
-    plain = manifest["handler"] == PLAIN_TEXT
-    handler = None if plain else _handler(manifest)
-    texts = [manifest["text_column"]] if "text_column" in manifest else manifest["fields"]
-    columns = texts if handler is None else handler.columns()
+    handler, columns = None, manifest["fields"]
+    if manifest["template"]:
+        handler = handlers.mapped(manifest["handler"], manifest["map_keys"], manifest.get("thoughts"))
+        columns = handler.columns()
     # of each file only the rows that were read: --max-samples may have cut any of them
     rows = {entry["name"]: entry["rows"] for entry in manifest["inputs"]}
     taken = (blocks([source], columns, rows[source.path.name]) for source in inputs)
@@ -128,11 +125,9 @@ def _conversations(manifest: dict[str, Any], inputs: list) -> Iterator[tuple[str
                 continue
 
 
-def _handler(manifest: dict[str, Any]) -> Sharegpt | Alpaca:
-    return handlers.mapped(manifest["handler"], manifest["map_keys"], manifest.get("thoughts"))
-
-
 def _ends(made: Conversation) -> tuple[str, str]:
+    if made.is_text:
+        return made.messages[0].content, ""
     question = next((message.content for message in made.messages if message.role == USER), "")
     answers = [message.content for message in made.messages if message.role == ASSISTANT]
     return question, answers[-1] if answers else ""

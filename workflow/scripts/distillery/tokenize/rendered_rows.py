@@ -8,13 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from distillery import terminal_text
-from distillery.dataset import PLAIN_TEXT
 from distillery.experiment import Config, Dataset
 from distillery.tokenize import handlers, recognition, templates
-from distillery.tokenize.alpaca import Alpaca
 from distillery.tokenize.conversation import Rejected
 from distillery.tokenize.readers import Source
-from distillery.tokenize.sharegpt import Sharegpt
 from distillery.tokenize.templates import EOS, Mark, Template
 
 SHOWN, LONGEST = 3, 400  # rows, and characters of each
@@ -39,15 +36,8 @@ def _shown(dataset: Dataset, prompt_type: str) -> dict[str, Any]:
         found = recognition.of(sources[0])
         handler, map_keys, said = found.handler_name, found.map_keys, found.said
     template = templates.load(prompt_type)
-    if handler == PLAIN_TEXT:
-        columns, render = [map_keys.get("text", "text")], _text
-    else:
-        reader = handlers.mapped(handler, map_keys, dataset.thoughts)
-        columns = reader.columns()
-
-        def render(row: Mapping[str, Any], template: Template, columns: list[str]) -> str:
-            return _conversation(row, template, reader)
-
+    reader = handlers.mapped(handler, map_keys, dataset.thoughts)
+    columns = reader.columns()
     rows = itertools.chain.from_iterable(
         block for source in sources for block in source.blocks(source.check(columns))
     )
@@ -56,20 +46,16 @@ def _shown(dataset: Dataset, prompt_type: str) -> dict[str, Any]:
         "prompt_type": prompt_type,
         "handler": handler,
         "said": said,
-        "rows": [render(row, template, columns) for row in itertools.islice(rows, SHOWN)],
+        "rows": [_conversation(row, template, reader) for row in itertools.islice(rows, SHOWN)],
     }
 
 
-def _conversation(row: Mapping[str, Any], template: Template, reader: Sharegpt | Alpaca) -> str:
+def _conversation(row: Mapping[str, Any], template: Template, reader: handlers.Handler) -> str:
     try:
         pieces = [*itertools.chain.from_iterable(template.render(reader.convert(row)))]
     except Rejected as error:
         return f"rejected: {error.reason}" + (f" ({error.detail})" if error.detail else "")
     return "".join(_spelt(piece, template) for piece in [*pieces, *[EOS] * template.efficient_eos])
-
-
-def _text(row: Mapping[str, Any], template: Template, columns: list[str]) -> str:
-    return f"{row[columns[0]]}{_spelt(EOS, template)}"
 
 
 def _spelt(piece: str | Mark, template: Template) -> str:

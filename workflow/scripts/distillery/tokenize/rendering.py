@@ -90,8 +90,9 @@ class Renderer:
         Raises:
             Rejected: as `Template.render`.
         """
+        before = self.tokenizer.affixes()[0] if conversation.is_text else []
         return [
-            [piece for piece in map(self._resolve, pieces) if piece is not None and piece != ""]
+            [*before, *(piece for piece in map(self._resolve, pieces) if piece is not None and piece != "")]
             for pieces in self.template.render(conversation)
         ]
 

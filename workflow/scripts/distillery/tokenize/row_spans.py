@@ -24,11 +24,11 @@ from distillery.tokenize.conversation import Rejected
 from distillery.tokenize.documents import DocumentMaker, Rules
 from distillery.tokenize.indexed import IDS, LABELS
 from distillery.tokenize.parts import CSV_NULL, Block, Part, Tokens
+from distillery.tokenize.plain_text import BLANK_TEXT, EMPTY_TEXT
 from distillery.tokenize.readers import Reader, Source, Span
 from distillery.tokenize.text_readers import NulledRow
 
 UUID = "uuid"
-EMPTY_TEXT, BLANK_TEXT = "empty text", "a text of white space alone"
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Recipe:
         prompt_type: a prompt type of `templates`, HUB_TEMPLATE for the tokenizer's own, None for plain text.
         json_keys: the columns of plain text (GeneralPretrainHandler), one dataset each.
         thoughts: `sharegpt.JOIN`, or None to leave those out that have a field of their own.
-        text_labels: texts of the first column become conversations' fields, learnt whole and ended as answers are.
+        text_labels: with GeneralPretrainHandler, texts become what conversations do, learnt whole and ended as answers are.
     """
 
     tokenizer: Path
@@ -55,23 +55,18 @@ class Recipe:
 
     @property
     def plain(self) -> bool:
-        """Whether rows are texts and not conversations."""
-        return self.handler_name == PLAIN_TEXT
-
-    @property
-    def packed(self) -> bool:
-        """Whether the dataset has the fields that fine-tuning reads."""
-        return not self.plain or self.text_labels
+        """Whether rows are texts to be pre-trained on, without labels."""
+        return self.handler_name == PLAIN_TEXT and not self.text_labels
 
     @property
     def fields(self) -> tuple[str, ...]:
         """Fields whose tokens are made here (the attention mask follows from the lengths)."""
-        return (IDS, LABELS) if self.packed else self.json_keys
+        return self.json_keys if self.plain else (IDS, LABELS)
 
     def columns(self) -> list[str]:
         return list(self.json_keys) if self.plain else self.handler().columns()
 
-    def handler(self) -> handlers.Sharegpt | handlers.Alpaca:
+    def handler(self) -> handlers.Handler:
         return handlers.mapped(self.handler_name, self.map_keys, self.thoughts)
 
     def renderer(self) -> rendering.Renderer | hub_template.HubRenderer:
@@ -128,21 +123,19 @@ class ConversationWork:
 
 
 class TextWork:
-    """Blocks of texts to parts: a field for each column (pre-training data), or with labels as conversations have them.
+    """Blocks of texts to parts: a field for each column (pre-training data), without labels.
 
     A row that is too long in one column is dropped from all. The reference pairs columns by their position among
     the texts of 50 rows that are not empty, and so drops others than these where some are empty.
     """
 
     def __init__(self, recipe: Recipe) -> None:
-        self.keys, self.rules, self.labelled = recipe.json_keys, recipe.rules, recipe.text_labels
+        self.keys, self.rules = recipe.json_keys, recipe.rules
         self.tokenizer = tokenizer.load(recipe.tokenizer)
-        self.renderer = recipe.renderer() if recipe.text_labels else None
+        self.renderer = None
         self.encoder = encoding.Encoder(self.tokenizer, recipe.exact_only)
         self.before, self.after = map(_array, self.tokenizer.affixes())
-        if self.renderer:
-            self.after = _array([self.renderer.eos_id])
-        elif self.rules.append_eod:
+        if self.rules.append_eod:
             if self.tokenizer.special_id("eos") is None:
                 raise Problem("--append-eod needs a tokenizer with an eos token", where=recipe.tokenizer)
             self.after = _joined([self.after, _array([self.tokenizer.special_id("eos")])])
@@ -188,9 +181,6 @@ class TextWork:
                     tokens[key].append(array)
         part.tokens = {key: _joined(arrays) for key, arrays in tokens.items()}
         part.outcomes = {key: np.array(lengths, np.int64) for key, lengths in outcomes.items()}
-        if self.labelled:  # every token is learnt
-            part.tokens = dict.fromkeys((IDS, LABELS), part.tokens[self.keys[0]])
-            part.outcomes = dict.fromkeys((IDS, LABELS), part.outcomes[self.keys[0]])
         return part
 
     def _cut(self, array: np.ndarray) -> np.ndarray:

@@ -70,6 +70,8 @@ class Template:
         Raises:
             Rejected: tools or a function call that this prompt type cannot render.
         """
+        if conversation.is_text:
+            return [[conversation.messages[0].content, *[EOS] * (not self.efficient_eos)]]
         system = conversation.system or self.default_system
         opening: list[Piece] = list(self.prefix)
         inlay = ""

@@ -133,12 +133,11 @@ def system_prompt(s: Setup) -> Iterator[Finding]:
 def map_keys(s: Setup) -> Iterator[Finding]:
     """Columns and tags are ones that the handler knows."""
     rows, keys = s.dataset, [f"{s.dataset_key}.map_keys", f"{s.dataset_key}.handler_name"]
-    if rows.is_auto or rows.is_text:
-        if unknown := [key for key in rows.map_keys if rows.is_auto or key != "text"]:
-            wanted = "no map_keys: auto finds columns by itself" if rows.is_auto else "text"
-            yield error(
-                "map-keys", keys, ", ".join(unknown), wanted, "leave it out, or name a handler that has it"
-            )
+    if rows.is_auto:
+        if rows.map_keys:
+            wanted = "no map_keys: auto finds columns by itself"
+            cure = "leave it out, or name a handler that has it"
+            yield error("map-keys", keys, ", ".join(rows.map_keys), wanted, cure)
         return
     try:
         handlers.mapped(rows.handler_name, rows.map_keys)
