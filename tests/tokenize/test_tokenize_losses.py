@@ -147,7 +147,7 @@ def test_texts_are_learnt_whole(tmp_path: Path) -> None:
     """With labels a text is what fine-tuning reads: each token learnt, the prompt type's end behind it."""
     path = tmp_path / "a.txt"
     path.write_text("one line\n\nand another one, much longer than the first line of this file\n")
-    flags = ["--handler-name", PLAIN_TEXT, "--text-labels"]
+    flags = ["--handler-name", PLAIN_TEXT, "--text-labels", "--map-keys", '{"text": "text"}']
     made = run(path, tmp_path / "d", *flags)
     assert (made["rows"], made["kept"], made["supervised_tokens"]) == (3, 2, made["tokens"])
     ids = sequences(tmp_path / "d", "packed_input_ids")

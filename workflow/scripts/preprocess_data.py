@@ -79,6 +79,11 @@ def parser() -> argparse.ArgumentParser:
     )
     options.add(ours, "datasets.*", "thoughts")
     ours.add_argument(
+        "--hold-out",
+        type=json_object,
+        help="JSON of one_in and columns: rows that are left out, to be asked about",
+    )
+    ours.add_argument(
         "--text-labels",
         action="store_true",
         help="GeneralPretrainHandler: what fine-tuning reads, every token of a text learnt, the end of --prompt-type behind it",

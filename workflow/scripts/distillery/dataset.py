@@ -31,6 +31,7 @@ class Dataset:
     map_keys: Mapping[str, Any]
     shards_per_job: int = schema.default("datasets.*.shards_per_job")
     thoughts: str = schema.default("datasets.*.thoughts")
+    hold_out: Mapping[str, Any] | None = None
 
     def batches(self, count: int | None = None) -> dict[str, tuple[str, ...]]:
         """Shards that one job reads, by the batch's name, in order.

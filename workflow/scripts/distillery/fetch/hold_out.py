@@ -1,6 +1,6 @@
 """Rows of one source in two parts, to train on and to ask about: rows alike in wording are in the same part, whatever the order.
 
-Two are alike when the words of their texts overlap (Jaccard) by ALIKE: CHAMP has one puzzle told twice, and pairs that differ in
+Two are alike when the words of their texts overlap (Jaccard) by `alike`: CHAMP has one puzzle told twice, and pairs that differ in
 a bound. A digest of a group's first name decides, so that a row more moves no other, unless it joins two groups.
 """
 
@@ -14,6 +14,7 @@ from typing import Any
 
 from distillery.fetch.problem_columns import Column
 from distillery.fetch.problem_rows import Row
+from distillery.tokenize import held_out
 
 ALIKE = 0.45
 
@@ -23,20 +24,26 @@ def split(rows: Sequence[Row], name: Column, settings: Mapping[str, Any]) -> tup
 
     Args:
         name: the column by whose value the digest goes.
-        settings: `one_in`, about so many groups make one that is held out; `columns`, whose words tell which rows are alike.
+        settings: `one_in`, about so many groups make one that is held out; `columns`, whose words tell which rows are alike;
+            `alike`, the overlap from which they are. Of 1 rows are told one by one, as tokenize tells them.
     """
+    if settings.get("alike", ALIKE) == 1:
+        rule, columns = held_out.of(settings), [Column(one) for one in settings["columns"]]
+        told = [rule.holds_texts([column.value(row.values) for column in columns]) for row in rows]
+        return _parted(rows, told)
     names = [str(row.values.get(name.name)) for row in rows]
     texts = [
         " ".join(word for one in settings["columns"] for word in _texts(Column(one).value(row.values)))
         for row in rows
     ]
+    least = settings.get("alike", ALIKE)
     words = [frozenset(re.findall(r"\w+", text.lower())) for text in texts]
     groups: list[list[int]] = []
     for number in range(len(rows)):
         near = [
             group
             for group in groups
-            if any(_overlap(words[number], words[other]) >= ALIKE for other in group)
+            if any(_overlap(words[number], words[other]) >= least for other in group)
         ]
         groups = [group for group in groups if group not in near] + [[number, *itertools.chain(*near)]]
     held: set[int] = set()
@@ -45,9 +52,12 @@ def split(rows: Sequence[Row], name: Column, settings: Mapping[str, Any]) -> tup
         digest = int.from_bytes(hashlib.sha256(first.encode()).digest()[:8], "big")
         if digest % settings["one_in"] == 0:
             held.update(group)
-    return tuple(
-        [row for number, row in enumerate(rows) if (number in held) is part] for part in (False, True)
-    )
+    return _parted(rows, [number in held for number in range(len(rows))])
+
+
+def _parted(rows: Sequence[Row], told: Sequence[bool]) -> tuple[list[Row], list[Row]]:
+    left, held = ([row for row, one in zip(rows, told, strict=True) if one is part] for part in (False, True))
+    return left, held
 
 
 def _texts(value: Any) -> list[str]:

@@ -43,6 +43,7 @@ def tokenize(dataset: Dataset, tokenization: Tokenization) -> list[str]:
             "prompt_type": tokenization.prompt_type,
             "map_keys": None if dataset.is_auto else dataset.map_keys,
             "text_labels": dataset.is_text,
+            "hold_out": dataset.hold_out,
             "thoughts": dataset.thoughts
             if dataset.thoughts != schema.default("datasets.*.thoughts")
             else None,

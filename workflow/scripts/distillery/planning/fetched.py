@@ -93,7 +93,7 @@ def inspect(directory: Path, shard: Path, problems: Sequence[Path], settings: Se
     model = load(directory, settings)
     digests.check_file(shard)
     taken, faults = sample.take(model.trained, shard, settings)
-    common = {path: similarity.contamination(shard, path) for path in problems}
+    common = {path: similarity.contamination(shard, path, settings.hold_out) for path in problems}
     found = [
         *_recorded(model, settings),
         *_late(model, settings),

@@ -45,6 +45,7 @@ class Settings:
     train_length: int
     map_keys: Mapping[str, Any] = field(default_factory=dict)
     thoughts: str = "drop"
+    hold_out: Mapping[str, Any] | None = None
     tokenize_length: int | None = None
     max_rejected_share: float = 0.01
     prompt_room: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
@@ -72,6 +73,7 @@ def of(config: Config, name: str) -> Settings:
         train_length=e.train.seq_length,
         map_keys=dataset.map_keys,
         thoughts=dataset.thoughts,
+        hold_out=dataset.hold_out,
         tokenize_length=made.seq_length,
         max_rejected_share=made.max_rejected_share,
         prompt_room={problems: _room(e, problems) for problems in e.asked},
@@ -128,6 +130,7 @@ def _alone(config: Config, name: str) -> dict[str, Any]:
                 "handler_name": dataset.handler_name,
                 "map_keys": dict(dataset.map_keys),
                 "thoughts": dataset.thoughts,
+                **({"hold_out": dataset.hold_out} if dataset.hold_out else {}),
             }
         },
         "problem_sets": {name: {**_source(one.source), **one.how} for name, one in problems.items()},

@@ -49,6 +49,7 @@ def quality(card: dict[str, Any]) -> Rows:
     counted = [
         ("rejected", card["rejected"]["count"]),
         ("dropped as too long", card["dropped"]["overlong"]),
+        *(("held out", rows) for why, rows in card["dropped"].items() if why == "held_out"),
         *card["noted"].items(),
         (f"longer than the {lengths['seq_length']} tokens of training", lengths["cut_rows"]),
         *((kind.replace("_", " "), card[kind]["rows"]) for kind in QUALITY),

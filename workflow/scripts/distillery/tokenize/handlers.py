@@ -49,7 +49,9 @@ def mapped(handler_name: str, map_keys: Mapping[str, Any] | None, thoughts: str 
     if not isinstance(map_keys, Mapping):
         raise UsageProblem("--map-keys is not a JSON object", found=map_keys)
     # parts of preference data are legal in the map and mean nothing here
-    unused = ("chosen", "rejected", "kto_tag") if isinstance(handler, Sharegpt) else ("chosen", "rejected")
+    unused = {Sharegpt: ("chosen", "rejected", "kto_tag"), Alpaca: ("chosen", "rejected")}.get(
+        type(handler), ()
+    )
     known = [each.name for each in fields(handler) if each.name != "thoughts"]
     _check_names("part", map_keys, [*known, *unused])
     settings = {key: value for key, value in map_keys.items() if key in known}

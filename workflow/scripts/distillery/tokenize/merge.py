@@ -21,7 +21,7 @@ from distillery.tokenize.dataset_files import DatasetFiles, hidden
 from distillery.tokenize.outputs import NAMED_ROWS
 
 # what must agree between parts for their tokens to mean the same
-SAME = ("format", "fields", "handler", "map_keys", "thoughts", "template", "tokenizer", "options")
+SAME = ("format", "fields", "handler", "map_keys", "thoughts", "hold_out", "template", "tokenizer", "options")
 COUNTS = ("rows", "kept", "truncated", "documents", "tokens", "supervised_tokens")
 
 
@@ -135,7 +135,9 @@ def _merged(parts: list[Path], manifests: list[dict[str, Any]]) -> dict[str, Any
         "inputs": [entry for manifest in manifests for entry in manifest["inputs"]],
         "rejected": {"count": sum(reasons.values()), "reasons": dict(reasons)},
         "roles": dict(roles),
-        "dropped": {"overlong": _named([manifest["dropped"]["overlong"] for manifest in manifests])},
+        "dropped": {
+            why: _named([manifest["dropped"][why] for manifest in manifests]) for why in first["dropped"]
+        },
         "noted": {
             note: _named([m["noted"][note] for m in manifests if note in m["noted"]]) for note in notes
         },

@@ -65,6 +65,7 @@ def recipe(args: argparse.Namespace) -> Recipe:
         exact_only=args.encoder == "exact",
         thoughts=args.thoughts if args.thoughts == sharegpt.JOIN else None,
         text_labels=args.text_labels,
+        hold_out=args.hold_out,
         templates=args.prompt_type_path or templates.TEMPLATES,
     )
 

@@ -150,7 +150,7 @@ def _manifest(
         "kept": tally.kept,
         "truncated": tally.truncated,
         "rejected": {"count": sum(tally.reasons.values()), "reasons": dict(tally.reasons)},
-        "dropped": {"overlong": tally.overlong},
+        "dropped": {"overlong": tally.overlong} | ({"held_out": tally.held_out} if recipe.hold_out else {}),
         "noted": tally.noted,
         "roles": dict(tally.roles),
         "documents": outputs.sequences,
@@ -167,6 +167,7 @@ def described(recipe: Recipe, renderer: Any, hub: HubTokenizer, stems: Sequence[
         "handler": recipe.handler_name,
         "map_keys": recipe.map_keys,
         **({"thoughts": recipe.thoughts} if recipe.thoughts else {}),
+        **({"hold_out": recipe.hold_out} if recipe.hold_out else {}),
         "template": renderer.record() if renderer else None,
         "split_markers": renderer.split_markers() if renderer else [],
         "tokenizer": {

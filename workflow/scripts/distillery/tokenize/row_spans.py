@@ -15,6 +15,7 @@ from distillery.tokenize import (
     conversation,
     encoding,
     handlers,
+    held_out,
     hub_template,
     rendering,
     templates,
@@ -22,6 +23,7 @@ from distillery.tokenize import (
 )
 from distillery.tokenize.conversation import Rejected
 from distillery.tokenize.documents import DocumentMaker, Rules
+from distillery.tokenize.held_out import HeldOut
 from distillery.tokenize.indexed import IDS, LABELS
 from distillery.tokenize.parts import CSV_NULL, Block, Part, Tokens
 from distillery.tokenize.plain_text import BLANK_TEXT, EMPTY_TEXT
@@ -40,6 +42,7 @@ class Recipe:
         json_keys: the columns of plain text (GeneralPretrainHandler), one dataset each.
         thoughts: `sharegpt.JOIN`, or None to leave those out that have a field of their own.
         text_labels: with GeneralPretrainHandler, texts become what conversations do, learnt whole and ended as answers are.
+        hold_out: `one_in` and `columns` of rows that are left out (`held_out.HeldOut`).
     """
 
     tokenizer: Path
@@ -52,6 +55,7 @@ class Recipe:
     templates: Path = templates.TEMPLATES
     thoughts: str | None = None
     text_labels: bool = False
+    hold_out: dict[str, Any] | None = None
 
     @property
     def plain(self) -> bool:
@@ -64,7 +68,8 @@ class Recipe:
         return self.json_keys if self.plain else (IDS, LABELS)
 
     def columns(self) -> list[str]:
-        return list(self.json_keys) if self.plain else self.handler().columns()
+        read = self.json_keys if self.plain else self.handler().columns()
+        return list(dict.fromkeys([*read, *(self.hold_out or {}).get("columns", [])]))
 
     def handler(self) -> handlers.Handler:
         return handlers.mapped(self.handler_name, self.map_keys, self.thoughts)
@@ -84,7 +89,7 @@ class ConversationWork:
     """Blocks of conversations to parts with input_ids and labels."""
 
     def __init__(self, recipe: Recipe) -> None:
-        self.handler = recipe.handler()
+        self.handler, self.held = recipe.handler(), held_out.of(recipe.hold_out)
         self.renderer = recipe.renderer()
         self.tokenizer = self.renderer.tokenizer
         self.encoder = encoding.Encoder(self.tokenizer, recipe.exact_only)
@@ -95,7 +100,7 @@ class ConversationWork:
         ids: list[np.ndarray] = []
         labels: list[np.ndarray] = []
         outcomes: list[int] = []
-        for number, uuid, row in _numbered(block):
+        for number, uuid, row in _numbered(block, part, self.held):
             try:
                 made = self.handler.convert(row)
                 if isinstance(row, NulledRow):
@@ -130,7 +135,7 @@ class TextWork:
     """
 
     def __init__(self, recipe: Recipe) -> None:
-        self.keys, self.rules = recipe.json_keys, recipe.rules
+        self.keys, self.rules, self.held = recipe.json_keys, recipe.rules, held_out.of(recipe.hold_out)
         self.tokenizer = tokenizer.load(recipe.tokenizer)
         self.renderer = None
         self.encoder = encoding.Encoder(self.tokenizer, recipe.exact_only)
@@ -145,7 +150,7 @@ class TextWork:
         limit = self.rules.seq_length
         tokens: dict[str, list[np.ndarray]] = {key: [] for key in self.keys}
         outcomes: dict[str, list[int]] = {key: [] for key in self.keys}
-        for number, uuid, row in _numbered(block):
+        for number, uuid, row in _numbered(block, part, self.held):
             try:
                 texts = {key: conversation.text(row[key], key) for key in self.keys}
                 if not any(texts.values()):
@@ -222,10 +227,17 @@ def blocks(sources: list[Source], columns: list[str], most: int | None) -> Itera
             yield from (Block(span.path.name, first, rows) for first, rows in reader.blocks(span))
 
 
-def _numbered(block: Block) -> Iterator[tuple[int, str | None, dict[str, Any]]]:
+def _numbered(
+    block: Block, part: Part, held: HeldOut | None
+) -> Iterator[tuple[int, str | None, dict[str, Any]]]:
+    """Rows with their numbers and names; those that are held out are counted, and left out."""
     for number, row in enumerate(block.rows, block.first):
         uuid = row.get(UUID)
-        yield number, uuid if uuid is None else str(uuid), row
+        uuid = uuid if uuid is None else str(uuid)
+        if held and held.holds(row):
+            part.held_out.append((number, uuid))
+        else:
+            yield number, uuid, row
 
 
 def _array(ids: list[Any]) -> np.ndarray:

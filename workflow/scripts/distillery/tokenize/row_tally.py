@@ -24,12 +24,13 @@ class Tally:
     roles: Counter = field(default_factory=Counter)
     noted: dict[str, dict[str, Any]] = field(default_factory=dict)
     overlong: dict[str, Any] = field(default_factory=lambda: {"count": 0, "rows": []})
+    held_out: dict[str, Any] = field(default_factory=lambda: {"count": 0, "rows": []})
     by_file: Counter = field(default_factory=Counter)
 
     def add(self, file: str, part: Part) -> None:
         self.read += part.seen
         self.by_file[file] += part.seen
-        self.kept += part.seen - len(part.rejected) - len(part.overlong)
+        self.kept += part.seen - len(part.rejected) - len(part.overlong) - len(part.held_out)
         self.truncated += part.truncated
         self.roles += part.roles
         self.reasons.update(entry["reason"] for entry in part.rejected)
@@ -37,6 +38,8 @@ class Tally:
             _name(self.noted.setdefault(note, {"count": 0, "rows": []}), file, row, uuid)
         for row, uuid, _ in part.overlong:
             _name(self.overlong, file, row, uuid)
+        for row, uuid in part.held_out:
+            _name(self.held_out, file, row, uuid)
 
 
 def _name(entry: dict[str, Any], file: str, row: int, uuid: str | None) -> None:

@@ -8,11 +8,14 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from distillery.tokenize import held_out
+from distillery.tokenize.held_out import HeldOut
 from distillery.tokenize.readers import Source
 
 _WORD = re.compile(r"[^\W_]+|[^\w\s]")
@@ -105,8 +108,11 @@ class Overlap:
         return sorted({self._owners[ngram] for ngram in ngrams(found) if ngram in self._owners})
 
 
-def contamination(shard: Path, problems: Path) -> dict[str, int]:
+def contamination(shard: Path, problems: Path, hold_out: Mapping[str, Any] | None = None) -> dict[str, int]:
     """How many problems a training shard holds: all their stretches of NGRAM words occur in its column `problem`.
+
+    Args:
+        hold_out: of the dataset (`held_out.of`): such rows are not learnt.
 
     Returns:
         {"problems": n, "contained": m}, both 0 for a shard without that column.
@@ -114,12 +120,13 @@ def contamination(shard: Path, problems: Path) -> dict[str, int]:
     if "problem" not in Source(shard).columns():
         return {"problems": 0, "contained": 0}
     seen: set[int] = set()
-    for text in _texts(shard):
+    for text in _texts(shard, held_out.of(hold_out)):
         seen |= ngrams(words(text))
     asked = [ngrams(words(text)) for text in _texts(problems)]
     return {"problems": len(asked), "contained": sum(bool(one) and one <= seen for one in asked)}
 
 
-def _texts(path: Path) -> Iterator[str]:
-    for rows in Source(path).blocks(["problem"]):
-        yield from (row["problem"] or "" for row in rows)
+def _texts(path: Path, held: HeldOut | None = None) -> Iterator[str]:
+    columns = ["problem", *(held.columns if held else ())]
+    for rows in Source(path).blocks([*dict.fromkeys(columns)]):
+        yield from (row["problem"] or "" for row in rows if not (held and held.holds(row)))

@@ -169,6 +169,7 @@ def beyond_the_reference(s: Setup) -> Iterator[Finding]:
     for key, found, is_so in (
         ("handler_name", "GeneralPretrainHandler, of whose texts it makes no labels", s.dataset.is_text),
         ("thoughts", "thoughts: join, which it does not know", s.dataset.thoughts == JOIN),
+        ("hold_out", "hold_out, of which it knows nothing", s.dataset.hold_out is not None),
     ):
         if is_so:
             keys = s.key("tokenize.engine"), f"{s.dataset_key}.{key}"

@@ -1,0 +1,66 @@
+"""Rows that are asked about are not learnt: one rule, by a row's words, for the dataset and the problem set of the same files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import preprocess_data
+import pytest
+from places import ROOT
+
+from distillery import json_files
+from distillery.fetch import problem_columns, problem_file
+from distillery.fetch.problem_file import Recipe
+from distillery.tokenize import held_out, merge, quality_card, similarity
+
+SETTINGS = {"one_in": 4, "columns": ["question"], "alike": 1}
+MODEL = ROOT / "config/examples/data/model"
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[Path]:
+    rows = [
+        {"question": f"What is {n} plus {n + 1}, my friend?", "answer": f"#### {2 * n + 1}"}
+        for n in range(40)
+    ]
+    rows += [{**row, "question": row["question"].upper().replace(",", " ,")} for row in rows[:8]]
+    paths = [tmp_path / "a.jsonl", tmp_path / "b.jsonl"]
+    for path, part in zip(paths, (rows[:30], rows[30:]), strict=True):
+        path.write_text("".join(f"{json.dumps(row)}\n" for row in part))
+    return paths
+
+
+def test_what_is_asked_is_what_was_not_learnt(files: list[Path], tmp_path: Path) -> None:
+    flags = ["--tokenizer-name-or-path", str(MODEL), "--handler-name", "auto", "--prompt-type", "qwen"]
+    flags += ["--hold-out", json.dumps(SETTINGS)]
+    for path in files:
+        more = ["--input", str(path), "--output-prefix", str(tmp_path / path.stem)]
+        preprocess_data.main(preprocess_data.parser().parse_args([*flags, *more]))
+    made = merge.merge([tmp_path / "a", tmp_path / "b"], tmp_path / "d")
+    held = made["dropped"]["held_out"]["count"]
+    assert made["rows"] == 48 and 4 < held < 20 and made["kept"] == made["documents"] == 48 - held
+    columns = {"problem": "question", "answer": {"after": "####"}}
+    asked = Recipe("d", problem_columns.parse(columns), hold_out=SETTINGS)
+    # rows that differ in case and signs are one question: each of its tellings is asked, none is learnt
+    problems, _ = problem_file.read({path.name: path for path in files}, asked)
+    places = {(entry["file"], entry["row"]) for entry in made["dropped"]["held_out"]["rows"]}
+    lines = {
+        path.name: [json.loads(line)["question"] for line in path.read_text().splitlines()] for path in files
+    }
+    assert {lines[file][row] for file, row in places} == {row["problem"] for row in problems}
+    sides = {held_out.of(SETTINGS).holds({"question": text.upper()}) for text in lines["a.jsonl"][:1]}
+    assert sides == {held_out.of(SETTINGS).holds({"question": lines["a.jsonl"][0]})}
+    problem_file.openr1.write(problems, problem_file.openr1.PROBLEM_SCHEMA, tmp_path / "held.parquet")
+    card = quality_card.card(tmp_path / "d", files, [tmp_path / "held.parquet"], None)
+    assert card["overlap"]["held"]["problems"] == held and card["dropped"]["held_out"] == held
+    # "what is n plus m, my friend?" has other stretches of words for each n and m
+    assert card["overlap"]["held"]["rows"] == 0
+    shard = tmp_path / "s.jsonl"
+    shard.write_text(
+        "".join(f"{json.dumps({'problem': row, 'question': row})}\n" for row in lines["a.jsonl"])
+    )
+    named = {"one_in": 4, "columns": ["problem"], "alike": 1}
+    assert similarity.contamination(shard, tmp_path / "held.parquet", named)["contained"] == 0
+    assert similarity.contamination(shard, tmp_path / "held.parquet")["contained"] > 0
+    assert json_files.read(tmp_path / "d_manifest.json")["hold_out"] == SETTINGS
