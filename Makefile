@@ -54,8 +54,9 @@ audit: setup ## list the verdicts of EXPERIMENT (of CONFIG) that a human may ove
 plan: setup ## check CONFIG and print memory, time and disk per job
 	$(BIN)/python workflow/scripts/plan.py --configfile $(CONFIG)
 
-new: setup ## write config/NAME.yaml for rows of your own: NAME=mine DATA=file [MODEL=folder]
-	@$(BIN)/python workflow/scripts/plan_new.py --name '$(NAME)' --data '$(DATA)' $(if $(MODEL),--model '$(MODEL)')
+new: setup ## write config/NAME.yaml for rows of your own: NAME=mine DATA=file [MODEL=folder] [PROBLEMS=file]
+	@$(BIN)/python workflow/scripts/plan_new.py $(if $(NAME),--name "$$NAME") $(if $(DATA),--data "$$DATA") \
+		$(if $(MODEL),--model "$$MODEL") $(if $(PROBLEMS),--problems "$$PROBLEMS")
 
 watch: ## devices, processes and last loss lines of what runs here, every two seconds
 	$(BIN)/python workflow/scripts/watch.py

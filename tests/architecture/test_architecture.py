@@ -29,7 +29,7 @@ ROOMS = {
     "report": "",
     "launch": "tokenize convert engine train generate",
     "planning": "fetch tokenize engine generate evaluate launch",
-    "configure": "planning tokenize",
+    "configure": "planning fetch tokenize evaluate",
     "doctor": "fetch launch",
     "shell": "launch planning",
     "verify": "tokenize convert",

@@ -12,7 +12,7 @@ from places import ROOT
 from distillery import json_files
 from distillery.fetch import problem_columns, problem_file
 from distillery.fetch.problem_file import Recipe
-from distillery.tokenize import held_out, merge, quality_card, similarity
+from distillery.tokenize import held_rows, merge, quality_card, similarity
 
 SETTINGS = {"one_in": 4, "columns": ["question"], "alike": 1}
 MODEL = ROOT / "config/examples/data/model"
@@ -49,8 +49,8 @@ def test_what_is_asked_is_what_was_not_learnt(files: list[Path], tmp_path: Path)
         path.name: [json.loads(line)["question"] for line in path.read_text().splitlines()] for path in files
     }
     assert {lines[file][row] for file, row in places} == {row["problem"] for row in problems}
-    sides = {held_out.of(SETTINGS).holds({"question": text.upper()}) for text in lines["a.jsonl"][:1]}
-    assert sides == {held_out.of(SETTINGS).holds({"question": lines["a.jsonl"][0]})}
+    sides = {held_rows.of(SETTINGS).holds({"question": text.upper()}) for text in lines["a.jsonl"][:1]}
+    assert sides == {held_rows.of(SETTINGS).holds({"question": lines["a.jsonl"][0]})}
     problem_file.openr1.write(problems, problem_file.openr1.PROBLEM_SCHEMA, tmp_path / "held.parquet")
     card = quality_card.card(tmp_path / "d", files, [tmp_path / "held.parquet"], None)
     assert card["overlap"]["held"]["problems"] == held and card["dropped"]["held_out"] == held

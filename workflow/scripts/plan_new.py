@@ -2,7 +2,7 @@
 
     python workflow/scripts/plan_new.py --name mine --data path/to/rows.jsonl --model path/to/model
 
-It names format, columns and handler, measures the first rows, suggests seq_length, and checks the plan.
+It names format, columns and handler, measures the first rows, suggests seq_length, finds the problems, and plans it.
 """
 
 import argparse
@@ -16,6 +16,12 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--name", required=True, help="of the experiment, and of the file below config/")
     parser.add_argument("--data", type=Path, required=True, metavar="FILE", help="rows, or a folder of files")
     parser.add_argument("--model", type=Path, metavar="FOLDER", help="a Hugging Face directory; else a toy")
+    parser.add_argument(
+        "--problems",
+        type=Path,
+        metavar="FILE",
+        help="questions with answers to be scored on; else rows of the data are held back, where answers can be compared",
+    )
     parser.add_argument("--output", type=Path, metavar="FILE.yaml", help="(default: config/NAME.yaml)")
     return parser
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import argparse
 import itertools
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from distillery import config, files, json_files
-from distillery.planning import checks
+from distillery import config, files, json_files, schema
+from distillery.configure import new_problems, new_text
+from distillery.configure.new_problems import Asked
+from distillery.configure.new_text import STAND_IN, TOY, Draft
+from distillery.fetch import synthetic
+from distillery.planning import checks, planned_jobs
 from distillery.problems import Problem, UsageProblem
-from distillery.provenance import canonical
 from distillery.tokenize import (
     handlers,
     hub_template,
@@ -25,27 +29,45 @@ from distillery.tokenize.conversation import Rejected
 from distillery.tokenize.readers import Source
 from distillery.tokenize.recognition import Recognised
 from distillery.tokenize.rendering import Renderer
-from distillery.tokenize.sharegpt import JOIN, REASONING
+from distillery.tokenize.sharegpt import JOIN
 
 SAMPLE = 1000  # rows that are measured
-STEP = 64  # tokens: a suggested length is a multiple of it
-TOY = Path(__file__).resolve().parents[4] / "config/examples/data/model"
+PLAN = "make plan CONFIG="
+SNAKEFILE = Path(__file__).resolve().parents[4] / "Snakefile"
 PROBE = [{"role": "system", "content": "s"}, {"role": "user", "content": "q"}]
 # of the families that a plan knows; a tokenizer is read anew for each, so they are few
 TRIED = ("qwen", "llama3", "deepseek3", "chatml")
 
 
 def run(args: argparse.Namespace) -> Iterator[str]:
-    """Write the configuration that plan_new.py's flags ask for, check it, and say what was found and what comes next.
+    """Write the configuration that plan_new.py's flags ask for, plan it, and say what was found and what comes next.
 
     Raises:
-        UsageProblem: a configuration of this name is there.
-        Problem: rows that no handler recognises, a model that cannot be read, or errors of the plan.
+        UsageProblem, Problem: as `written`.
     """
     output = args.output or Path("config") / f"{args.name}.yaml"
+    yield from written(args, output)
+    jobs = planned_jobs.dry_run(SNAKEFILE, [output], everything=True)
+    yield f"planned: {len(jobs)} jobs; their memory, time, disk and commands: {PLAN}{output}"
+    yield f"next: make run CONFIG={output}"
+
+
+def written(args: argparse.Namespace, output: Path) -> Iterator[str]:
+    """Write the configuration and hold it against the checks of a plan; says what was found.
+
+    Raises:
+        UsageProblem: no name for an experiment, or a configuration of this name is there.
+        Problem: rows that no handler recognises, problems without answers, a model that cannot be read, or errors of the plan,
+            for which the file stays to be edited.
+    """
+    wanted = schema.schema()["$defs"]["name"]
+    if not re.fullmatch(wanted["pattern"], args.name):
+        raise UsageProblem("no name", where="--name", found=args.name, wanted=wanted["title"])
     if output.exists():
         raise UsageProblem(
-            "this configuration is there", where=output, fix="choose another NAME, or remove it"
+            "this configuration is there",
+            where=output,
+            fix=f"choose another NAME, or remove it; to plan it: {PLAN}{output}",
         )
     sources = readers.sources(args.data)
     found = recognition.of(sources[0])
@@ -59,21 +81,61 @@ def run(args: argparse.Namespace) -> Iterator[str]:
             found="; ".join(sorted(rejected)),
             fix="write handler_name and map_keys by hand, as config/examples does",
         )
-    context = json_files.read(model / "config.json").get("max_position_embeddings", 1 << 20)
-    text = _text(args.name, args.data, sources, found, model, renderer, lengths, context)
-    files.write_text(output, text)
+    problem_sources = readers.sources(args.problems) if args.problems else sources
+    rows, name = _first(problem_sources[0]), f"{args.name}-problems"
+    asked, why = None, "the rows hold no answers that can be compared"
+    if args.problems:
+        asked = new_problems.of_file(name, problem_sources, rows)
+    else:
+        try:
+            asked = new_problems.held_back(name, problem_sources, rows)
+        except Problem as problem:
+            why = f"{problem.what} ({problem.where}: {problem.found})"
+    texts = asked.problems if asked else [row["problem"] for row in synthetic.problem_rows(**STAND_IN)]
+    draft = Draft(
+        name=args.name,
+        data=args.data,
+        sources=sources,
+        found=found,
+        model=model,
+        prompt_type=renderer.template.name,
+        lengths=lengths,
+        problems=args.problems or (args.data if asked else None),
+        asked_of=problem_sources,
+        asked=asked,
+        longest=max(len(renderer.prompt([{"role": "user", "content": text}])) for text in texts),
+        context=json_files.read(model / "config.json").get("max_position_embeddings", 1 << 20),
+    )
+    files.write_text(output, new_text.of(draft))
     try:
         loaded = config.read(output)
-        findings = checks.run(loaded)
     except Problem:
         output.unlink()
         raise
     yield f"{output}: {found.handler_name}, told by {found.said}"
-    yield from map(str, findings)
-    yield from rendered_rows.lines(rendered_rows.of(loaded))
+    yield f"problems: {_said(args, asked, why)}"
     if rejected:
         yield f"of the first {SAMPLE} rows some cannot be used: {'; '.join(sorted(rejected))}"
-    yield f"next: make plan CONFIG={output}, then make run CONFIG={output}"
+    findings = checks.run(loaded)
+    yield from map(str, findings)
+    yield from rendered_rows.lines(rendered_rows.of(loaded))
+    if errors := sum(one.severity == "error" for one in findings):
+        raise Problem(
+            f"the plan has {errors} errors", where=output, fix=f"cure those lines, then {PLAN}{output}"
+        )
+
+
+def _said(args: argparse.Namespace, asked: Asked | None, why: str) -> str:
+    if asked is None:
+        return f"sums, a stand-in: {why}"
+    if args.problems:
+        return f"{len(asked.problems)} of {args.problems}"
+    return f"{len(asked.problems)} rows are held back, to be asked and not learnt"
+
+
+def _first(source: Source) -> list[dict[str, Any]]:
+    rows = itertools.chain.from_iterable(source.blocks(source.columns()))
+    return list(itertools.islice(rows, SAMPLE))
 
 
 def _prompt_type(model: Path) -> str:
@@ -118,62 +180,3 @@ def _lengths(sources: list[Source], found: Recognised, renderer: Renderer) -> tu
             sum(1 if isinstance(one, int) else len(renderer.tokenizer.encode(one)) for one in pieces)
         )
     return sorted(lengths), rejected
-
-
-def _text(
-    name: str,
-    data: Path,
-    sources: list[Source],
-    found: Recognised,
-    model: Path,
-    renderer: Renderer,
-    lengths: list[int],
-    context: int,
-) -> str:
-    """The configuration, with a comment where a person decides."""
-    p50, p99 = (lengths[min(len(lengths) - 1, int(share * len(lengths)))] for share in (0.5, 0.99))
-    wanted = -(-(p99 + 1) // STEP) * STEP
-    length = min(wanted, context)
-    cut = "" if length == wanted else f"; the model's context has no more than {context}"
-    folder, chosen = (
-        (data.parent, data.name) if data.is_file() else (data, [one.path.name for one in sources])
-    )
-    thoughts = (
-        "\n    thoughts: join # reasoning_content goes before its answer"
-        if _has_thoughts(sources[0], found)
-        else ""
-    )
-    toy = (
-        " # a toy, to try things with: give MODEL=folder, or write your model's here" if model == TOY else ""
-    )
-    return f"""# {name}: {found.handler_name}, told by {found.said}
-models:
-  {name}-model: {{path: {{path: {canonical(files.from_here(model))}}}}}{toy}
-datasets:
-  {name}-rows:
-    source: {{path: {{path: {canonical(files.from_here(folder))}, files: {canonical(chosen)}}}}}
-    handler_name: {found.handler_name}
-    map_keys: {canonical(found.map_keys)}{thoughts}
-problem_sets:
-  {name}-problems: {{generator: {{seed: 77000, rows: 20}}}} # sums: a stand-in, put your problems here
-experiments:
-  {name}:
-    model: {name}-model
-    dataset: {name}-rows
-    problems: {name}-problems
-    prompt_type: {renderer.template.name}
-    seq_length: {length} # of {len(lengths)} rows half have {p50} tokens or fewer, 99 % have {p99} or fewer{cut}
-    train:
-      train_iters: 100 # steps of global_batch_size rows: the plan says how many epochs that is
-      global_batch_size: 8
-      lr: 1.0e-5
-      save_interval: 50
-    generate: {{max_new_tokens: {max(1, length // 2)}}}
-"""
-
-
-def _has_thoughts(source: Source, found: Recognised) -> bool:
-    if "messages" not in found.map_keys:
-        return False
-    rows: list[Mapping[str, Any]] = next(source.blocks([found.map_keys["messages"]]), [])
-    return any(turn.get(REASONING) for row in rows for turn in row[found.map_keys["messages"]] or [])

@@ -14,7 +14,7 @@ from typing import Any
 
 from distillery.fetch.problem_columns import Column
 from distillery.fetch.problem_rows import Row
-from distillery.tokenize import held_out
+from distillery.tokenize import held_rows
 
 ALIKE = 0.45
 
@@ -28,7 +28,7 @@ def split(rows: Sequence[Row], name: Column, settings: Mapping[str, Any]) -> tup
             `alike`, the overlap from which they are. Of 1 rows are told one by one, as tokenize tells them.
     """
     if settings.get("alike", ALIKE) == 1:
-        rule, columns = held_out.of(settings), [Column(one) for one in settings["columns"]]
+        rule, columns = held_rows.of(settings), [Column(one) for one in settings["columns"]]
         told = [rule.holds_texts([column.value(row.values) for column in columns]) for row in rows]
         return _parted(rows, told)
     names = [str(row.values.get(name.name)) for row in rows]

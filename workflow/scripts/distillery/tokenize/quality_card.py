@@ -16,7 +16,7 @@ import numpy as np
 from distillery import digests
 from distillery.marks import END_THINK, THINK
 from distillery.problems import Problem
-from distillery.tokenize import conversation, handlers, held_out, indexed
+from distillery.tokenize import conversation, handlers, held_rows, indexed
 from distillery.tokenize.conversation import ASSISTANT, USER, Conversation, Rejected
 from distillery.tokenize.dataset_files import DatasetFiles
 from distillery.tokenize.readers import sources
@@ -110,7 +110,7 @@ def _conversations(manifest: dict[str, Any], inputs: list) -> Iterator[tuple[str
     if manifest["template"]:
         handler = handlers.mapped(manifest["handler"], manifest["map_keys"], manifest.get("thoughts"))
         columns = handler.columns()
-    held = held_out.of(manifest.get("hold_out"))
+    held = held_rows.of(manifest.get("hold_out"))
     columns = [*dict.fromkeys([*columns, *(held.columns if held else ())])]
     # of each file only the rows that were read: --max-samples may have cut any of them
     rows = {entry["name"]: entry["rows"] for entry in manifest["inputs"]}

@@ -9,7 +9,7 @@ from typing import Any
 
 from distillery import terminal_text
 from distillery.experiment import Config, Dataset
-from distillery.tokenize import handlers, held_out, recognition, templates
+from distillery.tokenize import handlers, held_rows, recognition, templates
 from distillery.tokenize.conversation import Rejected
 from distillery.tokenize.readers import Source
 from distillery.tokenize.templates import EOS, Mark, Template
@@ -37,7 +37,7 @@ def _shown(dataset: Dataset, prompt_type: str) -> dict[str, Any]:
         handler, map_keys, said = found.handler_name, found.map_keys, found.said
     template = templates.load(prompt_type)
     reader = handlers.mapped(handler, map_keys, dataset.thoughts)
-    held = held_out.of(dataset.hold_out)
+    held = held_rows.of(dataset.hold_out)
     columns = [*reader.columns(), *(held.columns if held else ())]
     rows = itertools.chain.from_iterable(
         block for source in sources for block in source.blocks(source.check(columns))

@@ -15,7 +15,7 @@ from distillery.tokenize import (
     conversation,
     encoding,
     handlers,
-    held_out,
+    held_rows,
     hub_template,
     rendering,
     templates,
@@ -23,7 +23,7 @@ from distillery.tokenize import (
 )
 from distillery.tokenize.conversation import Rejected
 from distillery.tokenize.documents import DocumentMaker, Rules
-from distillery.tokenize.held_out import HeldOut
+from distillery.tokenize.held_rows import HeldOut
 from distillery.tokenize.indexed import IDS, LABELS
 from distillery.tokenize.parts import CSV_NULL, Block, Part, Tokens
 from distillery.tokenize.plain_text import BLANK_TEXT, EMPTY_TEXT
@@ -42,7 +42,7 @@ class Recipe:
         json_keys: the columns of plain text (GeneralPretrainHandler), one dataset each.
         thoughts: `sharegpt.JOIN`, or None to leave those out that have a field of their own.
         text_labels: with GeneralPretrainHandler, texts become what conversations do, learnt whole and ended as answers are.
-        hold_out: `one_in` and `columns` of rows that are left out (`held_out.HeldOut`).
+        hold_out: `one_in` and `columns` of rows that are left out (`held_rows.HeldOut`).
     """
 
     tokenizer: Path
@@ -89,7 +89,7 @@ class ConversationWork:
     """Blocks of conversations to parts with input_ids and labels."""
 
     def __init__(self, recipe: Recipe) -> None:
-        self.handler, self.held = recipe.handler(), held_out.of(recipe.hold_out)
+        self.handler, self.held = recipe.handler(), held_rows.of(recipe.hold_out)
         self.renderer = recipe.renderer()
         self.tokenizer = self.renderer.tokenizer
         self.encoder = encoding.Encoder(self.tokenizer, recipe.exact_only)
@@ -135,7 +135,7 @@ class TextWork:
     """
 
     def __init__(self, recipe: Recipe) -> None:
-        self.keys, self.rules, self.held = recipe.json_keys, recipe.rules, held_out.of(recipe.hold_out)
+        self.keys, self.rules, self.held = recipe.json_keys, recipe.rules, held_rows.of(recipe.hold_out)
         self.tokenizer = tokenizer.load(recipe.tokenizer)
         self.renderer = None
         self.encoder = encoding.Encoder(self.tokenizer, recipe.exact_only)

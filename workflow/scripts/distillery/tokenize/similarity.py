@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from distillery.tokenize import held_out
-from distillery.tokenize.held_out import HeldOut
+from distillery.tokenize import held_rows
+from distillery.tokenize.held_rows import HeldOut
 from distillery.tokenize.readers import Source
 
 _WORD = re.compile(r"[^\W_]+|[^\w\s]")
@@ -112,7 +112,7 @@ def contamination(shard: Path, problems: Path, hold_out: Mapping[str, Any] | Non
     """How many problems a training shard holds: all their stretches of NGRAM words occur in its column `problem`.
 
     Args:
-        hold_out: of the dataset (`held_out.of`): such rows are not learnt.
+        hold_out: of the dataset (`held_rows.of`): such rows are not learnt.
 
     Returns:
         {"problems": n, "contained": m}, both 0 for a shard without that column.
@@ -120,7 +120,7 @@ def contamination(shard: Path, problems: Path, hold_out: Mapping[str, Any] | Non
     if "problem" not in Source(shard).columns():
         return {"problems": 0, "contained": 0}
     seen: set[int] = set()
-    for text in _texts(shard, held_out.of(hold_out)):
+    for text in _texts(shard, held_rows.of(hold_out)):
         seen |= ngrams(words(text))
     asked = [ngrams(words(text)) for text in _texts(problems)]
     return {"problems": len(asked), "contained": sum(bool(one) and one <= seen for one in asked)}
