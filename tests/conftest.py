@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from places import FIXTURES, ROOT
 from qwen import qwen_tokenizer  # noqa: F401
 from shared import once
 from xdist.scheduler import LoadScopeScheduling
+
+# every command that is started would compile the library anew: a second of CPU, hundreds of times
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 SECONDS = 60  # the longest that a test may take on an idle machine
 # the same examples in every run: a failure is the change's, not the day's

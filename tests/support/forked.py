@@ -1,12 +1,14 @@
 """Commands as processes forked from one that has imported what takes them longest: MindSpore, or Snakemake.
 
-A start takes one or two CPU seconds less. What a command reads from its environment while MindSpore is imported (MS_*,
-GLOG_v), addresses that differ from process to process, and a kill amid the import need a process of its own.
+A start takes one or two CPU seconds less, an end half a second. What a command reads from its environment while MindSpore
+is imported (MS_*, GLOG_v), addresses that differ from process to process, a kill amid the import, and what happens while
+Python takes its modules apart need a process of its own.
 """
 
 from __future__ import annotations
 
 import atexit
+import gc
 import json
 import os
 import runpy
@@ -107,13 +109,24 @@ def _server(kind: str) -> socket.socket:
 def _serve(kind: str) -> tuple[list[str], dict[str, str], str]:
     """Fork for every request until there are no more; returns in the process that is to run one, as what it asks for."""
     if kind == SNAKEMAKE:
-        import snakemake.cli  # noqa: F401
+        # what a dry run imports, too, and the flags of all plugins
+        import jsonschema  # noqa: F401
+        import smart_open  # noqa: F401
+        import snakemake.cli
+        import snakemake.report
+        import snakemake.scheduling.job_scheduler
+        import snakemake.workflow
+        import yte  # noqa: F401
+
+        snakemake.cli.get_argument_parser()
     else:
         sys.path[0] = str(SCRIPTS)
         os.environ["OMP_NUM_THREADS"], os.environ["OMP_WAIT_POLICY"] = kind, "passive"
         from distillery.engine import mindspore_import
 
         mindspore_import.load("CPU")
+    gc.collect()
+    gc.freeze()  # a collection in a fork would look at all that was imported, and make pages of its own of it
     requests = socket.socket(fileno=os.dup(0))
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     waiters: set[int] = set()
@@ -141,13 +154,28 @@ def _serve(kind: str) -> tuple[list[str], dict[str, str], str]:
         return json.loads(message)
 
 
+def _leave(status: list[int]) -> None:
+    """End here, if the command ended with a status: what is left to do is to take modules apart."""
+    if status:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status[0])
+
+
 if __name__ == "__main__":
+    ended: list[int] = []
+    atexit.register(_leave, ended)  # the first to register is the last to be called
     sys.argv, environment, directory = _serve(sys.argv[1])
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(directory)
-    if sys.argv[0] == SNAKEMAKE:
-        sys.path[0] = directory
-        runpy.run_module(SNAKEMAKE, run_name="__main__", alter_sys=True)
-    else:
-        runpy.run_path(sys.argv[0], run_name="__main__")
+    try:
+        if sys.argv[0] == SNAKEMAKE:
+            sys.path[0] = directory
+            runpy.run_module(SNAKEMAKE, run_name="__main__", alter_sys=True)
+        else:
+            runpy.run_path(sys.argv[0], run_name="__main__")
+        ended.append(0)
+    except SystemExit as end:
+        ended.append(end.code if isinstance(end.code, int) else int(end.code is not None))
+        raise

@@ -31,8 +31,8 @@ class House:
         for part in PARTS:
             source, copy = ROOT / part, self.path / part
             if source.is_dir():
-                ignore = shutil.ignore_patterns("__pycache__")
-                shutil.copytree(source, copy, ignore=ignore, dirs_exist_ok=True)
+                # with byte code and what `provenance` remembers of each module: they go by times and contents
+                shutil.copytree(source, copy, dirs_exist_ok=True)
             elif source.exists():
                 shutil.copy2(source, copy)
         shutil.copy2(configfile, self.configfile)

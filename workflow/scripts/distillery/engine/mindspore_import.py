@@ -7,6 +7,7 @@ they are forgotten, so that whoever imports one of them gets the real one.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import importlib.abc
 import importlib.machinery
@@ -31,15 +32,23 @@ def load(device: str) -> None:
 
     Its cache of compiled graphs stays off, whatever the environment says: a graph with a Python function in it
     (see completion) is stored with the function's address, which another process does not know.
+
+    What it makes at its import stays to the end, so Python's collector of cycles need not look at it, neither meanwhile
+    nor ever after: half a second of CPU less from a process' start to its end.
     """
     os.environ["MS_COMPILER_CACHE_ENABLE"] = "0"
     if "mindspore" in sys.modules or not version("mindspore").startswith(TESTED):
         return
     finder = _Finder(UNUSED if device == "Ascend" else UNUSED + ASCEND)
     sys.meta_path.insert(0, finder)
+    collects = gc.isenabled()
+    gc.disable()
     try:
         importlib.import_module("mindspore")
+        gc.freeze()
     finally:
+        if collects:
+            gc.enable()
         sys.meta_path.remove(finder)
         for name in [name for name, module in sys.modules.items() if isinstance(module, _Placeholder)]:
             del sys.modules[name]
