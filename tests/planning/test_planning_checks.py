@@ -17,7 +17,7 @@ from places import ROOT
 from distillery import artefacts, config
 from distillery.launch.mindspeed import generate_stage
 from distillery.planning import checks, estimate, known_models
-from distillery.planning.checks import host_checks, model_checks
+from distillery.planning.checks import machine_checks, model_checks
 from distillery.planning.checks.layout_checks import describe
 from distillery.planning.experiment_setup import gather
 from distillery.planning.finding import SECTIONS, Finding
@@ -589,8 +589,8 @@ def test_findings_say_whose_they_are_and_shared_ones_are_printed_once():
 
 def test_a_request_beyond_what_snakemake_may_give_is_an_error_with_the_other_findings():
     loaded = config.load(SEVEN)
-    assert host_checks.granted(loaded, 8) == []
-    found = host_checks.granted(loaded, 4)
+    assert machine_checks.granted(loaded, 8) == []
+    found = machine_checks.granted(loaded, 4)
     assert len(found) == 2
     for stage, one in zip(("train", "generate"), found, strict=True):
         assert str(one).startswith(

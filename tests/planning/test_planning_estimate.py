@@ -13,7 +13,7 @@ from places import ROOT
 from distillery import config
 from distillery.architecture import Architecture
 from distillery.experiment import Layout, ProblemSet, Source
-from distillery.planning import device_facts, estimate, known_models, memory, train_cost
+from distillery.planning import device_facts, estimate, known_models, memory, stage_costs
 from distillery.planning.checks import memory_checks
 from distillery.planning.experiment_setup import gather
 
@@ -248,9 +248,9 @@ def test_memory_of_the_built_in_engine_on_a_cpu(case, gigabytes):
         add_qkv_bias=True,
         max_position_embeddings=length,
     )
-    at_once = train_cost.LOGITS_AT_ONCE if recompute else None
+    at_once = stage_costs.LOGITS_AT_ONCE if recompute else None
     run = memory.Run(length, rows, recompute=recompute, logits_at_once=at_once, distributed_optimizer=False)
-    found = train_cost.process_bytes(memory.fullest(model, Layout("fp32", 1, 1), run))
+    found = stage_costs.process_bytes(memory.fullest(model, Layout("fp32", 1, 1), run))
     assert found / 1e9 == pytest.approx(gigabytes, rel=0.05)
 
 
@@ -258,7 +258,7 @@ def test_memory_of_the_built_in_engine_on_a_cpu(case, gigabytes):
 def test_logits_come_in_the_engines_own_pieces():
     from distillery.engine import passes
 
-    assert train_cost.LOGITS_AT_ONCE == passes.LOGITS
+    assert stage_costs.LOGITS_AT_ONCE == passes.LOGITS
 
 
 def test_layouts_that_fit_are_proposed_nearest_first():

@@ -19,7 +19,8 @@ from places import ROOT
 
 from distillery import config, files, json_files
 from distillery.fetch import openr1, synthetic
-from distillery.planning import fetched, fetched_settings, known_models
+from distillery.planning import fetched_settings, known_models
+from distillery.planning.checks import fetched_checks
 from distillery.planning.finding import SECTIONS
 from distillery.problems import UsageProblem
 from distillery.tokenize import similarity
@@ -62,7 +63,7 @@ def settings(**changes: object) -> fetched_settings.Settings:
 
 
 def found(made: Path, **changes: object) -> dict:
-    return fetched.inspect(made / "m", made / "s.parquet", [made / "p.parquet"], settings(**changes))
+    return fetched_checks.inspect(made / "m", made / "s.parquet", [made / "p.parquet"], settings(**changes))
 
 
 def test_matching_files_say_nothing_but_their_lengths(made):
@@ -144,7 +145,9 @@ def test_golds_that_cannot_be_read_are_found_before_training(made, tmp_path):
     rows = pq.read_table(made / "p.parquet").to_pylist()
     rows[3]["answer"], rows[5]["answer"] = "", r"\frac{1}{2"
     openr1.write(rows, openr1.PROBLEM_SCHEMA, tmp_path / "p.parquet")
-    (one,) = fetched.inspect(made / "m", made / "s.parquet", [tmp_path / "p.parquet"], settings())["findings"]
+    (one,) = fetched_checks.inspect(made / "m", made / "s.parquet", [tmp_path / "p.parquet"], settings())[
+        "findings"
+    ]
     assert (one.id, one.severity, one.keys) == ("golds", "error", ("experiments.e.problems",))
     assert "2 gold answers" in one.found and "p.parquet, row 3, column answer: no answer" in one.found
     assert "p.parquet, row 5, column answer: braces" in one.found and "unscorable: leave_out" in one.fix
@@ -163,7 +166,7 @@ def test_rejected_rows_count_against_their_allowed_share(made, tmp_path):
     def rejected(bad: int, **changes) -> list[tuple[str, str, str]]:
         count = iter(range(10**6))
         changed = rewritten(made, tmp_path, lambda text: text if next(count) >= bad else None)
-        result = fetched.inspect(made / "m", changed, [made / "p.parquet"], settings(**changes))
+        result = fetched_checks.inspect(made / "m", changed, [made / "p.parquet"], settings(**changes))
         return [(one.id, one.severity, one.found) for one in result["findings"]]
 
     ((_, severity, words),) = rejected(246)
@@ -180,7 +183,7 @@ def test_a_vocabulary_smaller_than_the_tokenizer(made, tmp_path):
     known = json_files.read(tmp_path / "m/config.json")
     files.write_json(tmp_path / "m/config.json", {**known, "vocab_size": 399})
     (tmp_path / "m/manifest.json").unlink()  # else it is not the file that was fetched
-    result = fetched.inspect(tmp_path / "m", made / "s.parquet", [made / "p.parquet"], settings())
+    result = fetched_checks.inspect(tmp_path / "m", made / "s.parquet", [made / "p.parquet"], settings())
     assert [one.id for one in result["findings"]] == ["vocabulary"]
 
 
@@ -250,14 +253,14 @@ def test_wrong_settings_are_a_taught_error(text):
 
 def test_open_thoughts_unboxed_answers_and_contamination(made, tmp_path):
     changed = rewritten(made, tmp_path, lambda text: text.replace("</think>", ""))
-    result = fetched.inspect(made / "m", changed, [made / "p.parquet"], settings())
+    result = fetched_checks.inspect(made / "m", changed, [made / "p.parquet"], settings())
     assert [one.id for one in result["findings"]] == ["open-think"]
     count = iter(range(10**6))
     changed = rewritten(made, tmp_path, lambda text: text.replace("\\boxed", "") if next(count) % 2 else text)
-    result = fetched.inspect(made / "m", changed, [made / "p.parquet"], settings())
+    result = fetched_checks.inspect(made / "m", changed, [made / "p.parquet"], settings())
     assert [one.id for one in result["findings"]] == ["unboxed"]
     changed = rewritten(made, tmp_path, lambda text: text.replace("\\boxed", ""))
-    result = fetched.inspect(made / "m", changed, [made / "p.parquet"], settings())
+    result = fetched_checks.inspect(made / "m", changed, [made / "p.parquet"], settings())
     assert [one.found for one in result["findings"]] == ["100.0% of answers without \\boxed{}"]
     seen = pq.read_table(made / "s.parquet", columns=["problem"]).to_pylist()[:5]
     rows = [
@@ -265,7 +268,7 @@ def test_open_thoughts_unboxed_answers_and_contamination(made, tmp_path):
         for one, other in zip(synthetic.problem_rows(7, 5), seen, strict=True)
     ]
     openr1.write(rows, openr1.PROBLEM_SCHEMA, tmp_path / "seen.parquet")
-    result = fetched.inspect(made / "m", made / "s.parquet", [tmp_path / "seen.parquet"], settings())
+    result = fetched_checks.inspect(made / "m", made / "s.parquet", [tmp_path / "seen.parquet"], settings())
     assert [one.id for one in result["findings"]] == ["contamination"]
     assert similarity.contamination(made / "s.parquet", tmp_path / "seen.parquet") == {
         "problems": 5,

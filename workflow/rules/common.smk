@@ -27,7 +27,7 @@ from distillery.fetch import model_directory, source_flags
 from distillery.launch import prefix
 from distillery.launch.mindspeed import generate_stage, shape, tokenize_stage, train_lines
 from distillery.planning import checks, estimate, fetched_settings, finding
-from distillery.planning.checks import host_checks
+from distillery.planning.checks import machine_checks
 from distillery.problems import Problem
 from distillery.terminal_text import printable
 from distillery.provenance import SCRIPTS, canonical, code, rules
@@ -44,7 +44,7 @@ except Problem as problem:
 FINDINGS = checks.run(CONFIG)
 if workflow.is_main_process:
     NPUS = workflow.global_resources["npu"].value if "npu" in workflow.global_resources else None
-    SHOWN = finding.sort([*FINDINGS, *([] if NPUS is None else host_checks.granted(CONFIG, NPUS))])
+    SHOWN = finding.sort([*FINDINGS, *([] if NPUS is None else machine_checks.granted(CONFIG, NPUS))])
     sys.stderr.writelines(f"{printable(str(one))}\n" for one in SHOWN if one.severity != "accepted")
     ERRORS = sum(one.severity == "error" for one in SHOWN)
     if ERRORS and not {"--unlock", "--lint"}.intersection(sys.argv):

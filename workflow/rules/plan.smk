@@ -7,7 +7,7 @@ results/experiments/{experiment}/plan.json with estimates beside measurements.
 
 # what depends on this machine matters only where jobs are about to start
 onstart:
-    found = host_checks.run(CONFIG, Path.cwd(), local=workflow.local_exec)
+    found = machine_checks.run(CONFIG, Path.cwd(), local=workflow.local_exec)
     sys.stderr.writelines(
         f"{printable(str(finding))}\n" for finding in found if finding.severity != "accepted"
     )

@@ -37,9 +37,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(args: argparse.Namespace) -> None:
-    from distillery.planning import fetched
+    from distillery.planning.checks import fetched_checks
 
-    print(*fetched.run(args), sep="\n")
+    print(*fetched_checks.run(args), sep="\n")
 
 
 if __name__ == "__main__":

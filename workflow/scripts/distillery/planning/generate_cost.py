@@ -9,7 +9,7 @@ from distillery.launch import prefix
 from distillery.planning import device_facts, memory
 from distillery.planning.experiment_setup import Setup
 from distillery.planning.plan_step import START_SECONDS, Step
-from distillery.planning.train_cost import RUNTIME_BYTES
+from distillery.planning.stage_costs import RUNTIME_BYTES
 
 CACHED_BYTES = 4  # of a key or value: the engine keeps them in fp32, whatever the weights are
 STEP_SECONDS = 1e-3  # measured: Python and a graph's start, per step of generation

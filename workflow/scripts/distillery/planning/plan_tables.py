@@ -13,7 +13,7 @@ from typing import Any
 from distillery import artefacts, config
 from distillery.experiment import Config
 from distillery.planning import checks, device_facts, estimate, plan_step, planned_jobs
-from distillery.planning.checks import host_checks
+from distillery.planning.checks import machine_checks
 from distillery.planning.experiment_setup import Setup, gather
 from distillery.planning.finding import Finding
 from distillery.planning.plan_step import Step
@@ -94,7 +94,7 @@ def build(
         job["msrun"] = setup and planned_jobs.msrun(job["command"], setup)
         job |= _figures(job, jobs, estimates)
     free = shutil.disk_usage(directory).free
-    lacks = host_checks.disk(list(setups.values()), free, directory)
+    lacks = machine_checks.disk(list(setups.values()), free, directory)
     return {
         "findings": [*map(asdict, findings), *(asdict(replace(one, severity="warning")) for one in lacks)],
         "experiments": {
@@ -195,7 +195,7 @@ def text(plan: Mapping[str, Any]) -> str:
     said += ["", *rendered_rows.lines(plan["rows"])] if plan["rows"] else []
     said += [
         "",
-        *(f"{Finding(**one)}" for one in plan["findings"] if one["id"] == host_checks.DISK),
+        *(f"{Finding(**one)}" for one in plan["findings"] if one["id"] == machine_checks.DISK),
         f"{counts['jobs']} jobs: {counts['to_run']} to run, {counts['cached']} cached;"
         f" {counts['shared']} shared by several experiments",
         "",

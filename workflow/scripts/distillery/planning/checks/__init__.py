@@ -3,7 +3,7 @@
     for finding in run(config): print(finding)
 
 They know the configuration, recorded facts of models and chips, and of this machine only whether sources that lie
-here are there; what else the machine or the files can tell is in `host_checks` and in the early rule that runs
+here are there; what else the machine or the files can tell is in `machine_checks` and in the early rule that runs
 plan_sources.py.
 """
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from distillery import resolution
 from distillery.architecture import Architecture
 from distillery.experiment import Layout
-from distillery.planning import device_facts, memory, train_cost
+from distillery.planning import device_facts, memory, stage_costs
 from distillery.planning.checks import layout_checks as layouts
 from distillery.planning.checks import train_checks
 from distillery.planning.checks.layout_checks import describe
@@ -45,7 +45,7 @@ def device_unknown(s: Setup) -> Iterator[Finding]:
 def device_memory(s: Setup) -> Iterator[Finding]:
     """Training fits the fullest device."""
     budget = device_facts.memory_gib(s.experiment.hardware)
-    needed = train_cost.device_memory(s)
+    needed = stage_costs.device_memory(s)
     if budget is None or needed is None or needed.gib <= budget:
         return
     yield error(
@@ -86,14 +86,14 @@ def fitting(s: Setup, budget: float) -> list[str]:
         budget: GiB of a device.
     """
     stage = s.experiment.train
-    as_it_is = train_cost.run(s).recompute
+    as_it_is = stage_costs.run(s).recompute
     found = []
     for layout in candidates(s.architecture, s.world(stage), stage.layout.params_dtype):
         one = _with(s, layout)
         if any(True for check in DECIDED for _ in check(one)):
             continue
         for recompute in sorted({as_it_is, True}):
-            gib = memory.fullest(s.architecture, layout, train_cost.run(one, recompute=recompute)).gib
+            gib = memory.fullest(s.architecture, layout, stage_costs.run(one, recompute=recompute)).gib
             if gib <= budget:
                 changes = (layout != stage.layout) + (recompute != as_it_is)
                 size = layout.tensor_parallel_size * layout.pipeline_parallel_size
