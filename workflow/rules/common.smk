@@ -44,7 +44,7 @@ except Problem as problem:
 FINDINGS = checks.run(CONFIG)
 if workflow.is_main_process:
     NPUS = workflow.global_resources["npu"].value if "npu" in workflow.global_resources else None
-    SHOWN = finding.sort([*FINDINGS, *([] if NPUS is None else machine_checks.granted(CONFIG, NPUS))])
+    SHOWN = finding.merge([*FINDINGS, *([] if NPUS is None else machine_checks.granted(CONFIG, NPUS))])
     sys.stderr.writelines(f"{printable(str(one))}\n" for one in SHOWN if one.severity != "accepted")
     ERRORS = sum(one.severity == "error" for one in SHOWN)
     if ERRORS and not {"--unlock", "--lint"}.intersection(sys.argv):

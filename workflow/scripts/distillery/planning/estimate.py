@@ -13,7 +13,7 @@ from typing import Any
 from distillery import artefacts
 from distillery.artefacts import Artefact
 from distillery.experiment import Config
-from distillery.planning import device_facts, generate_cost, memory, stage_costs
+from distillery.planning import device_facts, memory, stage_costs
 from distillery.planning.experiment_setup import Setup, gather
 from distillery.planning.finding import Finding
 from distillery.planning.memory import GIB
@@ -51,7 +51,7 @@ class Estimate:
 def of(s: Setup) -> Estimate:
     """The estimate of one experiment."""
     e = s.experiment
-    steps = (*_data(s), *_weights(s), stage_costs.step(s), *_export(s), *generate_cost.steps(s))
+    steps = (*_data(s), *_weights(s), stage_costs.train_step(s), *_export(s), *stage_costs.answer_steps(s))
     assumptions = {
         "peak_tflops": device_facts.peak_tflops(e.hardware),
         "utilisation": stage_costs.utilisation(e.train),

@@ -191,23 +191,27 @@ def warning(id: str, keys: Sequence[str], found: str, expected: str, fix: str) -
     return Finding(id, tuple(keys), found, expected, fix, "warning")
 
 
-def sort(findings: Iterable[Finding]) -> list[Finding]:
-    """Errors before warnings before accepted ones; otherwise in the order they were found."""
-    return sorted(findings, key=lambda finding: ORDER.index(finding.severity))
+def collect(found: Iterable[tuple[str, Iterable[str], Iterable[Finding]]]) -> list[Finding]:
+    """What was found in each experiment, in its name and with what it accepts: the one way from checks to a plan.
+
+    Args:
+        found: an experiment's name, the ids of warnings that it accepts (errors stay errors), and what its checks found.
+    """
+    return merge(
+        replace(
+            one,
+            severity="accepted" if one.severity == "warning" and one.id in accepted else one.severity,
+            experiments=(name,),
+        )
+        for name, accepted, findings in found
+        for one in findings
+    )
 
 
 def merge(findings: Iterable[Finding]) -> list[Finding]:
-    """Sorted, and a line that several experiments share once, with the names of all of them."""
+    """Errors before warnings before accepted ones, and a line that several experiments share once, with all their names."""
     shared: dict[Finding, tuple[str, ...]] = {}
     for one in findings:
         shared[one] = tuple(dict.fromkeys((*shared.get(one, ()), *one.experiments)))
-    return sort(replace(one, experiments=names) for one, names in shared.items())
-
-
-def accept(findings: Iterable[Finding], ids: Iterable[str]) -> list[Finding]:
-    """Warnings with one of these ids marked as accepted; errors stay errors."""
-    wanted = set(ids)
-    return [
-        replace(one, severity="accepted") if one.severity == "warning" and one.id in wanted else one
-        for one in findings
-    ]
+    merged = (replace(one, experiments=names) for one, names in shared.items())
+    return sorted(merged, key=lambda one: ORDER.index(one.severity))

@@ -3,15 +3,14 @@
     for finding in run(config): print(finding)
 
 They know the configuration, recorded facts of models and chips, and of this machine only whether sources that lie
-here are there; what else the machine or the files can tell is in `machine_checks` and in the early rule that runs
-plan_sources.py.
+here are there. What else the machine tells is asked in `machine_checks` when jobs are about to start, and what fetched
+files tell in `fetched_checks`, by the early rule that runs plan_sources.py. All findings go through `finding.collect`.
 """
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
-from dataclasses import replace
 
 from distillery.experiment import Config, Experiment
 from distillery.planning import finding
@@ -20,10 +19,10 @@ from distillery.planning.checks import (
     generate_checks,
     idle_checks,
     layout_checks,
+    machine_checks,
     memory_checks,
     mindspeed_checks,
     model_checks,
-    source_checks,
     train_checks,
 )
 from distillery.planning.experiment_setup import Setup, gather
@@ -44,11 +43,7 @@ ALL = (
 
 def run(config: Config) -> list[Finding]:
     """Everything that is found in the selected experiments, errors first; a line that several share, once."""
-    return finding.merge(
-        replace(one, experiments=(name,))
-        for name, experiment in config.experiments.items()
-        for one in _of(config, experiment)
-    )
+    return finding.collect((one.name, one.accept, _of(config, one)) for one in config.experiments.values())
 
 
 def of(setup: Setup) -> list[Finding]:
@@ -71,8 +66,8 @@ def _of(config: Config, experiment: Experiment) -> list[Finding]:
                 problem.fix or "change the sizes so that they divide",
             )
         ]
-    found += source_checks.absent(config, experiment)
-    return [*finding.accept(found, experiment.accept), *acceptance(experiment, found)]
+    found += machine_checks.absent(config, experiment)
+    return [*found, *acceptance(experiment, found)]
 
 
 def acceptance(experiment: Experiment, found: list[Finding]) -> Iterator[Finding]:

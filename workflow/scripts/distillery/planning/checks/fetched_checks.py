@@ -31,24 +31,33 @@ PROBE = [{"role": "user", "content": "What is 2+2?"}]
 
 
 @dataclass(frozen=True)
-class Model:
-    """A fetched model's files, each read once.
+class Fetched:
+    """What an experiment fetched, each file read once: the subject of these checks.
 
     Attributes:
+        directory: of the model.
         config: its config.json.
         hub: its tokenizer as it came.
         trained, asked: the templates of training data and of prompts, each with a tokenizer of its own: it adds tokens.
+        problems: files of problem sets, named after them.
+        sample, faults: of the shard's first rows: their statistics, and what makes them impossible.
+        contained: of each file of problems, how many there are and how many the shard contains.
     """
 
+    settings: Settings
     directory: Path
     config: Mapping[str, Any]
     hub: HubTokenizer
     trained: Renderer
     asked: Renderer
+    problems: Sequence[Path]
+    sample: Mapping[str, Any]
+    faults: Sequence[Finding]
+    contained: Mapping[Path, Mapping[str, int]]
 
 
-def load(directory: Path, settings: Settings) -> Model:
-    """The files of a Hugging Face directory.
+def read(directory: Path, shard: Path, problems: Sequence[Path], settings: Settings) -> Fetched:
+    """The model of a Hugging Face directory, a shard's first rows, and what the shard has in common with problems.
 
     Raises:
         Problem: one that cannot be read.
@@ -56,9 +65,11 @@ def load(directory: Path, settings: Settings) -> Model:
     trained = rendering.load(directory, settings.prompt_type)
     same = settings.answer_prompt_type == settings.prompt_type
     asked = trained if same else rendering.load(directory, settings.answer_prompt_type)
-    return Model(
-        directory, digests.read_json(directory / "config.json"), tokenizer.load(directory), trained, asked
-    )
+    known, hub = digests.read_json(directory / "config.json"), tokenizer.load(directory)
+    digests.check_file(shard)
+    taken, faults = sample.take(trained, shard, settings)
+    contained = {path: similarity.contamination(shard, path, settings.hold_out) for path in problems}
+    return Fetched(settings, directory, known, hub, trained, asked, problems, taken, faults, contained)
 
 
 def run(args: argparse.Namespace) -> list[Finding]:
@@ -90,93 +101,77 @@ def inspect(directory: Path, shard: Path, problems: Sequence[Path], settings: Se
     Raises:
         Problem: a file that cannot be read at all.
     """
-    model = load(directory, settings)
-    digests.check_file(shard)
-    taken, faults = sample.take(model.trained, shard, settings)
-    common = {path: similarity.contamination(shard, path, settings.hold_out) for path in problems}
-    found = [
-        *_recorded(model, settings),
-        *_late(model, settings),
-        *_template(model, settings),
-        *(one for path in problems for one in _prompts(model, path, settings)),
-        *(one for path in problems for one in _golds(path, settings)),
-        *faults,
-        *sample.findings(taken, settings),
-        *(one for path in problems for one in _contamination(path.stem, common[path], settings)),
-    ]
-    named = [replace(one, experiments=(settings.experiment,)) for one in found]
+    files = read(directory, shard, problems, settings)
+    found = (one for check in CHECKS for one in check(files))
     return {
-        "findings": finding.sort(finding.accept(named, settings.accept)),
-        "sample": taken,
+        "findings": finding.collect([(settings.experiment, settings.accept, found)]),
+        "sample": files.sample,
         "decontamination": {
-            key: sum(one[key] for one in common.values()) for key in ("problems", "contained")
+            key: sum(one[key] for one in files.contained.values()) for key in ("problems", "contained")
         },
     }
 
 
-def _recorded(model: Model, settings: Settings) -> Iterator[Finding]:
+def recorded(f: Fetched) -> Iterator[Finding]:
     """What the plan was made with is what came."""
-    found = {**model.hub.tokens, "length": model.hub.size()}
+    origin, tokens = f.settings.origin, {**f.hub.tokens, "length": f.hub.size()}
     for id, what, wrong in (
-        ("recorded-config", "config.json", known_models.mismatches(settings.origin, model.config)),
-        (
-            "recorded-tokenizer",
-            "tokenizer",
-            known_models.tokenizer_mismatches(settings.origin, found, model.hub.id_of),
-        ),
+        ("recorded-config", "config.json", known_models.mismatches(origin, f.config)),
+        ("recorded-tokenizer", "tokenizer", known_models.tokenizer_mismatches(origin, tokens, f.hub.id_of)),
     ):
         if wrong:
             expected = f"the {what} that this plan was made with"
             cure = "correct planning/architectures.json if the model changed, or the model's revision"
-            yield error(id, [settings.key("model")], "; ".join(wrong), expected, cure)
+            yield error(id, [f.settings.key("model")], "; ".join(wrong), expected, cure)
 
 
-def _late(model: Model, settings: Settings) -> list[Finding]:
+def late(f: Fetched) -> Iterator[Finding]:
     """The cross-checks again, with a config.json that was not known before; only what they find anew."""
-    if settings.config is None:
-        return []
-    before = gather(config.load(settings.config), settings.experiment)
+    if f.settings.config is None:
+        return
+    before = gather(config.load(f.settings.config), f.settings.experiment)
     early = set(checks.of(before))
-    after = replace(before, known=known_models.read(model.directory))
-    return [one for one in checks.of(after) if one not in early]
+    after = replace(before, known=known_models.read(f.directory))
+    yield from (one for one in checks.of(after) if one not in early)
 
 
-def _prompts(model: Model, problems: Path, settings: Settings) -> Iterator[Finding]:
+def prompt_length(f: Fetched) -> Iterator[Finding]:
     """Each problem, rendered, leaves the room that its answer may take."""
-    render = model.asked.prompt
-    if settings.own_template:
-        render = prompter.by_chat_template(model.hub, None).ids
-    lengths = {one.id: len(render(one.messages)) for one in prompts.read(problems)}
-    longest = max(lengths, key=lambda name: lengths[name])
-    for path, room in settings.prompt_room.get(problems.stem, {}).items():
-        over = sum(length > room for length in lengths.values())
-        if over:
+    key = f.settings.key
+    render = prompter.by_chat_template(f.hub, None).ids if f.settings.own_template else f.asked.prompt
+    for problems in f.problems:
+        lengths = {one.id: len(render(one.messages)) for one in prompts.read(problems)}
+        longest = max(lengths, key=lambda name: lengths[name])
+        for path, room in f.settings.prompt_room.get(problems.stem, {}).items():
+            over = sum(length > room for length in lengths.values())
+            if over:
+                yield error(
+                    "prompt-length",
+                    [key("problems"), key(f"{path}.max_new_tokens")],
+                    f"{over} of {len(lengths)} prompts, the longest ({longest}) of {lengths[longest]} tokens",
+                    f"at most {room} beside the answer",
+                    f"lower max_new_tokens by {lengths[longest] - room}, give a longer seq_length, or leave those problems out",
+                )
+
+
+def readable_golds(f: Fetched) -> Iterator[Finding]:
+    """Each gold answer can be read: found out here, not when the model has been trained and has answered."""
+    for problems in f.problems:
+        unreadable = golds.unreadable(row["answer"] for row in scoring.read_problems(problems))
+        if unreadable:
+            shown = [f"{problems.name}, row {row}, column answer: {why}" for row, why in unreadable.items()]
             yield error(
-                "prompt-length",
-                [settings.key("problems"), settings.key(f"{path}.max_new_tokens")],
-                f"{over} of {len(lengths)} prompts, the longest ({longest}) of {lengths[longest]} tokens",
-                f"at most {room} beside the answer",
-                f"lower max_new_tokens by {lengths[longest] - room}, give a longer seq_length, or leave those problems out",
+                "golds",
+                [f.settings.key("problems")],
+                f"{len(shown)} gold answers cannot be read: {'; '.join(shown[:5])}",
+                "an answer in each row",
+                "mend those rows in the set's source, or leave them out of it: unscorable: leave_out",
             )
 
 
-def _golds(problems: Path, settings: Settings) -> Iterator[Finding]:
-    """Each gold answer can be read: found out here, not when the model has been trained and has answered."""
-    unreadable = golds.unreadable(row["answer"] for row in scoring.read_problems(problems))
-    if unreadable:
-        shown = [f"{problems.name}, row {row}, column answer: {why}" for row, why in unreadable.items()]
-        yield error(
-            "golds",
-            [settings.key("problems")],
-            f"{len(shown)} gold answers cannot be read: {'; '.join(shown[:5])}",
-            "an answer in each row",
-            "mend those rows in the set's source, or leave them out of it: unscorable: leave_out",
-        )
-
-
-def _template(model: Model, settings: Settings) -> Iterator[Finding]:
+def template(f: Fetched) -> Iterator[Finding]:
     """Template and tokenizer belong together, and one end token ends answers in training and in generation."""
-    trained, asked = model.trained, model.asked
+    trained, asked, settings = f.trained, f.asked, f.settings
     keys = settings.key("prompt_type"), settings.key("model")
     family = "choose the prompt type of the model's family"
     if split := trained.split_markers():
@@ -192,12 +187,12 @@ def _template(model: Model, settings: Settings) -> Iterator[Finding]:
             "one end token",
             "write prompt_type once",
         )
-    size, rows = trained.tokenizer.size(), model.config["vocab_size"]
+    size, rows = trained.tokenizer.size(), f.config["vocab_size"]
     if size > rows:
         cure = "correct config.json, or choose a template without new tokens"
         yield error("vocabulary", keys[1:], f"{size} tokens for vocab_size {rows}", "at most as many", cure)
     try:
-        own = hub_template.HubRenderer(model.hub).prompt(PROBE)
+        own = hub_template.HubRenderer(f.hub).prompt(PROBE)
     except Problem:
         return  # the tokenizer brings no chat template to compare with
     if own != trained.prompt(PROBE):
@@ -215,8 +210,19 @@ def _template(model: Model, settings: Settings) -> Iterator[Finding]:
         )
 
 
-def _contamination(problems: str, common: Mapping[str, int], settings: Settings) -> Iterator[Finding]:
-    if common["contained"]:
-        keys = settings.key("problems"), settings.key("dataset")
-        found = f"{common['contained']} of {common['problems']} problems of {problems} occur in the training shard"
-        yield warning("contamination", keys, found, "none", "leave those rows or those problems out")
+def first_rows(f: Fetched) -> Iterator[Finding]:
+    """The shard's first rows become rows that training learns from."""
+    yield from f.faults
+    yield from sample.findings(f.sample, f.settings)
+
+
+def contamination(f: Fetched) -> Iterator[Finding]:
+    """No problem that answers are scored on is one that training sees."""
+    keys = f.settings.key("problems"), f.settings.key("dataset")
+    for problems, common in f.contained.items():
+        if common["contained"]:
+            found = f"{common['contained']} of {common['problems']} problems of {problems.stem} occur in the training shard"
+            yield warning("contamination", keys, found, "none", "leave those rows or those problems out")
+
+
+CHECKS = (recorded, late, template, prompt_length, readable_golds, first_rows, contamination)

@@ -1,16 +1,21 @@
-"""What a plan needs against what this machine has, and against what Snakemake may give its jobs."""
+"""What a plan needs against what this machine has, and against what Snakemake may give its jobs.
+
+Sources that lie here must be there, old results or not. Snakemake does not ask: where what a source became is still
+below resources/, it takes that and says nothing.
+"""
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import psutil
 
-from distillery.experiment import Config
+from distillery import source_files
+from distillery.experiment import Config, Experiment, Source
 from distillery.launch import devices, prefix
 from distillery.planning import estimate, finding, plan_step
 from distillery.planning.experiment_setup import Setup, gather
@@ -25,14 +30,17 @@ def run(config: Config, directory: Path, *, local: bool) -> list[Finding]:
 
     Asked only where jobs are about to start.
     """
-    found: list[Finding] = []
     setups = [gather(config, name) for name in config.experiments]
-    found += disk(setups, shutil.disk_usage(directory).free, directory)
-    if local:
-        for setup in setups:
-            own = [*memory(setup, psutil.virtual_memory().total), *npus(setup, os.environ)]
-            found += finding.accept(own, setup.experiment.accept)
-    return finding.sort(dict.fromkeys(found))
+    lack = list(disk(setups, shutil.disk_usage(directory).free, directory))
+    total = psutil.virtual_memory().total
+    return finding.collect(
+        (
+            s.experiment.name,
+            s.experiment.accept,
+            [*lack, *memory(s, total), *npus(s, os.environ)] if local else lack,
+        )
+        for s in setups
+    )
 
 
 def granted(config: Config, npus: int) -> list[Finding]:
@@ -41,21 +49,21 @@ def granted(config: Config, npus: int) -> list[Finding]:
     Args:
         npus: devices that all jobs together may have.
     """
-    found = []
-    for name, one in config.experiments.items():
-        hardware = f"hardware.{one.hardware.name}"
-        for stage in ("train", "generate"):
-            wanted = prefix.resources(one, stage)["npu"]
-            if wanted > npus:
-                lack = error(
-                    "npu-limit",
-                    [f"experiments.{name} ({stage})", f"{hardware}.npus_per_node", f"{hardware}.nodes"],
-                    f"{wanted} devices, more than --resources npu={npus} allows",
-                    f"npu={wanted}",
-                    "raise --resources npu=, or lower npus_per_node or nodes",
-                )
-                found.append(replace(lack, experiments=(name,)))
-    return finding.merge(found)
+    return finding.collect((e.name, e.accept, _beyond(e, npus)) for e in config.experiments.values())
+
+
+def _beyond(e: Experiment, npus: int) -> Iterator[Finding]:
+    hardware = f"hardware.{e.hardware.name}"
+    for stage in ("train", "generate"):
+        wanted = prefix.resources(e, stage)["npu"]
+        if wanted > npus:
+            yield error(
+                "npu-limit",
+                [f"experiments.{e.name} ({stage})", f"{hardware}.npus_per_node", f"{hardware}.nodes"],
+                f"{wanted} devices, more than --resources npu={npus} allows",
+                f"npu={wanted}",
+                "raise --resources npu=, or lower npus_per_node or nodes",
+            )
 
 
 def disk(setups: list[Setup], free: float, directory: Path) -> Iterator[Finding]:
@@ -106,3 +114,49 @@ def npus(s: Setup, environment: Mapping[str, str]) -> Iterator[Finding]:
                 f"at most {len(seen)}",
                 "lower it, or look at ASCEND_RT_VISIBLE_DEVICES and npu-smi",
             )
+
+
+def absent(config: Config, experiment: Experiment) -> Iterator[Finding]:
+    """Each folder, file or lock that a source of the experiment names and that is not there."""
+    for key, source, missing in _named(config, experiment):
+        if missing:
+            cure = "make lock writes it" if key.endswith(".lock") else "correct it, or bring the files back"
+            more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+            yield error(
+                "absent-source",
+                [key],
+                f"no {missing[0]}{more}",
+                "a source that is there: what earlier runs made of it is not used instead",
+                f"{cure} ({source.kind})",
+            )
+
+
+def _named(config: Config, experiment: Experiment) -> Iterator[tuple[str, Source, list[str]]]:
+    """(key, source, what is not there) of each source with a place on this machine."""
+    model = config.models[experiment.model]
+    datasets = [experiment.dataset]
+    if model.kind == "random":  # its tokenizer is trained on one, perhaps on another
+        datasets = list(dict.fromkeys([*datasets, model.settings["tokenizer"]["dataset"]]))
+    yield from _of_source(f"models.{experiment.model}", model, ("config.json", "*.safetensors"))
+    for name in datasets:
+        source = config.datasets[name].source
+        shards = tuple(config.datasets[name].paths.values()) if source.kind == "path" else ()
+        yield from _of_source(f"datasets.{name}.source", source, shards)
+    for name in experiment.asked:
+        source = config.problem_sets[name].source
+        files = source_files.written(source.settings["files"]) if source.kind == "path" else []
+        yield from _of_source(f"problem_sets.{name}", source, files)
+
+
+def _of_source(key: str, source: Source, files: Sequence[str]) -> Iterator[tuple[str, Source, list[str]]]:
+    if source.kind == "path":
+        folder = Path(source.settings["path"])
+        gone = [str(folder / name) for name in files if not _is_there(folder, name)]
+        yield f"{key}.path.path", source, gone if folder.is_dir() else [str(folder)]
+    if lock := source.settings.get("lock"):
+        yield f"{key}.{source.kind}.lock", source, [] if Path(lock).is_file() else [lock]
+
+
+def _is_there(folder: Path, name: str) -> bool:
+    found = glob.iglob(name, root_dir=folder, recursive=True)
+    return (folder / name).is_file() or any((folder / one).is_file() for one in found)
