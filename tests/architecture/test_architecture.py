@@ -35,7 +35,7 @@ ROOMS = {
     "verify": "tokenize convert",
 }
 LINES = 250
-LONGER = {"engine/decoder.py"}
+LONGER = {"engine/decoder.py", "test_launch_slurm.py"}
 
 
 def dotted(path: Path) -> str:
@@ -158,7 +158,8 @@ def test_modules_are_short():
         if len(path.read_text().splitlines()) > LINES
     }
     assert longer <= LONGER
-    assert not [path.name for path in COMMANDS if len(path.read_text().splitlines()) > LINES]
+    short = [path for path in [*COMMANDS, *TESTS] if path.name not in LONGER]
+    assert not [path.name for path in short if len(path.read_text().splitlines()) > LINES]
 
 
 def test_rooms_can_be_looked_over():

@@ -8,16 +8,11 @@ import numpy as np
 import pytest
 import torch
 from engine_oracle import SMALL, mcore, model
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from megatron.core.optimizer_param_scheduler import OptimizerParamScheduler
 from places import SUPPORT
 
-from distillery import cutting
-from distillery.engine import batches, compiling, composed, kernels, native, passes, supported_models
+from distillery.engine import composed, native, passes, supported_models
 from distillery.engine.batches import Rows, assemble
 from distillery.engine.decoder import Decoder, load_state, state_dict
-from distillery.engine.kernels import choose, mark
 from distillery.engine.mesh import Mesh
 from distillery.engine.pipeline_step import PipelineStep
 from distillery.engine.train_settings import Schedule, Settings
@@ -191,61 +186,6 @@ def test_recomputation_needs_less_memory():
     assert peaks[0] - peaks[1] > 80e6, peaks
 
 
-@given(
-    warmup=st.integers(0, 5),
-    style=st.sampled_from(["constant", "linear", "cosine"]),
-    minimum=st.sampled_from([0.0, 1e-4]),
-    batch=st.sampled_from([1, 8]),
-)
-@settings(max_examples=30, deadline=None)
-def test_learning_rates_equal_megatrons(warmup, style, minimum, batch):
-    parameter = torch.nn.Parameter(torch.zeros(1))
-    optimizer = torch.optim.SGD([parameter], lr=0.1)
-    theirs = OptimizerParamScheduler(
-        optimizer,
-        init_lr=0.0,
-        max_lr=1e-2,
-        min_lr=minimum,
-        lr_warmup_steps=warmup * batch,
-        lr_decay_steps=12 * batch,
-        lr_decay_style=style,
-        start_wd=0.0,
-        end_wd=0.0,
-        wd_incr_steps=12 * batch,
-        wd_incr_style="constant",
-    )
-    ours_ = Schedule(1e-2, minimum, style, warmup, 12)
-    for step in range(1, 16):
-        assert ours_.at(step) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-12), step
-        theirs.step(increment=batch)
-
-
-def test_documents_come_in_the_references_order():
-    """RandomState(seed) shuffles each epoch anew; the numbers are numpy's, fixed since 1.17."""
-    rng = np.random.RandomState(1234)
-    epochs = []
-    for _ in range(3):
-        epoch = np.arange(2, 9)
-        rng.shuffle(epoch)
-        epochs += epoch.tolist()
-    assert batches.order(range(2, 9), 17, 1234, True).tolist() == epochs[:17]
-    assert batches.order(range(2, 5), 5, 1234, False).tolist() == [2, 3, 4, 2, 3]
-    assert batches.split(10, (90, 10, 0)) == (range(9), range(9, 10), range(10, 10))
-    assert [len(part) for part in batches.split(7, (100, 0, 0))] == [7, 0, 0]
-
-
-def test_long_rows_are_cut_turn_by_turn():
-    labels = np.array([IGNORED] * 10 + list(range(20)) + [IGNORED] * 4 + [7, 8], np.int32)
-    ids = np.arange(36, dtype=np.int32)
-    cut, cut_labels = batches.cut_turns(ids, labels, 12)
-    # 10 prompt and 20 answer tokens share 12: int(12 * 20/30) = 8 of the answer, 4 of the prompt
-    assert cut.tolist() == [0, 1, 2, 3, *range(10, 18)]
-    assert cut_labels.tolist() == [IGNORED] * 4 + list(range(8))
-    assert cutting.by_need(10, 3, 20) == (10, 3)
-    assert cutting.by_need(100, 3, 20) == (17, 3)
-    assert cutting.by_need(3, 100, 20) == (3, 17)
-
-
 def test_micro_batches_or_tokens_weigh_the_same():
     rows = some_rows()
     parts = [assemble(rows, [i], make_settings(micro_batch_size=1)) for i in range(3)]
@@ -287,55 +227,3 @@ def test_padding_side_does_not_change_the_loss():
         for chosen in (make_settings(pad_left=True), make_settings())
     )
     assert left == pytest.approx(right, rel=1e-6)
-
-
-def test_native_kernels_equal_the_composed_ones():
-    kernels.check(native, composed)
-
-
-@pytest.mark.parametrize("wide", [["-mavx2", "-mfma"], ["-msse4.2"]], ids=["avx2", "sse"])
-def test_kernels_of_narrower_vectors_equal_the_composed_ones(wide, monkeypatch, tmp_path):
-    """The 4-wide code is NEON's, too."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(compiling, "FLAGS", [f for f in compiling.FLAGS if f != "-march=native"] + wide)
-    compiling.library.cache_clear()
-    try:
-        kernels.check(native, composed)
-        assert list((tmp_path / "distillery").glob("native-*.so"))
-    finally:
-        compiling.library.cache_clear()
-
-
-def test_without_a_compiler_composed_ops_run_and_say_so(monkeypatch, tmp_path, capfd):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setenv("CXX", "no-such-compiler")
-    compiling.library.cache_clear()
-    try:
-        assert choose("CPU") is composed
-        assert "no C++ compiler" in capfd.readouterr().err
-        with pytest.raises(kernels.Problem, match="--kernels composed"):
-            choose("CPU", "native")
-    finally:
-        compiling.library.cache_clear()
-
-
-def test_another_mindspore_is_held_against_the_kernels_anew(monkeypatch, tmp_path):
-    library = tmp_path / "native.so"
-    former = mark(library)
-    assert former == mark(library)
-    (tmp_path / "mindspore-9.9.dist-info").mkdir()
-    (tmp_path / "mindspore-9.9.dist-info/METADATA").write_text("Name: mindspore\nVersion: 9.9\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    assert mark(library) != former
-
-
-def test_a_wrong_kernel_is_named():
-    class Wrong:
-        RmsNorm, CrossEntropy, Attention = composed.RmsNorm, composed.CrossEntropy, composed.Attention
-
-        class SwiGlu(composed.SwiGlu):
-            def construct(self, gate_up):
-                return composed.SwiGlu.construct(self, gate_up) * 1.001
-
-    with pytest.raises(kernels.Problem, match=r"SwiGlu.*output"):
-        kernels.check(Wrong, composed)

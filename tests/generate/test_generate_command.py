@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from convert_parts import trained
-from generate_models import answers, inference, tuned
+from generate_models import answers, inference, refused
 from places import SCRIPTS
 from transformers import AutoModelForCausalLM
 
@@ -25,8 +24,8 @@ from distillery.convert.mcore_layout import Layout
 from distillery.engine.supported_models import read
 from distillery.fetch import synthetic
 from distillery.generate import prompter
-from distillery.problems import Problem, UsageProblem
-from distillery.tokenize import rendering, tokenizer
+from distillery.problems import UsageProblem
+from distillery.tokenize import rendering
 
 pytestmark = pytest.mark.mindspore
 
@@ -151,12 +150,6 @@ def test_an_answer_does_not_depend_on_the_other_prompts(tiny, problems, tmp_path
     assert found[2].items() <= found[0].items()
 
 
-def refused(code: int, *words: object) -> str:
-    done = inference(*words)
-    assert done.returncode == code, done.stderr
-    return done.stderr
-
-
 def test_refusals_come_before_the_weights_are_read(tiny, problems, tmp_path):
     """Every one of them on a copy without weights, so that reading them would fail in another way."""
     bare = tmp_path / "bare"
@@ -187,61 +180,6 @@ def test_refusals_come_before_the_weights_are_read(tiny, problems, tmp_path):
     assert "two ways" in refused(2, *flags(bare, problems, *greedy, "--hf-chat-template"))
     assert "safetensors" in refused(1, *flags(tmp_path, problems, *greedy))
     assert not list(tmp_path.glob("*.jsonl*")) and not list(tmp_path.glob(".*"))
-
-
-def test_tuned_weights_ask_for_their_own_prompt_type(tiny, tmp_path):
-    own = tuned(tmp_path / "tuned", tiny, "qwen_math_r1")
-    ask = [
-        "--load",
-        own,
-        "--prompt",
-        "1+1?",
-        "--task",
-        "greedy",
-        "--max-new-tokens",
-        4,
-        "--output",
-        tmp_path / "o.jsonl",
-    ]
-    text = refused(1, *ask, "--prompt-type", "deepseek3")
-    assert "qwen_math_r1" in text and "deepseek3" in text
-    done = inference(*ask)
-    assert done.returncode == 0, done.stderr
-    assert answers(tmp_path / "o.jsonl")[0]["prompt"] == "1+1?"
-
-
-def test_another_chat_template_than_the_weights_were_tuned_with_is_refused(tiny, tmp_path):
-    own, words = tuned(tmp_path / "tuned", tiny, "qwen_math_r1"), tmp_path / "words"
-    record = json.loads((own / "manifest.json").read_text())["template"]
-    shutil.copytree(tiny, words)
-    config = json.loads((tiny / "tokenizer_config.json").read_text())
-    same = record["chat_template"].replace("{%- endfor -%}", "{%- endfor -%}{#- another text -#}")
-    ask = ["--load", own, "--tokenizer-name-or-path", words, "--prompt", "1+1?", "--task", "greedy"]
-    for template, code in ((same, 0), (same.replace("assistant", "model"), 1), (None, 1)):
-        (words / "tokenizer_config.json").write_text(json.dumps(config | {"chat_template": template}))
-        done = inference(*ask, "--hf-chat-template", "--max-new-tokens", 1)
-        assert done.returncode == code, done.stderr
-        assert template is None or (code == 0) == ("qwen_math_r1" not in done.stderr)
-    (words / "tokenizer_config.json").write_text(json.dumps(config | {"chat_template": same}))
-    hub = tokenizer.load(words)
-    assert prompter.by_chat_template(hub, record).stop_ids == {*record["stop_token_ids"]}
-    with pytest.raises(Problem, match="qwen_math_r1"):
-        prompter.by_chat_template(hub, record | {"chat_template": None})
-
-
-def test_weights_tuned_with_a_chat_template_ask_for_it(tiny, tmp_path):
-    own = tuned(tmp_path / "tuned", tiny, "qwen_math_r1")
-    manifest = json.loads((own / "manifest.json").read_text())
-    manifest["template"] |= {"prompt_type": "hf_chat_template"}
-    (own / "manifest.json").write_text(json.dumps(manifest))
-    config = json.loads((tiny / "tokenizer_config.json").read_text())
-    (own / "tokenizer_config.json").unlink()
-    config["chat_template"] = manifest["template"]["chat_template"]
-    (own / "tokenizer_config.json").write_text(json.dumps(config))
-    ask = ["--load", own, "--prompt", "1+1?", "--task", "greedy", "--max-new-tokens", 1]
-    done = inference(*ask)
-    assert done.returncode == 0, done.stderr
-    assert "hf_chat_template" in refused(1, *ask, "--prompt-type", "qwen_math_r1")
 
 
 def test_special_tokens_end_answers_by_their_ids(tiny):

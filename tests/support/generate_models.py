@@ -26,6 +26,12 @@ def inference(*arguments: object, env: dict[str, str] | None = None) -> subproce
     return forked.run("inference.py", *arguments, env=env)
 
 
+def refused(code: int, *words: object) -> str:
+    done = inference(*words)
+    assert done.returncode == code, done.stderr
+    return done.stderr
+
+
 def answers(path: Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import shutil
 import signal
@@ -66,60 +65,6 @@ def test_what_a_line_of_the_metrics_says(whole):
             assert line[f"{kind}_per_second"] == pytest.approx(line[kind] / line["seconds"], rel=0.02)
         assert 100 < line["memory_megabytes"] < 4000
         assert "tflops" not in line
-
-
-def test_mindspore_is_loaded_without_its_data_pipeline_and_others_still_get_it():
-    program = """
-import sys
-sys.path.insert(0, sys.argv[1])
-from distillery.engine import mindspore_import
-mindspore_import.load("CPU")
-assert "mindspore" in sys.modules and "dataengine" not in open("/proc/self/maps").read()
-import mindspore.dataset, scipy.linalg
-assert mindspore.dataset.NumpySlicesDataset([1, 2]).get_dataset_size() == 2
-assert scipy.linalg.det([[2.0]]) == 2.0
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", program, SCRIPTS], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-
-
-def test_two_processes_of_one_thread_keep_to_a_cpu_each(monkeypatch, tmp_path):
-    """On one CPU there is nothing to share out; a third process of two CPUs goes unbound."""
-    program = """
-import os, sys
-sys.path.insert(0, sys.argv[1])
-from distillery.engine import threads
-threads.limit(1)
-print(*os.sched_getaffinity(0), flush=True)
-sys.stdin.read()
-"""
-    monkeypatch.setenv("TMPDIR", str(tmp_path))  # other processes' claims do not count
-    line = [sys.executable, "-c", program, SCRIPTS]
-    allowed = sorted(os.sched_getaffinity(0))[:2]
-    running, found = [], []
-    for _ in range(3):
-        running.append(
-            subprocess.Popen(
-                ["taskset", "-c", ",".join(map(str, allowed)), *map(str, line)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-        )
-        found.append([int(cpu) for cpu in running[-1].stdout.readline().split()])
-    for process in running:
-        process.communicate()
-    assert found == [allowed[:1], allowed[-1:], allowed]
-
-
-def test_a_cache_of_compiled_graphs_in_the_environment_is_left_alone(parts, tmp_path, monkeypatch):
-    monkeypatch.setenv("MS_COMPILER_CACHE_ENABLE", "1")
-    monkeypatch.setenv("MS_COMPILER_CACHE_PATH", str(tmp_path / "cache"))
-    done = command("posttrain_gpt.py", *flags(parts, tmp_path / "run", "--train-iters", 3))
-    assert done.returncode == 0, done.stderr
-    assert not (tmp_path / "cache").exists()
 
 
 def test_kill_9_at_ten_random_moments_changes_no_byte(whole, parts, tmp_path):
