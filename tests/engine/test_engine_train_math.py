@@ -1,4 +1,4 @@
-"""Training's arithmetic against torch and Megatron: gradients, AdamW, schedule, packing, kernels, data order."""
+"""Training's arithmetic against torch and Megatron: gradients, AdamW, recomputation, packing."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Memory, speed and size by formula, against the published rows and an independent table."""
+"""Speed and size by formula, against the published rows and what was measured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Memory by formula: of training in every layout, by its parts, and of answers."""
+"""Memory by formula: of training in every layout against an independent table, by its parts, and of answers."""
 
 from __future__ import annotations
 

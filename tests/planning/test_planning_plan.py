@@ -1,4 +1,4 @@
-"""The plan command, its hook in Snakemake, sweeps, and what is recorded of models."""
+"""The plan command, its hook in Snakemake, and sweeps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whole runs: any number of workers, merged shards, damaged files, kills."""
+"""Whole runs: any number of workers, merged shards, what a person sees of them."""
 
 from __future__ import annotations
 

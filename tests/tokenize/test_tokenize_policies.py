@@ -1,4 +1,4 @@
-"""What becomes of odd rows, over-long rows and special-token text."""
+"""What becomes of odd rows and over-long rows, and how many are too many."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows are those that `datasets.load_dataset` reads from the same file; damaged files end in an error that says where."""
+"""Rows are those that `datasets.load_dataset` reads from the same file, in all formats."""
 
 from __future__ import annotations
 
