@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from planned import DROP, SOURCE, check, layout
+from planning_configs import DROP, SOURCE, check, layout
 
 TWO_STAGES = {"e/layout": layout(1, 2), "e/train/recompute_granularity": "full"}
 

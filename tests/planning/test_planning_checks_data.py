@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from planned import DROP, MINDSPEED, SOURCE, check
+from planning_configs import DROP, MINDSPEED, SOURCE, check
 
 BEAM = {"e/generate/task": "beam_search", "e/generate/num_samples": 1, "e/generate/num_beams": 4}
 UNDRAWN = {"e/generate/temperature": DROP, "e/generate/top_p": DROP}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from planned import DROP, MINDSPEED, OURS, check
+from planning_configs import DROP, MINDSPEED, OURS, check
 
 # id, severity, what brings it about, and what comes near without doing so
 TABLE = [

@@ -13,7 +13,7 @@ import test_planning_checks_data
 import test_planning_checks_engines
 import yaml
 from guide_scripts import NAME, guide
-from planned import CONFIGS, DROP, MINDSPEED, SEVEN, TINY, changed, findings, layout
+from planning_configs import CONFIGS, DROP, MINDSPEED, SEVEN, TINY, changed, findings, layout
 
 from distillery import artefacts, config
 from distillery.launch.mindspeed import generate_stage

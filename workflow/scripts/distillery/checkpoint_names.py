@@ -3,6 +3,7 @@
 TRACKER = "latest_checkpointed_iteration.txt"  # names the iteration that is whole
 RANK_FILE = "model_optim_rng.pt"  # one rank's weights
 DONE = "done.json"  # beside trained weights, written last
+WORK = "work"  # below them, a folder for each run, named by its key
 # Megatron's names of the tensors that have a row for each id
 TABLES = ("embedding.word_embeddings.weight", "output_layer.weight")
 

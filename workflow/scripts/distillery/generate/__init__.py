@@ -1,4 +1,4 @@
-"""Answering: from weights and a prompt file to a file of answers, or to a chat on a terminal.
+"""Generation: from weights and a prompt file to a file of answers, or to a chat on a terminal.
 
-This room composes what the data, checkpoint and engine rooms offer; the command inference.py calls it.
+This room composes what the rooms tokenize, convert and engine offer; the command inference.py calls it.
 """

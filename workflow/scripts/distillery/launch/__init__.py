@@ -1,1 +1,1 @@
-"""Between a rule and its devices: launch lines, msrun, device slots, Slurm ranks, resource samples."""
+"""Between a rule and its devices: launch lines, msrun, device slots, Slurm ranks."""

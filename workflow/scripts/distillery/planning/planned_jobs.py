@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from distillery.checkpoint_names import WORK
 from distillery.engine.supported_models import from_config
 from distillery.fetch import rope_override
 from distillery.launch import commandline, launch_request, launcher
@@ -145,6 +146,6 @@ def _of_reference(wanted: Request, args: argparse.Namespace, s: Setup) -> Reques
     if args.data_path is None:
         words = generate_stage.worker(wanted, model, **places)
     else:
-        work = args.save / "work" / KEY
+        work = args.save / WORK / KEY
         words = train_stage.worker(wanted, model, save=work, data=args.data_path, resume=False, **places)
     return Request(**{**vars(wanted), "worker": tuple(words)})

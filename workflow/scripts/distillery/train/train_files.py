@@ -1,4 +1,4 @@
-"""What a run reads and writes in the checkpoint room's formats: initial weights, snapshots, the finished directory."""
+"""What a run reads and writes in the converter's formats: initial weights, snapshots, the finished directory."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distillery import digests, provenance
+from distillery.checkpoint_names import WORK
 from distillery.train import engine_settings
 
 ENGINE_CODE = [
@@ -59,14 +60,14 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
         kernels=kernel_set.NAME,
     )
     key = provenance.digest(content)[:16]
-    work = args.save / "work" / key
+    work = args.save / WORK / key
     snapshots = train_files.snapshots(
         work, part, place, args.keep_checkpoints, args.use_distributed_optimizer
     )
     if place.rank == 0:
         snapshots.claim()
         digests.write_json(work / "key.json", content)
-        _report_other_runs(args.save / "work", key)
+        _report_other_runs(args.save / WORK, key)
 
     def build():
         from distillery.engine.decoder import Decoder, load_state

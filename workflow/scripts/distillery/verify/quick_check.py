@@ -19,7 +19,7 @@ from distillery.convert.weight_sources import open_mcore
 from distillery.experiment import Config
 from distillery.problems import Problem
 from distillery.tokenize.dataset_files import PACKED_STEMS, DatasetFiles
-from distillery.verify import links, presence, standing
+from distillery.verify import presence, related_digests, standing
 from distillery.verify.standing import Product
 
 Call = Callable[[], None]
@@ -70,7 +70,7 @@ def run(config: Config) -> Checked:
         if product.kind == "file" and not digests.wanted(product.path):
             unknown.append(product.path)
     for name in config.experiments:
-        calls += links.of(config, name)
+        calls += related_digests.of(config, name)
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         faults += filter(None, pool.map(_fault, calls))
     if faults:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from distillery import digests, files, json_files
-from distillery.checkpoint_names import DONE, TRACKER, iteration_name
+from distillery.checkpoint_names import DONE, TRACKER, WORK, iteration_name
 from distillery.engine import supported_models
 from distillery.launch import commandline, launch_request, launcher
 from distillery.launch.launch_request import Request
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
         "data": manifest,
         "weights": weights_identity(load),
     }
-    work = _folder((save / "work").absolute(), content)
+    work = _folder((save / WORK).absolute(), content)
     goal = int(_value(chosen, "--train-iters"))
     reached = _tracked(work)
     # without its optimizer a checkpoint cannot be gone on from
