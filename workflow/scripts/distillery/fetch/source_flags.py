@@ -53,12 +53,12 @@ def patterns(source: Source) -> list[str] | None:
 
 def lock(name: str, source: Source) -> list[str]:
     """Words of fetch_lock.py's line for the same."""
-    it = asked(name, source)
-    words = ["--host", it.host, "--repo", it.repo, "--repo-type", it.repo_type]
-    words += ["--revision", it.requested] if it.requested else []
-    words += [word for url in it.urls for word in ("--url", url)]
+    wanted = asked(name, source)
+    words = ["--host", wanted.host, "--repo", wanted.repo, "--repo-type", wanted.repo_type]
+    words += ["--revision", wanted.requested] if wanted.requested else []
+    words += [word for url in wanted.urls for word in ("--url", url)]
     words += ["--files", *(patterns(source) or [])] if patterns(source) else []
-    words += ["--rows", str(it.rows)] if it.rows else []
+    words += ["--rows", str(wanted.rows)] if wanted.rows else []
     words += ["--known", source.settings["lock"]] if "lock" in source.settings else []
     return words
 
@@ -90,7 +90,7 @@ def hubs(source: Source, offline: bool) -> str:
 
 def workers(source: Source) -> str:
     """How many files of a model come at a time, which changes no result either."""
-    return f"--workers {source.settings.get('workers', 4)}"
+    return f"--workers {source.settings['workers']}"
 
 
 def known_lock(source: Source) -> list[str]:
