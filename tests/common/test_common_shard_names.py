@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from distillery import shard_files, shard_names, source_files
 from distillery.dataset import Dataset, Source
+from distillery.experiment import Tokenization
 from distillery.problems import Problem
 
 
@@ -73,6 +75,23 @@ def test_stems_that_are_the_same_keep_their_endings(tmp_path: Path) -> None:
     }
 
 
+def test_spans_of_shards(tmp_path: Path) -> None:
+    filled(tmp_path, *(f"{name}.jsonl" for name in "ab"))
+    rows = of(tmp_path, "*.jsonl", jobs_per_shard=12)
+    spans = list(rows.batches(divided=True))
+    assert len(spans) == 24 and spans[:2] == ["a~rows-01-of-12", "a~rows-02-of-12"]
+    assert rows.batch("b~rows-07-of-12") == ("b.jsonl",) and list(rows.batches()) == ["a", "b"]
+    assert shard_names.span("b~rows-07-of-12") == "7/12" and shard_names.span("b") is None
+    assert shard_files.digest("d", "b~rows-07-of-12") == shard_files.digest("d", "b")
+    whole = Tokenization("d", "m", "qwen", 0.01, 64, pack=True)
+    assert shard_files.batches(rows, whole) == ["a", "b"]
+    assert shard_files.batches(rows, replace(whole, pack=False)) == spans
+    assert shard_files.batches(rows, replace(whole, pack=False, engine="mindspeed-llm")) == ["a", "b"]
+    assert list(of(tmp_path, "*.jsonl", jobs_per_shard=2, shards_per_job=2).batches(divided=True)) == [
+        "files-00000-00001"
+    ]
+
+
 PARTS = st.text("ab.-_ '\"(){}$ü数/", min_size=1, max_size=8)
 
 
@@ -87,6 +106,8 @@ def test_any_names_are_told_apart(stems: list[str]) -> None:
     batches = shard_names.batches(tuple(found), 1)
     assert [name for names in batches.values() for name in names] == list(found)
     assert list(batches) == sorted(batches)  # as a merge sorts them
+    spans = list(shard_names.batches(tuple(found), 1, 11))
+    assert spans == sorted(spans, key=shard_names.in_order)
 
 
 @pytest.mark.parametrize(
@@ -112,3 +133,17 @@ def test_wildcards_of_hubs_need_a_lock() -> None:
     source = Source("hub", {"host": "huggingface", "repo": "a/b", "revision": "r", "files": "data/*.parquet"})
     with pytest.raises(Problem, match="(?s)only their source can list.*make lock"):
         _ = Dataset("d", source, "auto", {}).paths
+
+
+@given(
+    st.lists(st.sampled_from([*"abcdefgh", *(f"train-{n}-of-9" for n in range(9))]), min_size=1, unique=True),
+    st.integers(1, 4),
+)
+def test_any_dataset_may_be_cut_short(stems: list[str], size: int) -> None:
+    paths = [f"{stem}.{ending}" for stem in stems for ending in ("json", "jsonl")[: 1 + len(stems) % 2]]
+    names = tuple(shard_names.local_names(paths))
+    rows = Dataset("d", Source("path", {}), "auto", {}, shards_per_job=size)
+    vars(rows)["paths"] = dict.fromkeys(names, "")
+    for count in range(1, len(names) + 1):
+        for batch, shards in rows.batches(count).items():
+            assert rows.batch(batch) == shards

@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 from planning_configs import DROP, MINDSPEED, OURS, check
 
+SPANS = "c/datasets/openr1-math-220k/jobs_per_shard"
+
+
 # id, severity, what brings it about, and what comes near without doing so
 TABLE = [
     ("accept", "error", {"e/accept": ["bogus"]}, {"e/accept": ["epochs", "unboxed"]}),
@@ -89,6 +92,14 @@ TABLE = [
     ),
     ("no-effect", "warning", {"e/train/lr_decay_style": "constant"}, {"e/train/lr_decay_style": "linear"}),
     ("no-effect", "warning", {"e/tokenize": {"n_subs": 2}}, {"e/tokenize": {"n_subs": 2, "pack": True}}),
+    *(
+        ("no-effect", "warning", {SPANS: 2, **whole}, {SPANS: 2})
+        for whole in (
+            {"e/tokenize": {"pack": True}},
+            {"e/tokenize": {"engine": "mindspeed-llm"}},
+            {"c/datasets/openr1-math-220k/shards_per_job": 2},
+        )
+    ),
     (
         "no-effect",
         "warning",

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import gzip
-import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet as pq
 import pytest
+from row_formats import MAKERS, in_csv, in_lines, zstd_stream
 from tokenize_runs import contents, run
 
 from distillery.problems import Problem, UsageProblem
@@ -20,54 +16,6 @@ from distillery.tokenize.dataset_files import DatasetFiles
 
 ROWS = [{"instruction": f"what is {n} + {n}?", "output": f'"{2 * n}",\nsays é {n}'} for n in range(200)]
 FLAGS = ["--handler-name", "AlpacaStyleInstructionHandler", "--map-keys", '{"query": null}']
-
-
-def zstd(content: bytes) -> bytes:
-    return pa.Codec("zstd").compress(content, asbytes=True)
-
-
-def zstd_stream(content: bytes) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.CompressedOutputStream(sink, "zstd") as stream:
-        stream.write(content)
-    return sink.getvalue().to_pybytes()
-
-
-def in_csv(rows: list[dict]) -> bytes:
-    sink = pa.BufferOutputStream()
-    pyarrow.csv.write_csv(pa.Table.from_pylist(rows), sink)
-    return sink.getvalue().to_pybytes()
-
-
-def in_lines(rows: list[dict]) -> bytes:
-    return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
-
-
-def in_parquet(rows: list[dict]) -> bytes:
-    sink = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_pylist(rows), sink, row_group_size=70)
-    return sink.getvalue().to_pybytes()
-
-
-def in_arrow(rows: list[dict]) -> bytes:
-    sink, table = pa.BufferOutputStream(), pa.Table.from_pylist(rows)
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table, max_chunksize=90)
-    return sink.getvalue().to_pybytes()
-
-
-MAKERS: dict[str, Callable[[list[dict]], bytes]] = {
-    "parquet": in_parquet,
-    "arrow": in_arrow,
-    "csv": in_csv,
-    "json": lambda rows: json.dumps(rows, indent=1).encode(),
-    "jsonl": in_lines,
-    "csv.gz": lambda rows: gzip.compress(in_csv(rows)),
-    # members one after the other are one file, as `cat a.gz b.gz` and pigz make them
-    "jsonl.gz": lambda rows: gzip.compress(in_lines(rows[:50])) + gzip.compress(in_lines(rows[50:])),
-    "jsonl.zst": lambda rows: zstd(in_lines(rows[:50])) + zstd_stream(in_lines(rows[50:])),
-    "json.zst": lambda rows: zstd(json.dumps(rows).encode()),
-}
 
 
 def test_the_same_rows_give_the_same_tokens(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import shutil
 import subprocess
@@ -68,3 +69,24 @@ def test_replaced_files_are_due_again(made: Path) -> None:
     due = snakemake(made, *until)
     assert due.count("rule fetch_path_model:") == 1 and due.count("rule fetch_path_shard:") == 1
     assert "b_1_.jsonl" in due and "output: resources/datasets/own/a.jsonl" not in due
+
+
+def test_a_file_that_several_jobs_read(made: Path) -> None:
+    """Divided or not, the merged bytes are the same; and only the spans of a file that changed are due again."""
+    until = ["--until", "tokenize_merge"]
+    results, bytes_of = made / "results/datasets/own", {}
+    rows = made / "my data/b (1).jsonl"
+    rows.write_text("".join(f'{{"question": "{n}?", "answer": "{n}"}}\n' for n in range(5)))
+    for jobs in (1, 2):
+        config = copy.deepcopy(CONFIG)
+        config["datasets"]["own"]["jobs_per_shard"] = jobs
+        (made / "c.yaml").write_text(yaml.safe_dump(config))
+        snakemake(made, *until)
+        merged = [path for path in results.glob("*/own_*") if path.is_file()]
+        bytes_of[jobs] = {path.name: path.read_bytes() for path in merged}
+    assert bytes_of[1] == bytes_of[2] and len(bytes_of[1]) == 8
+    assert len(list(results.glob("*/shards/b_1_~rows-?-of-2_manifest.json"))) == 2
+    rows.write_text(rows.read_text().replace("4?", "5?"))
+    due = snakemake(made, "-n", *until)
+    assert due.count("rule tokenize_shard:") == 2 and due.count("output: results") == 3
+    assert "/a~rows" not in due.partition("rule tokenize_merge:")[0]

@@ -29,7 +29,7 @@ rule tokenize_shard:
     input:
         # read by the command; its content is tracked by its digest
         shards=lambda w: [ancient(path) for path in shard_files.shards(CONFIG.datasets[w.dataset], w.batch)],
-        digest=artefacts.DIGEST.path,
+        digest=lambda w: shard_files.digest(w.dataset, w.batch),
         model=lambda w: artefacts.MODEL.at(model=TOKENIZATIONS[w.tokenization].model),
         handler=lambda w: shard_files.recognised(CONFIG.datasets[w.dataset]),
     output:
@@ -46,7 +46,9 @@ rule tokenize_shard:
         **runs("preprocess_data", TEMPLATES),
         tokenizer=subpath(input.model, parent=True),
         prefix=subpath(output[0], strip_suffix=artefacts.TOKENIZED_ENDING),
-        flags=lambda w: commandline.tokenize(CONFIG.datasets[w.dataset], TOKENIZATIONS[w.tokenization]),
+        flags=lambda w: commandline.tokenize(
+            CONFIG.datasets[w.dataset], TOKENIZATIONS[w.tokenization], w.batch
+        ),
         handler=lambda w, input: [word for one in input.handler for word in ("--handler-file", one)],
     shell:
         "{params.command:q} --input {input.shards:q} --tokenizer-name-or-path {params.tokenizer:q}"
@@ -58,7 +60,7 @@ rule tokenize_merge:
     input:
         parts=lambda w: [
             artefacts.TOKENIZED_SHARD.at(dataset=w.dataset, tokenization=w.tokenization, batch=one)
-            for one in CONFIG.datasets[w.dataset].batches(TOKENIZATIONS[w.tokenization].shards)
+            for one in shard_files.batches(CONFIG.datasets[w.dataset], TOKENIZATIONS[w.tokenization])
         ],
         rows=lambda w: source_flags.counted(CONFIG.datasets[w.dataset]),
     output:

@@ -77,6 +77,12 @@ def parser() -> argparse.ArgumentParser:
     ours.add_argument(
         "--handler-file", type=Path, metavar="FILE.json", help="with auto: what tokenize_recognise.py found"
     )
+    ours.add_argument(
+        "--row-span",
+        type=span,
+        metavar="K/N",
+        help="only the K-th of N spans of the file's rows: tokenize_merge.py of all N gives what the whole file gives",
+    )
     options.add(ours, "datasets.*", "thoughts")
     ours.add_argument(
         "--hold-out",
@@ -92,6 +98,13 @@ def parser() -> argparse.ArgumentParser:
         "--encoder", choices=["auto", "exact"], default="auto", help="exact: never the fast encoder"
     )
     return parser
+
+
+def span(text: str) -> tuple[int, int]:
+    number, slash, total = text.partition("/")
+    if not (slash and number.isdecimal() and total.isdecimal()):
+        raise argparse.ArgumentTypeError(f"not K/N, such as 2/4: {text}")
+    return int(number), int(total)
 
 
 def json_object(text: str) -> dict:

@@ -30,34 +30,34 @@ class Dataset:
     handler_name: str
     map_keys: Mapping[str, Any]
     shards_per_job: int = schema.default("datasets.*.shards_per_job")
+    jobs_per_shard: int = schema.default("datasets.*.jobs_per_shard")
     thoughts: str = schema.default("datasets.*.thoughts")
     hold_out: Mapping[str, Any] | None = None
 
-    def batches(self, count: int | None = None) -> dict[str, tuple[str, ...]]:
+    def batches(self, count: int | None = None, divided: bool = False) -> dict[str, tuple[str, ...]]:
         """Shards that one job reads, by the batch's name, in order.
 
         Args:
             count: only so many of the first shards.
+            divided: with a batch for each span of rows of a shard.
         """
-        if count is None:
+        if count is None and not divided:
             return self._batches
-        return shard_names.batches(self.shards[:count], self.shards_per_job)
+        spans = self.jobs_per_shard if divided else 1
+        return shard_names.batches(self.shards[:count], self.shards_per_job, spans)
 
     def batch(self, name: str) -> tuple[str, ...]:
-        """The shards of a batch, or the one shard that has this name as a batch of its own.
+        """The shards of a batch, or the one shard that has this name as a batch of its own, or that a span is of.
 
         Raises:
             KeyError: no such batch.
         """
+        name = shard_names.undivided(name)
         if name in self._singles:
             return (self._singles[name],)
         if name in self._batches:
             return self._batches[name]
-        # of a dataset that is cut short, the last batch is shorter
-        for count in range(1, len(self.shards)):
-            if name in (short := self.batches(count)):
-                return short[name]
-        raise KeyError(name)
+        return self._shortened[name]
 
     @property
     def is_auto(self) -> bool:
@@ -112,6 +112,10 @@ class Dataset:
     @cached_property
     def _batches(self) -> dict[str, tuple[str, ...]]:
         return shard_names.batches(self.shards, self.shards_per_job)
+
+    @cached_property
+    def _shortened(self) -> dict[str, tuple[str, ...]]:
+        return shard_names.shortened(self.shards, self.shards_per_job)
 
     @cached_property
     def alone(self) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from distillery import artefacts
+from distillery import artefacts, shard_names
 from distillery.experiment import Config, Dataset, Tokenization
 
 
@@ -16,6 +16,20 @@ def tokenizer_shards(config: Config, model_name: str) -> tuple[list[str], list[s
     count = -(-settings["rows"] // per_shard)
     names = dataset.shards[:count]
     return [artefacts.SHARD.at(dataset=dataset.name, shard=name) for name in names], _digests(dataset, names)
+
+
+def batches(dataset: Dataset, tokenization: Tokenization) -> list[str]:
+    """Names of what one job each tokenizes.
+
+    A shard is whole where its rows are packed, which looks at all of them, and where MindSpeed-LLM reads it.
+    """
+    divided = tokenization.engine == "mindspore" and not tokenization.pack
+    return list(dataset.batches(tokenization.shards, divided))
+
+
+def digest(dataset: str, batch: str) -> str:
+    """What stands for the content of a batch's shards, and of a span's whole shard."""
+    return artefacts.DIGEST.at(dataset=dataset, batch=shard_names.undivided(batch))
 
 
 def shards(dataset: Dataset, batch: str) -> list[str]:

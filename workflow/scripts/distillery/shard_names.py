@@ -4,7 +4,7 @@
     batches(["train-00000-of-00002.parquet", ...], 1)     # {"train-00000-of-00002": ("train-00000-of-00002.parquet",), ...}
 
 A shard keeps the name of its file; signs that a shell, a path or Snakemake reads otherwise become `_`, and a folder's name goes
-before it where two files would have one name.
+before it where two files would have one name. Jobs that read a span of a shard's rows each say so behind SPAN, which no name has.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from distillery.source_files import ENDINGS
 UNSAFE = re.compile(r"[^\w.+=@-]+")
 OPENR1 = re.compile(r"train-(\d+)-of-(\d+)")
 LONGEST = 160  # bytes: endings of what is made of a shard follow it
+SPAN = "~"
 LIKE_OURS = re.compile(r"\.(manifest\.json|sha256)")  # what lies beside shards
 
 
@@ -52,27 +53,76 @@ def stem(name: str) -> str:
     return name.removesuffix(_ending(name))
 
 
-def batches(names: Sequence[str], size: int) -> dict[str, tuple[str, ...]]:
+def batches(names: Sequence[str], size: int, spans: int = 1) -> dict[str, tuple[str, ...]]:
     """Shards that one job reads, `size` each, by names in their order: a shard's own, or `files-00000-00099`.
 
     OpenR1-Math-220k's names say more: `train-00000-00099-of-01000`.
+
+    Args:
+        spans: where a shard is a batch of its own, so many jobs read it side by side: `big~rows-1-of-4`.
     """
-    own = singles(names)
     if size == 1:
-        return {one: (name,) for one, name in own.items()}
-    groups = [list(names[at : at + size]) for at in range(0, len(names), size)]
-    plain = all(OPENR1.fullmatch(one) for one in own)
+        return {label: (name,) for one, name in singles(names).items() for label in _spans(one, spans)}
+    plain = _plain(names)
     found = {}
-    for number, group in enumerate(groups):
-        if plain:
-            (first, total), (last, _) = (
-                OPENR1.fullmatch(stem(one)).groups() for one in (group[0], group[-1])
-            )  # type: ignore[union-attr]
-            label = stem(group[0]) if len(group) == 1 else f"train-{first}-{last}-of-{total}"
-        else:
-            label = f"files-{number * size:05d}-{number * size + len(group) - 1:05d}"
-        found[label] = tuple(group)
+    for first in range(0, len(names), size):
+        group = tuple(names[first : first + size])
+        found[_label(group, first, plain == len(names))] = group
     return found
+
+
+def shortened(names: Sequence[str], size: int) -> dict[str, tuple[str, ...]]:
+    """The batches of `size` or fewer, by their names, that only the first so many of the shards may end with."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name in names:
+        found.setdefault(stem(name), (name,))
+    plain = _plain(names)
+    for count in range(1, len(names)):
+        first = (count - 1) // size * size
+        group = tuple(names[first:count])
+        found.setdefault(_label(group, first, count <= plain), group)
+    return found
+
+
+def _plain(names: Sequence[str]) -> int:
+    """How many of the first shards are told apart by stems as OpenR1-Math-220k's."""
+    stems: set[str] = set()
+    for name in names:
+        if not OPENR1.fullmatch(stem(name)) or stem(name) in stems:
+            break
+        stems.add(stem(name))
+    return len(stems)
+
+
+def _label(group: Sequence[str], first: int, plain: bool) -> str:
+    if not plain:
+        return f"files-{first:05d}-{first + len(group) - 1:05d}"
+    if len(group) == 1:
+        return stem(group[0])
+    (begin, total), (end, _) = (OPENR1.fullmatch(stem(one)).groups() for one in (group[0], group[-1]))  # type: ignore[union-attr]
+    return f"train-{begin}-{end}-of-{total}"
+
+
+def _spans(batch: str, count: int) -> list[str]:
+    width = len(str(count))  # so that names sort as spans do
+    spans = [f"{batch}{SPAN}rows-{number:0{width}d}-of-{count}" for number in range(1, count + 1)]
+    return spans if count > 1 else [batch]
+
+
+def undivided(batch: str) -> str:
+    """The batch that a span is of; another is itself."""
+    return batch.partition(SPAN)[0]
+
+
+def span(batch: str) -> str | None:
+    """Which of how many spans, `1/4`; None for a batch that is no span."""
+    words = batch.partition(SPAN)[2].split("-")
+    return f"{int(words[1])}/{words[3]}" if len(words) > 1 else None
+
+
+def in_order(batch: str) -> tuple[str, ...]:
+    """What sorts batches, spans of one among them, as their shards are sorted."""
+    return batch.partition(SPAN)
 
 
 def singles(names: Sequence[str]) -> dict[str, str]:

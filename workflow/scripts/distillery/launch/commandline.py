@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from distillery import artefacts, schema, set_artefacts
+from distillery import artefacts, schema, set_artefacts, shard_names
 from distillery.experiment import Dataset, Experiment, Generation, Layout, Rope, Tokenization
 from distillery.generate import tasks
 from distillery.provenance import canonical
@@ -28,8 +28,8 @@ def words(settings: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def tokenize(dataset: Dataset, tokenization: Tokenization) -> list[str]:
-    """How rows of a dataset become conversations, and those become tokens."""
+def tokenize(dataset: Dataset, tokenization: Tokenization, batch: str = "") -> list[str]:
+    """How rows of a dataset, or of a batch of it, become conversations, and those become tokens."""
     switches = ("seq_length", "pack", "neat_pack", "append_eod")
     # a default that changes must change the line: it is said
     rare = {
@@ -39,6 +39,7 @@ def tokenize(dataset: Dataset, tokenization: Tokenization) -> list[str]:
         rare["enable_thinking"] = canonical(rare["enable_thinking"])
     return words(
         {
+            "row_span": shard_names.span(batch),
             "handler_name": dataset.handler_name,
             "prompt_type": tokenization.prompt_type,
             "map_keys": None if dataset.is_auto else dataset.map_keys,

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from distillery import artefacts
+from distillery import artefacts, shard_files
 from distillery.artefacts import Artefact
 from distillery.experiment import Config
 from distillery.planning import device_facts, memory, stage_costs
@@ -101,7 +101,7 @@ def _data(s: Setup) -> tuple[Step, ...]:
     tokens, engine = s.tokens, e.tokenize.engine
     parts, merged = artefacts.tokenized_shards(e, "train-*"), artefacts.tokenized(e)
     size = None if tokens is None else tokens * TOKENIZED_BYTES_PER_TOKEN
-    starts = len(s.dataset.batches(e.tokenize.shards))
+    starts = len(shard_files.batches(s.dataset, e.tokenize))
     # what comes from a hub lies in a store, and is linked
     stored = source.kind in ("hub", "url")
     return (

@@ -1,6 +1,7 @@
 """Several datasets into one, without decoding a token: indices by offset arithmetic, .bin files copied by the kernel.
 
-The parts follow one another in the order of their names, whatever order they are given in.
+The parts follow one another in the order of their names, whatever order they are given in; of a file that several jobs read,
+each a span of its rows, all spans must be there.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from distillery import digests, parquet_files
+from distillery import digests, parquet_files, shard_names
 from distillery.problems import Problem, UsageProblem
 from distillery.tokenize import indexed
 from distillery.tokenize.dataset_files import DatasetFiles, hidden
+from distillery.tokenize.origins import GROUP
 from distillery.tokenize.outputs import NAMED_ROWS
 
 # what must agree between parts for their tokens to mean the same
@@ -35,9 +37,9 @@ def merge(prefixes: Sequence[Path], target: Path) -> dict[str, Any]:
 
     Raises:
         UsageProblem: no or repeated prefixes, or the target among them.
-        Problem: a part that is not whole, or parts that were tokenized differently.
+        Problem: a part that is not whole, parts that were tokenized differently, a span that is missing, or no row left.
     """
-    parts = sorted(prefixes, key=lambda prefix: (prefix.name, str(prefix)))
+    parts = sorted(prefixes, key=lambda prefix: (shard_names.in_order(prefix.name), str(prefix)))
     resolved = [part.resolve() for part in parts]
     if len(set(resolved)) < len(parts) or target.resolve() in resolved:
         raise UsageProblem(
@@ -45,6 +47,14 @@ def merge(prefixes: Sequence[Path], target: Path) -> dict[str, Any]:
         )
     manifests = [_manifest(part) for part in parts]
     manifest = _merged(parts, manifests)
+    if manifest["kept"] == 0:
+        raise Problem(
+            "no row is left to train on",
+            where=target.parent,
+            found=f"{manifest['rows']} rows read, {manifest['rejected']['count']} rejected",
+            wanted="at least one usable row",
+            fix="read the _rejected.jsonl files of the parts",
+        )
     stems = tuple(manifest["fields"])
     sources, made = [DatasetFiles(part, stems) for part in parts], DatasetFiles(target, stems)
     for source, part in zip(sources, manifests, strict=True):
@@ -80,15 +90,21 @@ def _merge_field(sources: list[DatasetFiles], made: DatasetFiles, stem: str) -> 
 
 
 def _merge_rows(sources: list[DatasetFiles], target: Path) -> None:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     with closing(parquet_files.Table(sources[0].rows)) as first:
         schema = first.file.schema_arrow
+    waiting = schema.empty_table()
     with pq.ParquetWriter(target, schema, compression="zstd") as writer:
         for each in sources:  # one open at a time: there may be more than a process can have
             with closing(parquet_files.Table(each.rows)) as table, parquet_files.named(each.rows, "its rows"):
-                for batch in table.file.iter_batches():  # large ones: each becomes a row group
-                    writer.write_batch(batch)
+                for batch in table.file.iter_batches(GROUP):
+                    waiting = pa.concat_tables([waiting, pa.Table.from_batches([batch])])
+                    if len(waiting) >= GROUP:  # groups of one size, however rows were divided among parts
+                        writer.write_table(waiting[:GROUP].combine_chunks(), GROUP)
+                        waiting = waiting[GROUP:]
+        writer.write_table(waiting.combine_chunks(), GROUP)
 
 
 def _merge_rejected(sources: list[DatasetFiles], target: Path) -> None:
@@ -132,7 +148,7 @@ def _merged(parts: list[Path], manifests: list[dict[str, Any]]) -> dict[str, Any
     return {
         **first,
         **{key: sum(manifest[key] for manifest in manifests) for key in COUNTS},
-        "inputs": [entry for manifest in manifests for entry in manifest["inputs"]],
+        "inputs": _inputs(parts, manifests),
         "rejected": {"count": sum(reasons.values()), "reasons": dict(reasons)},
         "roles": dict(roles),
         "dropped": {
@@ -142,6 +158,36 @@ def _merged(parts: list[Path], manifests: list[dict[str, Any]]) -> dict[str, Any
             note: _named([m["noted"][note] for m in manifests if note in m["noted"]]) for note in notes
         },
     }
+
+
+def _inputs(parts: list[Path], manifests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The files that were read, each once: rows of its spans are added up."""
+    found: list[dict[str, Any]] = []
+    expected = None  # (name, digest, spans, number) of the span that must follow
+    named = [(part, entry) for part, one in zip(parts, manifests, strict=True) for entry in one["inputs"]]
+    for part, entry in named:
+        number, total = map(int, entry.get("span", "1/1").split("/"))
+        if (expected or number > 1) and expected != (entry["name"], entry["sha256"], total, number):
+            raise _incomplete(part, entry, expected)
+        if number == 1:
+            found.append({key: value for key, value in entry.items() if key != "span"})
+        else:
+            found[-1]["rows"] += entry["rows"]
+        expected = (entry["name"], entry["sha256"], total, number + 1) if number < total else None
+    if expected:
+        raise _incomplete(*named[-1], expected)
+    return found
+
+
+def _incomplete(part: Path, entry: dict[str, Any], expected: tuple[str, str, int, int] | None) -> Problem:
+    name, _, total, number = expected or (entry["name"], "", int(entry["span"].split("/")[1]), 1)
+    return Problem(
+        "spans of a file that are not all of its rows",
+        where=f"{DatasetFiles(part).manifest}, inputs",
+        found=f"{entry['name']}, span {entry.get('span', '1/1')}, sha256 {entry['sha256'][:12]}",
+        wanted=f"span {number}/{total} of {name} beside the others, of the same file",
+        fix="give all spans to --input-prefixes; after a change of the file make each again",
+    )
 
 
 def _named(entries: list[dict[str, Any]]) -> dict[str, Any]:

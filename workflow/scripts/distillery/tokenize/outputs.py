@@ -124,7 +124,8 @@ class Outputs(AbstractContextManager):
         """Write indices; lay rows into sequences first if they are packed."""
         self._close()
         self._origins.close()
-        outcomes = {field: np.concatenate(parts) for field, parts in self._outcomes.items()}
+        nothing = np.empty(0, np.int64)  # a span may be without rows
+        outcomes = {field: np.concatenate([nothing, *parts]) for field, parts in self._outcomes.items()}
         if self.rules.pack:
             groups = self._pack(outcomes[IDS], pad_id, subsets)
             self._origins.pack(groups)

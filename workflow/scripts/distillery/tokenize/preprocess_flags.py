@@ -86,6 +86,8 @@ def check(args: argparse.Namespace) -> None:
             raise UsageProblem(
                 "too small", where=f"--{flag.replace('_', '-')}", found=value, wanted=f"at least {least}"
             )
+    if args.row_span:
+        _check_span(args)
     if args.neat_pack and not args.pack:
         raise UsageProblem("--neat-pack needs --pack", fix="add --pack, or leave --neat-pack out")
     for flag in ("pack", "overlong"):
@@ -119,4 +121,21 @@ def check(args: argparse.Namespace) -> None:
             "conversations need one way to become text",
             found=" and ".join(rendered) or "neither --prompt-type nor --hf-chat-template",
             wanted="--prompt-type NAME (such as qwen_math_r1) or --hf-chat-template",
+        )
+
+
+def _check_span(args: argparse.Namespace) -> None:
+    number, total = args.row_span
+    whole = [flag for flag in ("pack", "max_samples") if getattr(args, flag)]
+    if not 1 <= number <= total:
+        raise UsageProblem(
+            "no such span", where="--row-span", found=f"{number}/{total}", wanted="K/N with K from 1 to N"
+        )
+    if whole or len(args.input) > 1 or not args.input[0].is_file():
+        raise UsageProblem(
+            "a span is of the rows of one file",
+            where="--row-span",
+            found=" ".join([*map(str, args.input), *(f"--{flag.replace('_', '-')}" for flag in whole)]),
+            wanted="one file in --input, no --pack (which looks at all rows), no --max-samples",
+            fix="leave --row-span or the others out",
         )

@@ -13,7 +13,7 @@ from typing import Any
 
 from distillery import digests, files
 from distillery.problems import UsageProblem
-from distillery.tokenize import preprocess_flags, readers, row_spans, row_tally, workers
+from distillery.tokenize import preprocess_flags, readers, row_spans, row_tally, taken_rows, workers
 from distillery.tokenize.outputs import Outputs
 from distillery.tokenize.parts import Part
 from distillery.tokenize.readers import Source, Span
@@ -39,6 +39,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         processes=args.workers,
         subsets=args.n_subs,
         max_samples=args.max_samples,
+        row_span=args.row_span,
         max_rejected_share=args.max_rejected_share,
         log_interval=args.log_interval,
     )
@@ -52,6 +53,7 @@ def preprocess(
     processes: int = 1,
     subsets: int = 1,
     max_samples: int | None = None,
+    row_span: tuple[int, int] | None = None,
     max_rejected_share: float | None = None,
     log_interval: int = 1000,
 ) -> dict[str, Any]:
@@ -60,6 +62,7 @@ def preprocess(
     Args:
         subsets: with packing, rows are packed in so many pieces of the input; else without effect.
         max_samples: only so many of the first rows are read, whatever the handler.
+        row_span: (k, n): of the one source, only the k-th of n spans of rows; merged, they are what the whole gives.
 
     Raises:
         UsageProblem: two files of one name.
@@ -75,26 +78,33 @@ def preprocess(
     work = recipe.work()
     renderer = work.renderer
     print("encoder:", "fast" if work.encoder.fast else f"exact ({work.encoder.why})", file=sys.stderr)
+    skip, most = taken_rows.window(sources[0], *row_span) if row_span else (0, max_samples)
     tally = Tally()
     outputs = Outputs(prefix, recipe.fields, packed=not recipe.plain, rules=recipe.rules)
     with _beside() as beside, Progress(log_interval) as progress, outputs:
         made: list[Future[str]] = []
 
-        def take(span: Span, part: Part) -> dict[str, int]:
+        def digest() -> None:
             if not made:  # not before the processes are forked: it is a thread
                 made.extend(beside.submit(files.sha256, source.path) for source in sources)
+
+        def take(span: Span, part: Part) -> dict[str, int]:
+            digest()
             if part.overlong and recipe.rules.overlong == "error":
                 raise row_tally.overlong(span.path.name, part.overlong[0], recipe.rules)
             tally.add(span.path.name, part)
             progress.add(part.seen, part.size(recipe.fields[0]))
             return outputs.append(span.path.name, part)
 
-        spans = row_spans.spans(sources, recipe.columns(), max_samples, processes)
+        spans = taken_rows.spans(sources, recipe.columns(), most, processes, skip)
         workers.ordered(row_spans.SpanWork(work), spans, take, outputs.write, processes)
-        row_tally.check(tally, sources, max_rejected_share)
+        digest()  # of a span without rows too
+        row_tally.check(tally, sources, max_rejected_share, whole=row_span is None)
         outputs.finish(renderer.pad_id if renderer else 0, subsets)
+        span = {"span": "{}/{}".format(*row_span)} if row_span else {}
         inputs = [
-            {"name": source.path.name, "sha256": future.result(), "rows": tally.by_file[source.path.name]}
+            span
+            | {"name": source.path.name, "sha256": future.result(), "rows": tally.by_file[source.path.name]}
             for source, future in zip(sources, made, strict=True)
         ]
         for source, one in zip(sources, inputs, strict=True):

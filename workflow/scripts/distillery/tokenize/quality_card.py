@@ -20,8 +20,9 @@ from distillery.tokenize import conversation, handlers, held_rows, indexed
 from distillery.tokenize.conversation import ASSISTANT, USER, Conversation, Rejected
 from distillery.tokenize.dataset_files import DatasetFiles
 from distillery.tokenize.readers import sources
-from distillery.tokenize.row_spans import UUID, blocks
+from distillery.tokenize.row_spans import UUID
 from distillery.tokenize.similarity import NearDuplicates, Overlap, fingerprint, words
+from distillery.tokenize.taken_rows import blocks
 
 EXAMPLES = 20
 FIRST_EDGE = 64

@@ -27,7 +27,7 @@ from distillery.tokenize.held_rows import HeldOut
 from distillery.tokenize.indexed import IDS, LABELS
 from distillery.tokenize.parts import CSV_NULL, Block, Part, Tokens
 from distillery.tokenize.plain_text import BLANK_TEXT, EMPTY_TEXT
-from distillery.tokenize.readers import Reader, Source, Span
+from distillery.tokenize.readers import Reader, Span
 from distillery.tokenize.text_readers import NulledRow
 
 UUID = "uuid"
@@ -205,26 +205,6 @@ class SpanWork:
     def __call__(self, span: Span) -> Iterator[tuple[Part, Tokens]]:
         for first, rows in self.reader.blocks(span):
             yield self.work(Block(span.path.name, first, rows)).parted()
-
-
-def spans(sources: list[Source], columns: list[str], most: int | None, processes: int = 1) -> Iterator[Span]:
-    """All files in order, the first `most` rows if given."""
-    left = most
-    for source in sources:
-        for span in source.spans(source.check(columns, (UUID,)), processes):
-            if left is not None:
-                span = span.shortened(min(span.count, left))
-                left -= span.count
-            yield span
-            if left == 0:
-                return
-
-
-def blocks(sources: list[Source], columns: list[str], most: int | None) -> Iterator[Block]:
-    """The same, read."""
-    with Reader() as reader:
-        for span in spans(sources, columns, most):
-            yield from (Block(span.path.name, first, rows) for first, rows in reader.blocks(span))
 
 
 def _numbered(

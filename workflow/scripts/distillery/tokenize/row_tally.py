@@ -48,8 +48,8 @@ def _name(entry: dict[str, Any], file: str, row: int, uuid: str | None) -> None:
         entry["rows"].append({"file": file, "row": row, "uuid": uuid})
 
 
-def check(tally: Tally, sources: list[Source], max_rejected_share: float | None) -> None:
-    """Rows were read, few enough of them rejected, and some are left.
+def check(tally: Tally, sources: list[Source], max_rejected_share: float | None, whole: bool = True) -> None:
+    """Few enough rows were rejected; and of whole files some were read and some are left.
 
     Raises:
         Problem: else, with the most frequent reasons.
@@ -57,7 +57,7 @@ def check(tally: Tally, sources: list[Source], max_rejected_share: float | None)
     rejected = sum(tally.reasons.values())
     frequent = "; ".join(f"{reason} ({count})" for reason, count in tally.reasons.most_common(3))
     where = sources[0].path if len(sources) == 1 else sources[0].path.parent
-    if tally.read == 0:
+    if whole and tally.read == 0:
         raise Problem("no rows", where=where, found="an empty table", wanted="at least one row")
     if max_rejected_share is not None and rejected > max_rejected_share * tally.read:
         raise Problem(
@@ -68,7 +68,7 @@ def check(tally: Tally, sources: list[Source], max_rejected_share: float | None)
             fix="run without --max-rejected-share to see each of them in the _rejected.jsonl file; check --map-keys, "
             "mend the rows, or raise the share",
         )
-    if tally.kept == 0:
+    if whole and tally.kept == 0:
         raise Problem(
             "no row is left to train on",
             where=where,

@@ -60,7 +60,7 @@ def _others(config: Config, name: str) -> Iterator[Product]:
     for one in e.asked:
         yield Product(Path(artefacts.PROBLEMS.at(problems=one)), "file", below=True)
     yield _file(artefacts.CHECKS.at(**own))
-    for batch in dataset.batches(e.tokenize.shards):
+    for batch in shard_files.batches(dataset, e.tokenize):
         yield Product(Path(artefacts.tokenized_shards(e, batch).path), "dataset", below=True)
     yield Product(Path(artefacts.tokenized(e).path), "dataset")
     yield _file(artefacts.quality(e).path)

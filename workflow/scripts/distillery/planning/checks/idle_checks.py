@@ -11,7 +11,7 @@ from distillery.planning.finding import Finding, warning
 
 def idle(s: Setup) -> Iterator[Finding]:
     """One finding for all of an experiment's that have the same reason."""
-    for keys, reason, expected in (*_training(s), *_answers(s), *_tokens(s), *_machine(s)):
+    for keys, reason, expected in (*_training(s), *_answers(s), *_tokens(s), *_shards(s), *_machine(s)):
         if keys:
             names = [key.rpartition(".")[2] for key in keys]
             yield warning(
@@ -60,6 +60,18 @@ def _tokens(s: Setup) -> Iterator[Idle]:
     plain = style is not None and not style.reasoning
     thoughts = _written(s, plain, "tokenize", "enable_thinking")
     yield thoughts, "this prompt type leaves thoughts as they are", "a reasoning prompt type"
+
+
+def _shards(s: Setup) -> Iterator[Idle]:
+    whole = {
+        "rows are packed, which looks at all of a shard": s.experiment.tokenize.pack,
+        "MindSpeed-LLM reads whole files": s.experiment.tokenize.engine == "mindspeed-llm",
+        "one job reads several shards": s.dataset.shards_per_job > 1,
+    }
+    for reason, holds in whole.items():
+        if holds and s.dataset.jobs_per_shard > 1:
+            yield [f"{s.dataset_key}.jobs_per_shard"], reason, "a shard that is divided"
+            return
 
 
 def _machine(s: Setup) -> Iterator[Idle]:
