@@ -15,6 +15,9 @@ does not grow with it, and where start-up (half of a small shard's time) does no
 --big 0.8 is about eight such shards.
 
 `ratio` is datasets.map's CPU seconds over ours (above 1: ours needs less).
+
+With --formats we alone tokenize the same rows from each format, and lines of text from .txt and parquet: CPU seconds over those
+from parquet, at most 1.15.
 """
 
 from __future__ import annotations
@@ -64,6 +67,36 @@ def ours(shard: Path, tokenizer: Path, prefix: Path, workers: int) -> list[str]:
         "--map-keys",
         json.dumps({"messages": "messages", "tags": TAGS}),
     ]
+
+
+def of_format(path: Path, tokenizer: Path, prefix: Path) -> list[str]:
+    """Our line for a file of `format_files`, whose name says what is in it."""
+    alpaca = ["--handler-name", "AlpacaStyleInstructionHandler", "--map-keys"]
+    alpaca += [json.dumps({"prompt": "question", "query": None, "response": "answer"})]
+    plain = ["--handler-name", "GeneralPretrainHandler", "--text-labels"]
+    return [*ours(path, tokenizer, prefix, 1)[:-4], *(plain if path.stem == "lines" else alpaca)]
+
+
+def formats(shard: Path, tokenizer: Path, rounds: int, home: Path) -> dict[str, dict[str, float]]:
+    """{"rows, csv": its CPU seconds and their ratio to parquet's} of files of each format in turn, least of the rounds."""
+    import format_files
+
+    found: dict[str, dict[str, float]] = {}
+    for kind, paths in format_files.write(shard, home / "formats").items():
+        seconds: dict[str, list[float]] = {ending: [] for ending in paths}
+        made = set()
+        for turn in range(rounds):
+            for ending, path in paths.items():
+                directory = home / f"{kind}-{ending}-{turn}"
+                directory.mkdir()
+                seconds[ending].append(measure(of_format(path, tokenizer, directory / "d"))["cpu"])
+                made.add(digest(directory))
+                subprocess.run(["rm", "-rf", str(directory)], check=True)
+        if len(made) != 1:
+            raise SystemExit(f"{kind}: the formats did not give the same bytes")
+        for ending, each in seconds.items():
+            found[f"{kind}, {ending}"] = {"cpu": min(each), "ratio": min(each) / min(seconds["parquet"])}
+    return found
 
 
 def datasets_map(shard: Path, tokenizer: Path, prefix: Path) -> None:
@@ -192,6 +225,7 @@ def main() -> None:
     flags.add_argument("--rounds", type=int, default=3)
     flags.add_argument("--shard", type=Path, help="a shard of one's own instead of benchmarks/corpus.py's")
     flags.add_argument("--big", type=float, metavar="GB")
+    flags.add_argument("--formats", action="store_true")
     flags.add_argument("--json", action="store_true", help="print one JSON object")
     flags.add_argument(
         "--peer", nargs=4, metavar=("NAME", "SHARD", "TOKENIZER", "PREFIX"), help=argparse.SUPPRESS
@@ -218,6 +252,14 @@ def main() -> None:
             made += ["--repeat", args.big] if args.big else []
             written = subprocess.run(list(map(str, made)), check=True, capture_output=True, text=True).stdout
             shard, *big = map(Path, written.split())
+        if args.formats:
+            found = formats(shard, tokenizer, args.rounds, home)
+            for name, each in found.items() if not args.json else ():
+                print(f"{name:24}{each['cpu']:8.2f} CPU s, {each['ratio']:.2f} of parquet's")
+            if args.json:
+                worst = max(each["ratio"] for each in found.values())
+                print(json.dumps({"ratio": worst, "peer": "parquet", "rows": args.rows, "formats": found}))
+            return
         medians = run(shard, tokenizer, args.rounds, home, (*OURS, *PEERS))
         for path in big:
             alone = run(path, tokenizer, args.rounds, home, OURS)
