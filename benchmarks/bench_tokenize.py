@@ -73,7 +73,13 @@ def of_format(path: Path, tokenizer: Path, prefix: Path) -> list[str]:
     """Our line for a file of `format_files`, whose name says what is in it."""
     alpaca = ["--handler-name", "AlpacaStyleInstructionHandler", "--map-keys"]
     alpaca += [json.dumps({"prompt": "question", "query": None, "response": "answer"})]
-    plain = ["--handler-name", "GeneralPretrainHandler", "--text-labels"]
+    plain = [
+        "--handler-name",
+        "GeneralPretrainHandler",
+        "--text-labels",
+        "--map-keys",
+        json.dumps({"text": "text"}),
+    ]
     return [*ours(path, tokenizer, prefix, 1)[:-4], *(plain if path.stem == "lines" else alpaca)]
 
 

@@ -51,7 +51,7 @@ def test_spans_merged_are_the_whole(ending: str, tmp_path: Path, monkeypatch: py
 def test_spans_of_texts(tmp_path: Path) -> None:
     path = tmp_path / "lines.txt.gz"
     path.write_bytes(gzip.compress("".join(f"{n} lines\n" for n in range(9)).encode()))
-    flags = ["--handler-name", "GeneralPretrainHandler", "--json-keys", "text", "--text-labels"]
+    flags = ["--handler-name", "GeneralPretrainHandler", "--text-labels", "--map-keys", '{"text": "text"}']
     run(path, tmp_path / "lines", *flags)
     merge([tmp_path / "lines"], tmp_path / "a" / "d")
     # more jobs than rows: some have none
