@@ -39,7 +39,7 @@ lint: setup-dev
 	$(BIN)/snakefmt --check Snakefile workflow/Snakefile workflow/rules
 	$(BIN)/snakemake --lint
 
-check: lint ## formatting, lint and the quick tests: those without MindSpore, msrun and Slurm
+check: lint ## formatting, lint and the quick tests: those without MindSpore, torch, msrun and Slurm
 	$(BIN)/pytest -n $(WORKERS) --quick
 
 test: lint ## formatting, lint and all tests

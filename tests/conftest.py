@@ -24,7 +24,7 @@ hypothesis.settings.register_profile("fixed", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("fixed")
 
 # files with these marks start first, so that the quick ones fill what is left of the processes' time; --quick is without them
-SLOW = ("slurm", "msrun", "mindspore")
+SLOW = ("slurm", "msrun", "mindspore", "slow")
 # fixtures for which a command computes with MindSpore
 RUNS = {"finished", "embedded", "parts"}
 
@@ -34,7 +34,8 @@ class ByFile(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.partition("::")[0]
-        return "tests/workflow" if path.startswith("tests/workflow/") else path
+        shares = path.startswith("tests/workflow/") and not self.config.getoption("quick")
+        return "tests/workflow" if shares else path
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:

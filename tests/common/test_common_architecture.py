@@ -15,6 +15,8 @@ from distillery.convert import tensor_map
 from distillery.engine import supported_models
 from distillery.problems import Problem
 
+pytestmark = pytest.mark.slow
+
 SIZES = {
     "vocab_size": 61,
     "hidden_size": 128,

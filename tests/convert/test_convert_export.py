@@ -24,6 +24,8 @@ from distillery.convert import shards
 from distillery.convert.mcore_layout import Layout
 from distillery.convert.weight_sources import open_hf, open_mcore
 
+pytestmark = pytest.mark.slow
+
 TEMPLATE = {
     "prompt_type": "qwen_math_r1",
     "eos_token": "<|im_end|>",

@@ -9,6 +9,8 @@ import pytest
 import torch
 from convert_parts import DATA, HF, TO_HF, TO_MG, assert_same, convert, tensors
 
+pytestmark = pytest.mark.slow
+
 CASES = {
     "v1_tiny_tp1pp1": ("tiny", 1, 1, []),
     "v1_tiny_tp2pp1": ("tiny", 2, 1, []),

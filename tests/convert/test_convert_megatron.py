@@ -16,6 +16,8 @@ from distillery.convert.dtypes import BF16
 from distillery.convert.mcore_layout import Layout
 from distillery.convert.weight_sources import open_hf
 
+pytestmark = pytest.mark.slow
+
 IDS = (torch.arange(24) * 7919 + 13).reshape(2, 12)
 CASES = [("tiny", 1, 1), ("tiny", 2, 1), ("tiny", 1, 2), ("tiny_tied", 1, 2), ("tiny_v1001", 2, 1)]
 

@@ -21,6 +21,8 @@ from distillery.convert import states, torchfile, weight_sources
 from distillery.convert.mcore_layout import Layout
 from distillery.problems import Problem
 
+pytestmark = pytest.mark.slow
+
 REAL = DATA / "msadapter"
 CASES = {"torch_plain": "torch", "torch_dtype": "torch", "msadapter_plain": "msadapter"}
 

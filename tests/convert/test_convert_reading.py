@@ -21,6 +21,8 @@ from distillery.convert.dtypes import BF16
 from distillery.convert.mcore_layout import Layout
 from distillery.convert.weight_sources import open_hf
 
+pytestmark = pytest.mark.slow
+
 TINY = HF / "tiny"
 
 

@@ -78,6 +78,7 @@ def test_numpy_2_is_the_trap_that_it_is(monkeypatch):
     assert result.state == "fail" and "numpy<2" in result.fix
 
 
+@pytest.mark.mindspore
 def test_a_device_that_is_not_there_is_red():
     result = examination.operation(NODE)
     assert result.state == "fail" and "\n" not in result.found and "CANN" in result.fix
@@ -199,6 +200,7 @@ def test_chips_are_counted_and_asked_for_their_health(tmp_path, monkeypatch, hea
     assert result.state == state, result
 
 
+@pytest.mark.mindspore
 def test_the_command_prints_a_line_each_and_json():
     answer = subprocess.run(
         [sys.executable, "workflow/scripts/doctor.py", "--json"],

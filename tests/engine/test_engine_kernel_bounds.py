@@ -12,6 +12,8 @@ from places import SUPPORT
 
 from distillery.engine import compiling
 
+pytestmark = pytest.mark.slow
+
 WORKER = SUPPORT / "kernel_calls.py"
 SANITIZERS = [
     "-O1",

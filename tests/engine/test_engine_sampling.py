@@ -18,6 +18,8 @@ from distillery.engine.generation import Request, Stopping
 from distillery.engine.token_sampling import Sampling
 from distillery.problems import UsageProblem
 
+pytestmark = pytest.mark.slow
+
 
 def warped(logits: np.ndarray, chosen: Sampling, least: int) -> np.ndarray:
     """Scores after transformers' warpers, in the order its generate() applies them; -inf where cut."""

@@ -19,6 +19,8 @@ from wheels import make_wheel
 from distillery.fetch import gguf_model
 from distillery.problems import Problem
 
+pytestmark = pytest.mark.slow
+
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 TEXTS = [
     "The year 2024 isn't 12345.",

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import hostile
+import pytest
 import yaml
 from hostile import ANY, KEY
 from house import House
@@ -152,6 +153,7 @@ def parsed(words: list[str]) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_no_text_of_a_configuration_is_run(tmp_path, monkeypatch):
     house = House(tmp_path / "deep" / "house", ROOT / "config" / "config.yaml")
     monkeypatch.chdir(house.path)

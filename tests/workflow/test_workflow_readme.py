@@ -14,6 +14,8 @@ from house import House
 from places import ROOT, SCRIPTS
 from readme import BOTH, commands
 
+pytestmark = pytest.mark.slow
+
 LINES = sorted({tuple(words) for text in BOTH for words in commands(text)})
 # of others, named and not run
 THEIRS = {"vllm"}
