@@ -22,13 +22,13 @@ PROMPTS = [
     [{"role": "user", "content": "1 + 1?"}],
     [
         {"role": "system", "content": "Sys"},
-        {"role": "user", "content": "  café\n\n{{idx}} {x} 'q' <|im_end|>"},
+        {"role": "user", "content": "  café\n\n{{x}} {x} 'q' <|im_end|>"},
     ],
     [{"role": "system", "content": ""}, {"role": "user", "content": ""}],
     [
         {"role": "user", "content": "a"},
         {"role": "assistant", "content": "<think>\nb\n</think>\n\n\\boxed{2}"},
-        {"role": "user", "content": "{{idx}}\n"},
+        {"role": "user", "content": "{{x}}\n"},
         {"role": "assistant", "content": "c"},
         {"role": "tool", "content": "d"},
     ],

@@ -10,6 +10,7 @@ equal unless the answer begins with white space.
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 from distillery.tokenize.tokenizer import HubTokenizer
@@ -33,34 +34,67 @@ def build(template: Template, tokenizer: HubTokenizer) -> str | None:
     turns = [source, user, observation, separator + user, assistant[assistant.index(CONTENT) :] + separator]
     if not all(_guarded(pieces, tokenizer) for pieces in turns if pieces):
         return None
-    content = "content"
+    content, added = "content", _added(tokenizer)
+    default = _quote(template.default_system)
+    # plain names: vLLM reads which of them is made of `messages`, and cannot follow a namespace
     lines = [
-        "{%- set ns = namespace(system='', messages=messages) -%}",
         "{%- if messages[0]['role'] == 'system' -%}",
-        "{%- set ns.system = messages[0]['content'] -%}{%- set ns.messages = messages[1:] -%}",
-        "{%- endif -%}",
-        f"{{%- if not ns.system -%}}{{%- set ns.system = {_quote(template.default_system)} -%}}{{%- endif -%}}",
+        "{%- set system = messages[0]['content'] -%}{%- set turns = messages[1:] -%}",
+        "{%- else -%}{%- set system = '' -%}{%- set turns = messages -%}{%- endif -%}",
+        f"{{%- if not system -%}}{{%- set system = {default} -%}}{{%- endif -%}}",
         _print(prefix),
     ]
     if template.system_in_user:
-        inlay = _expression(system, "ns.system")
-        content = f"(({inlay} if ns.system and loop.first else '') + content)"
+        inlay = _expression(system, "system")
+        content = f"(({inlay} if system and loop.first else '') + content)"
     else:
-        lines.append(f"{{%- if ns.system -%}}{_print(system, 'ns.system')}{{%- endif -%}}")
+        lines.append(f"{{%- if system -%}}{_print(system, 'system')}{{%- endif -%}}")
     lines += [
-        "{%- for message in ns.messages -%}",
+        "{%- for message in turns -%}",
         "{%- set content = message['content'] -%}",
-        f"{{%- if loop.index0 > 0 and loop.index0 % 2 == 0 -%}}{_print(separator)}{{%- endif -%}}",
+        f"{{%- if loop.index0 > 0 and loop.index0 % 2 == 0 -%}}{_print(separator)}{{%- endif -%}}"
+        if separator
+        else "",
         "{%- if message['role'] == 'user' -%}",
-        _print(user, content, numbered=not template.system_in_user),
+        _asking(user, added, content, numbered=not template.system_in_user),
         "{%- elif message['role'] == 'tool' -%}",
-        _print(observation),
+        _asking(observation, added),
         "{%- else -%}",
         _print(assistant),
         "{%- endif -%}",
         "{%- endfor -%}",
     ]
     return "".join(lines)
+
+
+def _asking(
+    texts: list[str], added: tuple[str, ...], content: str = "content", numbered: bool = False
+) -> str:
+    """A turn that asks, and behind it what opens the answer: not where the conversation ends and no answer is wanted."""
+    shown = [text for text in texts if text != "\0"]
+    at = shown.index(CONTENT) + 1 if CONTENT in shown else len(shown)
+    before, opening = shown[:at], "".join(shown[at:])
+    cut = _opens(opening, added)
+    closing, opening = opening[:cut], opening[cut:]
+    turn = _print([*before, *([closing] if closing else [])], content, numbered)
+    if not opening:
+        return turn
+    return f"{turn}{{%- if add_generation_prompt or not loop.last -%}}{_print([opening], numbered=numbered)}{{%- endif -%}}"
+
+
+def _opens(tail: str, added: tuple[str, ...]) -> int:
+    """Where in the text behind a question the answer's turn begins.
+
+    That is the marker before, or around, the word `assistant`; without the word the last marker, unless the tail begins with it:
+    then it ends the question.
+    """
+    starts = sorted(
+        {match.start() for token in added if token for match in re.finditer(re.escape(token), tail)}
+    )
+    word = re.search("assistant", tail, re.IGNORECASE)
+    if word:
+        return max((start for start in starts if start <= word.start()), default=word.start())
+    return starts[-1] if starts and starts[-1] > 0 else len(tail)
 
 
 def _texts(slots: tuple[Piece, ...], tokenizer: HubTokenizer) -> list[str] | None:
@@ -88,7 +122,7 @@ def _texts(slots: tuple[Piece, ...], tokenizer: HubTokenizer) -> list[str] | Non
 
 def _guarded(texts: list[str], tokenizer: HubTokenizer) -> bool:
     """Whether each slot but the first of `texts` is parted from what comes before it by an added token."""
-    added = tuple(token.content for token in tokenizer.backend.get_added_tokens_decoder().values())
+    added = _added(tokenizer)
     shown = [position for position, text in enumerate(texts) if text != "\0"]
     for position, text in enumerate(texts):
         if text != "\0" or not (before := [p for p in shown if p < position]):
@@ -97,6 +131,11 @@ def _guarded(texts: list[str], tokenizer: HubTokenizer) -> bool:
         if not (left.endswith(added) or right.startswith(added)):
             return False
     return True
+
+
+def _added(tokenizer: HubTokenizer) -> tuple[str, ...]:
+    """The texts that are cut out before anything is merged."""
+    return tuple(token.content for token in tokenizer.backend.get_added_tokens_decoder().values())
 
 
 def _quote(text: str) -> str:
@@ -113,7 +152,7 @@ def _print(texts: list[str], content: str = "content", numbered: bool = False) -
     expression = _expression(texts, content)
     if not expression:
         return ""
-    if numbered:
+    if numbered and any("{{idx}}" in text for text in texts):
         number = "(loop.index0 // 2) | string"
         expression = f"({expression}) | replace({_quote('{{idx}}')}, {number}, 1)"
     return f"{{{{- {expression} -}}}}"
