@@ -14,6 +14,13 @@ GREEDY = {
     "e/generate/top_p": DROP,
 }
 
+TUNED_SERVED = {
+    "c/servers/s/url": "http://10.0.0.9:8000",
+    "c/servers/s/model": "tuned",
+    "e/generate/engine": "s",
+}
+SERVED = {**TUNED_SERVED, "c/servers/s/base_model": "base"}
+
 # id, severity, what brings it about, and what comes near without doing so
 TABLE = [
     ("prompt-type", "error", {"e/train/prompt_type": "qwen"}, {"e/train/prompt_type": "qwen_math_r1"}),
@@ -124,6 +131,20 @@ TABLE = [
         "error",
         {"e/generate/hf_chat_template": True, "e/generate/prompt_type": "qwen_math_r1"},
         {"e/generate/hf_chat_template": True},
+    ),
+    ("served-task", "error", {**SERVED, **BEAM, **UNDRAWN}, SERVED),
+    (
+        "served-top-k",
+        "error",
+        {**SERVED, "c/servers/s/engine": "openai", "e/generate/top_k": 20},
+        {**SERVED, "c/servers/s/engine": "openai", "e/generate/top_k": 0},
+    ),
+    ("served-base", "warning", TUNED_SERVED, SERVED),
+    (
+        "server-key",
+        "warning",
+        {**SERVED, "c/servers/s/api_key_env": "KEY"},
+        {**SERVED, "c/servers/s/api_key_env": "KEY", "c/servers/s/url": "http://127.0.0.1:8000"},
     ),
     ("no-kv-cache", "warning", MINDSPEED, {**MINDSPEED, "e/generate/use_kv_cache": True}),
     ("no-kv-cache", "warning", {**MINDSPEED, "e/generate/use_kv_cache": False}, {}),

@@ -79,9 +79,11 @@ def places(node: dict[str, Any] | None = None, path: Place = ()) -> Iterator[Pla
 
 
 def needed(node: dict[str, Any], head: str | int | None = None) -> list[str]:
-    """The keys that a node requires beside `head`; of several sources a folder, which takes all that is said of rows."""
+    """The keys that a node requires beside `head`; of several sources a folder, which takes all that is said of rows, or the first."""
     sources = [one["required"][0] for one in node.get("oneOf", ()) if "required" in one]
-    return [*node.get("required", ()), *(["path"] if sources and head not in sources else [])]
+    chosen = [] if not sources or head in sources else ["path" if "path" in sources else sources[0]]
+    follow = [key for one in (head, *chosen) for key in node.get("dependentRequired", {}).get(one, ())]
+    return [*node.get("required", ()), *chosen, *(key for key in follow if key != head)]
 
 
 @functools.cache

@@ -24,7 +24,7 @@ from distillery import artefacts, config_file, files, schema, set_artefacts, sha
 from distillery.launch import commandline
 from distillery import config as configuration
 from distillery.fetch import model_directory, source_flags
-from distillery.launch import prefix
+from distillery.launch import prefix, server_line
 from distillery.launch.mindspeed import generate_stage, shape, tokenize_stage, train_lines
 from distillery.planning import checks, estimate, fetched_settings, finding
 from distillery.planning.checks import machine_checks
@@ -78,6 +78,7 @@ ASKERS = {
     for asked in e.asked.values()
     for one in (asked.tuned, asked.base)
 }
+TUNED = {name: one.tuned_generation for name, one in EXPERIMENTS.items()}
 WHEELS = artefacts.wheels(CONFIG)
 LOCKED = source_flags.locked(CONFIG)
 
@@ -136,6 +137,28 @@ def devices(stage, experiment=lambda w: EXPERIMENTS[w.experiment], engine="minds
         "runtime": lambda w, attempt: attempt * experiment(w).hardware.runtime,
         "mem_mb": lambda w: estimate.megabytes(CONFIG, experiment(w).name, like),
     }
+
+
+def asking(experiment, generation):
+    """Resources for a job that asks a server, which it may start on the devices of its node."""
+
+    def of(name):
+        return lambda w: server_line.resources(experiment(w), generation(w).server)[name]
+
+    own = {name: of(name) for name in prefix.RESOURCES}
+    return (
+        devices("generate", experiment)
+        | own
+        | {"launch": lambda w: server_line.flags(experiment(w), generation(w).server)}
+    )
+
+
+def answered(answering, served):
+    """A wildcard constraint: names of what a server answers, or of what the built-in engine does.
+
+    `answering` has a Generation for each name.
+    """
+    return either(name for name, one in answering.items() if bool(one.server) is served)
 
 
 def outside(path):

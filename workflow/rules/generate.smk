@@ -17,7 +17,7 @@ rule generate_base_answers:
     benchmark:
         artefacts.BASE_ANSWERS.benchmark
     wildcard_constraints:
-        generation=either(GENERATIONS),
+        generation=answered(GENERATIONS, served=False),
     conda:
         "../../envs/cpu.yaml"
     threads: lambda w: prefix.threads(ASKERS[w.generation], "generate")
@@ -68,6 +68,8 @@ rule generate_tuned_answers:
         artefacts.TUNED_ANSWERS.log,
     benchmark:
         artefacts.TUNED_ANSWERS.benchmark
+    wildcard_constraints:
+        experiment=answered(TUNED, served=False),
     conda:
         "../../envs/cpu.yaml"
     threads: lambda w: prefix.threads(EXPERIMENTS[w.experiment], "generate")

@@ -24,6 +24,7 @@ from distillery import (
 from distillery.experiment import Config, Dataset, ProblemSet, Source
 from distillery.hardware import Hardware
 from distillery.problems import Problem
+from distillery.servers import BUILT_IN, Server
 
 # keys of a problem set beside its source
 HOW = ("records", "columns", "hold_out", "filter", "rows", "sample", "unscorable", "strict")
@@ -58,6 +59,7 @@ def load(raw: Mapping[str, Any]) -> Config:
         faults = [*_unknown_names(filled, members), *_idle_words(raw)]
     if faults:
         raise _invalid(faults)
+    servers = {name: Server(name, **one) for name, one in filled["servers"].items()}
     hardware = {name: Hardware(name, **one) for name, one in filled["hardware"].items()}
     datasets = {name: _dataset(name, one, raw["datasets"][name]) for name, one in filled["datasets"].items()}
     problem_sets = {name: _problem_set(problems) for name, problems in filled["problem_sets"].items()}
@@ -71,12 +73,19 @@ def load(raw: Mapping[str, Any]) -> Config:
         datasets=datasets,
         problem_sets=problem_sets,
         experiments={
-            name: resolution.experiment(name, e, hardware[e["hardware"]], raw["experiments"][name])
+            name: resolution.experiment(
+                name,
+                e,
+                hardware[e["hardware"]],
+                raw["experiments"][name],
+                servers.get(e["generate"]["engine"]),
+            )
             for name, e in filled["experiments"].items()
             if name in chosen
         },
         sweeps={name: tuple(names) for name, names in members.items() if len(names) > 1},
         offline=filled["offline"],
+        servers=servers,
     )
     if faults := list(taken_names.faults(config)):
         raise _invalid(faults)
@@ -106,6 +115,11 @@ def _unknown_names(filled: Mapping[str, Any], members: Mapping[str, list[str]]) 
         if name not in members
     ]
     references += [
+        (f"experiments.{name}.generate.engine", "servers", experiment["generate"]["engine"])
+        for name, experiment in filled["experiments"].items()
+        if experiment["generate"]["engine"] not in BUILT_IN
+    ]
+    references += [
         (f"models.{name}.random.tokenizer.dataset", "datasets", model["random"]["tokenizer"]["dataset"])
         for name, model in filled["models"].items()
         if "random" in model
@@ -116,6 +130,11 @@ def _unknown_names(filled: Mapping[str, Any], members: Mapping[str, list[str]]) 
         for asked in [schema.listed(experiment["problems"])]
         for one in experiment["generate"]["sets"]
         if one not in asked
+    ]
+    unasked += [
+        f"servers.{name}: the name of an engine; call the server otherwise"
+        for name in BUILT_IN
+        if name in filled["servers"]
     ]
     return unasked + [
         f"{path}: found {name!r}, but {section} has only {', '.join(sorted(filled[section])) or 'nothing'}"

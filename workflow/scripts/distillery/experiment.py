@@ -14,6 +14,7 @@ from distillery import schema
 from distillery.dataset import Dataset, Source
 from distillery.hardware import Hardware
 from distillery.provenance import digest
+from distillery.servers import Server
 
 RARE = ("overlong", "strict", "special_tokens_in_text", "enable_thinking", "n_subs")  # of a Tokenization
 
@@ -123,7 +124,10 @@ class Conversion:
 
 @dataclass(frozen=True)
 class Generation:
-    """What decides the answers of given weights: problems, template, lengths, sampling, and how sums are cut."""
+    """What decides the answers of given weights: problems, template, lengths, sampling, how sums are cut, and who answers.
+
+    Without a server it is the built-in engine.
+    """
 
     problems: str
     prompt_type: str
@@ -133,10 +137,14 @@ class Generation:
     tensor_parallel_size: int
     pipeline_parallel_size: int
     settings: Mapping[str, Any]
+    server: Server | None = None
 
     @property
     def name(self) -> str:
-        return f"{self.problems}-{self.settings['task']}-{digest(vars(self))[:8]}"
+        decides = {key: value for key, value in vars(self).items() if key != "server"}
+        if self.server:
+            decides["server"] = self.server.deciding
+        return f"{self.problems}-{self.settings['task']}-{digest(decides)[:8]}"
 
 
 @dataclass(frozen=True)
@@ -197,6 +205,7 @@ class Config:
     problem_sets: Mapping[str, ProblemSet]
     experiments: Mapping[str, Experiment]
     sweeps: Mapping[str, tuple[str, ...]]  # names of the experiments that each sweep expands to
+    servers: Mapping[str, Server] = field(default_factory=dict)
 
     def siblings(self, experiment: str) -> list[str]:
         """The selected experiments of the sweep that this one belongs to; none if it belongs to none."""

@@ -18,6 +18,7 @@ from distillery.experiment import (
     Tokenization,
 )
 from distillery.hardware import Hardware
+from distillery.servers import Server
 
 # keys of `train` and `generate` that choose their own value of what the whole experiment shares
 OVERRIDES = ("layout", "prompt_type", "seq_length", "rope", "npus_per_node", "engine")
@@ -82,13 +83,30 @@ def _asked(tuned: Generation, base: Mapping[str, Any]) -> Asked:
     most, new = tuned.seq_length, tuned.settings["max_new_tokens"]
     length = min(base.get("seq_length", most), most)
     room = min(base.get("max_new_tokens", answer_room(length) if length < most else new), new)
-    return Asked(
-        tuned, replace(tuned, seq_length=length, settings={**tuned.settings, "max_new_tokens": room})
-    )
+    settings = {**tuned.settings, "max_new_tokens": room}
+    return Asked(tuned, replace(tuned, seq_length=length, settings=settings, server=_of_base(tuned.server)))
 
 
-def experiment(name: str, e: Mapping[str, Any], machine: Hardware, written: Mapping[str, Any]) -> Experiment:
-    """An experiment of its settings `e`, in which defaults are filled in; `written` are those of the file."""
+def _of_base(server: Server | None) -> Server | None:
+    """Who answers with the original weights: one that is started gets them, one that runs has them or has not."""
+    if server is None or server.python:
+        return server
+    return replace(server, model=server.base_model) if server.base_model else None
+
+
+def experiment(
+    name: str,
+    e: Mapping[str, Any],
+    machine: Hardware,
+    written: Mapping[str, Any],
+    server: Server | None = None,
+) -> Experiment:
+    """An experiment of its settings `e`, in which defaults are filled in.
+
+    Args:
+        written: those of the file.
+        server: that generate.engine names; None for an engine.
+    """
     layout = _layout(e["params_dtype"], e["layout"])
     common = Stage(
         layout,
@@ -124,6 +142,7 @@ def experiment(name: str, e: Mapping[str, Any], machine: Hardware, written: Mapp
                 generate.layout.pipeline_parallel_size,
                 {key: value for key, value in generate.flags.items() if key not in THEIRS}
                 | {key: value for key, value in own.items() if key not in unread},
+                server,
             ),
             e["generate"]["base"],
         )

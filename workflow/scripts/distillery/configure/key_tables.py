@@ -36,6 +36,7 @@ def table() -> str:
         "models.NAME": root["$defs"]["model"],
         "datasets.NAME": root["$defs"]["dataset"],
         "problem_sets.NAME": root["$defs"]["problem_set"],
+        "servers.NAME": root["$defs"]["server"],
         "hardware.NAME": root["$defs"]["hardware"],
         "experiments.NAME": root["$defs"]["experiment"],
     }

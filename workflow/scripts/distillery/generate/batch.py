@@ -18,7 +18,7 @@ from distillery.problems import Interrupted, Problem
 from distillery.provenance import digest
 
 if TYPE_CHECKING:
-    from distillery.engine.generation import Answer, Runner
+    from distillery.engine.generation import Runner
 
 SHOWN = 5  # prompts that an error names
 
@@ -158,8 +158,10 @@ def answer(
         watch.ready()
         try:
             for one in generate(runner, requests, task.begin(stopping), check):
-                journal.add(record(asked[one.request.index], one, prompter, stopping.trim))
-                watch.saw(one)
+                text = stopping.trim(prompter.answer(one.tokens))
+                found = {"text": text, "tokens": one.tokens, "stop": one.stop, "rank": one.rank}
+                journal.add(record(asked[one.request.index], prompter, **found))
+                watch.saw(one.rank, len(one.tokens))
         finally:
             watch.close()
     if journal.replica:
@@ -186,14 +188,23 @@ def identity(deciding: Any, asked: Sequence[Asked]) -> str:
     return digest([deciding, [(each.prompt.id, each.ids, each.seed) for each in asked]])
 
 
-def record(asked: Asked, one: Answer, prompter: Prompter, trim: Callable[[str], str]) -> dict[str, Any]:
+def record(
+    asked: Asked, prompter: Prompter, *, text: str, tokens: Sequence[int], stop: str, rank: int = 0
+) -> dict[str, Any]:
+    """A line of the answers' file.
+
+    Args:
+        tokens: the answer's, with its stop id.
+        stop: "eos", "length" or "stop_word".
+        rank: among the answers that one search returns.
+    """
     return {
         "id": asked.prompt.id,
-        "sample": asked.sample + one.rank,
+        "sample": asked.sample + rank,
         "prompt": asked.prompt.text,
-        "text": trim(prompter.answer(one.tokens)),
-        "tokens": list(one.tokens),
-        "stop": one.stop,
+        "text": text,
+        "tokens": list(tokens),
+        "stop": stop,
         "seed": asked.seed,
         "rendered_prompt": prompter.rendered(asked.ids),
     }

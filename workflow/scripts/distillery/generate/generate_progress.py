@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from distillery.terminal_text import drawn
-
-if TYPE_CHECKING:
-    from distillery.engine.generation import Answer
 
 
 class Watch:
@@ -40,13 +37,14 @@ class Watch:
             self.bar.add_task("", total=self.total, completed=self.done)
             self.bar.start()
 
-    def saw(self, one: Answer) -> None:
-        self.done += one.rank == 0
-        self.tokens += len(one.tokens)
+    def saw(self, rank: int, tokens: int) -> None:
+        """Count an answer of so many tokens; of those that one search returns, the first."""
+        self.done += rank == 0
+        self.tokens += tokens
         rate = f"{self.tokens / (time.perf_counter() - self.begun):.0f} tokens/s"
         if self.bar is not None:
             self.bar.update(self.bar.task_ids[0], completed=self.done, description=rate)
-        elif one.rank == 0 and (self.done % self.log_interval == 0 or self.done == self.total):
+        elif rank == 0 and (self.done % self.log_interval == 0 or self.done == self.total):
             print(f"{self.done}/{self.total} answers, {rate}", file=sys.stderr, flush=True)
 
     def close(self) -> None:

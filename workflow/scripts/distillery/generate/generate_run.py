@@ -20,7 +20,7 @@ from distillery.generate import (
     batch,
     chat,
     generate_ranks,
-    prompter,
+    prompter_choice,
     prompts,
     signals,
     tasks,
@@ -30,8 +30,6 @@ from distillery.generate.batch import Limits
 from distillery.generate.journal import Journal
 from distillery.generate.weight_kinds import Weights
 from distillery.problems import Problem, UsageProblem
-from distillery.tokenize import hub_template
-from distillery.tokenize import tokenizer as tokenizers
 
 if TYPE_CHECKING:
     from distillery.engine.driver import Driver
@@ -61,7 +59,7 @@ def run(args: argparse.Namespace) -> None:
     model_context = found.architecture.max_position_embeddings
     rows = found.architecture.vocab_size
     limits = Limits(context, model_context, args.max_new_tokens, rows, tuple(args.stop_word))
-    voice = _prompter(args, found, tokenizer).stopping_at(args.add_eos_token, args.stop_word)
+    voice = prompter_choice.of(args, found, tokenizer).stopping_at(args.add_eos_token, args.stop_word)
 
     def load(mesh: Mesh, slots: int, longest: int) -> Slots:
         from distillery.generate import loading
@@ -172,22 +170,6 @@ def _context(args: argparse.Namespace, found: Weights, task: tasks.Task) -> int:
             fix=f"--max-new-tokens {max(context // 2, 1)}; the model's context is {model} tokens",
         )
     return context
-
-
-def _prompter(args: argparse.Namespace, found: Weights, tokenizer: Path) -> prompter.Prompter:
-    if args.hf_chat_template:
-        if args.prompt_type:
-            raise UsageProblem(
-                "two ways to render prompts",
-                where="--prompt-type, --hf-chat-template",
-                fix="give one of them",
-            )
-        kind = hub_template.NAME
-    else:
-        kind = weight_kinds.prompt_type(found, args.prompt_type)
-    if kind == hub_template.NAME:
-        return prompter.by_chat_template(tokenizers.load(tokenizer), found.template)
-    return prompter.by_prompt_type(tokenizer, kind, found.template)
 
 
 def _prepare(count: int) -> None:

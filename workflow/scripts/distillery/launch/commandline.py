@@ -110,6 +110,23 @@ def generate(settings: Generation) -> list[str]:
     return [*words(chosen), *stops]
 
 
+def served(settings: Generation) -> list[str]:
+    """The same for a server: who it is, and what it is asked."""
+    server, asked = settings.server, settings.settings
+    assert server is not None
+    own = ("stop_words", "micro_batch_size")  # a server makes its batches itself
+    chosen = {
+        "prompt_type": None if asked.get("hf_chat_template") else settings.prompt_type,
+        "seq_length": settings.seq_length,
+        **{key: value for key, value in asked.items() if key not in own},
+        "server_engine": server.engine,
+        "served_model": server.model,
+        "server_args": dict(server.args) or None,
+        "endpoint": server.endpoint,
+    }
+    return [*words(chosen), *(f"--stop-word={word}" for word in asked.get("stop_words", ()))]
+
+
 def sampling(settings: Generation) -> list[str]:
     """What the exported model is drawn with by default: as its answers were, if they were drawn at all."""
     asked = settings.settings

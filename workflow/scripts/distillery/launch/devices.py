@@ -121,9 +121,9 @@ def port(first: int, folder: Path) -> Iterator[Held]:
         finally:
             os.close(descriptor)
     raise Problem(
-        "no free port for msrun's scheduler",
+        "no free port",
         found=f"{first} to {first + PORTS_TRIED - 1} are all taken",
-        fix="set hardware.<name>.master_port to a free range",
+        fix="end what holds them; msrun's scheduler takes those from hardware.<name>.master_port on",
     )
 
 

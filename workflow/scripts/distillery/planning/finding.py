@@ -89,6 +89,10 @@ SECTIONS = {
         "chat-task": "a task that waits for someone to type",
         "two-templates": "two ways to render prompts",
         "no-kv-cache": "no cache: the work grows with the square of the answer",
+        "served-task": "a task that no server is asked for",
+        "served-top-k": "a limit of tokens to draw from that a server of no known kind does not take",
+        "served-base": "original and tuned weights answered by two engines",
+        "server-key": "a key that travels without encryption",
     },
     "machines and launches": {
         "device-memory": "training does not fit a device",
@@ -96,6 +100,7 @@ SECTIONS = {
     },
     "this machine": {
         "absent-source": "a folder, file or lock that a source names, and that is not there",
+        "server-away": "a server that does not answer now",
         "npu-limit": "a job wants more devices than Snakemake's --resources npu= allows",
         "disk": "less free disk than the plan writes",
         "host-memory": "a job larger than the machine's memory",

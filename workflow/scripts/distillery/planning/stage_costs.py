@@ -9,7 +9,7 @@ from distillery import artefacts, set_artefacts
 from distillery.artefacts import Artefact
 from distillery.experiment import Generation, Stage
 from distillery.launch import prefix
-from distillery.planning import device_facts, memory
+from distillery.planning import device_facts, memory, served_cost
 from distillery.planning.experiment_setup import Setup
 from distillery.planning.memory import Memory, Run
 from distillery.planning.plan_step import START_SECONDS, Step
@@ -156,12 +156,13 @@ def answer_steps(s: Setup) -> tuple[Step, ...]:
             set_artefacts.of_set(one, e, problems)
             for one in (artefacts.TUNED_ANSWERS, artefacts.TUNED_SCORES)
         )
+        by = ["_served" if one.server else "" for one in (asked.base, asked.tuned)]
         rules = (
-            "generate_tuned_answers" if own else "generate_set_answers",
+            f"generate_{'tuned' if own else 'set'}_answers{by[1]}",
             "evaluate_tuned" if own else "evaluate_set",
         )
         found += [
-            _answers(s, f"generate base{of}", "generate_base_answers", asked.base, base),
+            _answers(s, f"generate base{of}", f"generate_base_answers{by[0]}", asked.base, base),
             _scores(s, f"evaluate base{of}", "evaluate_base", asked.base, base_scores),
             _answers(s, f"generate tuned{of}", rules[0], asked.tuned, tuned),
             _scores(s, f"evaluate tuned{of}", rules[1], asked.tuned, scores),
@@ -181,6 +182,8 @@ def _answers(s: Setup, name: str, rule: str, generation: Generation, made: Artef
     token of every sequence: it takes the longer of the two, and its start. Prompts come on top, in large pieces. Copies
     of the model that fill the node share the problems.
     """
+    if generation.server:
+        return served_cost.step(s, name, rule, generation, made, ANSWER_BYTES_PER_TOKEN)
     layout, settings, model = s.experiment.generate.layout, generation.settings, s.architecture
     devices, problems = prefix.workers(s.experiment, "generate"), s.problem_rows(generation.problems)
     if problems is None or model is None:

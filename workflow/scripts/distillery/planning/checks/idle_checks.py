@@ -46,7 +46,9 @@ def _training(s: Setup) -> Iterator[Idle]:
 
 
 def _answers(s: Setup) -> Iterator[Idle]:
-    ours = s.experiment.generate.engine == "mindspore"
+    ours = s.experiment.generate.engine != "mindspeed-llm"
+    batches = _written(s, s.experiment.tuned_generation.server is not None, "generate", "micro_batch_size")
+    yield batches, "a server makes its batches itself", "generate.engine: mindspore"
     keys = _written(s, ours, "generate", "use_kv_cache", "max_tokens_to_oom")
     yield (
         keys,

@@ -9,8 +9,10 @@ from __future__ import annotations
 import glob
 import os
 import shutil
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 
@@ -23,6 +25,7 @@ from distillery.planning.finding import Finding, error, warning
 from distillery.planning.memory import GIB
 
 DISK = "disk"
+CONNECT_SECONDS = 2.0
 
 
 def run(config: Config, directory: Path, *, local: bool) -> list[Finding]:
@@ -37,10 +40,33 @@ def run(config: Config, directory: Path, *, local: bool) -> list[Finding]:
         (
             s.experiment.name,
             s.experiment.accept,
-            [*lack, *memory(s, total), *npus(s, os.environ)] if local else lack,
+            [
+                *lack,
+                *servers(s),
+                *(memory(s, total) if local else ()),
+                *(npus(s, os.environ) if local else ()),
+            ],
         )
         for s in setups
     )
+
+
+def servers(s: Setup) -> Iterator[Finding]:
+    """A server that runs already takes connections now; it may be started until answers are asked for."""
+    server = s.experiment.tuned_generation.server
+    if server and server.url:
+        address = urlsplit(server.url)
+        port = address.port or (443 if address.scheme == "https" else 80)
+        try:
+            socket.create_connection((address.hostname, port), CONNECT_SECONDS).close()
+        except OSError as problem:
+            yield warning(
+                "server-away",
+                [f"servers.{server.name}.url"],
+                f"{address.hostname}, port {port}, takes no connection: {problem.strerror or problem}",
+                "a server that runs when the answers are asked for",
+                "start it with the export before",
+            )
 
 
 def granted(config: Config, npus: int) -> list[Finding]:
