@@ -17,7 +17,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: new help setup setup-slurm setup-dev watch run audit lint check test bench doctor plan verify faults lock lock-env
+.PHONY: new serve help setup setup-slurm setup-dev watch run audit lint check test bench doctor plan verify faults lock lock-env
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -57,6 +57,10 @@ plan: setup ## check CONFIG and print memory, time and disk per job
 new: setup ## write config/NAME.yaml for rows of your own: NAME=mine DATA=file [MODEL=folder] [PROBLEMS=file]
 	@$(BIN)/python workflow/scripts/plan_new.py $(if $(NAME),--name "$$NAME") $(if $(DATA),--data "$$DATA") \
 		$(if $(MODEL),--model "$$MODEL") $(if $(PROBLEMS),--problems "$$PROBLEMS")
+
+serve: setup ## serve the export of EXPERIMENT (of CONFIG) by the engine that is installed here, or in SERVER=/path/to/python
+	@$(BIN)/python workflow/scripts/generate_serve.py --configfile $(CONFIG) $(if $(EXPERIMENT),--experiment $(EXPERIMENT)) \
+		$(if $(SERVER),--python '$(SERVER)')
 
 watch: ## devices, processes and last loss lines of what runs here, every two seconds
 	$(BIN)/python workflow/scripts/watch.py

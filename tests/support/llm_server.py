@@ -92,7 +92,7 @@ class LlmServer:
 
     def answer(self, body: dict[str, Any]) -> dict[str, Any]:
         prompt = body.get("prompt", body.get("messages"))
-        number = sum(map(ord, json.dumps(prompt))) + body["seed"] % 1000
+        number = sum(map(ord, json.dumps(prompt))) + body.get("seed", 0) % 1000
         text = f"<think>\nIt is {number}.\n</think>\n\nThe answer is {number}."
         ids = [*self.tokenizer.encode(text, add_special_tokens=False).ids, self.stop]
         finish = "stop"

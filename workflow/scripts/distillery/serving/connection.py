@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 10.0
 LOOK_SECONDS = 30.0  # for what a server says of itself
 MOST_BYTES = 64 << 20  # of one answer
+AWAY = (502, 504)  # of a proxy that does not reach the server
 
 
 class Connection:
@@ -71,7 +72,7 @@ class Connection:
         """
         data = None if body is None else json.dumps(body, ensure_ascii=False).encode()
         response, found = await self._post(path, data, min(LOOK_SECONDS, self.timeout))
-        if response.status_code >= 500 or response.status_code in replies.BUSY:
+        if response.status_code in (*replies.BUSY, *AWAY):
             raise Again(f"status {response.status_code} at {path}", busy=True)
         try:
             return json.loads(found) if response.status_code == 200 else None

@@ -97,12 +97,14 @@ def check_texts(voice: Prompter, asked: Sequence[Asked]) -> None:
 
 
 async def _check_model(site: Connection, manner: Manner, longest: int) -> None:
+    if manner.kind == TRANSFORMERS:  # it lists its cache, not what it serves
+        return
     listed = await _look(site, "/v1/models")
     data = listed.get("data") if isinstance(listed, dict) else None
     models = {
         one["id"]: one for one in data or [] if isinstance(one, dict) and isinstance(one.get("id"), str)
     }
-    if manner.kind == TRANSFORMERS or not models:  # it lists its cache, not what it serves
+    if not models:
         return
     if manner.model not in models:
         raise Problem(

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 from contextlib import ExitStack
 from dataclasses import fields, replace
+from functools import partial
 from typing import Any
 
 from distillery import addresses, files
@@ -54,7 +55,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         sites = Sites((addresses.revealed(args.url or ""),), key, args.concurrency, args.timeout)
         model = args.served_model
         if wanted:
-            replicas = stack.enter_context(started.running(wanted, journal.path))
+            replicas = stack.enter_context(
+                started.running(wanted, partial(batch.check_signals, journal.path))
+            )
             sites, model = replace(sites, urls=replicas.urls, check=replicas.check), wanted.model
         server, manner, compared = asyncio.run(_meet(args, model, sites, voice, task, limits, asked))
         times = asking.answer(asked, voice, manner, sites, journal, log_interval=args.log_interval)

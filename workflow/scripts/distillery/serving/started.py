@@ -8,19 +8,17 @@ Each replica stands behind `guard.py`, which ends it when the job ends.
 
 from __future__ import annotations
 
-import functools
 import os
 import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from distillery.generate import batch
 from distillery.launch import commandline, devices, environment, slurm
 from distillery.launch.loglines import ErrorWatch
 from distillery.problems import Problem
@@ -114,15 +112,14 @@ def line(wanted: Wanted, port: int) -> list[str]:
 
 
 @contextmanager
-def running(wanted: Wanted, journal: Path) -> Iterator[Replicas]:
+def running(wanted: Wanted, check: Callable[[], object] = bool) -> Iterator[Replicas]:
     """Start all replicas, wait until each is healthy, and end them.
 
     Args:
-        journal: which a signal's message names.
+        check: called while they are loading; what it raises ends them.
 
     Raises:
         Problem: one ended, or was not healthy in time; with its first error.
-        Interrupted: a signal came while they were loading.
     """
     if not Path(wanted.python).is_file():
         raise Problem("no such interpreter", where="servers.<name>.python", found=wanted.python)
@@ -144,7 +141,7 @@ def running(wanted: Wanted, journal: Path) -> Iterator[Replicas]:
             held_by = (*descriptors, *port.descriptors)
             found.append(stack.enter_context(_started(wanted, number, port.numbers[0], own, held_by)))
         replicas = Replicas(tuple(found))
-        _wait(replicas, wanted.timeout, functools.partial(batch.check_signals, journal))
+        _wait(replicas, wanted.timeout, check)
         yield replicas
 
 
@@ -177,7 +174,7 @@ def _started(
         process.wait()
 
 
-def _wait(replicas: Replicas, timeout: float, check: Any) -> None:
+def _wait(replicas: Replicas, timeout: float, check: Callable[[], object]) -> None:
     import httpx2
 
     until = time.monotonic() + timeout

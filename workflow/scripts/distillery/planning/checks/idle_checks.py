@@ -80,7 +80,8 @@ def _machine(s: Setup) -> Iterator[Idle]:
     """One process on a CPU is simply started: nothing launches it, and nothing is sourced before."""
     e, machine = s.experiment, s.experiment.hardware
     launched = any(prefix.line(e, stage, "launch") for stage in ("train", "generate"))
-    if launched or "mindspeed-llm" in e.engines.values():
+    server = e.tuned_generation.server
+    if launched or "mindspeed-llm" in e.engines.values() or (server and server.python):
         return
     found = [
         f"hardware.{machine.name}.{key}"

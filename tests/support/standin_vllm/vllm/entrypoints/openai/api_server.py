@@ -45,5 +45,5 @@ with LlmServer(
         time.sleep(0.02)
         with (folder / f"{args.port}.seeds").open("a") as stream:
             for body in server.asked[shown:]:
-                stream.write(f"{body['seed']} {body['max_tokens']}\n")
+                stream.write(f"{body.get('seed')} {body['max_tokens']}\n")
                 shown += 1
