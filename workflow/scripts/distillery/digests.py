@@ -36,6 +36,14 @@ def write_text(path: Path, text: str) -> None:
     record(path)
 
 
+def write_lines(path: Path, lines: Iterable[bytes]) -> None:
+    """As `write_text`, of lines with their ends."""
+    files.remove(beside(path))
+    with files.atomic(path) as partial, partial.open("wb") as stream:
+        stream.writelines(lines)
+    record(path)
+
+
 def write_json(path: Path, value: Any) -> None:
     """As `files.write_json`, with the digest."""
     files.remove(beside(path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from distillery.generate.prompter import Prompter
 from distillery.generate.prompts import Prompt
 from distillery.generate.tasks import Task, seed_of
 from distillery.problems import Interrupted, Problem
-from distillery.provenance import digest
+from distillery.provenance import canonical
 
 if TYPE_CHECKING:
     from distillery.engine.generation import Runner
@@ -59,8 +60,11 @@ def ask(prompts: Sequence[Prompt], prompter: Prompter, task: Task, seed: int, li
         Problem: a prompt and its answer do not fit into the context, or a prompt has a token that the model lacks.
     """
     asked = []
+    shared: dict[
+        int, int
+    ] = {}  # one object for each id: of a hundred thousand prompts they are most of the memory
     for prompt in prompts:
-        ids = tuple(prompter.ids(prompt.messages))
+        ids = tuple(shared.setdefault(one, one) for one in prompter.ids(prompt.messages))
         check_ids(ids, prompter, limits.vocab_size, prompt.id)
         for sample in range(task.requests_per_prompt):
             own = prompt.seed if prompt.seed is not None else seed
@@ -185,7 +189,10 @@ def identity(deciding: Any, asked: Sequence[Asked]) -> str:
     Args:
         deciding: all of it besides the prompts.
     """
-    return digest([deciding, [(each.prompt.id, each.ids, each.seed) for each in asked]])
+    found = hashlib.sha256(canonical(deciding).encode())
+    for each in asked:  # one by one: there may be a hundred thousand
+        found.update(canonical([each.prompt.id, each.ids, each.seed]).encode())
+    return found.hexdigest()
 
 
 def record(

@@ -4,7 +4,8 @@ While a run lasts, its answers are appended, in the order they end, to `.NAME.jo
 The journal's first line holds the digest of all that decides the answers; a run whose digest differs
 starts anew, one that agrees takes over the lines up to the first that is not whole: what a kill tore, or a crash
 of the machine filled with zeros. At the end the lines are sorted into the order of the prompts, so an interrupted
-and resumed run leaves the same file as an undisturbed one. One run at a time holds the journal.
+and resumed run leaves the same file as an undisturbed one. One run at a time holds the journal. Memory holds where each record
+lies, not the records: there may be hundreds of thousands.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import glob
 import json
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ POLL_SECONDS = 0.1
 
 
 class Journal:
-    """Records of one run, inside a `with`: `taken` holds those of an earlier, interrupted one.
+    """Records of one run, inside a `with`: `taken` has where they begin, also those of an earlier, interrupted one.
 
     Copies of the model that answer side by side have a journal each; the first copy's is the run's, and takes over the
     others when they end, or at the next start, whatever the number of copies then.
@@ -42,12 +43,14 @@ class Journal:
             Problem: another run is writing these answers.
         """
         self.target, self.replica = target, replica
-        self.taken: dict[Key, dict[str, Any]] = {}
+        self.taken: dict[Key, int] = {}
+        self._end = 0  # bytes of the journal
         self._header = json.dumps({"identity": identity}).encode() + b"\n"
         main = target.with_name(f".{target.name}.journal")
         self.path = self._part(replica) if replica else main
         if replica:
-            self._take(main)
+            for record, begin, _ in self._records(main):
+                self.taken[key(record)] = begin
             self._stream = self.path.open("wb")
             self._write(self._header)
             return
@@ -62,10 +65,13 @@ class Journal:
                 where=target,
                 fix="wait for it, or give --output another file",
             ) from None
-        whole = self._take(self.path)
-        self._stream.truncate(whole)
-        if not whole:
+        for record, begin, end in self._records(self.path):
+            self.taken[key(record)] = begin
+            self._end = end
+        if self._end == 0:  # of another run, or of one that answered nothing
+            self._stream.truncate(0)
             self._write(self._header)
+        self._stream.truncate(self._end)
         for part in target.parent.glob(f"{glob.escape(self.path.name)}.*"):
             self._absorb(part)
 
@@ -77,7 +83,7 @@ class Journal:
 
     def add(self, record: dict[str, Any]) -> None:
         """Append one record; it survives the process from here on, and the machine's next sync."""
-        self.taken[key(record)] = record
+        self.taken[key(record)] = self._end
         self._write(line(record).encode())
 
     def end(self) -> None:
@@ -102,7 +108,14 @@ class Journal:
     def finish(self, order: Iterable[Key]) -> None:
         """Write the target with the records in this order, and remove the journal."""
         os.fsync(self._stream.fileno())
-        digests.write_text(self.target, "".join(line(self.taken[each]) for each in order))
+        with self.path.open("rb") as stream:
+
+            def lines() -> Iterator[bytes]:
+                for each in order:
+                    stream.seek(self.taken[each])
+                    yield stream.readline()
+
+            digests.write_lines(self.target, lines())
         self.path.unlink()
 
     def _part(self, replica: int) -> Path:
@@ -110,34 +123,33 @@ class Journal:
 
     def _absorb(self, part: Path) -> list[dict[str, Any]]:
         """Another copy's records, now in this journal."""
-        known = set(self.taken)
-        self._take(part)
-        found = [record for name, record in self.taken.items() if name not in known]
-        self._write("".join(map(line, found)).encode())
+        found = [record for record, *_ in self._records(part) if key(record) not in self.taken]
+        for record in found:
+            self.add(record)
         os.fsync(self._stream.fileno())
         part.unlink()
         return found
 
-    def _take(self, path: Path) -> int:
-        """Take over whole records of a journal of this identity; the number of bytes up to the first that is not."""
+    def _records(self, path: Path) -> Iterator[tuple[dict[str, Any], int, int]]:
+        """Whole records of a journal of this identity, with where each begins and ends, up to the first that is not whole."""
         with path.open("rb") as stream:
             if stream.readline() != self._header:
-                return 0
+                return
             begin = len(self._header)
             for each in stream:
                 try:
                     record = json.loads(each)
                 except ValueError:
-                    break
+                    return
                 if not each.endswith(b"\n") or each == END:
-                    break
-                self.taken[key(record)] = record
+                    return
+                yield record, begin, begin + len(each)
                 begin += len(each)
-            return begin
 
     def _write(self, data: bytes) -> None:
         self._stream.write(data)
         self._stream.flush()
+        self._end += len(data)
 
 
 def _complete(part: Path) -> bool:
