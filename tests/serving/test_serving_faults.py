@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import json
+import threading
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -78,6 +80,24 @@ def test_fewer_are_asked_while_the_server_has_too_much_to_do(asks, tmp_path):
         assert len(rows) == 60 and server.refused < 120
     times = json.loads((tmp_path / "answers.timings.json").read_text())
     assert times["least_at_once"] <= 8
+
+
+def test_a_server_that_is_started_anew_is_asked_on(asks):
+    with served() as first:
+        _, straight = asks(first, count=30, name="straight")
+        first.asked.clear()
+        first.seconds = 0.05
+        found: list = []
+        job = threading.Thread(target=lambda: found.append(asks(first, "--concurrency", 2, count=30)))
+        job.start()
+        while len(first.asked) < 8:
+            time.sleep(0.01)
+    # its connections break, and nobody listens for a while
+    time.sleep(0.5)
+    with served(port=int(first.url.rpartition(":")[2])) as second:
+        job.join()
+        assert len(second.asked) >= 30 - len(first.asked)
+    assert found[0][1] == straight
 
 
 KEY = "sk-leaks-nowhere-1234567890"

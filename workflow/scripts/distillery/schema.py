@@ -104,7 +104,7 @@ def _filled(value: Any, node: Node) -> Any:
 
 
 def _number(value: float, kinds: str | list[str]) -> float:
-    if "integer" in kinds and isinstance(value, float) and value.is_integer():
+    if "integer" in kinds and (isinstance(value, int) or value.is_integer()):
         return int(value)
     if "number" in kinds and abs(value) < 2**53:
         return float(value)

@@ -37,6 +37,7 @@ class Connection:
         self.url = url.rstrip("/").removesuffix("/v1")
         self.key, self.timeout, self.out = key, timeout, 0
         self._errors = httpx2.RequestError
+        self._unheard = (httpx2.ConnectError, httpx2.ConnectTimeout)
         self._client = httpx2.AsyncClient(
             timeout=httpx2.Timeout(None, connect=CONNECT_SECONDS),
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=most),
@@ -101,4 +102,5 @@ class Connection:
             raise Again(f"no whole answer within {timeout:g} s", busy=True) from None
         except self._errors as error:
             said = self.key.hidden(str(error)) or type(error).__name__
-            raise Again(f"the connection failed: {said}") from None
+            # nobody listens: it may be on its way back. What breaks off later may be the question's fault
+            raise Again(f"the connection failed: {said}", busy=isinstance(error, self._unheard)) from None
