@@ -1,7 +1,7 @@
 """MindSpeed-LLM's inference.py: its answer to its one built-in question, taken out of rank 0's log.
 
 It reads no prompts and writes no file, so it shows that weights load and speak, which is what the guide's generation
-step does. Problem sets are answered by the built-in engine, whatever `generate.engine` says.
+step does. Problem sets are then answered by the built-in engine.
 """
 
 from __future__ import annotations
