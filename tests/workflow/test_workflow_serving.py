@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -47,11 +48,8 @@ def test_transformers_serves_the_export_and_answers_as_our_engine(embedded: Hous
         for key in ("tokens", "stop", "rendered_prompt", "seed", "prompt", "sample"):
             assert one[key] == like[one["id"]][key], key
     told = json.loads((tmp_path / "served.server.json").read_text())
-    assert (told["engine"], told["asked_as"], told["prompts_compared_by"]) == (
-        "transformers",
-        "text",
-        "prompt_tokens",
-    )
+    known = ("engine", "version", "asked_as", "prompts_compared_by")
+    assert [told[key] for key in known] == ["transformers", version("transformers"), "text", "prompt_tokens"]
 
 
 @pytest.fixture(scope="module")

