@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import socket
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from places import FIXTURES
 
 from distillery import config
 from distillery.launch import commandline, server_line
+from distillery.planning.checks import host_checks
+from distillery.planning.experiment_setup import gather
 from distillery.problems import Problem
 
 SMALL = yaml.safe_load((FIXTURES / "workflow/small.yaml").read_text())
@@ -107,3 +110,14 @@ def test_started_servers_take_the_devices_of_their_node():
     assert '--server-engine vllm --server-args {"max_model_len":256}' in " ".join(
         commandline.served(generation)
     )
+
+
+def test_a_plan_says_that_a_server_is_away_now():
+    """It may be started until answers are asked for: a warning, which the command that asks makes an error."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/v1"
+        setup = gather(loaded({**RUNNING, "url": url}), "small")
+        assert list(host_checks.servers(setup)) == []
+    (found,) = host_checks.servers(setup)
+    assert (found.id, found.severity) == ("server-away", "warning") and "takes no connection" in found.found
+    assert list(host_checks.servers(gather(loaded(STARTED), "small"))) == []
