@@ -9,9 +9,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from signal import SIGINT
 
 from distillery import artefacts, config
 from distillery.experiment import Config
+from distillery.generate import signals
 from distillery.launch import environment, server_line
 from distillery.problems import Problem, UsageProblem
 from distillery.serving import dialects, started
@@ -34,7 +36,8 @@ def run(args: argparse.Namespace) -> None:
         Problem: nothing is exported, no engine is installed, or it does not start.
     """
     wanted = _wanted(config.read(args.configfile), args.experiment, args.python)
-    with started.running(wanted) as replicas:
+    # also where a shell that starts it in the background has it ignored
+    with signals.delivered(SIGINT), started.running(wanted) as replicas:
         print(question(replicas.urls[0], wanted.model), flush=True)
         try:
             while True:
