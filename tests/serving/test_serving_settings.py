@@ -12,7 +12,7 @@ from places import FIXTURES
 
 from distillery import config
 from distillery.launch import commandline, server_line
-from distillery.planning.checks import host_checks
+from distillery.planning.checks import machine_checks
 from distillery.planning.experiment_setup import gather
 from distillery.problems import Problem
 
@@ -117,7 +117,7 @@ def test_a_plan_says_that_a_server_is_away_now():
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}/v1"
         setup = gather(loaded({**RUNNING, "url": url}), "small")
-        assert list(host_checks.servers(setup)) == []
-    (found,) = host_checks.servers(setup)
+        assert list(machine_checks.servers(setup)) == []
+    (found,) = machine_checks.servers(setup)
     assert (found.id, found.severity) == ("server-away", "warning") and "takes no connection" in found.found
-    assert list(host_checks.servers(gather(loaded(STARTED), "small"))) == []
+    assert list(machine_checks.servers(gather(loaded(STARTED), "small"))) == []
