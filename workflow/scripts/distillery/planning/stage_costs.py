@@ -8,8 +8,8 @@ from __future__ import annotations
 from distillery import artefacts, set_artefacts
 from distillery.artefacts import Artefact
 from distillery.experiment import Generation, Stage
-from distillery.launch import prefix
-from distillery.planning import device_facts, memory, served_cost
+from distillery.launch import prefix, server_line
+from distillery.planning import device_facts, memory
 from distillery.planning.experiment_setup import Setup
 from distillery.planning.memory import Memory, Run
 from distillery.planning.plan_step import START_SECONDS, Step
@@ -183,7 +183,7 @@ def _answers(s: Setup, name: str, rule: str, generation: Generation, made: Artef
     of the model that fill the node share the problems.
     """
     if generation.server:
-        return served_cost.step(s, name, rule, generation, made, ANSWER_BYTES_PER_TOKEN)
+        return _served(s, name, rule, generation, made)
     layout, settings, model = s.experiment.generate.layout, generation.settings, s.architecture
     devices, problems = prefix.workers(s.experiment, "generate"), s.problem_rows(generation.problems)
     if problems is None or model is None:
@@ -220,6 +220,15 @@ def _answers(s: Setup, name: str, rule: str, generation: Generation, made: Artef
         disk_bytes=new * ANSWER_BYTES_PER_TOKEN,
         seconds=seconds,
     )
+
+
+def _served(s: Setup, name: str, rule: str, generation: Generation, made: Artefact) -> Step:
+    """The same by a server, whose speed is not known."""
+    server, problems, settings = generation.server, s.problem_rows(generation.problems), generation.settings
+    new = None if problems is None else problems * settings["num_samples"] * settings["max_new_tokens"]
+    size = None if new is None else new * ANSWER_BYTES_PER_TOKEN
+    taken = server_line.resources(s.experiment, server)["npu"]
+    return Step(name, (rule,), server.name, made.path, made.benchmark, taken, disk_bytes=size, tokens=new)
 
 
 def _scores(s: Setup, name: str, rule: str, generation: Generation, made: Artefact) -> Step:

@@ -23,7 +23,6 @@ from distillery.planning.checks import (
     memory_checks,
     mindspeed_checks,
     model_checks,
-    server_checks,
     train_checks,
 )
 from distillery.planning.experiment_setup import Setup, gather
@@ -36,7 +35,6 @@ ALL = (
     *model_checks.CHECKS,
     *dataset_checks.CHECKS,
     *generate_checks.CHECKS,
-    *server_checks.CHECKS,
     *memory_checks.CHECKS,
     *mindspeed_checks.CHECKS,
     *idle_checks.CHECKS,
