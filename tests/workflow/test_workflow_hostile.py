@@ -88,7 +88,7 @@ def trials() -> list[Trial]:
 def configured(tried: list[Trial]) -> dict[str, Any]:
     """One configuration of all of them: sources in experiments of their own, several in one."""
     raw = copy.deepcopy(hostile.BASE)
-    raw["hardware"] = {}
+    raw["hardware"], raw["servers"] = {}, {}
     asking: dict[int, dict[str, str]] = {}
     met = dict.fromkeys(SOURCES, 0)
     for one in tried:
@@ -100,6 +100,9 @@ def configured(tried: list[Trial]) -> dict[str, Any]:
         elif one.section == "hardware":
             made = {one.key: hostile.merged(MACHINE, made[one.key])}
             raw["experiments"][f"{one.name}-runs"] = hostile.merged(small, NODE | {"hardware": one.key})
+        elif one.section == "servers":
+            asked = {"generate": {"engine": one.key}}
+            raw["experiments"][f"{one.name}-asks"] = hostile.merged(small, asked)
         else:
             asking.setdefault(met[one.section], {})[SOURCES[one.section]] = one.key
             met[one.section] += 1
@@ -171,6 +174,9 @@ def test_no_text_of_a_configuration_is_run(tmp_path, monkeypatch):
     targets += [artefacts.REPORT.at(experiment=one.key) for one in left if one.section == "experiments"]
     targets += [
         artefacts.TRAINED.at(experiment=f"{one.name}-runs") for one in left if one.section == "hardware"
+    ]
+    targets += [
+        artefacts.REPORT.at(experiment=f"{one.name}-asks") for one in left if one.section == "servers"
     ]
     run = house.snakemake("-n", "-p", *targets)
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
