@@ -54,6 +54,25 @@ def test_bootstrap_agrees_with_the_normal_theory_and_repeats():
     assert statistics.bootstrap(values, 7) == (low, high) != statistics.bootstrap(values, 8)
 
 
+def test_the_columns_of_a_bootstrap_are_resampled_together():
+    column = np.random.default_rng(1).random(50)
+    one, same, reverse = statistics.bootstrap_all(np.stack([column, 2 * column, 1 - column], axis=1), 5)
+    assert same == pytest.approx((2 * one[0], 2 * one[1]), abs=1e-12)
+    assert reverse == pytest.approx((1 - one[1], 1 - one[0]), abs=1e-12)
+
+
+@pytest.mark.parametrize("kinds", [2, 5, 400])
+def test_a_bootstrap_over_kinds_of_problems_is_scipys_over_problems(kinds):
+    """Wherever problems share their values, as shares of a few samples do, and where none does."""
+    draw = np.random.default_rng(kinds)
+    values = draw.integers(0, kinds, 400) / (kinds - 1) if kinds < 400 else draw.random(400)
+    theirs = stats.bootstrap((values,), np.mean, n_resamples=9999, method="percentile", random_state=1)
+    mean = values.mean()
+    low, high = statistics.bootstrap(values, 3)
+    wanted = theirs.confidence_interval
+    assert (mean - low, high - mean) == pytest.approx((mean - wanted.low, wanted.high - mean), rel=0.06)
+
+
 def row(problem: int, strict: bool, sample: int = 0, **more) -> dict:
     made = {
         "id": f"u{problem}",

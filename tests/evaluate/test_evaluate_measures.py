@@ -103,12 +103,6 @@ def test_so_many_problems_do_show_it_in_four_of_five_comparisons():
     assert 0.72 < np.mean(found) < 0.85
 
 
-def test_the_columns_of_a_bootstrap_are_resampled_together():
-    values = np.random.default_rng(1).random((50, 3))
-    for interval, column in zip(statistics.bootstrap_all(values, 5), values.T, strict=True):
-        assert interval == pytest.approx(statistics.bootstrap(column, 5), abs=1e-12)
-
-
 def score(problem: int, sample: int, strict: bool, boxed: str | None, **more) -> dict:
     made = {
         "id": f"u{problem}",

@@ -4,10 +4,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distillery.evaluate import judge, simple_forms, two_stage_parsing
+from distillery.evaluate import judge, simple_form_reader, simple_forms, two_stage_parsing
 
 WHOLE = st.integers(0, 1200).map(str)
-LEAF = WHOLE | WHOLE | st.sampled_from([*simple_forms.PLACES, r"\pi"]) | st.decimals(0, 30, places=2).map(str)
+LEAF = (
+    WHOLE
+    | WHOLE
+    | st.sampled_from([*simple_form_reader.PLACES, r"\pi"])
+    | st.decimals(0, 30, places=2).map(str)
+)
 SMALL = st.integers(1, 9)
 
 
@@ -44,7 +49,13 @@ def other_writing(text: str) -> str:
 @settings(max_examples=40, deadline=None)
 def test_what_is_known_of_simple_forms_is_what_math_verify_says(gold, answer):
     judge.load()
-    for first, second in ((gold, answer), (gold, other_writing(gold)), (gold, gold.replace("1", "7", 1))):
+    pairs = [
+        (gold, answer),
+        (gold, other_writing(gold)),
+        (gold, gold.replace("1", "7", 1)),
+        (gold, f"${gold}$"),
+    ]
+    for first, second in pairs:
         known = simple_forms.verdict(first, second)
         if known is not None:
             assert known is judge.equal(judge._gold(first), judge._box(second)), (first, second)
@@ -64,6 +75,14 @@ def test_what_is_known_of_simple_forms_is_what_math_verify_says(gold, answer):
         (r"\sqrt{8}", r"2\sqrt{2}", None),  # equal, but not the same text
         ("0.333333", r"\frac{1}{3}", None),  # near
         ("(1,2)", "1,2", None),  # other brackets
+        ("(1,2)", "1,3", False),
+        ("[1,2)", "(3,4)", False),
+        ("[5,3]", "(7,2)", None),
+        ("[5,9]", "(7,2)", False),
+        ("(x,2)", "[x,3]", None),
+        (r"\frac{3}{4}", r"$\dfrac{3}{4}$", True),
+        ("5", "$x = 6$", False),
+        ("5", "$5$ $6$", None),
         ("(x,1]", "(x,2]", None),  # empty intervals, perhaps
         ("[5,3)", "[7,2)", None),
         ("1,234", "1234", None),  # one number or two

@@ -28,6 +28,7 @@ ROWS: dict[str, list[dict[str, Any]]] = {
                   "subject": "Prealgebra", "level": 2, "unique_id": "test/prealgebra/1.json"}],
     "aime24": [{"id": 60, "problem": "Add 3 and 4.", "solution": "7", "answer": "007", "url": "https://a", "year": "2024"}],
     "aime25": [{"question": "Add 30 and 40.", "answer": "70"}],
+    "amc23": [{"id": 0, "question": "How many hours?", "answer": "27.0", "url": "https://a"}],
     "olympiadbench": [
         {"id": 1606, "question": "Find $x$.", "solution": ["So 2."], "final_answer": ["2"], "context": None, "subfield": "Algebra"},
         {"id": 1607, "question": "Find all.", "solution": ["..."], "final_answer": ["2", "5"], "context": None, "subfield": "Algebra"},
@@ -40,6 +41,7 @@ GOLDS = {
     "math-500": [r"\frac{1}{2}"],
     "aime24": ["007"],
     "aime25": ["70"],
+    "amc23": ["27.0"],
     "olympiadbench": ["2", "2, 5"],
     "minerva": ["4.5e33", r"\arcsin{1.3 \sin{\theta}}"],
 }

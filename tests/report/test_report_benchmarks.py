@@ -8,7 +8,7 @@ import commands
 import pytest
 import report_files
 
-from distillery import files, json_files
+from distillery import catalogue, files, json_files
 from distillery.evaluate import comparison, measures, sweep_comparison
 from distillery.report import benchmarks, contents
 
@@ -94,6 +94,15 @@ def test_published_numbers_are_found_by_the_sets_name_and_say_where_they_were_re
         assert row["where"].startswith("https://") and 0 < row["pass@1"] < 100 and row["how"]
 
 
+def test_every_benchmark_that_comes_with_the_project_has_published_numbers_of_base_and_reference():
+    listed = json_files.read(benchmarks.PUBLISHED)
+    for name in catalogue.entries()["problem_sets"].keys() - {"champ-heldout"}:
+        models = {row["model"] for row in benchmarks.published(name)}
+        # AIME 2025 is later than Qwen2.5-Math
+        assert models & {"Qwen2.5-Math-7B", "OpenR1-Qwen-7B"} and len(models) >= 2, name
+    assert {row["source"] for rows in listed["sets"].values() for row in rows} == listed["sources"].keys()
+
+
 class Text(HTMLParser):
     """All text of a page, and how often each tag was opened and closed."""
 
@@ -131,7 +140,7 @@ def test_the_page_of_a_benchmark_in_a_sweep(tmp_path):
         tmp_path / "sweep.json", sweep_comparison.compare({"small": own, "e-lr2": other}, "small", 0)
     )
     text = page(tmp_path, [*flags, "--sweep", "sweep.json"])
-    for words in ("Beside published results", "OpenR1-Qwen-7B 90.6% lighteval https://huggingface.co/open-r1/OpenR1-Qwen-7B",
+    for words in ("Beside published results", "OpenR1-Qwen-7B 90.6% lighteval; neither sampling nor the number of samples is said https://huggingface.co/open-r1/OpenR1-Qwen-7B",
                   "base, here", "Accuracy by tokens", "All experiments of the sweep", "this experiment"):  # fmt: skip
         assert words in text
     assert text.index("small 83.3%") < text.index("e-lr2 25.0%")  # best first

@@ -119,7 +119,7 @@ def verify(question: Question, plain: bool = False) -> Verdict:
 def compare(gold: str, answer: str) -> tuple[bool, str, bool]:
     """(whether the answer is the gold, the rule that says so, what math-verify alone says)."""
     ours = notation.normal(gold), notation.normal(answer)
-    decision = rules.decide(*ours)
+    decision = (False, "number") if rules.other_currency(gold, answer) else rules.decide(*ours)
     theirs = simple_forms.verdict(gold, answer)
     raw = None
     if theirs is None:

@@ -50,11 +50,18 @@ SPACES = re.compile(
 )
 SIZES = re.compile(
     r"\\(?:left|right|[bB]igg?[lmr]?|displaystyle|textstyle|limits|nolimits)(?![A-Za-z])\s*\.?"
+    r"|\\(?:small|normalsize|large|Large|LARGE|huge|Huge)(?![A-Za-z])\s*|\\(?:text)?color\s*\{[A-Za-z!\d]*\}"
+)
+SHOWN = re.compile(r"\\(?:underline|boldsymbol|bm|pmb)\s*\{([^{}]*)\}|^\s*\{([^{}\\]*)\}\s*$")
+UNIT_OVER_UNIT = re.compile(r"\\frac" + r"\s*\{\s*\\(?:text|mathrm)\s*\{([^{}]*)\}\s*\}" * 2)
+SAID = re.compile(
+    r"^\s*(?:\\text\s*\{\s*)?(?:(?:the )?(?:final )?answer(?: is|:)+|答案(?:是|为|:)+)\s*\}?(?=[^}]*(?:\{|$))",
+    re.IGNORECASE,
 )
 DEGREE = re.compile(r"\s*(?:\^\s*\{?\s*\\(?:circ|degree)(?![A-Za-z])\s*\}?|\\degree(?![A-Za-z]))")
 SYNONYMS = r"""
 \dfrac \frac  \tfrac \frac  \cfrac \frac  \leq \le  \leqslant \le  \geq \ge  \geqslant \ge  \ne \neq  \varnothing \emptyset
-\oslash \emptyset  \colon :  \lbrace \{  \rbrace \}  \dots \ldots  \cdots \ldots
+\oslash \emptyset  \colon :  \lbrace \{  \rbrace \}  \dots \ldots  \cdots \ldots  \langle (  \rangle )  \lbrack [  \rbrack ]
 """.split()
 SAME = dict(zip(SYNONYMS[::2], SYNONYMS[1::2], strict=True))
 COMMAND = re.compile(r"\\[A-Za-z]+")
@@ -82,6 +89,8 @@ def _plainer(text: str) -> str:
     text = THOUSANDS.sub(lambda found: "," if "," in found[0].replace("\\,", "") else "", text)
     text = DELIMITERS.sub(" ", CURRENCY.sub(" ", text))
     text = SIZES.sub("", COMMAND.sub(lambda found: SAME.get(found[0], found[0]), text))
+    text = SHOWN.sub(lambda found: found[1] or found[2] or "", text)
+    text = SAID.sub("", UNIT_OVER_UNIT.sub(r"\\text{\1/\2}", text))
     text = DEGREE.sub(r"^{\\circ}", text)
     text = re.sub(r" +", " ", SPACES.sub(" ", text))
     if CHINESE.search(text) and not CHINESE.search(joined := CONJUNCTION.sub(", ", text)):

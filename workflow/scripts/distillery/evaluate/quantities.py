@@ -30,6 +30,9 @@ SLASH = rf"(?P<over>{DECIMAL})\s*/\s*(?P<under>{DECIMAL})"
 BODY = re.compile(
     rf"(?P<sign>[+-]?)\s*(?:(?P<whole>{WHOLE})?\s*{FRACTION}|(?:(?P<mixed>\d+)\s+)?{SLASH}|(?P<decimal>{DECIMAL}))"
 )
+REPEATING = re.compile(
+    r"(?P<sign>-?)\s*(?P<before>\d*\.\d*)\s*\\(?:overline|bar|dot)\s*\{\s*(?P<period>\d+)\s*\}"
+)
 PREFIX = re.compile(r"(?:\\approx|\\sim|约|大约|=|US|USD|RMB|HK|Rs\.?)\s*")
 PERCENT = re.compile(r"\s*(?:\\?%|\\text\s*\{\s*(?:percent(?:age)?|pct)\s*\}|\b(?:percent(?:age)?|pct)\b)")
 
@@ -43,6 +46,13 @@ cent penny pennies: yuan rmb 元 人民币: degree deg 度: mph: kmh kph: J joul
 Hz hertz 赫兹: eV: Pa pascal
 """
 CANONICAL = {name: names.split()[0] for names in re.split("[:\n]", UNITS) for name in names.split()}
+MULTIPLIERS = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+MULTIPLIERS |= {"dozen": 12, "百": 100, "千": 1000, "万": 10**4, "亿": 10**8}
+MULTIPLIER = re.compile(
+    r"\s*(?:(?P<open>\\(?:text|mathrm|mbox|textrm)\s*\{)?\s*(?P<word>hundred|thousand|million|billion|trillion|dozen)(?![A-Za-z])"
+    r"|(?P<chinese>[百千万亿])(?!分))",
+    re.IGNORECASE,
+)
 LONE = set("mgshlLJNWVK")  # a unit only where it is marked as text: else a variable
 MEASURE_WORDS = re.compile(r"[\u4e00-\u9fff]{1,6}")  # 个, 只 ...
 COUNTED = re.compile(
@@ -58,6 +68,7 @@ SUFFIX = re.compile(
     r"|\s*(?P<marked>(?:\\(?:text|mathrm|mbox|textrm|operatorname|mathbf)\s*\{[^{}]*\}(?:\s*\^\s*\{?\s*-?[1-4]\s*\}?)?\s*/?\s*)+)"
     r"|\s*(?P<chinese>(?:[\u4e00-\u9fff]|/)+)"
     r"|\s*\^\{\\circ\}\s*(?P<degree>[CF]?)"
+    r"|\s*(?P<prime>''?|\"|\^\s*\{?\s*\\prime\s*(?:\\prime)?\s*\}?)"
     r"|(?P<bare>\s*[A-Za-z][A-Za-z ./]*(?:\^\s*\{?[1-4]\}?)?)"
 )
 
@@ -90,6 +101,8 @@ def number(text: str, lone: bool = False) -> Number | None:
             _plain(found["mantissa"] or "1") * Fraction(10) ** exponent,
             found["mantissa"] is not None,
         )
+    elif found := REPEATING.match(text):
+        value, decimal = _repeating(found["before"], found["period"]), False
     elif found := BODY.match(text):
         value, decimal = _body(found)
     else:
@@ -100,8 +113,25 @@ def number(text: str, lone: bool = False) -> Number | None:
     rest = text[found.end() :]
     if percent := PERCENT.match(rest):
         rest = rest[percent.end() :]
+    times, rest = _multiplied(rest)
     unit = _unit(rest, lone)
-    return None if unit == "" else Number(value, decimal, bool(percent), unit)
+    return None if unit == "" else Number(value * times, decimal, bool(percent), unit)
+
+
+def _repeating(before: str, period: str) -> Fraction:
+    """`0.1\\overline{6}` is 1/6."""
+    places = len(before.partition(".")[2])
+    return Fraction("0" + before + "0") + Fraction(int(period), 10**places * (10 ** len(period) - 1))
+
+
+def _multiplied(rest: str) -> tuple[int, str]:
+    """(what words after a number multiply it by, the rest): 5 million, 3万元; 3千米 are kilometres."""
+    times = 1
+    while (found := MULTIPLIER.match(rest)) and not (found["chinese"] and _known(rest.strip())):
+        times *= MULTIPLIERS[(found["word"] or found["chinese"]).lower()]
+        rest = (found["open"] or "" if found["word"] else "") + rest[found.end() :]
+        rest = "" if re.fullmatch(r"\s*\\[a-z]+\s*\{\s*\}", rest) else rest
+    return times, rest
 
 
 def _body(found: re.Match) -> tuple[Fraction | None, bool]:
@@ -131,6 +161,8 @@ def _unit(rest: str, lone: bool) -> str | None:
         return ""
     if found["degree"] is not None:
         return "degree"
+    if found["prime"] is not None:  # feet or minutes of arc, inches or seconds
+        return '"' if re.search(r"''|\"|prime.*prime", found["prime"]) else "'"
     if found["chinese"]:
         return _known(found["chinese"]) or ("?" if MEASURE_WORDS.fullmatch(found["chinese"]) else "")
     if found["bare"]:

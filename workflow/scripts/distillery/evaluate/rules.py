@@ -8,7 +8,7 @@ same text    The same characters, spaces aside. Also for golds that math-verify 
 choice       The gold names a choice: `C`, `(C)`, `\text{(C)}`, `C. 12`, or several, `ABD`, `(1)(3)`. Where the answer
              names one too, as in `\textbf{(C)}\ 12`, the letters are compared; else what stands beside the gold's letter.
              An answer `\textbf{(C)}\ 12` to a gold without a letter is its 12. math-verify takes `(1)(3)(4)` for 8.
-number       Both are numbers as `quantities` reads them. math-verify multiplies `1 1/2` and `5e3`, drops the units of
+number       Both are numbers as `quantities` reads them, in no other currency. math-verify multiplies `1 1/2` and `5e3`, drops the units of
              `5 cm` and `5 m`, and takes numbers as equal that agree in six places, 0.0000012 and 0.0000014.
 list         Numbers in any order, each with its unit: math-verify takes `35 cm, 4` for 35, c, m and 4.
 base         `12_5` and `12_7` differ. A base that the answer leaves out is taken to be the gold's.
@@ -27,7 +27,9 @@ Decision = tuple[bool, str]
 
 LETTER = re.compile(r"\(\s*([A-J])\s*\)|([A-J])")
 LABELLED = re.compile(r"(?:\(\s*([A-J])\s*\)|([A-J])\s*[.)])\s*[:,.]?\s*(?P<content>.+)")
-CALLED = re.compile(r"(?:(?i:(?:the )?(?:option|choice|answer)(?: is)?:?)|选项?|故选:?)\s*\(?([A-J])\)?")
+CALLED = re.compile(
+    r"(?:(?i:(?:the )?(?:option|choice|answer)(?: is)?:?)|选项?|故选:?|(?:故?答案)(?:[是为选]|:)?)\s*\(?([A-J])\)?"
+)
 LETTERS = re.compile(r"[A-H](?:\s*[, ]\s*[A-H])+")
 STATEMENTS = re.compile(r"\(\d{1,2}\)(?:[\s,]*\(\d{1,2}\))+")
 BASED = re.compile(r"([0-9A-F]+(?:\.[0-9A-F]+)?)\s*_\s*\{?\s*(?:\\text\s*\{\s*)?(\d{1,2}|[a-z]+)\s*\}{0,2}")
@@ -39,6 +41,14 @@ BASES = {
     )
 }
 TIME = re.compile(r"\d{1,2}\s*:\s*[0-5]\d(?:\s*:\s*[0-5]\d)?")
+CURRENCIES = {
+    "dollar": re.compile(r"\\\$|\bdollars?\b|USD|美元"),
+    "cent": re.compile(r"\bcents?\b|\bpenn(?:y|ies)\b|¢|美分"),
+    "euro": re.compile(r"€|\\euro|\beuros?\b|欧元"),
+    "pound": re.compile(r"£|\\pounds|英镑"),
+    "yuan": re.compile(r"[¥￥]|\\yen|\byuan\b|RMB|(?<![美欧日])元"),
+}
+TO = re.compile(r"\s*\\text\s*\{\s*to\s*\}\s*|(?<=\d) to (?=\d)")
 # one letter, or words of which one has two letters at least: `p q` is a product, `p-q` a difference
 WORDS = re.compile(
     r"[A-Za-z]|(?=.*[A-Za-z]{2})[A-Za-z](?:[A-Za-z'. ]|(?<=[A-Za-z]{2})-(?=[A-Za-z]{2}))*[A-Za-z]"
@@ -53,6 +63,12 @@ APPROX = re.compile(r"\s*\\approx(?![A-Za-z])\s*")
 UNITS = re.compile(
     r"(?<=[\d})])\s*(?:\\;)?(?:[cdk]m|mm|kg|mg|m[lL]|ft|km/h|mph)(?:\s*\^\s*\{?\s*[23]\s*\}?)?$|(?<=[\d})])\s*[\u4e00-\u9fff]{1,4}$"
 )
+
+
+def other_currency(gold: str, answer: str) -> bool:
+    r"""Whether both, as they were written, name currencies and no common one: `\$5`, `5 cents`."""
+    named = [{name for name, sign in CURRENCIES.items() if sign.search(text)} for text in (gold, answer)]
+    return all(named) and named[0].isdisjoint(named[1])
 
 
 def decide(gold: str, answer: str) -> Decision | None:
@@ -154,6 +170,7 @@ def _base(gold: str, answer: str) -> bool | None:
 
 
 def _ratio(gold: str, answer: str) -> bool | None:
+    gold, answer = (TO.sub(":", text) for text in (gold, answer))
     if ":" not in gold or ":" not in answer:
         return None
     if TIME.fullmatch(gold) and TIME.fullmatch(answer):

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 Z_95 = 1.959963984540054  # 97.5 % quantile of the normal distribution
 Z_80 = 0.8416212335729143  # 80 % quantile: the power of a comparison that shall see a difference
 RESAMPLES = 10_000
+BLOCK = 1_000_000  # numbers in memory at once
 
 
 def wilson(right: int, n: int) -> tuple[float, float]:
@@ -65,14 +66,21 @@ def bootstrap(values: np.ndarray, seed: int) -> tuple[float, float]:
 
 
 def bootstrap_all(values: np.ndarray, seed: int) -> list[tuple[float, float]]:
-    """The interval of each column of `values` [problems, measures], all from the same resamples."""
+    """The interval of each column of `values` [problems, measures], all from the same resamples.
+
+    Problems with the same values are exchangeable: how often each kind of them is drawn has a multinomial distribution.
+    """
     import numpy as np
 
     rng = np.random.default_rng(seed)
     n = len(values)
-    means = np.empty((RESAMPLES, values.shape[1]))
-    for number in range(RESAMPLES):  # one row at a time: [resamples, problems] at once can be gigabytes
-        means[number] = values[rng.integers(0, n, n)].mean(axis=0)
+    kinds, counts = np.unique(values, axis=0, return_counts=True)
+    block = max(1, BLOCK // len(kinds))  # [resamples, kinds] at once could be gigabytes
+    drawn = (
+        rng.multinomial(n, counts / n, size=min(block, RESAMPLES - start))
+        for start in range(0, RESAMPLES, block)
+    )
+    means = np.concatenate([frequencies @ kinds / n for frequencies in drawn])
     low, high = np.quantile(means, [0.025, 0.975], axis=0)
     return [(float(one), float(other)) for one, other in zip(low, high, strict=True)]
 
