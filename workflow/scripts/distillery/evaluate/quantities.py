@@ -159,8 +159,10 @@ def _unit(rest: str, lone: bool) -> str | None:
     found = SUFFIX.fullmatch(rest)
     if not found:
         return ""
-    if found["degree"] is not None:
-        return "degree"
+    if (
+        found["degree"] is not None
+    ):  # Celsius, if one says so: like a power, what the other leaves out is not another
+        return f"degree^{found['degree']}" if found["degree"] else "degree"
     if found["prime"] is not None:  # feet or minutes of arc, inches or seconds
         return '"' if re.search(r"''|\"|prime.*prime", found["prime"]) else "'"
     if found["chinese"]:

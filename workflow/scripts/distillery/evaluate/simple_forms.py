@@ -21,7 +21,7 @@ LONGEST = 120  # characters
 WHOLE = re.compile(r"-?\d{1,15}")
 TOKEN = re.compile(r"\d+(?:\.\d+)?|\\(?:frac|sqrt|pi)(?![A-Za-z])|[-+/^(){},\[\]xyzabnk]|\\[{}]")
 SAME = [
-    (re.compile(r"\\(?:left|right)\s*(?=[()\[\]]|\\[{}])"), ""),
+    (re.compile(r"\\(?:left|right)(?=[()\[\]]|\\[{}])"), ""),
     (re.compile(r"\\[dt]frac(?![A-Za-z])"), r"\\frac"),
     (re.compile(r"\\text\s*\{\s*\}"), ""),
 ]
