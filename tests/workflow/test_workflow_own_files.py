@@ -63,6 +63,14 @@ def test_replaced_files_are_due_again(made: Path) -> None:
     """Older than what was made of those before, as `rsync -t` and `cp -p` leave them."""
     until = ["-n", "--until", "fetch_path_model", "fetch_digest"]
     assert "rule fetch_path" not in snakemake(made, *until)
+    # each file of a model counts, not its weights or config.json alone
+    tokenizer = made / "my model/tokenizer.json"
+    whole = tokenizer.read_bytes()
+    tokenizer.write_bytes(whole + b"\n")
+    os.utime(tokenizer, (1_000_000_000, 1_000_000_000))
+    due = snakemake(made, *until)
+    assert due.count("rule fetch_path_model:") == 1 and "rule fetch_path_shard:" not in due
+    tokenizer.write_bytes(whole)
     for path in (made / "my model/model.safetensors", made / "my data/b (1).jsonl"):
         path.write_bytes(path.read_bytes()[:-1] + b"\0")
         os.utime(path, (1_000_000_000, 1_000_000_000))

@@ -6,6 +6,9 @@ from pathlib import Path
 from standin import arguments, ours
 
 args = arguments("preprocess_data.py")
+# _get_data_format and build_dataset of its mindspeed_llm/tasks/preprocess/data_handler.py
+if args.input.split(".")[-1] not in ("parquet", "arrow", "csv", "json", "jsonl", "txt"):
+    raise Exception("unknown local data!")
 prefix = Path(args.output_prefix)
 assert prefix.parent.is_dir()  # the reference makes no folder
 given = sys.argv[1:]
