@@ -9,7 +9,7 @@ from typing import Any
 
 import hypothesis
 import pytest
-from house import House
+from house import HOSTILE_NAME, House
 from places import FIXTURES, ROOT
 from qwen import qwen_tokenizer  # noqa: F401
 from shared import once
@@ -84,8 +84,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> House:
-    """The project with the small experiment run to its report."""
-    house = House(tmp_path_factory.mktemp("finished"), FIXTURES / "workflow/small.yaml")
+    """The project, cloned into a folder of a hostile name, with the small experiment run to its report."""
+    house = House(tmp_path_factory.mktemp("finished") / HOSTILE_NAME, FIXTURES / "workflow/small.yaml")
     house.run()
     return house
 

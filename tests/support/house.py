@@ -15,6 +15,8 @@ from pathlib import Path
 import forked
 from places import ROOT
 
+# what a folder may be called that somebody clones into: quotes, braces, what shells and Snakemake would expand
+HOSTILE_NAME = """it's {a} $HOME "q" 数学 #&;%s *?[c] `touch CANARY` {"""
 PARTS = ["Snakefile", "workflow", "config", "envs", "profiles"]
 
 

@@ -13,7 +13,7 @@ import hostile
 import pytest
 import yaml
 from hostile import ANY, KEY
-from house import House
+from house import HOSTILE_NAME, House
 from places import ROOT
 
 from distillery import artefacts, config, schema
@@ -158,7 +158,7 @@ def parsed(words: list[str]) -> bool:
 
 @pytest.mark.slow
 def test_no_text_of_a_configuration_is_run(tmp_path, monkeypatch):
-    house = House(tmp_path / "deep" / "house", ROOT / "config" / "config.yaml")
+    house = House(tmp_path / "deep" / HOSTILE_NAME, ROOT / "config" / "config.yaml")
     monkeypatch.chdir(house.path)
     monkeypatch.syspath_prepend(ROOT / "workflow/scripts")
     tried = trials()

@@ -18,9 +18,8 @@ def test_every_step_of_a_real_run_is_found_and_its_memory_was_foreseen(finished)
             assert list(finished.path.glob(pattern)), (step["name"], pattern)
     rows = {row["quantity"]: row for row in plan["rows"]}
     assert abs(rows["memory of train"]["error"]) < 0.15
-    assert all(
-        rows[f"disk of {step}"]["measured"] > 0 for step in ("fetch data", "tokenize", "merge", "train")
-    )
-    # scores and proofs are no inputs of plan_outcome: they may come after it, and then are not measured
+    written = ("fetch data", "tokenize", "merge", "train", "evaluate base", "evaluate tuned")
+    assert all(rows[f"disk of {step}"]["measured"] > 0 for step in written)
+    # proofs are no inputs of plan_outcome: they may come after it, and then are not measured
     assert all(rows[f"time of {step}"]["measured"] > 0 for step in ("tokenize", "convert", "export"))
     assert rows["time of generate base, at most"]["measured"] > 0

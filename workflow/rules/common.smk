@@ -101,6 +101,11 @@ def runs(script, *data):
     }
 
 
+def environment(name):
+    """The file of a job's packages; Snakemake looks for fields in its path, and braces in that of this clone are none."""
+    return str(SCRIPTS.parents[1] / "envs" / f"{name}.yaml").replace("{", "{{").replace("}", "}}")
+
+
 def goal(files):
     """Input of a goal that is asked for: these files, and those that it needs of which something was deleted are made again."""
 
@@ -112,6 +117,7 @@ def goal(files):
 
 
 TEMPLATES = "tokenize/templates.json"
+PAGE_TEMPLATES = "../../report/*.j2"
 KERNELS = "engine/*.[ch]*"
 
 
@@ -243,9 +249,6 @@ def of_kind(sources, *kinds):
 def either(names):
     """A wildcard constraint: one of these names."""
     return "|".join(map(re.escape, names)) or "(?!)"
-
-
-REPORT_TEMPLATES = sorted(path.name for path in (SCRIPTS.parent / "report").glob("*.j2"))
 
 
 wildcard_constraints:

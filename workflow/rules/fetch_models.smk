@@ -17,7 +17,7 @@ rule fetch_generated_model:
     wildcard_constraints:
         model=of_kind(CONFIG.models, "random"),
     conda:
-        "../../envs/cpu.yaml"
+        environment("cpu")
     params:
         **runs("fetch_generated_model"),
         seed=lambda w: CONFIG.models[w.model].settings["seed"],
@@ -43,7 +43,7 @@ rule fetch_gguf_model:
     wildcard_constraints:
         model=of_kind(CONFIG.models, "gguf"),
     conda:
-        "../../envs/cpu.yaml"
+        environment("cpu")
     params:
         **runs("fetch_gguf"),
         member=lambda w: CONFIG.models[w.model].settings["member"],
@@ -67,7 +67,7 @@ rule fetch_model:
         model=of_kind(CONFIG.models, "hub"),
     retries: 2
     conda:
-        "../../envs/cpu.yaml"
+        environment("cpu")
     resources:
         hubs=lambda w: source_flags.hubs(CONFIG.models[w.model], CONFIG.offline),
         workers=lambda w: source_flags.workers(CONFIG.models[w.model]),
@@ -92,7 +92,7 @@ rule fetch_path_model:
         model=of_kind(CONFIG.models, "path"),
     localrule: True
     conda:
-        "../../envs/cpu.yaml"
+        environment("cpu")
     params:
         **runs("fetch_path"),
         source=lambda w: CONFIG.models[w.model].settings["path"],
@@ -117,7 +117,7 @@ rule fetch_rotated_model:
     wildcard_constraints:
         model=either(ROTATED),
     conda:
-        "../../envs/cpu.yaml"
+        environment("cpu")
     params:
         **runs("fetch_override_rope"),
         original=subpath(input[0], parent=True),

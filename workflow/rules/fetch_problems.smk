@@ -14,7 +14,7 @@ rule fetch_generated_problems:
     wildcard_constraints:
         problems=of_kind(CONFIG.problem_sets, "generator"),
     conda:
-        "../../envs/cpu.yaml"
+        environment("cpu")
     params:
         **runs("fetch_generated_problems"),
         seed=lambda w: CONFIG.problem_sets[w.problems].source.settings["seed"],
@@ -36,7 +36,7 @@ rule fetch_problem_files:
         problems=of_kind(CONFIG.problem_sets, "hub", "url"),
     retries: 2
     conda:
-        "../../envs/cpu.yaml"
+        environment("cpu")
     resources:
         hubs=lambda w: source_flags.hubs(CONFIG.problem_sets[w.problems].source, CONFIG.offline),
     params:
@@ -60,7 +60,7 @@ rule fetch_problems:
         problems=of_kind(CONFIG.problem_sets, "hub", "url", "path", "wheel"),
     localrule: True
     conda:
-        "../../envs/cpu.yaml"
+        environment("cpu")
     params:
         **runs("import_problems"),
         files=lambda w: source_flags.problem_files(w.problems, CONFIG.problem_sets[w.problems]),

@@ -19,7 +19,7 @@ rule generate_base_answers:
     wildcard_constraints:
         generation=answered(GENERATIONS, served=False),
     conda:
-        "../../envs/cpu.yaml"
+        environment("cpu")
     threads: lambda w: prefix.threads(ASKERS[w.generation], "generate")
     resources:
         **devices("generate", lambda w: ASKERS[w.generation]),
@@ -44,7 +44,7 @@ rule convert_reshard_tuned:
     wildcard_constraints:
         layout=either(LAYOUTS),
     conda:
-        "../../envs/cpu.yaml"
+        environment("cpu")
     params:
         **runs("convert_ckpt"),
         load=subpath(input[0], parent=True),
@@ -71,7 +71,7 @@ rule generate_tuned_answers:
     wildcard_constraints:
         experiment=answered(TUNED, served=False),
     conda:
-        "../../envs/cpu.yaml"
+        environment("cpu")
     threads: lambda w: prefix.threads(EXPERIMENTS[w.experiment], "generate")
     resources:
         **devices("generate"),

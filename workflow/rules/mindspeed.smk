@@ -20,7 +20,7 @@ rule tokenize_shard_mindspeed:
     wildcard_constraints:
         tokenization=run_by("mindspeed-llm", "tokenize", lambda e: e.tokenize.name),
     conda:
-        "../../envs/ascend.yaml"
+        environment("ascend")
     threads: tokenize_stage.WORKERS
     resources:
         launch=lambda w: prefix.host(TOKENIZERS[w.tokenization].hardware),
@@ -49,7 +49,7 @@ rule convert_hf_to_mcore_mindspeed:
     wildcard_constraints:
         converted=run_by("mindspeed-llm", "convert", lambda e: e.convert.name),
     conda:
-        "../../envs/ascend.yaml"
+        environment("ascend")
     resources:
         launch=lambda w: prefix.host(CONVERTED[w.converted].hardware),
         mem_mb=lambda w: estimate.megabytes(
@@ -79,7 +79,7 @@ rule train_mindspeed:
     wildcard_constraints:
         experiment=run_by("mindspeed-llm", "train"),
     conda:
-        "../../envs/ascend.yaml"
+        environment("ascend")
     threads: lambda w: prefix.threads(EXPERIMENTS[w.experiment], "train")
     resources:
         **devices("train", engine="mindspeed-llm"),
@@ -108,7 +108,7 @@ rule convert_mcore_to_hf_mindspeed:
     wildcard_constraints:
         experiment=run_by("mindspeed-llm", "convert"),
     conda:
-        "../../envs/ascend.yaml"
+        environment("ascend")
     resources:
         launch=lambda w: prefix.host(EXPERIMENTS[w.experiment].hardware),
         mem_mb=lambda w: estimate.megabytes(CONFIG, w.experiment, "convert_mcore_to_hf_mindspeed"),
@@ -142,7 +142,7 @@ rule generate_mindspeed_answer:
     wildcard_constraints:
         experiment=run_by("mindspeed-llm", "generate"),
     conda:
-        "../../envs/ascend.yaml"
+        environment("ascend")
     threads: lambda w: prefix.threads(EXPERIMENTS[w.experiment], "generate", "mindspeed-llm")
     resources:
         **devices("generate", engine="mindspeed-llm"),

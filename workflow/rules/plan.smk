@@ -33,7 +33,7 @@ rule plan_sources:
     # else it would train again for a changed length of answers
     priority: 10
     conda:
-        "../../envs/cpu.yaml"
+        environment("cpu")
     params:
         **runs("plan_sources"),
         model=subpath(input.model, parent=True),
@@ -58,6 +58,12 @@ rule plan_outcome:
         ],
         tuned=artefacts.TUNED_ANSWERS.path,
         further=further_sets(artefacts.TUNED_ANSWERS),
+        base_scores=lambda w: [
+            artefacts.base_scores(EXPERIMENTS[w.experiment], one).path
+            for one in EXPERIMENTS[w.experiment].asked
+        ],
+        tuned_scores=artefacts.TUNED_SCORES.path,
+        further_scores=further_sets(artefacts.TUNED_SCORES),
     output:
         artefacts.PLAN.path,
     log:
@@ -66,7 +72,7 @@ rule plan_outcome:
         artefacts.PLAN.benchmark
     localrule: True
     conda:
-        "../../envs/cpu.yaml"
+        environment("cpu")
     params:
         **runs("plan_outcome"),
         plan=lambda w: canonical(estimate.summary(CONFIG, w.experiment, FINDINGS)),

@@ -15,7 +15,7 @@ rule report_rulegraph:
         artefacts.RULEGRAPH.benchmark
     localrule: True
     conda:
-        "../../envs/cpu.yaml"
+        environment("cpu")
     params:
         **runs("report_rulegraph"),
         configfiles=lambda w: [files.from_here(Path(path)) for path in workflow.configfiles],
@@ -51,7 +51,6 @@ rule report_page:
             else []
         ),
         rulegraph=artefacts.RULEGRAPH.path,
-        templates=collect(f"{SCRIPTS.parent}/report/{{name}}", name=REPORT_TEMPLATES),
     output:
         page=report(
             artefacts.REPORT.path,
@@ -76,9 +75,9 @@ rule report_page:
     benchmark:
         artefacts.REPORT.benchmark
     conda:
-        "../../envs/cpu.yaml"
+        environment("cpu")
     params:
-        **runs("report_page"),
+        **runs("report_page", PAGE_TEMPLATES),
         parts=subpath(output.loss, parent=True),
         # measurements beside the jobs' logs; nothing waits for them, and where they are missing the page says so
         samples=lambda w: [

@@ -18,7 +18,7 @@ rule tokenize_recognise:
         artefacts.HANDLER.benchmark
     localrule: True
     conda:
-        "../../envs/cpu.yaml"
+        environment("cpu")
     params:
         **runs("tokenize_recognise"),
     shell:
@@ -41,7 +41,7 @@ rule tokenize_shard:
     wildcard_constraints:
         tokenization=run_by("mindspore", "tokenize", lambda e: e.tokenize.name),
     conda:
-        "../../envs/cpu.yaml"
+        environment("cpu")
     params:
         **runs("preprocess_data", TEMPLATES),
         tokenizer=subpath(input.model, parent=True),
@@ -70,7 +70,7 @@ rule tokenize_merge:
     benchmark:
         artefacts.TOKENIZED.benchmark
     conda:
-        "../../envs/cpu.yaml"
+        environment("cpu")
     params:
         **runs("tokenize_merge"),
         inputs=lambda w, input: [name.removesuffix(artefacts.TOKENIZED_ENDING) for name in input.parts],
@@ -95,7 +95,7 @@ rule tokenize_quality:
     wildcard_constraints:
         seq_length=r"\d+",
     conda:
-        "../../envs/cpu.yaml"
+        environment("cpu")
     params:
         **runs("tokenize_quality", TEMPLATES),
         prefix=subpath(input.data, strip_suffix=artefacts.TOKENIZED_ENDING),

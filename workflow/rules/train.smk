@@ -19,7 +19,7 @@ rule train:
     wildcard_constraints:
         experiment=run_by("mindspore", "train"),
     conda:
-        "../../envs/cpu.yaml"
+        environment("cpu")
     threads: lambda w: prefix.threads(EXPERIMENTS[w.experiment], "train")
     resources:
         **devices("train"),
