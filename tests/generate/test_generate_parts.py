@@ -103,7 +103,20 @@ def test_a_journal_keeps_whole_lines_and_the_file_is_the_same(tmp_path, torn):
     assert sorted(each.name for each in tmp_path.iterdir()) == [*(f".{name}.sha256" for name in made), *made]
 
 
-@pytest.mark.parametrize("hole", [b"\0" * 9 + b"\n", b'{"id": "p1", "sa\n', b"\xff\n", b"\n"])
+HOLES = (
+    b"\0" * 9 + b"\n",
+    b'{"id": "p1", "sa\n',
+    b"\xff\n",
+    b"\n",
+    b"[]\n",
+    b"7\n",
+    b'{"id": "p1", "sample": 0, "text": "right"}\n',
+    b'{"crc32": "\xc3\x97"}\n',
+    b"[" * 99_999 + b"\n",
+)
+
+
+@pytest.mark.parametrize("hole", HOLES)
 def test_a_journal_is_taken_up_to_the_first_line_that_is_none(tmp_path, hole):
     with Journal(tmp_path / "o.jsonl", "x") as journal:
         for row in rows_of(3):
@@ -115,6 +128,19 @@ def test_a_journal_is_taken_up_to_the_first_line_that_is_none(tmp_path, hole):
         assert again.path.read_bytes() == b"".join(lines_of[:2])
         again.add(rows_of(2)[1])
         assert again.path.read_bytes() == b"".join(lines_of[:3])
+
+
+def test_a_bit_turned_in_a_journal_is_no_answer(tmp_path):
+    """Each byte of a record, so that a digit that becomes another is among them: the answer is given anew."""
+    with Journal(tmp_path / "o.jsonl", "x") as journal:
+        for row in rows_of(2):
+            journal.add(row)
+    whole = journal.path.read_bytes()
+    header, first, _ = whole.splitlines(keepends=True)
+    for at in range(len(header), len(header) + len(first)):
+        journal.path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        with Journal(tmp_path / "o.jsonl", "x") as again:
+            assert again.taken == {}, at
 
 
 def test_a_journal_of_another_run_is_not_continued(tmp_path):

@@ -2,8 +2,8 @@
 
 While a run lasts, its answers are appended, in the order they end, to `.NAME.journal` beside the target.
 The journal's first line holds the digest of all that decides the answers; a run whose digest differs
-starts anew, one that agrees takes over the lines up to the first that is not whole: what a kill tore, or a crash
-of the machine filled with zeros. At the end the lines are sorted into the order of the prompts, so an interrupted
+starts anew, one that agrees takes over the lines up to the first that is not whole, or not what was written, as the
+CRC-32 at its end tells: what a kill tore, a crash of the machine filled with zeros, a disk turned a bit of. At the end the lines are sorted into the order of the prompts, so an interrupted
 and resumed run leaves the same file as an undisturbed one. One run at a time holds the journal. Memory holds where each record
 lies, not the records: there may be hundreds of thousands.
 """
@@ -19,10 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from distillery import digests, one_writer
+from distillery.checksums import crc32
 from distillery.problems import Problem
 
 Key = tuple[str, int]  # prompt id, sample
 END = b'{"end": true}\n'  # of another copy's journal
+CRC = "crc32"
 POLL_SECONDS = 0.1
 
 
@@ -84,7 +86,7 @@ class Journal:
     def add(self, record: dict[str, Any]) -> None:
         """Append one record; it survives the process from here on, and the machine's next sync."""
         self.taken[key(record)] = self._end
-        self._write(line(record).encode())
+        self._write(_sealed(record))
 
     def end(self) -> None:
         """Say to the first copy's journal that this one is complete."""
@@ -113,7 +115,14 @@ class Journal:
             def lines() -> Iterator[bytes]:
                 for each in order:
                     stream.seek(self.taken[each])
-                    yield stream.readline()
+                    record = _unsealed(stream.readline())
+                    if record is None:
+                        raise Problem(
+                            "an answer changed after it was written",
+                            where=f"{self.path}, byte {self.taken[each]}",
+                            fix="run the same command again: answers from there on are given anew; then look at the disk",
+                        )
+                    yield line(record).encode()
 
             digests.write_lines(self.target, lines())
         self.path.unlink()
@@ -137,11 +146,8 @@ class Journal:
                 return
             begin = len(self._header)
             for each in stream:
-                try:
-                    record = json.loads(each)
-                except ValueError:
-                    return
-                if not each.endswith(b"\n") or each == END:
+                record = _unsealed(each)
+                if record is None:
                     return
                 yield record, begin, begin + len(each)
                 begin += len(each)
@@ -160,6 +166,21 @@ def _complete(part: Path) -> bool:
             return stream.read() == END
     except OSError:  # not there yet, or shorter
         return False
+
+
+def _sealed(record: dict[str, Any]) -> bytes:
+    """A journal's line: the record, and the CRC-32 of its line as the last of its values."""
+    return line({**record, CRC: crc32(line(record).encode())}).encode()
+
+
+def _unsealed(data: bytes) -> dict[str, Any] | None:
+    """The record of a journal's line, None where it is not as it was written."""
+    try:
+        record = json.loads(data)
+        crc = record.pop(CRC)
+    except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
+        return None
+    return record if data.endswith(b"\n") and crc == crc32(line(record).encode()) else None
 
 
 def key(record: dict[str, Any]) -> Key:
