@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from train_parts import start, train, wait_for, work
 
-from distillery import files
+from distillery import digests, files
 from distillery.engine.snapshots import RankFiles, Snapshots
 from distillery.engine.train_progress import Metrics, read
 from distillery.train.train_files import weights_identity
@@ -73,6 +73,27 @@ def test_metrics_end_at_the_first_line_that_is_none(tmp_path):
     metrics.sync()
     metrics.close()
     assert path.read_text().splitlines() == [*lines[:2], '{"iteration": 3, "loss": 0.25}']
+
+
+@pytest.mark.parametrize("hole", ['"iteration"', "[1]", '{"loss": 1.0}', '{"iteration": "4"}', "[" * 99_999])
+def test_metrics_end_at_the_first_line_that_is_no_record(tmp_path, hole):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text(f'{{"iteration": 1}}\n{hole}\n{{"iteration": 3}}\n')
+    Metrics(path, 3).close()
+    assert path.read_text() == '{"iteration": 1}\n'
+
+
+def test_records_that_a_finished_run_did_not_write_are_not_kept(tmp_path, capsys):
+    """A loss that was changed would stand in the report's curve."""
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"iteration": 1, "loss": 1.5}\n')
+    digests.record(path)
+    Metrics(path, 1).close()
+    assert read(path) == [{"iteration": 1, "loss": 1.5}] and not digests.beside(path).exists()
+    digests.record(path)
+    path.write_text('{"iteration": 1, "loss": 1.4}\n')
+    Metrics(path, 1).close()
+    assert read(path) == [] and "no record of it is kept" in capsys.readouterr().out
 
 
 def test_a_second_process_in_the_same_run_is_refused(parts, tmp_path):

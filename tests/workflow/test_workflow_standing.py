@@ -39,8 +39,8 @@ def test_old_results_do_not_stand_for_a_source_that_is_not_there(finished, part)
     assert f"error[absent-source] {part}." in done.stderr and "no /no/such" in done.stderr
 
 
-# no digest is recorded of these: measured, locks, trackers that loaders hold against the checkpoint, a run's earlier steps
-FREE = {"metrics.jsonl", "lock", "latest_checkpointed_iteration.txt"}
+# no digest is recorded of these: locks, trackers that loaders hold against the checkpoint, a run's earlier steps
+FREE = {"lock", "latest_checkpointed_iteration.txt"}
 
 
 def files(house: House) -> list[Path]:

@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
-from distillery import files
+from distillery import digests, files
+from distillery.problems import Problem
 from distillery.terminal_text import drawn, printable
 
 PATIENCE = 30  # seconds without a line, after which a slow step is shown out of turn
@@ -24,8 +25,7 @@ class Metrics:
     """A JSON-lines file with one record per step, cut back to `done` steps when a run resumes."""
 
     def __init__(self, path: Path, done: int):
-        kept = [record for record in read(path) if record["iteration"] <= done]
-        files.write_text(path, "".join(json.dumps(record) + "\n" for record in kept))
+        cut(path, done)
         self._stream = path.open("a", encoding="utf-8")
 
     def add(self, record: dict[str, Any]) -> None:
@@ -40,6 +40,20 @@ class Metrics:
         self._stream.close()
 
 
+def cut(path: Path, done: int) -> None:
+    """Forget the records after step `done`; and all, with a word, where they are not those that a finished run left."""
+    records = read(path)
+    try:
+        if path.exists():
+            digests.check_file(path)
+    except Problem as problem:
+        print(f"{path}: {problem.what}: no record of it is kept; for them remove {path.parent}", flush=True)
+        records = []
+    files.remove(digests.beside(path))
+    kept = [record for record in records if record["iteration"] <= done]
+    files.write_text(path, "".join(json.dumps(record) + "\n" for record in kept))
+
+
 def read(path: Path) -> list[dict[str, Any]]:
     """The records of a metrics file, up to the first line that a killed run or a power cut left unfinished."""
     if not path.exists():
@@ -47,9 +61,12 @@ def read(path: Path) -> list[dict[str, Any]]:
     records = []
     for line in path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]:
         try:
-            records.append(json.loads(line))
-        except ValueError:
+            record = json.loads(line)
+        except (ValueError, RecursionError):
             break
+        if not isinstance(record, dict) or type(record.get("iteration")) is not int:
+            break
+        records.append(record)
     return records
 
 

@@ -52,7 +52,7 @@ def of(
     early = digests.read_json(checks)
     # where training left its checkpoints: those of other settings lie beside it
     metrics = done.parent / digests.read_json(done)["metrics"]
-    records = list(json_files.lines(metrics))
+    records = digests.json_lines(metrics)
     return {
         "rows": compare(plan["estimate"], records, digests.read_json(manifest), directory, metrics.parent),
         "findings": [*plan["findings"], *early["findings"]],

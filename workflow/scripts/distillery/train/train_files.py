@@ -130,5 +130,6 @@ def finish(
         "template": template,
         "metrics": str((work / "metrics.jsonl").relative_to(save)),
     }
+    digests.record(work / "metrics.jsonl")
     digests.write_json(save / DONE, done)
     return done

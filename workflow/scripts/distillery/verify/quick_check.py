@@ -162,7 +162,10 @@ def _training(path: Path, gone: set[Path]) -> tuple[list[Call], list[Path]]:
             calls.append(partial(_compare, folder / one["name"], one["sha256"], state, path))
     key = folder.parent / "key.json"
     calls.append(lambda: _same_key(key, done, path))
-    return calls, list(dict.fromkeys([*read, key, *(folder / one["name"] for one in listed)]))
+    metrics = path.parent / done["metrics"]
+    if metrics not in gone:
+        calls.append(lambda: digests.check_file(metrics))
+    return calls, list(dict.fromkeys([*read, key, metrics, *(folder / one["name"] for one in listed)]))
 
 
 def _same_key(key: Path, done: dict[str, Any], product: Path) -> None:

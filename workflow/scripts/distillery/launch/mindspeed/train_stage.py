@@ -9,7 +9,6 @@ of --load begin at step 0. At the end SAVE is an MCore checkpoint that points in
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 
 from distillery import digests, files, json_files
 from distillery.checkpoint_names import DONE, TRACKER, WORK, iteration_name
-from distillery.engine import supported_models
+from distillery.engine import supported_models, train_progress
 from distillery.launch import commandline, launch_request, launcher
 from distillery.launch.launch_request import Request
 from distillery.launch.mindspeed import accepted_flags, adopted_weights, shape, train_lines
@@ -61,7 +60,7 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
         accepted_flags.refuse(SCRIPT, words, request.framework)
         if first and not request.print_only:
             digests.write_json(work / "key.json", content)
-            _cut(work / "metrics.jsonl", reached if resume else 0)
+            train_progress.cut(work / "metrics.jsonl", reached if resume else 0)
         request = replace(request, worker=(script, *words), metrics=work / "metrics.jsonl", checkpoints=work)
         if not first:
             launcher.start(request)
@@ -142,7 +141,7 @@ def _launch(request: Request, work: Path, goal: int) -> None:
 
 def _finish(save: Path, work: Path, goal: int, payload: str, template: Any) -> dict[str, Any]:
     checkpoint = work / iteration_name(goal)
-    losses = [record["loss"] for record in _records(work / "metrics.jsonl") if "loss" in record]
+    losses = [record["loss"] for record in train_progress.read(work / "metrics.jsonl") if "loss" in record]
     files.remove(save / DONE)
     for old in save.glob("iter_*"):
         files.remove(old)
@@ -158,6 +157,8 @@ def _finish(save: Path, work: Path, goal: int, payload: str, template: Any) -> d
         "template": template,
         "metrics": str((work / "metrics.jsonl").relative_to(save)),
     }
+    if (work / "metrics.jsonl").is_file():
+        digests.record(work / "metrics.jsonl")
     digests.write_json(save / DONE, done)
     return done
 
@@ -170,13 +171,3 @@ def _tracked(directory: Path) -> int:
     """The iteration that a checkpoint directory's tracker names; 0 without one."""
     path = directory / TRACKER
     return int(path.read_text()) if path.is_file() else 0
-
-
-def _records(metrics: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in metrics.read_text().splitlines()] if metrics.is_file() else []
-
-
-def _cut(metrics: Path, reached: int) -> None:
-    """Forget the metrics of steps that will be made again."""
-    kept = [record for record in _records(metrics) if record["iteration"] <= reached]
-    files.write_text(metrics, "".join(json.dumps(record) + "\n" for record in kept))
