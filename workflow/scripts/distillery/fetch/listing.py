@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from distillery import addresses, files, json_files
+from distillery import addresses, digests, files, json_files
 from distillery.fetch import names
 from distillery.problems import Problem
 
@@ -90,11 +90,12 @@ class Listing:
 
 
 def write(path: Path, listing: Listing) -> None:
-    """Write a lock; absent facts are left out."""
+    """Write a lock; absent facts are left out. A digest of the one before goes: people edit locks."""
     value = {key: item for key, item in asdict(listing).items() if item not in (None, ())}
     value["files"] = [
         {key: item for key, item in asdict(one).items() if item is not None} for one in listing.files
     ]
+    files.remove(digests.beside(path))
     files.write_json(path, value)
 
 
@@ -106,8 +107,9 @@ def read(path: Path) -> Listing:
     """
     if not path.is_file():
         raise Problem("no such lock", where=path, fix="write it with fetch_lock.py, or `make lock`")
+    data = digests.read_bytes(path)
     try:
-        value = json_files.read(path)
+        value = json_files.parse(data, path)
         listed = tuple(_file(one, path) for one in value.pop("files"))
         listing = Listing(**{"requested": None, "revision": None, "date": None} | value, files=listed)
     except (ValueError, TypeError, KeyError, AttributeError) as error:

@@ -6,7 +6,7 @@ import argparse
 import sys
 from dataclasses import replace
 
-from distillery import source_files
+from distillery import digests, source_files
 from distillery.fetch import clients, listing, names
 from distillery.fetch.listing import COMMIT, Listing, RemoteFile
 from distillery.problems import Problem, UsageProblem
@@ -27,6 +27,7 @@ def run(args: argparse.Namespace) -> Listing:
     known = listing.read(args.known) if args.known else None
     made = lock(asked, patterns=args.files, endpoints=args.endpoint, known=known, offline=args.offline)
     listing.write(args.output, made)
+    digests.record(args.output)
     return made
 
 

