@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
+from distillery import json_shapes
 from distillery.problems import Problem
 
 Kind = TypeVar("Kind")
@@ -80,13 +82,7 @@ class Record(dict):
             or (number and not (least <= value <= most and math.isfinite(value)))
         ):
             more = f" from {least:g}" * (least > -math.inf) + f" to {most:g}" * (most < math.inf)
-            raise Problem(
-                "a value that cannot be used",
-                where=f"{self.where}, {key}",
-                found=repr(value)[:300],
-                wanted=f"{NAMES[kind]}{more}",
-                fix=MAKE_AGAIN,
-            )
+            raise _unusable(f"{self.where}, {key}", value, f"{NAMES[kind]}{more}")
         return value
 
     def records(self, key: str) -> list[Record]:
@@ -94,13 +90,7 @@ class Record(dict):
         listed = self.typed(key, list)
         for at, one in enumerate(listed):
             if not isinstance(one, Record):
-                raise Problem(
-                    "a value that cannot be used",
-                    where=f"{self.where}, {key}.{at}",
-                    found=repr(one)[:300],
-                    wanted="an object",
-                    fix=MAKE_AGAIN,
-                )
+                raise _unusable(f"{self.where}, {key}.{at}", one, NAMES[dict])
         return listed
 
 
@@ -163,7 +153,51 @@ def parse(data: bytes, where: object, kind: type[Kind] = dict) -> Any:  # type: 
             "JSON of another kind", where=where, found=repr(value)[:300], wanted=NAMES[kind], fix=MAKE_AGAIN
         )
     _name(value, str(where), 0)
+    _fit(value, json_shapes.of(where), str(where))
     return value
+
+
+def _fit(value: Any, shape: Any, where: str) -> None:
+    """Hold what the steps leave for one another against what json_shapes says of it."""
+    if isinstance(shape, json_shapes.Maybe):
+        if value is not None:
+            _fit(value, shape.shape, where)
+    elif isinstance(shape, json_shapes.Each | dict):
+        _is(value, dict, where)
+        shapes = dict.fromkeys(value, shape.shape) if isinstance(shape, json_shapes.Each) else shape
+        for key in shapes.keys() & value.keys():
+            _fit(value[key], shapes[key], f"{where}, {key}")
+    elif isinstance(shape, list):
+        _is(value, list, where)
+        for at, one in enumerate(value):
+            _fit(one, shape[0], f"{where}.{at}")
+    elif isinstance(shape, re.Pattern):
+        _is(value, str, where)
+        if not shape.fullmatch(value):
+            raise _unusable(where, value, f"a text of the form {shape.pattern}")
+    elif shape is not None:
+        _is(value, shape, where)
+
+
+def _is(value: Any, kind: type, where: str) -> None:
+    """A value is of a kind: a whole number is a float too, true is no number, infinity and not a number are none."""
+    fits = isinstance(value, int | float if kind is float else kind)
+    if (
+        not fits
+        or (isinstance(value, bool) and kind is not bool)
+        or (kind is float and not math.isfinite(value))
+    ):
+        raise _unusable(where, value, NAMES[kind])
+
+
+def _unusable(where: str, value: Any, wanted: str) -> Problem:
+    return Problem(
+        "a value that cannot be used",
+        where=where,
+        found=repr(value)[:300],
+        wanted=wanted,
+        fix=MAKE_AGAIN,
+    )
 
 
 def _name(value: Any, where: str, depth: int) -> None:

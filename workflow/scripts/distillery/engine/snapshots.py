@@ -185,6 +185,8 @@ class Snapshots:
             listed = [(entry["name"], entry["bytes"], entry["sha256"]) for entry in state["files"]]
         except (Problem, KeyError, TypeError):
             return "its state.json cannot be read"
+        if path.name != iteration_name(state.get("iteration", 0)):
+            return "its state.json is of another step"
         for name, size, digest in listed:
             file = path / name
             if not file.exists():

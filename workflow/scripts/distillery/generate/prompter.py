@@ -126,9 +126,7 @@ def by_chat_template(tokenizer: HubTokenizer, record: dict[str, Any] | None) -> 
         _check_template(renderer, record)
         stops = {*record["stop_token_ids"]}
     else:
-        config = tokenizer.directory / "generation_config.json"
-        eos = digests.read_json(config).get("eos_token_id") if config.is_file() else None
-        stops = {*renderer.stop_token_ids, *(eos if isinstance(eos, list) else [eos])} - {None}
+        stops = {*renderer.stop_token_ids, *own_stops(tokenizer.directory)}
 
     def ids(messages: Messages) -> list[int]:
         try:
@@ -142,6 +140,29 @@ def by_chat_template(tokenizer: HubTokenizer, record: dict[str, Any] | None) -> 
             ) from None
 
     return Prompter(ids, renderer.tokenizer, frozenset(stops))
+
+
+def own_stops(directory: Path) -> set[int]:
+    """The ids at which a model's generation_config.json ends an answer.
+
+    Raises:
+        Problem: they are no ids.
+    """
+    path = directory / "generation_config.json"
+    if not path.is_file():
+        return set()
+    config = digests.read_json(path)
+    listed = config.get("eos_token_id")
+    found = listed if isinstance(listed, list) else [] if listed is None else [listed]
+    if any(type(one) is not int or one < 0 for one in found):
+        raise Problem(
+            "not the ids of tokens",
+            where=f"{path}, eos_token_id",
+            found=repr(listed)[:300],
+            wanted="an id, or a list of ids",
+            fix="fetch the file again, or correct it",
+        )
+    return set(found)
 
 
 def _check_template(renderer: HubRenderer, record: dict[str, Any]) -> None:

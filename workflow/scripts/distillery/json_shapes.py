@@ -1,0 +1,83 @@
+"""What stands in the JSON files that the steps leave for one another, by their names: keys that are read, and their types.
+
+A shape is a type, a pattern that a text has in full, `[shape]` of a list's items, `Each(shape)` of an object's values,
+`Maybe(shape)` where null may stand, or {key: shape} of an object. Keys that are not named may hold anything; one that is
+missing says so when it is asked for.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Each:
+    """An object of any keys."""
+
+    shape: Any
+
+
+@dataclass(frozen=True)
+class Maybe:
+    """Null, or the shape."""
+
+    shape: Any
+
+
+TEMPLATE = {
+    "prompt_type": str,
+    "chat_template": Maybe(str),
+    "eos_token": Maybe(str),
+    "eos_token_id": Maybe(int),
+    "stop_token_ids": [int],
+}
+FILES = [{"name": str, "bytes": Maybe(int), "sha256": Maybe(str)}]
+MANIFEST = {
+    # of a directory of weights, or of fetched files
+    "files": FILES,
+    "tensors": Each(re.compile("[0-9a-f]{1,8}")),
+    "template": Maybe(TEMPLATE),
+    "payload_digest": Maybe(str),
+    "source_digest": Maybe(str),
+    "iteration": int,
+    # of a tokenized dataset
+    "fields": [str],
+    "inputs": [{"name": str, "rows": Maybe(int), "sha256": Maybe(str)}],
+    "tokenizer": {"sha256": Maybe(str), "size": int, "new_tokens": [str]},
+    "map_keys": Maybe(dict),
+    "dropped": Each({"count": int, "rows": list}),
+    "noted": dict,
+    "rejected": {"count": int, "reasons": dict},
+    "roles": Each(int),
+    "crc32": dict,
+    "options": dict,
+    "handler": str,
+    "split_markers": [str],
+    **dict.fromkeys(("documents", "kept", "rows", "tokens", "supervised_tokens", "truncated"), int),
+}
+STATE = {"files": FILES, "iteration": int, "payload_digest": Maybe(str), "loss": Maybe(float)}
+DONE = {
+    "iteration": int,
+    "checkpoint": str,
+    "metrics": str,
+    "key": str,
+    "payload_digest": Maybe(str),
+    "loss": Maybe(float),
+    "best": Maybe({"iteration": int, "loss": float}),
+    "template": Maybe(TEMPLATE),
+}
+INDEX = {"weight_map": Each(re.compile(r"[^/\0]+"))}
+BY_ENDING = {
+    "manifest.json": MANIFEST,
+    "state.json": STATE,
+    "done.json": DONE,
+    "best.json": {"iteration": int, "loss": float},
+    ".safetensors.index.json": INDEX,
+}
+
+
+def of(where: object) -> Any:
+    """The shape of a file's content by the end of its name; none of all others."""
+    return next((shape for ending, shape in BY_ENDING.items() if str(where).endswith(ending)), None)
