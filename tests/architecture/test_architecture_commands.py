@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 
 import pytest
 from places import SCRIPTS
+
+from distillery import megatron_flags
 
 STAGES = ("plan", "fetch", "tokenize", "convert", "train", "generate", "evaluate", "report")
 # those that bear no stage's word: the guide's four, and what people type or other programs call
@@ -65,6 +68,20 @@ def test_the_index_lists_the_commands_by_stage_and_no_others():
     assert sorted(name for _, name, _, _ in INDEX) == [path.stem for path in COMMANDS]
     order = [(*STAGES, "any").index(stage) for stage, *_ in INDEX]
     assert order == sorted(order)
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=lambda path: path.name)
+def test_every_number_has_a_range(path, monkeypatch):
+    """int and float alone take -1, and not a number; a range is the schema's, where a key is the same."""
+    monkeypatch.syspath_prepend(SCRIPTS)
+    parser = importlib.import_module(path.stem).parser()
+    bare = {name for one in parser._actions if one.type in (int, float) for name in one.option_strings}
+    # the built-in engine's lines say these again: held against config.json, and against 0
+    assert bare <= {
+        *map(megatron_flags.option, megatron_flags.SHAPE),
+        "--attention-dropout",
+        "--hidden-dropout",
+    }
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=lambda path: path.name)

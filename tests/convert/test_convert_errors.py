@@ -25,7 +25,7 @@ def broken(tmp_path):
         (["--load-model-type", "megatron"], ["--load-model-type", "mg", "not a choice"]),
         (["--save-model-type", "hf"], ["nothing to convert"]),
         (["--target-tensor-parallel-size", 4], ["num_key_value_heads is 2", "1, 2"]),
-        (["--target-tensor-parallel-size", 0], ["at least 1"]),
+        (["--target-tensor-parallel-size", 0], ["a whole number from 1"]),
         (["--target-pipeline-parallel-size", 3], ["4 layers, 3 ranks", "--num-layer-list 1,1,2"]),
         (["--target-pipeline-parallel-size", 2, "--num-layer-list", "1,2"], ["sum 3", "sum 4"]),
         (

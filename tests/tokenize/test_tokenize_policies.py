@@ -176,7 +176,6 @@ def test_what_left_no_row_decides_the_advice(tmp_path: Path) -> None:
     [
         (["--hf-chat-template"], "--prompt-type and --hf-chat-template"),
         (["--overlong", "drop"], "--seq-length"),
-        (["--workers", "0"], "at least 1"),
         (["--prompt-type", "qwen9"], "qwen3"),
         (["--handler-name", "GeneralPretrainHandler"], "plain text"),
     ],

@@ -23,7 +23,7 @@ last, SAVE/latest_checkpointed_iteration.txt; or a Hugging Face directory with i
 import argparse
 from pathlib import Path
 
-from distillery import command
+from distillery import command, options, ranges
 
 
 def parser() -> argparse.ArgumentParser:
@@ -68,20 +68,35 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--params-dtype", choices=["bf16", "fp16", "fp32"], help="type to write (default: that of the source)"
     )
-    parser.add_argument("--target-tensor-parallel-size", type=int, default=1, metavar="N", help="default 1")
-    parser.add_argument("--target-pipeline-parallel-size", type=int, default=1, metavar="N", help="default 1")
+    parser.add_argument(
+        "--target-tensor-parallel-size",
+        type=options.number("experiments.*.layout.tensor_parallel_size"),
+        default=1,
+        metavar="N",
+        help="default 1",
+    )
+    parser.add_argument(
+        "--target-pipeline-parallel-size",
+        type=options.number("experiments.*.layout.pipeline_parallel_size"),
+        default=1,
+        metavar="N",
+        help="default 1",
+    )
     parser.add_argument(
         "--num-layer-list", nargs="+", metavar="N,N", help="layers of each pipeline rank: 11,13,19,21"
     )
     parser.add_argument(
-        "--num-layers-per-virtual-pipeline-stage", type=int, metavar="N", help="interleaved stages"
+        "--num-layers-per-virtual-pipeline-stage",
+        type=ranges.reader(ranges.whole(1)),
+        metavar="N",
+        help="interleaved stages",
     )
     parser.add_argument(
         "--noop-layers", nargs="+", metavar="N,N", help="positions of empty layers in the sequence"
     )
     parser.add_argument(
         "--make-vocab-size-divisible-by",
-        type=int,
+        type=ranges.reader(ranges.whole(1)),
         default=1,
         metavar="N",
         help="the vocabulary is padded to a multiple of N x tensor ranks (default 1; Megatron trains with 128)",

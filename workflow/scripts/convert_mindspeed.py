@@ -14,7 +14,7 @@ starts; what it wrote is checked as convert_verify.py does, and appears as a who
 import argparse
 from pathlib import Path
 
-from distillery import command
+from distillery import command, options
 
 
 def parser() -> argparse.ArgumentParser:
@@ -33,10 +33,18 @@ def parser() -> argparse.ArgumentParser:
         help="to Hugging Face: the original model, for config and tokenizer",
     )
     parser.add_argument(
-        "--target-tensor-parallel-size", type=int, default=1, metavar="N", help="to MCore (default 1)"
+        "--target-tensor-parallel-size",
+        type=options.number("experiments.*.layout.tensor_parallel_size"),
+        default=1,
+        metavar="N",
+        help="to MCore (default 1)",
     )
     parser.add_argument(
-        "--target-pipeline-parallel-size", type=int, default=1, metavar="N", help="to MCore (default 1)"
+        "--target-pipeline-parallel-size",
+        type=options.number("experiments.*.layout.pipeline_parallel_size"),
+        default=1,
+        metavar="N",
+        help="to MCore (default 1)",
     )
     parser.add_argument(
         "--num-layer-list", metavar="N,N", help="layers of each pipeline rank, where they differ"

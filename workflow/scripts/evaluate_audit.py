@@ -9,7 +9,7 @@ says how many verdicts were overruled, and counts them in the comparison.
 import argparse
 from pathlib import Path
 
-from distillery import command
+from distillery import command, ranges
 
 
 def parser() -> argparse.ArgumentParser:
@@ -17,7 +17,11 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--configfile", type=Path, required=True)
     parser.add_argument("--experiment", required=True, metavar="NAME")
     parser.add_argument(
-        "--limit", type=int, default=20, metavar="N", help="verdicts of each kind that are shown"
+        "--limit",
+        type=ranges.reader(ranges.whole(0)),
+        default=20,
+        metavar="N",
+        help="verdicts of each kind that are shown",
     )
     parser.add_argument(
         "--everything", action="store_true", help="also the verdicts that nothing speaks against"

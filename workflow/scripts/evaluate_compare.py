@@ -11,7 +11,7 @@ of problems would show a difference where none is shown; lengths, how generation
 import argparse
 from pathlib import Path
 
-from distillery import command
+from distillery import command, options
 
 
 def parser() -> argparse.ArgumentParser:
@@ -32,7 +32,9 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME=FILE",
         help="comparisons of other problem sets, of the same two models",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
+    parser.add_argument(
+        "--seed", type=options.number("experiments.*.generate.seed"), default=0, help="of the bootstrap"
+    )
     parser.add_argument("--output", type=Path, required=True, metavar="JSON", help="the whole comparison")
     parser.add_argument(
         "--summary", type=Path, required=True, metavar="JSON", help="the accuracies and a verdict"

@@ -9,7 +9,7 @@ Scores of any models on the same problems can be set beside one another so.
 import argparse
 from pathlib import Path
 
-from distillery import command
+from distillery import command, options
 
 
 def parser() -> argparse.ArgumentParser:
@@ -25,7 +25,9 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME=JSONL",
         help="scores of score.py, of the reference and of the others",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
+    parser.add_argument(
+        "--seed", type=options.number("experiments.*.generate.seed"), default=0, help="of the bootstrap"
+    )
     parser.add_argument("--output", type=Path, required=True, metavar="JSON")
     return parser
 

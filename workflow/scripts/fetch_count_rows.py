@@ -7,13 +7,18 @@
 import argparse
 from pathlib import Path
 
-from distillery import command
+from distillery import command, options
 
 
 def parser() -> argparse.ArgumentParser:
     parser = command.parser(__doc__)
     parser.add_argument("--shards", type=Path, nargs="+", required=True, metavar="PARQUET")
-    parser.add_argument("--rows", type=int, required=True, help="of all shards together")
+    parser.add_argument(
+        "--rows",
+        type=options.number("datasets.*.source.hub.rows"),
+        required=True,
+        help="of all shards together",
+    )
     parser.add_argument("--output", type=Path, required=True, metavar="JSON")
     return parser
 

@@ -11,20 +11,27 @@ trained on the first rows of the shards. Nothing here is pre-trained: the model 
 import argparse
 from pathlib import Path
 
-from distillery import command
+from distillery import command, options
 
 
 def parser() -> argparse.ArgumentParser:
     parser = command.parser(__doc__)
-    parser.add_argument("--seed", type=int, required=True, help="of the weights")
+    parser.add_argument(
+        "--seed", type=options.number("models.*.random.seed"), required=True, help="of the weights"
+    )
     parser.add_argument(
         "--config-json", default="{}", metavar="JSON", help="keys of a Hugging Face Qwen2 config"
     )
     parser.add_argument(
-        "--vocab-size", type=int, default=512, help="rows of the embedding, special tokens included"
+        "--vocab-size",
+        type=options.number("models.*.random.tokenizer.vocab_size"),
+        default=512,
+        help="rows of the embedding, special tokens included",
     )
     parser.add_argument("--tokenizer-shards", type=Path, nargs="+", required=True, metavar="PARQUET")
-    parser.add_argument("--tokenizer-rows", type=int, default=3000)
+    parser.add_argument(
+        "--tokenizer-rows", type=options.number("models.*.random.tokenizer.rows"), default=3000
+    )
     parser.add_argument("--output-dir", type=Path, required=True, metavar="DIR")
     return parser
 

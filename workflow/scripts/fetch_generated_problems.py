@@ -8,13 +8,18 @@ Its problems are about pairs of operands that no training shard of any seed uses
 import argparse
 from pathlib import Path
 
-from distillery import command
+from distillery import command, options
 
 
 def parser() -> argparse.ArgumentParser:
     parser = command.parser(__doc__)
-    parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--rows", type=int, required=True, help="how many problems, all different")
+    parser.add_argument("--seed", type=options.number("problem_sets.*.generator.seed"), required=True)
+    parser.add_argument(
+        "--rows",
+        type=options.number("problem_sets.*.generator.rows"),
+        required=True,
+        help="how many problems, all different",
+    )
     parser.add_argument("--output", type=Path, required=True, metavar="PARQUET")
     return parser
 

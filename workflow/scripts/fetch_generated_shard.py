@@ -10,15 +10,27 @@ No problem of a `fetch_generated_problems.py` set occurs in any shard of any see
 import argparse
 from pathlib import Path
 
-from distillery import command
+from distillery import command, options, ranges
 
 
 def parser() -> argparse.ArgumentParser:
     parser = command.parser(__doc__)
-    parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--shard", type=int, required=True, help="number of this shard, from 0")
-    parser.add_argument("--shards", type=int, required=True, help="how many there are")
-    parser.add_argument("--rows", type=int, required=True, help="rows of this shard")
+    parser.add_argument("--seed", type=options.number("datasets.*.source.generator.seed"), required=True)
+    parser.add_argument(
+        "--shard", type=ranges.reader(ranges.whole(0)), required=True, help="number of this shard, from 0"
+    )
+    parser.add_argument(
+        "--shards",
+        type=options.number("datasets.*.source.generator.shards"),
+        required=True,
+        help="how many there are",
+    )
+    parser.add_argument(
+        "--rows",
+        type=options.number("datasets.*.source.generator.rows_per_shard"),
+        required=True,
+        help="rows of this shard",
+    )
     parser.add_argument("--output", type=Path, required=True, metavar="PARQUET")
     return parser
 

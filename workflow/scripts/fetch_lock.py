@@ -14,7 +14,7 @@ and configuration are chosen.
 import argparse
 from pathlib import Path
 
-from distillery import addresses, command
+from distillery import addresses, command, options
 from distillery.fetch import fetch_flags
 
 
@@ -39,7 +39,11 @@ def parser() -> argparse.ArgumentParser:
         help="for --host url, with {name}",
     )
     parser.add_argument("--known", type=Path, metavar="LOCK", help="a lock that must be confirmed")
-    parser.add_argument("--rows", type=int, help="of all parquet files together, to be recorded")
+    parser.add_argument(
+        "--rows",
+        type=options.number("datasets.*.source.hub.rows"),
+        help="of all parquet files together, to be recorded",
+    )
     fetch_flags.add_offline(parser, "ask nobody: --known must be complete")
     parser.add_argument("--output", type=Path, required=True, metavar="LOCK")
     return parser

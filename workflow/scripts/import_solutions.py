@@ -10,7 +10,7 @@ With --hold-out, which import_problems.py takes too, shard and problem set share
 import argparse
 from pathlib import Path
 
-from distillery import command, options
+from distillery import command, options, ranges
 
 
 def parser() -> argparse.ArgumentParser:
@@ -29,8 +29,15 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="of a wheel: names, wildcards, ranges (default: all)",
     )
-    parser.add_argument("--shard", type=int, default=0, help="number of this shard, from 0")
-    parser.add_argument("--shards", type=int, default=1, help="how many there are")
+    parser.add_argument(
+        "--shard", type=ranges.reader(ranges.whole(0)), default=0, help="number of this shard, from 0"
+    )
+    parser.add_argument(
+        "--shards",
+        type=options.number("datasets.*.source.wheel.shards"),
+        default=1,
+        help="how many there are",
+    )
     parser.add_argument("--output", type=Path, required=True, metavar="PARQUET")
     return parser
 

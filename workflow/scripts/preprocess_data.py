@@ -15,7 +15,7 @@ import argparse
 import json
 from pathlib import Path
 
-from distillery import command, options
+from distillery import command, options, ranges
 
 TOKENIZE = "experiments.*.tokenize"
 
@@ -37,9 +37,14 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--prompt-type", help="how conversations become text")
     parser.add_argument("--map-keys", type=json_object, help="JSON: which columns and tags play which part")
     parser.add_argument("--tokenizer-type", choices=["PretrainedFromHF"], default="PretrainedFromHF")
-    parser.add_argument("--workers", type=int, default=1, help="processes (default: 1)")
     parser.add_argument(
-        "--log-interval", type=int, default=100, help="rows between lines of progress (default: 100)"
+        "--workers", type=ranges.reader(ranges.whole(1)), default=1, help="processes (default: 1)"
+    )
+    parser.add_argument(
+        "--log-interval",
+        type=ranges.reader(ranges.whole(1)),
+        default=100,
+        help="rows between lines of progress (default: 100)",
     )
     options.add(parser, TOKENIZE, "seq_length", help="rows of so many tokens or more do not fit")
     options.add(parser, TOKENIZE, "pack", help="lay several rows into each sequence of --seq-length tokens")
@@ -54,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--max-samples",
-        type=int,
+        type=ranges.reader(ranges.whole(1)),
         help="only the first so many rows, whatever the handler (MindSpeed-LLM reads all with these)",
     )
     parser.add_argument(

@@ -12,7 +12,7 @@ Each score keeps the gold, both readings, the rule that decided, and what math-v
 import argparse
 from pathlib import Path
 
-from distillery import command
+from distillery import command, ranges
 
 
 def parser() -> argparse.ArgumentParser:
@@ -22,9 +22,17 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--output", type=Path, metavar="FILE", help="scores (JSONL), or what --self-check finds (JSON)"
     )
-    parser.add_argument("--workers", type=int, default=2, help="processes; the scores do not depend on it")
     parser.add_argument(
-        "--cpu-seconds", type=float, default=10.0, help="limit for one answer; beyond it is wrong"
+        "--workers",
+        type=ranges.reader(ranges.whole(1)),
+        default=2,
+        help="processes; the scores do not depend on it",
+    )
+    parser.add_argument(
+        "--cpu-seconds",
+        type=ranges.reader(ranges.number(0.01)),
+        default=10.0,
+        help="limit for one answer; beyond it is wrong",
     )
     parser.add_argument(
         "--plain-math-verify", action="store_true", help="without the rules that go before math-verify"

@@ -7,7 +7,7 @@
 import argparse
 from pathlib import Path
 
-from distillery import command
+from distillery import command, options
 
 
 def parser() -> argparse.ArgumentParser:
@@ -19,7 +19,11 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--problems", type=Path, nargs="*", default=[], help="problem sets that should not occur in it"
     )
-    parser.add_argument("--seq-length", type=int, help="tokens that training sees of a row")
+    parser.add_argument(
+        "--seq-length",
+        type=options.number("experiments.*.seq_length"),
+        help="tokens that training sees of a row",
+    )
     parser.add_argument("--output", type=Path, required=True)
     return parser
 

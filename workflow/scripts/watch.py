@@ -9,7 +9,7 @@ Devices are those of `npu-smi info`; jobs are the logs below logs/ that changed 
 import argparse
 from pathlib import Path
 
-from distillery import command
+from distillery import command, ranges
 
 
 def parser() -> argparse.ArgumentParser:
@@ -17,10 +17,16 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--logs", type=Path, default=Path("logs"), help="the workflow's log folder (default: logs)"
     )
-    parser.add_argument("--interval", type=float, default=2.0, metavar="S", help="seconds between looks")
+    parser.add_argument(
+        "--interval",
+        type=ranges.reader(ranges.number(0.1)),
+        default=2.0,
+        metavar="S",
+        help="seconds between looks",
+    )
     parser.add_argument(
         "--minutes",
-        type=float,
+        type=ranges.reader(ranges.number(0.1)),
         default=10.0,
         metavar="N",
         help="show logs that changed in the last N minutes",

@@ -34,6 +34,11 @@ def of(path: str, **own: Any) -> dict[str, Any]:
     return _of(path, own) | own
 
 
+def number(path: str) -> Callable[[str], Any]:
+    """The argparse type of a flag that takes a number as a key does, though it is called otherwise."""
+    return ranges.reader(schema.at(path))
+
+
 def _of(path: str, own: dict[str, Any]) -> dict[str, Any]:
     section, _, key = path.rpartition(".")
     node = schema.at(path)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from argparse import ArgumentParser, Namespace
 
+from distillery import options
 from distillery.convert.mcore_layout import Layout
 from distillery.problems import UsageProblem
 
-SAMPLING = {"temperature": float, "top_k": int, "top_p": float}
+SAMPLING = ("temperature", "top_k", "top_p")
 
 
 def check(args: Namespace) -> None:
@@ -108,9 +109,13 @@ def layout(args: Namespace) -> Layout:
 
 def add_sampling(parser: ArgumentParser) -> None:
     """The flags of SAMPLING."""
-    for name, kind in SAMPLING.items():
-        flag = f"--{name.replace('_', '-')}"
-        parser.add_argument(flag, type=kind, metavar="X", help="to hf: a default of generation_config.json")
+    for name in SAMPLING:
+        parser.add_argument(
+            f"--{name.replace('_', '-')}",
+            type=options.number(f"experiments.*.generate.{name}"),
+            metavar="X",
+            help="to hf: a default of generation_config.json",
+        )
 
 
 def sampling(args: Namespace) -> dict[str, float]:

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from distillery import addresses
+from distillery import addresses, ranges
 
 if TYPE_CHECKING:
     from distillery.fetch.transfer import Policy
@@ -25,14 +25,28 @@ def add_fetching(parser: argparse.ArgumentParser) -> None:
     )
     add_offline(parser, "fail at once with the list of what is missing")
     parser.add_argument(
-        "--retries", type=int, default=5, help="tries without a new byte before an address is left"
+        "--retries",
+        type=ranges.reader(ranges.whole(0)),
+        default=5,
+        help="tries without a new byte before an address is left",
     )
     parser.add_argument(
-        "--backoff", type=float, default=1.0, help="seconds before the first retry, then doubled"
+        "--backoff",
+        type=ranges.reader(ranges.number(0)),
+        default=1.0,
+        help="seconds before the first retry, then doubled",
     )
-    parser.add_argument("--timeout", type=float, default=30.0, help="seconds of silence or slowness to bear")
     parser.add_argument(
-        "--min-speed", type=int, default=1024, help="bytes a second below which an address is left"
+        "--timeout",
+        type=ranges.reader(ranges.number(0.01)),
+        default=30.0,
+        help="seconds of silence or slowness to bear",
+    )
+    parser.add_argument(
+        "--min-speed",
+        type=ranges.reader(ranges.whole(0)),
+        default=1024,
+        help="bytes a second below which an address is left",
     )
 
 

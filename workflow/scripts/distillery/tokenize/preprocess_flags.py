@@ -71,21 +71,11 @@ def recipe(args: argparse.Namespace) -> Recipe:
 
 
 def check(args: argparse.Namespace) -> None:
-    """Flags go together and are in range.
+    """Flags go together.
 
     Raises:
-        UsageProblem: flags that do not go together, or a number that makes no sense.
+        UsageProblem: they do not.
     """
-    for flag, least in (
-        ("workers", 1),
-        ("max_samples", 1),
-        ("log_interval", 1),
-    ):
-        value = getattr(args, flag)
-        if value is not None and value < least:
-            raise UsageProblem(
-                "too small", where=f"--{flag.replace('_', '-')}", found=value, wanted=f"at least {least}"
-            )
     if args.row_span:
         _check_span(args)
     if args.neat_pack and not args.pack:
