@@ -1,6 +1,6 @@
 """The damage matrix of what comes from elsewhere, and of what a stopped run leaves: locks, wheels, metrics, configurations.
 
-Kernel, graph and code caches are in test_sealed_caches.py and test_generate_graphs.py, journals in test_generate_parts.py:
+Kernel, graph and code caches are in test_sealed_caches.py and test_generate_graphs.py, journals in test_generate_journal.py:
 each is tried there byte by byte or in each of its parts.
 """
 
