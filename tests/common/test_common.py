@@ -78,6 +78,17 @@ def test_a_full_disk_is_told_on_the_terminal():
     assert done.returncode == 1 and "x.py: error: the system refused: " in done.stderr
 
 
+@pytest.mark.faults
+def test_a_log_that_may_not_grow_is_told_on_the_terminal(tmp_path):
+    """A real file that takes so many bytes and no more, as on a full disk or in an empty quota."""
+    begun = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (9, 9)); print('x' * 99); "
+    done = run(f"{begun}raise Problem('too small')", "--log", str(tmp_path / "x.log"))
+    assert done.returncode == 1 and "x.py: error: too small" in done.stderr
+    done = run(f"{begun}sys.stdout.flush()", "--log", str(tmp_path / "y.log"))
+    assert done.returncode == 1 and "fix:    raise the limit of file sizes" in done.stderr
+    assert "Traceback" not in done.stderr and (tmp_path / "y.log").stat().st_size == 9
+
+
 def test_a_reader_that_goes_away_is_no_defect():
     text = textwrap.dedent(COMMAND).format(scripts=str(SCRIPTS), body="print('x' * 10**6)")
     done = subprocess.run(

@@ -75,6 +75,18 @@ def test_a_bit_turned_in_a_journal_is_no_answer(tmp_path):
             assert again.taken == {}, at
 
 
+def test_an_answer_that_changed_before_the_end_is_not_written(tmp_path):
+    with Journal(tmp_path / "o.jsonl", "x") as journal:
+        for row in rows_of(2):
+            journal.add(row)
+        journal.path.write_bytes(journal.path.read_bytes().replace(b"p1", b"p7"))
+        with pytest.raises(
+            Problem, match="(?s)an answer changed after it was written.*o.jsonl.journal, byte"
+        ):
+            journal.finish([("p0", 0), ("p1", 0)])
+    assert not (tmp_path / "o.jsonl").exists()
+
+
 def test_a_journal_of_another_run_is_not_continued(tmp_path):
     for identity in "xyx":
         with Journal(tmp_path / "o.jsonl", identity) as journal:
