@@ -82,10 +82,13 @@ def shared(tensor: int, pipeline: int, logs: Path, command: list[str], replicas:
 
 
 @pytest.mark.parametrize(
-    ("tensor", "pipeline", "saved"), [(2, 1, None), (1, 2, Layout(1, 2, (2, 1))), (2, 2, Layout(3, 1))]
+    ("tensor", "pipeline", "copies", "saved"),
+    [(2, 1, 2, None), (1, 2, 1, Layout(1, 2, (2, 1))), (2, 2, 1, Layout(3, 1))],
 )
-def test_greedy_tokens_of_a_mixed_batch_equal_transformers(odd, prompts, tmp_path, tensor, pipeline, saved):
-    """From a Hugging Face directory, from MCore weights in the same layout, and in another."""
+def test_greedy_tokens_of_a_mixed_batch_equal_transformers(
+    odd, prompts, tmp_path, tensor, pipeline, copies, saved
+):
+    """From a Hugging Face directory on two copies of two ranks, from MCore weights in the same layout, and in another."""
     load = odd
     if saved is not None:
         load = tmp_path / "mcore"
@@ -98,7 +101,7 @@ def test_greedy_tokens_of_a_mixed_batch_equal_transformers(odd, prompts, tmp_pat
     command = flags(
         load, odd, prompts, output, "--task", "greedy", "--micro-batch-size", 4, "--log-interval", 5
     )
-    text = shared(tensor, pipeline, tmp_path / "logs", command)
+    text = shared(tensor, pipeline, tmp_path / "logs", command, copies)
     assert f"{len(LENGTHS)} answers" in text and "5/10 answers" in text
     oracle = AutoModelForCausalLM.from_pretrained(odd, dtype=torch.float32)
     renderer = rendering.load(odd, "qwen_math_r1")

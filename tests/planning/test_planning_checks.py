@@ -28,7 +28,7 @@ TABLE = [
     (
         "sequence-parallel",
         "error",
-        {**TWO_STAGES, "e/train/sequence_parallel": True},
+        {"e/train/sequence_parallel": True, "e/seq_length": 8191},
         {"e/train/sequence_parallel": True},
     ),
     (

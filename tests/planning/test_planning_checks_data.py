@@ -104,14 +104,14 @@ TABLE = [
     (
         "tokens-to-oom",
         "error",
-        {**MINDSPEED, "e/generate/max_tokens_to_oom": 8191},
-        {**MINDSPEED, "e/generate/max_tokens_to_oom": 8192},
+        {**MINDSPEED, "e/generate/max_tokens_to_oom": 7295},
+        {**MINDSPEED, "e/generate/max_tokens_to_oom": 7296},
     ),
     (
         "tokens-to-oom",
         "error",
-        {**MINDSPEED, "e/generate/seq_length": 12001},
-        {**MINDSPEED, "e/generate/seq_length": 12000},
+        {**MINDSPEED, "e/generate/seq_length": 32768, "e/generate/max_new_tokens": 11873},
+        {**MINDSPEED, "e/generate/seq_length": 32768, "e/generate/max_new_tokens": 11872},
     ),
     ("beam-answers", "error", {**BEAM, "e/generate/num_samples": 5}, BEAM),
     ("beams-unused", "warning", {"e/generate/num_beams": 2}, BEAM),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from planning_configs import DROP, MINDSPEED, OURS, check
+from planning_configs import DROP, MINDSPEED, OURS, check, layout
 
 SPANS = "c/datasets/openr1-math-220k/jobs_per_shard"
 
@@ -89,6 +89,12 @@ TABLE = [
         "warning",
         {"e/train/eval_iters": 10},
         {"e/train/eval_iters": 10, "e/train/eval_interval": 10, "e/train/split": "95,5,0"},
+    ),
+    (
+        "no-effect",
+        "warning",
+        {"e/layout": layout(), "e/train/sequence_parallel": True},
+        {"e/train/sequence_parallel": True},
     ),
     ("no-effect", "warning", {"e/train/lr_decay_style": "constant"}, {"e/train/lr_decay_style": "linear"}),
     ("no-effect", "warning", {"e/tokenize": {"n_subs": 2}}, {"e/tokenize": {"n_subs": 2, "pack": True}}),

@@ -47,6 +47,11 @@ TABLE = [
         {DATA: ("    --seq-length 4096 \\\n", "")},
         {DATA: [DATAS], TUNE: ["SEQ_LEN="]},
     ),
+    # it makes room for the new tokens, not for the whole context, and Megatron switches off what one rank cannot cut
+    ("tokens-to-oom", "error", {GENERATE: ("--seq-length 4096", "--seq-length 32768")}, None),
+    ("tokens-to-oom", "error", {GENERATE: ("tokens 3072", "tokens 12000")}, {GENERATE: ["--max-new"]}),
+    ("sequence-parallel", "error", {TUNE: ("size ${TP}", "size 1 --sequence-parallel")}, None),
+    ("no-effect", "warning", {TUNE: ("size ${TP}", "size 1 --sequence-parallel")}, {TUNE: ["--sequence"]}),
     ("short-rows", "warning", {DATA: ("4096", "2048")}, {DATA: ["--seq-length"], TUNE: ["SEQ_LEN="]}),
     ("prompt-type", "error", {DATA: ("qwen_math_r1", "qwen")}, {DATA: ["--prompt"], TUNE: ["--prompt"]}),
     (

@@ -9,6 +9,8 @@ from distillery.planning.finding import Finding, error, warning
 from distillery.serving import api_key, dialects
 from distillery.task_settings import DRAWN, SEARCHED, unread
 
+QUESTION = 128  # tokens: "how are you?" in any of its templates takes fewer
+
 
 def length(s: Setup) -> Iterator[Finding]:
     """The context holds the prompt and the answer."""
@@ -48,19 +50,21 @@ def answer_budget(s: Setup) -> Iterator[Finding]:
 
 
 def tokens_to_oom(s: Setup) -> Iterator[Finding]:
-    """MindSpeed-LLM refuses sequences beyond this number of tokens, after loading the weights: one question at a time.
+    """MindSpeed-LLM refuses a question with its answer beyond this number of tokens, after loading the weights.
 
-    The default is that of Megatron's parser, which serves its inference.py: the 4096 in its module never hold.
+    It asks one built-in question, and makes room for the new tokens alone, however long the context is. The default is
+    that of Megatron's parser, which serves its inference.py: the 4096 in its module never hold.
     """
     if s.experiment.generate.engine != "mindspeed-llm":
         return
     limit = s.generate["max_tokens_to_oom"]
-    needed = s.experiment.generate.seq_length
+    new = s.generate["max_new_tokens"]
+    needed = new + QUESTION
     if needed > limit:
         yield error(
             "tokens-to-oom",
-            [s.key("generate.max_tokens_to_oom"), s.stage_key("generate", "seq_length")],
-            f"{limit} for a sequence of {needed}",
+            [s.key("generate.max_tokens_to_oom"), s.key("generate.max_new_tokens")],
+            f"{limit} for a question and {new} new tokens",
             f"at least {needed}",
             f"set max_tokens_to_oom to {needed}",
         )

@@ -40,6 +40,8 @@ def _training(s: Setup) -> Iterator[Idle]:
     unshared = float(s.train["split"].split(",")[1]) == 0
     evaluation = of_train(unshared, "eval_interval", "eval_iters")
     yield evaluation, "no document is left to evaluate on", "a second share in train.split"
+    whole = theirs and s.train["sequence_parallel"] and s.experiment.train.layout.tensor_parallel_size == 1
+    yield of_train(whole, "sequence_parallel"), "Megatron switches it off at TP1", "a TP above 1"
     constant = s.train["lr_decay_style"] == "constant"
     yield of_train(constant, "min_lr"), "a constant rate never falls", "another lr_decay_style"
     yield _written(s, not packed, "tokenize", "n_subs"), "nothing is packed", "pack: true"

@@ -142,7 +142,7 @@ def sequence_parallel(s: Setup) -> Iterator[Finding]:
         return
     stage = s.experiment.train
     tensor = stage.layout.tensor_parallel_size
-    if tensor == 1 or stage.seq_length % tensor:
+    if stage.seq_length % tensor:
         yield error(
             "sequence-parallel",
             [
@@ -151,7 +151,7 @@ def sequence_parallel(s: Setup) -> Iterator[Finding]:
                 s.stage_key("train", "seq_length"),
             ],
             f"TP{tensor} and {stage.seq_length} tokens",
-            "TP above 1 that divides the length",
+            "TP that divides the length",
             "leave sequence_parallel out, or choose such a TP",
         )
 
