@@ -134,6 +134,17 @@ def test_what_has_no_key_is_listed_with_its_line(tmp_path: Path):
         assert f"#   {one}" in imported.text
 
 
+def test_names_of_a_handler_that_is_not_known_are_not_held_against_another(tmp_path: Path):
+    """Rows of pairs: the mapping was called wrong, as if it were of ShareGPT's parts."""
+    text = (MATH / DATA).read_text().replace("SharegptStyleInstruction", "AlpacaStylePairwise")
+    pairs = re.sub(r"--map-keys .*", """--map-keys '{"prompt":"question"}'""", text)
+    imported = importing.together(changed(tmp_path, {DATA: pairs}))
+    assert [one.id for one in imported.findings if one.severity == "error"] == ["script-training"]
+    values = [one.found for one in imported.findings if one.id == "script-value"]
+    assert values == ["--handler-name AlpacaStylePairwiseHandler", '--map-keys {"prompt":"question"}']
+    assert "map_keys" not in imported.text
+
+
 def test_defaults_of_mindspeed_are_written_where_ours_differ():
     imported = importing.together([TORCHRUN / "tune_llama31_8b_4k_full_ptd.sh"])
     train = experiment(imported)["train"]

@@ -134,6 +134,10 @@ def _handler(draft: Draft, made: StageValues) -> None:
                 draft.put(f"#.{key}", read(node[key], flag), flag.place)
         except ValueError as error:
             draft.misread.append(Misread(flag, f"datasets.{draft.rows}.{key}", str(error)))
+            if flag is handler and mapping:  # whose names nobody here knows
+                wanted = "names of one of those handlers"
+                draft.misread.append(Misread(mapping, f"datasets.{draft.rows}.map_keys", wanted))
+                return
     named = draft.written["datasets"][draft.rows].get("handler_name")
     if mapping is None and named not in (None, "SharegptStyleInstructionHandler"):
         draft.put("#.map_keys", {}, handler.place)  # the handler's own names
