@@ -19,6 +19,12 @@ TABLE = [
         {"h/mindspeed_llm": DROP, "e/train/engine": "mindspore"},
     ),
     (
+        "set-env",
+        "error",
+        {"h/set_env": ["/opt/MindSpeed-Core-MS/auto_convert.sh llm"]},
+        {"h/set_env": ["/opt/MindSpeed-Core-MS/tests/scripts/set_path.sh"]},
+    ),
+    (
         "mindspeed-flag",
         "error",
         {"e/tokenize": {"engine": "mindspeed-llm"}, "e/prompt_type": "hunyuan9"},

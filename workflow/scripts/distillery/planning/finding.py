@@ -108,6 +108,7 @@ SECTIONS = {
     },
     "MindSpeed-LLM 2.2.0": {
         "mindspeed-home": "its engine is asked for, and no installation is named",
+        "set-env": "a script that clones again, sourced at every start",
         "mindspeed-flag": "a flag that its parser rejects",
         "mindspeed-value": "values that its validation rejects together",
         "mindspeed-reader": "rows that its reader cannot take as they are meant",

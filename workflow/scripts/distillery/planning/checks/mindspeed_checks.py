@@ -40,6 +40,19 @@ def installation(s: Setup) -> Iterator[Finding]:
         )
 
 
+def set_env(s: Setup) -> Iterator[Finding]:
+    """MindSpeed-Core-MS's auto_convert.sh and its kind set variables too, after they removed the checkouts."""
+    for line in s.experiment.hardware.set_env:
+        if "/auto_convert" in line:
+            yield error(
+                "set-env",
+                [f"{s.hardware_key}.set_env"],
+                f"{line}, which removes the checkouts and clones them again, at every start",
+                "a script that sets variables only",
+                "source it once by hand, and name tests/scripts/set_path.sh beside it here",
+            )
+
+
 def flags(s: Setup) -> Iterator[Finding]:
     """Its parsers take every line that is derived for it."""
     for stage in _asked(s):
@@ -182,4 +195,4 @@ def beyond_the_reference(s: Setup) -> Iterator[Finding]:
             )
 
 
-CHECKS = (installation, flags, tokenize, beyond_the_reference, train, seeds, model_shape)
+CHECKS = (installation, set_env, flags, tokenize, beyond_the_reference, train, seeds, model_shape)
