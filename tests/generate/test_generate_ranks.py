@@ -104,6 +104,8 @@ def test_greedy_tokens_of_a_mixed_batch_equal_transformers(
     text = shared(tensor, pipeline, tmp_path / "logs", command, copies)
     share = len(LENGTHS) // copies  # a copy counts its own
     assert f"{len(LENGTHS)} answers" in text and f"5/{share} answers" in text
+    others = [tmp_path / f"logs/worker_{tensor * pipeline * copy}.log" for copy in range(1, copies)]
+    assert not any("answers" in log.read_text() for log in others)
     oracle = AutoModelForCausalLM.from_pretrained(odd, dtype=torch.float32)
     renderer = rendering.load(odd, "qwen_math_r1")
     for row in answers(output):

@@ -150,7 +150,7 @@ def answer(
     mine = range(journal.replica, len(asked), replicas)
     # its own share's: the first copy's journal grows while the others read it
     requests = [Request(i, asked[i].ids, asked[i].seed, asked[i].prompt.id) for i in missing if i in mine]
-    watch = Watch(len(mine), len(mine) - len(requests), log_interval)
+    watch = Watch(len(mine), len(mine) - len(requests), log_interval, shown=not journal.replica)
 
     def check() -> None:
         check_signals(journal.path)

@@ -10,20 +10,25 @@ from distillery.terminal_text import drawn
 
 
 class Watch:
-    """Progress on standard error (a bar on a terminal, else a line now and then), and the run's times in seconds."""
+    """Progress on standard error (a bar on a terminal, else a line now and then), and the run's times in seconds.
 
-    def __init__(self, total: int, done: int, log_interval: int):
-        self.total, self.done, self.log_interval = total, done, log_interval
+    Args:
+        shown: False for all copies of the model but the first: a launcher shows the rank that tells of progress, and only
+            the first copy's says at the end what was written.
+    """
+
+    def __init__(self, total: int, done: int, log_interval: int, *, shown: bool = True):
+        self.total, self.done, self.log_interval, self.shown = total, done, log_interval, shown
         self.resumed, self.tokens = done, 0
         self.start = self.begun = time.perf_counter()
         self.bar = None
-        if done:
+        if done and shown:
             print(f"continuing after {done} of {total} answers", file=sys.stderr, flush=True)
 
     def ready(self) -> None:
         """The runner is built; what follows is generation."""
         self.begun = time.perf_counter()
-        if sys.stderr.isatty():
+        if self.shown and sys.stderr.isatty():
             from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -44,7 +49,7 @@ class Watch:
         rate = f"{self.tokens / (time.perf_counter() - self.begun):.0f} tokens/s"
         if self.bar is not None:
             self.bar.update(self.bar.task_ids[0], completed=self.done, description=rate)
-        elif rank == 0 and (self.done % self.log_interval == 0 or self.done == self.total):
+        elif self.shown and rank == 0 and (self.done % self.log_interval == 0 or self.done == self.total):
             print(f"{self.done}/{self.total} answers, {rate}", file=sys.stderr, flush=True)
 
     def close(self) -> None:
