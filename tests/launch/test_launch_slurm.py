@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from itertools import combinations
 from pathlib import Path
@@ -22,6 +23,8 @@ from standin_train import command, prepare
 
 SLURM = SUPPORT / "slurm"
 PLUGINS = Path(sys.prefix) / "clusters"  # make setup-slurm
+SNAKEMAKE = [sys.executable, SLURM / "impatient.py"]
+OFTEN = ["--latency-wait", "5", "--seconds-between-status-checks", "1"]
 
 pytestmark = pytest.mark.slurm
 TIMEOUT = 900  # for what has hung: a busy machine is no failure
@@ -46,8 +49,8 @@ def line(folder, profile, jobs, *flags):
         f"jobs={json.dumps(jobs)}",
     ]
     shutil.copytree(ROOT / "profiles", folder / "profiles", dirs_exist_ok=True)
-    words = [sys.executable, "-m", "snakemake", "--snakefile", SLURM / "Snakefile"]
-    words += ["--profile", f"profiles/{profile}", "--latency-wait", "5", *flags, "--config", *config]
+    words = [*SNAKEMAKE, "--snakefile", SLURM / "Snakefile"]
+    words += ["--profile", f"profiles/{profile}", *OFTEN, *flags, "--config", *config]
     return list(map(str, words))
 
 
@@ -93,9 +96,6 @@ def overlapping(one, other):
     return one["node"] == other["node"] and one["began"] < other["ended"] and other["began"] < one["ended"]
 
 
-QUICK = ["--slurm-init-seconds-before-status-checks", "2", "--seconds-between-status-checks", "1"]
-
-
 @pytest.fixture(scope="module")
 def submitted(cluster, tmp_path_factory):
     """Eight jobs under profiles/slurm, one of two launches, one that does not fit into its minute: just begun.
@@ -105,7 +105,7 @@ def submitted(cluster, tmp_path_factory):
     folder = tmp_path_factory.mktemp("jobs")
     jobs = ["four1", "four2", "four3", "eight1", "eight2", "pair1", "both1", "limited1"]
     with (folder / "output").open("w") as output:
-        words = line(folder, "slurm", jobs, *QUICK)
+        words = line(folder, "slurm", jobs)
         process = subprocess.Popen(words, cwd=folder, env=cluster, stdout=output, stderr=output)
     yield folder, process
     process.kill()
@@ -120,13 +120,13 @@ def eight(submitted):
     return folder
 
 
-@pytest.mark.usefixtures("submitted")
+@pytest.mark.usefixtures("submitted", "begun")
 def test_an_impossible_request_is_refused_by_slurm_with_its_reason(cluster, tmp_path):
     (tmp_path / "Snakefile").write_text(
         "rule a:\n    output: 'a'\n    resources: gres='npu:9'\n    shell: 'touch a'\n"
     )
     shutil.copytree(ROOT / "profiles", tmp_path / "profiles")
-    words = [sys.executable, "-m", "snakemake", "--profile", "profiles/slurm", "--retries", "0", *QUICK, "a"]
+    words = [*SNAKEMAKE, "--profile", "profiles/slurm", "--retries", "0", "a"]
     done = subprocess.run(words, cwd=tmp_path, env=cluster, capture_output=True, text=True, timeout=TIMEOUT)
     assert done.returncode == 1
     assert "node configuration is not available" in done.stdout + done.stderr
@@ -259,25 +259,36 @@ def test_mindspeeds_training_on_two_nodes_goes_on_with_fewer_replicas(cluster, t
 
 
 @pytest.fixture(scope="module")
-def there(cluster, tmp_path_factory):
-    """The experiment's folder on the cluster, where its training was killed once."""
+def begun(cluster, tmp_path_factory):
+    """The experiment on the cluster: just begun, to be killed once amid its training while other tests run.
+
+    (its folder, the Snakemake that watches it, the thread that kills)
+    """
     folder = tmp_path_factory.mktemp("experiment")
     experiment(folder)
     groups = [f"{rule}=prepare" for rule in PREPARE] + [f"{rule}=judge" for rule in JUDGE]
-    shared = ["--snakefile", ROOT / "Snakefile", "--directory", folder]
-    profile = ["--profile", ROOT / "profiles/slurm", *QUICK, "--latency-wait", "5"]
-    words = [sys.executable, "-m", "snakemake", *shared, *profile, "--configfile", folder / "cluster.yaml"]
-    words += ["--groups", *groups]
+    words = [*SNAKEMAKE, "--snakefile", ROOT / "Snakefile", "--directory", folder]
+    words += ["--profile", ROOT / "profiles/slurm", *OFTEN]
+    words += ["--configfile", folder / "cluster.yaml", "--groups", *groups]
     words += ["--default-resources", "mem_mb=1000", "runtime=20"]
     with (folder / "output").open("w") as output:
         process = subprocess.Popen(
             list(map(str, words)), env=cluster, stdout=output, stderr=subprocess.STDOUT
         )
-    try:
-        kill_amid_training(process, folder, cluster)
-        assert process.wait(timeout=TIMEOUT) == 0, (folder / "output").read_text()
-    finally:
-        process.kill()
+    killer = threading.Thread(target=kill_amid_training, args=(process, folder, cluster))
+    killer.start()
+    yield folder, process, killer
+    process.kill()
+    process.wait()
+    killer.join()
+
+
+@pytest.fixture(scope="module")
+def there(begun):
+    """The folder of that experiment, which has ended well."""
+    folder, process, killer = begun
+    assert process.wait(timeout=TIMEOUT) == 0, (folder / "output").read_text()
+    killer.join()
     return folder
 
 
@@ -303,9 +314,13 @@ def kill_amid_training(process, folder, cluster):
         )
         if steps >= KILLED_AFTER:
             jobs = subprocess.run(
-                ["squeue", "-h", "-t", "R", "-o", "%D %A"], env=cluster, capture_output=True, text=True
+                ["squeue", "-h", "-t", "R", "-o", "%D %A %Z"], env=cluster, capture_output=True, text=True
             )
-            (job,) = [line.split()[1] for line in jobs.stdout.splitlines() if line.startswith("2 ")]
+            (job,) = [
+                job
+                for nodes, job, where in map(str.split, jobs.stdout.splitlines())
+                if nodes == "2" and where == str(folder)
+            ]
             subprocess.run(["scancel", "--signal=TERM", job], env=cluster, check=True)
             return
         time.sleep(0.2)
