@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
+from collections.abc import Generator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +33,16 @@ RUNS = {"finished", "embedded", "parts"}
 
 
 class ByFile(LoadScopeScheduling):
-    """Each file on one process of pytest-xdist, for its fixtures' sake; the files that look at finished runs on the same."""
+    """Each file on one process of pytest-xdist, for its fixtures' sake; the files that look at `finished` on the same."""
 
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.partition("::")[0]
-        shares = path.startswith("tests/workflow/") and not self.config.getoption("quick")
-        return "tests/workflow" if shares else path
+        return "tests/workflow" if _shares(path) and not self.config.getoption("quick") else path
+
+
+@cache
+def _shares(path: str) -> bool:
+    return path.startswith("tests/workflow/") and bool(re.search(r"\bfinished\b", (ROOT / path).read_text()))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
@@ -54,8 +61,19 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     """With --quick a file that bears such a mark as a whole is not even imported: MindSpore and torch take seconds."""
     if not config.getoption("quick") or collection_path.suffix != ".py":
         return None
-    whole = re.search(r"^pytestmark = pytest\.mark\.(\w+)", collection_path.read_text(), re.MULTILINE)
+    whole = re.search(r"^pytestmark = \[?pytest\.mark\.(\w+)", collection_path.read_text(), re.MULTILINE)
     return True if whole and whole[1] in SLOW else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, Any, Any]:
+    """What is imported and collected stays to the end: Python's collector of cycles need not look at it, again and again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

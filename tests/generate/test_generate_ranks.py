@@ -24,7 +24,7 @@ from distillery.convert.mcore_layout import Layout
 from distillery.engine.supported_models import read
 from distillery.tokenize import rendering
 
-pytestmark = pytest.mark.mindspore
+pytestmark = [pytest.mark.msrun, pytest.mark.mindspore]
 
 NEW = 32
 LENGTHS = (3, 40, 1, 17, 90, 5, 64, 29, 12, 2)  # words of the prompts
