@@ -110,10 +110,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> House:
 
 @pytest.fixture(scope="session")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> House:
-    """The project with its default experiment run to its report: a minute of training on two cores."""
-    house = House(tmp_path_factory.mktemp("embedded"), ROOT / "config/config.yaml")
-    house.run()
-    return house
+    """The project with its default experiment run to its report, to be looked at only: a minute of training on two cores."""
+    return House(
+        once(tmp_path_factory, "embedded", lambda folder: House(folder, ROOT / "config/config.yaml").run())
+    )
 
 
 @pytest.fixture(scope="session")
