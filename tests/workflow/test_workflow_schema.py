@@ -152,3 +152,16 @@ def test_nonsense_is_refused_by_hand_too(capsys):
             importlib.import_module(command).parser().parse_args(words.split())
         flag, value = words.split()
         assert f"argument {flag}: found {value!r}, wanted" in capsys.readouterr().err
+
+
+def test_models_datasets_and_problem_sets_say_where_their_files_are_in_one_vocabulary():
+    """Before sources were general there were seven words: champ and gguf, but no wheel."""
+    parts = schema.schema()["$defs"]
+    dataset = parts["dataset"]["properties"]["source"]["properties"]
+    problems = {one["required"][0] for one in parts["problem_set"]["oneOf"]}
+    made, places = {"random", "generator"}, {"hub", "url", "path", "wheel"}
+    assert dataset.keys() | problems | parts["model"]["properties"].keys() == made | places
+    assert problems == dataset.keys() == {"generator", *places}
+    # in each place files are chosen by the same word
+    assert all("files" in dataset[place]["properties"] for place in places)
+    assert "files" in parts["model"]["properties"]["wheel"]["properties"]

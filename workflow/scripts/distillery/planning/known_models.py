@@ -65,7 +65,7 @@ def of(source: Source) -> Known | None:
 
 def origin(source: Source) -> str:
     """What a source says of where its model comes from: a repository or a GGUF file; "" for others."""
-    return source.settings.get("repo") or source.settings.get("member") or ""
+    return source.settings.get("repo" if source.kind == "hub" else "files") or ""
 
 
 def recorded_name(origin: str) -> str:
