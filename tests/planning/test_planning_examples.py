@@ -9,7 +9,8 @@ import preprocess_data
 import pytest
 from places import ROOT
 
-from distillery import config, json_files
+from distillery import artefacts, config, json_files
+from distillery.fetch import openr1, synthetic
 from distillery.launch import commandline
 from distillery.planning import checks
 from distillery.problems import Problem
@@ -65,6 +66,20 @@ def test_rows_are_shown_as_a_terminal_can_take_them(tmp_path: Path) -> None:
     }
     first, *rows = rendered_rows.lines([raw])
     assert rows[0] == "  [row 0] a\\x1b[2Jb" and rows[1].endswith("... and 107 characters more")
+
+
+def test_rows_of_fetched_files_are_shown_once_they_are_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    loaded = config.read(ROOT / "config/config.yaml")
+    assert rendered_rows.of(loaded) == []
+    (dataset,) = loaded.datasets.values()
+    shard = Path(artefacts.SHARD.at(dataset=dataset.name, shard=dataset.shards[0]))
+    shard.parent.mkdir(parents=True)
+    openr1.write(synthetic.shard_rows(1, 0, 4), openr1.SHARD_SCHEMA, shard)
+    (shown,) = rendered_rows.of(loaded)
+    assert len(shown["rows"]) == 3 and "<think>" in shown["rows"][0]
 
 
 def test_a_missing_column_ends_a_plan(tmp_path: Path) -> None:

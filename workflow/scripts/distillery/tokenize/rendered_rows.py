@@ -1,4 +1,4 @@
-"""The first rows of datasets that lie on this machine, as training will see them: what a plan shows before anything is long."""
+"""The first rows of datasets whose files are here, as training will see them: what a plan shows before anything is long."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from distillery import terminal_text
+from distillery import artefacts, terminal_text
 from distillery.experiment import Config, Dataset
 from distillery.tokenize import handlers, held_rows, recognition, templates
 from distillery.tokenize.conversation import Rejected
@@ -18,19 +18,27 @@ SHOWN, LONGEST = 3, 400  # rows, and characters of each
 
 
 def of(config: Config) -> list[dict[str, Any]]:
-    """{"dataset", "prompt_type", "handler", "said", "rows"} of each local dataset under each prompt type it is trained with.
+    """{"dataset", "prompt_type", "handler", "said", "rows"} of each dataset under each prompt type it is trained with.
+
+    Those whose files lie elsewhere are shown once their first one was fetched.
 
     Raises:
         Problem: a file that cannot be read, or lacks a column that the handler reads.
     """
     asked = {(e.dataset, e.tokenize.prompt_type) for e in config.experiments.values()}
-    local = [one for one in sorted(asked) if config.datasets[one[0]].source.kind == "path"]
-    return [_shown(config.datasets[name], prompt_type) for name, prompt_type in local]
+    there = [(config.datasets[name], prompt_type) for name, prompt_type in sorted(asked)]
+    return [_shown(one, prompt_type, found) for one, prompt_type in there if (found := _sources(one))]
 
 
-def _shown(dataset: Dataset, prompt_type: str) -> dict[str, Any]:
-    folder = Path(dataset.source.settings["path"])
-    sources = [Source(folder / path) for path in dataset.paths.values()]
+def _sources(dataset: Dataset) -> list[Source]:
+    if dataset.source.kind == "path":
+        folder = Path(dataset.source.settings["path"])
+        return [Source(folder / path) for path in dataset.paths.values()]
+    first = Path(artefacts.SHARD.at(dataset=dataset.name, shard=dataset.shards[0]))
+    return [Source(first)] if first.is_file() else []
+
+
+def _shown(dataset: Dataset, prompt_type: str, sources: list[Source]) -> dict[str, Any]:
     handler, map_keys, said = dataset.handler_name, dataset.map_keys, ""
     if dataset.is_auto:
         found = recognition.of(sources[0])
