@@ -1,4 +1,4 @@
-"""An experiment with its model and shards served by hubs gives what it gives when they are made in place."""
+"""An experiment with its model, shards and problems served by hubs gives what it gives when they are made in place."""
 
 from pathlib import Path
 
@@ -39,6 +39,9 @@ def served(finished: House, server: HubServer, folder: Path) -> House:
         {path.name: path.read_bytes() for path in weights if path.name != "manifest.json"},
     )
     server.repo("lab/sums", "dataset", shards)
+    (problems,) = config["problem_sets"]
+    asked = (finished.path / f"resources/problems/{problems}.parquet").read_bytes()
+    server.repo("lab/problems", "dataset", {"held/out.parquet": asked})
     made = config["datasets"][dataset]["source"]["generator"]
     hubs = {"revision": "main", "endpoints": ["http://127.0.0.1:9", server.url]}
     config["models"][model] = {
@@ -52,6 +55,8 @@ def served(finished: House, server: HubServer, folder: Path) -> House:
         "rows": made["shards"] * made["rows_per_shard"],
     }
     config["datasets"][dataset]["source"] = {"hub": source | hubs}
+    source = {"host": "huggingface", "repo": "lab/problems", "files": "held/*.parquet"}
+    config["problem_sets"][problems] = {"hub": source | hubs}
     (folder / "served.yaml").write_text(yaml.safe_dump(config))
     (folder / "house").mkdir()
     return House(folder / "house", folder / "served.yaml")
@@ -70,6 +75,8 @@ def test_served_by_hubs_or_made_in_place_all_results_are_the_same(finished, tmp_
         manifest = json_files.read(house.path / "resources/models/tiny/manifest.json")
         assert manifest["revision"] == SHA1 and manifest["source"]["host"] == "modelscope"
         assert json_files.read(house.path / "resources/datasets/sums.rows.json")["rows"] == 120
+        imported = json_files.read(house.path / "resources/problems/sums-heldout.parquet.manifest.json")
+        assert [one["name"] for one in imported["files"]] == ["held/out.parquet"]
         # what is made again from files that are there asks nobody, locks apart
         server.log.clear()
         assert not house.planned()
