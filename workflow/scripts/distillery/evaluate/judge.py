@@ -25,6 +25,7 @@ from distillery.evaluate import (
 from distillery.evaluate.limited_workers import Fate, answers
 
 SEARCHED = 4000  # last characters of a text without box, among which math-verify looks for an answer
+logging.getLogger("math_verify").setLevel(logging.ERROR)  # it warns that its own timer is off
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,6 @@ def load() -> None:
     import math_verify  # noqa: F401
 
     two_stage_parsing.install()
-    logging.getLogger("math_verify").setLevel(logging.ERROR)  # it warns that its own timer is off
 
 
 def verify(question: Question, plain: bool = False) -> Verdict:
