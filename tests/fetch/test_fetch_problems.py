@@ -110,6 +110,19 @@ def test_problems_come_out_of_wheels_and_nested_objects(tmp_path):
         pass
 
 
+@pytest.mark.parametrize("form", ["parquet", "jsonl"])
+def test_a_dotted_column_leads_into_objects_of_any_file(form, tmp_path):
+    rows = [
+        {"asked": {"text": "1+1?"}, "meta": {"gold": [2]}},
+        {"asked": {"text": "2+2?"}, "meta": {"gold": [4]}},
+    ]
+    path = write(tmp_path / f"x.{form}", rows)
+    made, _ = imported(path, {"problem": "asked.text", "answer": "meta.gold"})
+    assert [(row["problem"], row["answer"]) for row in made] == [("1+1?", "2"), ("2+2?", "4")]
+    with pytest.raises(Problem, match=r"x\.\w+, row 0, column meta.answer: None: nothing"):
+        imported(path, {"problem": "asked.text", "answer": "meta.answer"})
+
+
 def test_all_bad_golds_are_listed_with_file_row_and_column_and_can_be_left_out(tmp_path):
     answers = ["2", "", None, {"a": 1}, "4", r"\frac{1}{2"]
     rows = [{"q": f"{number}?", "gold": answer} for number, answer in enumerate(answers)]

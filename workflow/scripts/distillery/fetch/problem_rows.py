@@ -84,7 +84,9 @@ def read(
         (source,) = readers.sources(path)
         columns = source.columns()
         _check(name, columns, wanted, optional)
-        asked = [one for one in dict.fromkeys(wanted) if one in columns]
+        # a dotted name leads into the objects of a column
+        named = dict.fromkeys(one if one in columns else one.split(".")[0] for one in wanted)
+        asked = [one for one in named if one in columns]
         number = 0
         for block in source.blocks(asked):
             for values in block:
