@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from planning_configs import DROP, MINDSPEED, SOURCE, check
+from planning_configs import DROP, MINDSPEED, SEVEN, SOURCE, check
 
 BEAM = {"e/generate/task": "beam_search", "e/generate/num_samples": 1, "e/generate/num_beams": 4}
 UNDRAWN = {"e/generate/temperature": DROP, "e/generate/top_p": DROP}
@@ -20,9 +20,30 @@ TUNED_SERVED = {
     "e/generate/engine": "s",
 }
 SERVED = {**TUNED_SERVED, "c/servers/s/base_model": "base"}
+OWN = {
+    key: SEVEN["datasets"]["openr1-math-220k"]["source"]["hub"][key]
+    for key in ("host", "repo", "revision", "files")
+}
+HELD = {"one_in": 20, "columns": ["problem"], "alike": 1}
 
 # id, severity, what brings it about, and what comes near without doing so
 TABLE = [
+    (
+        "learnt-problems",
+        "warning",
+        {"c/problem_sets": {"own": {"hub": OWN, "hold_out": HELD}}, "e/problems": "own"},
+        {
+            "c/problem_sets": {"own": {"hub": OWN, "hold_out": HELD}},
+            "e/problems": "own",
+            "c/datasets/openr1-math-220k/hold_out": HELD,
+        },
+    ),
+    (
+        "learnt-problems",
+        "warning",
+        {"c/problem_sets": {"own": {"hub": OWN}}, "e/problems": "own"},
+        {"c/problem_sets": {"own": {"hub": {**OWN, "files": "other.parquet"}}}, "e/problems": "own"},
+    ),
     ("prompt-type", "error", {"e/train/prompt_type": "qwen"}, {"e/train/prompt_type": "qwen_math_r1"}),
     ("prompt-type", "error", {"e/generate/prompt_type": "qwen"}, {"e/generate/prompt_type": "qwen_math_r1"}),
     ("prompt-type-name", "error", {"e/prompt_type": "qwen9"}, {"e/prompt_type": "qwen"}),

@@ -79,6 +79,7 @@ SECTIONS = {
     },
     "answers": {
         "answer-length": "no room for a prompt beside the answer",
+        "learnt-problems": "problems that are rows of the training data, and are learnt",
         "answer-budget": "answers far shorter than the training rows",
         "tokens-to-oom": "more tokens than MindSpeed-LLM allows in a batch",
         "beam-answers": "more answers than beams",

@@ -209,8 +209,29 @@ def server_key(s: Setup) -> Iterator[Finding]:
         )
 
 
+PLACES = ("host", "repo", "revision", "urls", "path", "package", "files")  # what of a source says which files
+
+
+def held_out(s: Setup) -> Iterator[Finding]:
+    """Rows that are asked are not learnt: where problems are rows of the dataset's own files, both hold out the same."""
+    settings = s.dataset.source.settings
+    learnt = s.dataset.hold_out or settings.get("hold_out")
+    for name, problems in s.problems.items():
+        asked, own = problems.how.get("hold_out"), problems.source.settings
+        rows_of_its_own = "files" in own and all(own.get(key) == settings.get(key) for key in PLACES)
+        if rows_of_its_own and not (asked and asked == learnt):
+            yield warning(
+                "learnt-problems",
+                [f"problem_sets.{name}.hold_out", f"{s.dataset_key}.hold_out"],
+                f"problems of the dataset's own files: {asked or 'all rows'} asked, {learnt or 'nothing'} held out",
+                "one hold_out in both",
+                "write the same hold_out in both, or accept this: some problems are learnt",
+            )
+
+
 CHECKS = (
     length,
+    held_out,
     answer_budget,
     tokens_to_oom,
     beams,
