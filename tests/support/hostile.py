@@ -41,6 +41,7 @@ USUAL = (
     GOOD,
     "owner/name",
     "name==1",
+    "model.gguf",
     "http://host/{name}",
     "train-00000-of-00001.parquet",
     "100,0,0",
