@@ -64,7 +64,7 @@ KNOWN = {
 def places(node: dict[str, Any] | None = None, path: Place = ()) -> Iterator[Place]:
     """Everywhere in the schema where a text may stand that is not one of a few: values, items, keys."""
     node = schema.resolve(schema.schema() if node is None else node)
-    kinds = node.get("type", [] if "enum" in node else ["string", "array"])
+    kinds = node.get("type", [] if node.keys() & {"enum", "const"} else ["string", "array"])
     kinds = [kinds] if isinstance(kinds, str) else kinds
     if "string" in kinds:
         yield path
@@ -102,6 +102,8 @@ def honest(node: dict[str, Any], name: str = "") -> Any:
     kind = kinds if isinstance(kinds, str) else kinds[0]
     if "default" in node:
         return copy.deepcopy(node["default"])
+    if "const" in node:
+        return node["const"]
     if "enum" in node:
         return node["enum"][0]
     if node.get("maxProperties") == 1:  # one of several
