@@ -18,7 +18,7 @@ rule generate_base_answers_served:
     wildcard_constraints:
         generation=answered(GENERATIONS, served=True),
     conda:
-        "../../envs/cpu.yaml"
+        environment("cpu")
     threads: lambda w: prefix.threads(ASKERS[w.generation], "generate")
     resources:
         **asking(lambda w: ASKERS[w.generation], lambda w: GENERATIONS[w.generation]),
@@ -44,7 +44,7 @@ rule generate_tuned_answers_served:
     wildcard_constraints:
         experiment=answered(TUNED, served=True),
     conda:
-        "../../envs/cpu.yaml"
+        environment("cpu")
     threads: lambda w: prefix.threads(EXPERIMENTS[w.experiment], "generate")
     resources:
         **asking(
