@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -18,7 +19,7 @@ from distillery.engine import graph_cache
 pytestmark = pytest.mark.mindspore
 
 
-def asked(model: Path, cache: Path, output: Path, *more: object) -> tuple[list[int], dict[Path, int], int]:
+def asked(model: Path, cache: Path, output: Path, *more: object) -> tuple[list[int], dict[str, int], int]:
     """(tokens of the answer, {kept graph: when it was written}, how many were taken)."""
     words = [
         "--load",
@@ -40,16 +41,24 @@ def asked(model: Path, cache: Path, output: Path, *more: object) -> tuple[list[i
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    graphs = {path: path.stat().st_mtime_ns for path in cache.rglob("*.mindir")}
+    graphs = {str(path.relative_to(cache)): path.stat().st_mtime_ns for path in cache.rglob("*.mindir")}
     reused = done.stderr.count("Use the compilation cache")
     (row,) = answers(output)
     return row["tokens"], graphs, reused
 
 
-def test_a_second_run_reuses_the_graphs_of_the_first(tiny, odd, tmp_path):
-    cache = tmp_path / "cache"
-    first, graphs, reused = asked(tiny, cache, tmp_path / "1.jsonl")
+@pytest.fixture(scope="module")
+def begun(tiny, tmp_path_factory) -> tuple[Path, list[int], dict[str, int]]:
+    """What a first run leaves, to be copied: (the cache, its answer, its graphs)."""
+    folder = tmp_path_factory.mktemp("graphs")
+    first, graphs, reused = asked(tiny, folder / "cache", folder / "1.jsonl")
     assert len(graphs) == 2 and reused == 0
+    return folder / "cache", first, graphs
+
+
+def test_a_second_run_reuses_the_graphs_of_the_first(begun, tiny, odd, tmp_path):
+    made, first, graphs = begun
+    cache = shutil.copytree(made, tmp_path / "cache")
     assert asked(tiny, cache, tmp_path / "2.jsonl") == (first, graphs, 2)
     # other weights of the same shape: the graphs hold no values
     other = tmp_path / "other"
@@ -86,10 +95,10 @@ def test_what_was_not_used_for_longest_goes(tmp_path, monkeypatch):
 
 @pytest.mark.faults
 @pytest.mark.parametrize("share", [0, 0.5])
-def test_a_damaged_graph_is_made_anew(tiny, tmp_path, share):
-    cache = tmp_path / "cache"
-    first, graphs, _ = asked(tiny, cache, tmp_path / "1.jsonl")
-    path = sorted(graphs)[0]
+def test_a_damaged_graph_is_made_anew(begun, tiny, tmp_path, share):
+    made, first, graphs = begun
+    cache = shutil.copytree(made, tmp_path / "cache")
+    path = cache / sorted(graphs)[0]
     whole = path.read_bytes()
     path.write_bytes(whole[: int(len(whole) * share)])
     tokens, made, reused = asked(tiny, cache, tmp_path / "2.jsonl")

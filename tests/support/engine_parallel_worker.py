@@ -14,6 +14,10 @@ from places import SCRIPTS
 os.environ["OMP_NUM_THREADS"] = "1"
 sys.path.insert(0, str(SCRIPTS))
 
+from distillery.engine import mindspore_import  # noqa: E402
+
+mindspore_import.load("CPU")  # as the commands do, before any module of the engine imports all of it
+
 import numpy as np  # noqa: E402
 from engine_settings import MICRO_BATCHES, SETTINGS, STEPS  # noqa: E402
 

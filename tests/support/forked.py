@@ -125,6 +125,10 @@ def _serve(kind: str) -> tuple[list[str], dict[str, str], str]:
         from distillery.engine import mindspore_import
 
         mindspore_import.load("CPU")
+        # what training and generation import next
+        from distillery.engine import train_loop  # noqa: F401
+        from distillery.generate import generate_run, loading  # noqa: F401
+        from distillery.train import train_run  # noqa: F401
     gc.collect()
     gc.freeze()  # a collection in a fork would look at all that was imported, and make pages of its own of it
     requests = socket.socket(fileno=os.dup(0))
