@@ -18,8 +18,12 @@ PATTERNS = {
     for rows in TABLES
     for row in rows
 }
-# of the second table, with sources that the small experiment has not; and it is no sweep
-ELSEWHERE = {row[0].strip("`") for row in TABLES[1]} | {"results/experiments/EXPERIMENT/sweep.json"}
+# of the second table, with sources that the small experiment has not; it is no sweep, and asks no server
+ELSEWHERE = {row[0].strip("`") for row in TABLES[1]} | {
+    "results/experiments/EXPERIMENT/sweep.json",
+    "results/experiments/EXPERIMENT/tuned.server.json",
+    "results/generations/MODEL/GENERATION.server.json",
+}
 
 
 def test_every_file_of_a_run_is_in_the_tour(finished: House):
