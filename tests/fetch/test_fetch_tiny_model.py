@@ -136,7 +136,7 @@ def test_wrong_configs_are_taught(overrides, message):
 
 def test_wrong_usage_leaves_nothing(shards, tmp_path):
     for flags, code, message in [
-        (["--vocab-size", "200"], 2, "at least 259"),
+        (["--vocab-size", "200"], 2, "wanted a whole number from 259"),
         (["--config-json", "{"], 2, "not JSON"),
         (["--config-json", json.dumps({"layers": 3})], 2, "num_hidden_layers"),
         (["--tokenizer-rows", "401"], 1, "400 rows"),
