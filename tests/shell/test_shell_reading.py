@@ -14,10 +14,11 @@ from distillery.problems import Problem
 from distillery.shell import programs, reading
 from distillery.shell.shell_commands import Script
 
-# every command says its words; nothing of a script runs, for PATH is empty, and no file is looked up
+# every command says its words; nothing of a script runs, for PATH is empty, and no file is looked up. Each process
+# says them into a file of its own: bash writes line by line, and the two sides of a pipe would cut each other's words
 STUB = r"""
 set -f
-say() { local s; printf -v s '%s\1' "$@"; printf '%s\2' "$s" >&9; }
+say() { local s; printf -v s '%s\1' "$@"; printf '%s\2' "$s" >> "$SAID.$BASHPID"; }
 for each in python torchrun msrun mkdir source wget modelscope tee run; do
     eval "$each() { say $each \"\$@\"; }"
 done
@@ -27,8 +28,7 @@ WRITTEN = sorted([*FIXTURES.glob("shell/*/*.sh"), *ROOT.glob("config/guide-scrip
 
 def bash(text: str, tmp_path: Path) -> list[list[str]]:
     """The words of each command, as bash passes them on."""
-    said = tmp_path / "said"
-    script = f"exec 9>{said}\n{STUB}\n{text}"
+    script = f"SAID={tmp_path}/said\n{STUB}\n{text}"
     done = subprocess.run(
         ["/usr/bin/env", "-i", "PATH=", "/bin/bash", "-c", script],
         capture_output=True,
@@ -36,7 +36,8 @@ def bash(text: str, tmp_path: Path) -> list[list[str]]:
         check=False,
     )
     assert "syntax error" not in done.stderr, done.stderr
-    return sorted(command.split("\1")[:-1] for command in said.read_text().split("\2")[:-1])
+    said = "".join(path.read_text() for path in tmp_path.glob("said.*"))
+    return sorted(command.split("\1")[:-1] for command in said.split("\2")[:-1])
 
 
 def read(text: str) -> Script:
