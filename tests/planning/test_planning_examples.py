@@ -1,4 +1,4 @@
-"""Each of config/examples plans in a clone, shows its rows as they are trained, and tokenizes; one runs to its report."""
+"""Each of config/examples plans in a clone, shows its rows as they are trained, and tokenizes."""
 
 from __future__ import annotations
 
