@@ -5,14 +5,20 @@ snakemake --cores all --configfile config/smollm2-135m.yaml  another one
 snakemake -n -p                                              its exact commands, none of them run
 """
 
+import os
+
 from snakemake.utils import min_version
 
 min_version("9.27")
 
-# given here unconditionally, the default would be merged into any --configfile
+# given here unconditionally, the default would be merged into any --configfile. With --directory it is that of the
+# directory, or the one beside this file
 if not workflow.configfiles:
+    default = "config/config.yaml"
+    if not os.path.exists(default):
+        default = os.path.join(str(workflow.current_basedir), default)
 
-    configfile: "config/config.yaml"
+    configfile: default
 
 
 include: "workflow/rules/common.smk"

@@ -48,6 +48,12 @@ class House:
         chosen = configfile or self.configfile
         return forked.run(forked.SNAKEMAKE, "--configfile", chosen, *arguments, cwd=self.path)
 
+    def default(self, *arguments: str) -> str:
+        """What Snakemake prints of the configuration that it finds by itself."""
+        done = forked.run(forked.SNAKEMAKE, *arguments, cwd=self.path)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
     def verify(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """verify.py of this copy's configuration."""
         command = [

@@ -20,7 +20,8 @@ gc.set_threshold(100_000)
 # the library lies beside the commands; no install, no PYTHONPATH
 sys.path.insert(0, str(Path(workflow.current_basedir).parent / "scripts"))
 
-from distillery import artefacts, config_file, files, schema, set_artefacts, shard_files, source_files
+from distillery import artefacts, config_file, files, schema, set_artefacts, shard_files, snakemake_options
+from distillery import source_files
 from distillery.launch import commandline
 from distillery import config as configuration
 from distillery.fetch import model_directory, source_flags
@@ -34,10 +35,12 @@ from distillery.provenance import SCRIPTS, canonical, code, rules
 from distillery.verify import presence, standing
 
 try:
-    # Snakemake reads the files itself, and takes the last of two equal keys
-    for path in workflow.configfiles if workflow.is_main_process else []:
-        config_file.read(Path(path))
-    CONFIG = configuration.load(config)
+    if workflow.is_main_process:
+        snakemake_options.refuse_repeated(sys.argv)
+        # Snakemake reads the files itself, and takes the last of two equal keys
+        for path in workflow.configfiles:
+            config_file.read(Path(path))
+    CONFIG = configuration.load(snakemake_options.typed(config, workflow.config_settings.config))
 except Problem as problem:
     raise WorkflowError(printable(str(problem)))
 
@@ -50,10 +53,13 @@ if workflow.is_main_process:
     if ERRORS and not {"--unlock", "--lint"}.intersection(sys.argv):
         raise WorkflowError(f"the plan has {ERRORS} errors, listed above; no job was started")
 
+# words by which another Snakemake, and a command to paste, get this configuration
+CONFIGURED = snakemake_options.words(workflow.configfiles, workflow.config_settings.config)
+
 # what of a product was deleted by hand: Snakemake sees its manifest only. Fetched files are named and not forced: nobody
 # misses them until a job needs them, and everything would follow from them
 GONE = presence.of(CONFIG) if workflow.is_main_process else []
-sys.stderr.write(presence.said(GONE, [os.path.relpath(path) for path in workflow.configfiles]))
+sys.stderr.write(presence.said(GONE, CONFIGURED))
 
 EXPERIMENTS = CONFIG.experiments
 TOKENIZATIONS = {e.tokenize.name: e.tokenize for e in EXPERIMENTS.values()}

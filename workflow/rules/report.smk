@@ -18,12 +18,12 @@ rule report_rulegraph:
         environment("cpu")
     params:
         **runs("report_rulegraph"),
-        configfiles=lambda w: [files.from_here(Path(path)) for path in workflow.configfiles],
+        configured=lambda w: CONFIGURED,
         snakefile=lambda w: files.from_here(Path(workflow.main_snakefile)),
         rules=rules(),
         targets=[one.path for one in (artefacts.CHECKS, artefacts.COMPARISON, artefacts.EXPORT_PROOF)],
     shell:
-        "{params.command:q} --snakefile {params.snakefile:q} --configfile {params.configfiles:q}"
+        "{params.command:q} --snakefile {params.snakefile:q} {params.configured:q}"
         " --target {params.targets:q} --output {output:q} --log {log:q}"
 
 

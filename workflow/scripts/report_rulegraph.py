@@ -15,7 +15,10 @@ from distillery import command
 def parser() -> argparse.ArgumentParser:
     parser = command.parser(__doc__)
     parser.add_argument("--snakefile", type=Path, required=True)
-    parser.add_argument("--configfile", type=Path, nargs="+", required=True)
+    parser.add_argument("--configfile", type=Path, nargs="+", default=[])
+    parser.add_argument(
+        "--config", nargs="+", default=[], metavar="NAME=VALUE", help="as Snakemake takes them"
+    )
     parser.add_argument("--target", nargs="+", required=True, help="files that the workflow makes")
     parser.add_argument("--output", type=Path, required=True, metavar="FILE.dot")
     return parser

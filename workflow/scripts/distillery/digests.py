@@ -168,9 +168,8 @@ def again(path: Path) -> str:
     return f"make it again: {command(made)} (and --configfile, if the run had one), or by hand the command that wrote it"
 
 
-def command(product: Path, configfiles: Iterable[str] = ()) -> str:
-    """The workflow's command that makes a product, and what follows from it, again."""
-    words = ["--configfile", *configfiles] if configfiles else []
+def command(product: Path, configured: Iterable[str] = ()) -> str:
+    """The workflow's command that makes a product, and what follows from it, again; `configured` stands in it."""
     return shlex.join(
-        [".venv/bin/snakemake", "--cores", "all", *words, "--forcerun", files.from_here(product)]
+        [".venv/bin/snakemake", "--cores", "all", *configured, "--forcerun", files.from_here(product)]
     )

@@ -18,7 +18,9 @@ def run(args: argparse.Namespace) -> None:
         Problem: Snakemake could not draw it.
     """
     asked = [sys.executable, "-m", "snakemake", *args.target, "--rulegraph", "dot", "--quiet", "all"]
-    asked += ["--snakefile", str(args.snakefile), "--configfile", *map(str, args.configfile)]
+    asked += ["--snakefile", str(args.snakefile)]
+    asked += ["--configfile", *map(str, args.configfile)] if args.configfile else []
+    asked += ["--config", *args.config] if args.config else []
     answer = subprocess.run(asked, capture_output=True, text=True, check=False)
     if answer.returncode:
         raise Problem("Snakemake could not draw its rules", found=answer.stderr.strip())

@@ -46,11 +46,11 @@ def of(config: Config) -> list[Gone]:
     ]
 
 
-def said(gone: list[Gone], configfiles: Sequence[str] = ()) -> str:
+def said(gone: list[Gone], configured: Sequence[str] = ()) -> str:
     """A line for each product with what is gone of it, and the command for it.
 
     Args:
-        configfiles: that the workflow was started with.
+        configured: words of the command line that say what the workflow was started with.
     """
     lines: dict[Product, list[str]] = {}
     for one in gone:
@@ -58,7 +58,7 @@ def said(gone: list[Gone], configfiles: Sequence[str] = ()) -> str:
     return "".join(
         f"gone: {'; '.join(files)}; "
         + ("" if product.below else "made again with what follows from it, if the goal needs it; ")
-        + f"it alone: {digests.command(product.path, configfiles)} --until {product.path}, equal bytes rerun nothing\n"
+        + f"it alone: {digests.command(product.path, configured)} --until {product.path}, equal bytes rerun nothing\n"
         for product, files in lines.items()
     )
 

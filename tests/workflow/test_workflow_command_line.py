@@ -1,0 +1,116 @@
+"""What Snakemake's own command line says of the configuration: values of `--config`, files, the default, in what order."""
+
+from __future__ import annotations
+
+import copy
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import yaml
+from house import House
+from places import FIXTURES, ROOT
+from readme import BOTH
+from snakemake.cli import parse_config
+
+from distillery import config, provenance, snakemake_options
+from distillery.problems import Problem, UsageProblem
+
+SMALL = FIXTURES / "workflow/small.yaml"
+SHIPPED = [
+    SMALL,
+    *sorted((ROOT / "config").glob("*.yaml")),
+    *sorted((ROOT / "config/examples").glob("*.yaml")),
+]
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_a_whole_configuration_as_config_is_the_file(path: Path):
+    """Snakemake makes text of every value in it."""
+    raw = yaml.safe_load(path.read_text())
+    given = parse_config([f"{key}={provenance.canonical(value)}" for key, value in raw.items()])
+    assert given != raw
+    assert snakemake_options.typed(given, given) == raw
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "read"),
+    [
+        (("train", "lr"), "3e-3", 0.003),
+        (("train", "lr"), "1", 1),
+        (("train", "use_distributed_optimizer"), "true", True),
+        (("train", "seed"), "0", 0),
+        (("generate", "stop_words"), ["5", "Answer:"], ["5", "Answer:"]),
+        (("layout", "num_layer_list"), ["1", "1"], [1, 1]),
+        (("sweep", "train.lr"), ["1e-3", "0.01"], [0.001, 0.01]),
+        (("prompt_type",), "5", "5"),
+    ],
+)
+def test_a_value_has_the_type_of_its_key(keys, value, read):
+    given: dict = value
+    for key in reversed(keys):
+        given = {key: given}
+    found = snakemake_options.typed(
+        {"experiments": {"small": given, "other": {"model": "a"}}}, {"experiments": {"small": given}}
+    )
+    assert found["experiments"]["other"] == {"model": "a"}
+    found = found["experiments"]["small"]
+    for key in keys:
+        found = found[key]
+    assert found == read and type(found) is type(read)
+
+
+def test_text_of_a_file_stays_text_and_no_number_is_made_up():
+    raw = yaml.safe_load(SMALL.read_text())
+    raw["experiments"]["small"]["train"]["lr"] = "3e-3"  # quoted in the file
+    assert snakemake_options.typed(raw, {"offline": "true"}) == raw
+    given = {"experiments": {"small": {"train": {"lr": "fast", "train_iters": "2.5", "seed": "true"}}}}
+    changed = copy.deepcopy(raw)
+    changed["experiments"]["small"]["train"] |= given["experiments"]["small"]["train"]
+    with pytest.raises(Problem) as caught:
+        config.load(snakemake_options.typed(changed, given))
+    assert all(f"'{one}'" in str(caught.value) for one in ("fast", "2.5", "true"))
+
+
+def test_config_is_typed_in_the_lines_of_jobs_and_reaches_the_graph(tmp_path):
+    house = House(tmp_path, SMALL)
+    value = "experiments={small: {train: {lr: 3e-3, save_interval: 4}}}"
+    dry = house.snakemake("--dry-run", "-p", "--config", value, "offline=true")
+    said = dry.stdout + dry.stderr
+    assert dry.returncode == 0, said
+    assert " --lr 0.003 " in said and " --save-interval 4 " in said
+    (line,) = re.findall(r"^Shell command: (.*report_rulegraph.py .*)$", said, re.MULTILINE)
+    words = shlex.split(line)
+    again = parse_config(words[words.index("--config") + 1 : words.index("--target")])
+    assert again == parse_config([value, "offline=true"])
+
+
+def test_a_second_configfile_option_is_refused_and_files_after_one_are_merged(tmp_path):
+    with pytest.raises(UsageProblem, match="a.yaml b.yaml"):
+        snakemake_options.refuse_repeated(["snakemake", "--configfile=a.yaml", "--configfiles", "b.yaml"])
+    house = House(tmp_path, SMALL)
+    second = tmp_path / "second.yaml"
+    second.write_text("experiments: {small: {train: {lr: 0.005}}}\n")
+    twice = house.snakemake("--dry-run", "--configfile", str(second))
+    assert twice.returncode != 0 and "--configfile stands twice" in twice.stdout + twice.stderr
+    merged = house.snakemake(str(second), "--dry-run", "-p")  # the first stands before it
+    assert " --lr 0.005 " in merged.stdout + merged.stderr
+
+
+def test_the_default_lies_in_the_directory_or_beside_the_snakefile(tmp_path):
+    house = House(tmp_path / "clone", SMALL)
+    (house.path / "config/config.yaml").write_bytes(SMALL.read_bytes())
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "config").mkdir(parents=True)
+    first = house.default("--dry-run", "--directory", str(elsewhere))
+    assert "results/experiments/small/" in first
+    own = SMALL.read_text().replace("  small:", "  mine:")
+    (elsewhere / "config/config.yaml").write_text(own)
+    second = house.default("--dry-run", "--directory", str(elsewhere))
+    assert "results/experiments/mine/" in second and "results/experiments/small/" not in second
+
+
+def test_the_readmes_say_the_order_that_works():
+    for text in BOTH:
+        assert ".venv/bin/snakemake --cores all tokenize --configfile config/smollm2-135m.yaml" in text
