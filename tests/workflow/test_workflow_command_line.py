@@ -5,11 +5,13 @@ from __future__ import annotations
 import copy
 import re
 import shlex
+import subprocess
 from pathlib import Path
 
+import hostile
 import pytest
 import yaml
-from house import House
+from house import HOSTILE_NAME, House
 from places import FIXTURES, ROOT
 from readme import BOTH
 from snakemake.cli import parse_config
@@ -114,3 +116,19 @@ def test_the_default_lies_in_the_directory_or_beside_the_snakefile(tmp_path):
 def test_the_readmes_say_the_order_that_works():
     for text in BOTH:
         assert ".venv/bin/snakemake --cores all tokenize --configfile config/smollm2-135m.yaml" in text
+
+
+def test_lines_of_a_run_in_another_directory_can_be_pasted_there(tmp_path):
+    """Both folders have names that shells would expand."""
+    house = House(tmp_path / HOSTILE_NAME, SMALL)
+    elsewhere, empty = tmp_path / f"o {HOSTILE_NAME}", tmp_path / "empty"
+    empty.mkdir()
+    dry = house.snakemake("--dry-run", "-p", "--directory", str(elsewhere))
+    assert dry.returncode == 0, dry.stderr
+    lines = hostile.printed(f"{dry.stdout}\n{dry.stderr}")
+    words = hostile.read_by_bash(lines, empty)
+    assert len(words) > 20 and all(Path(line[1]).is_file() for line in words)
+    line = next(one for one in lines if "fetch_generated_shard.py" in one)
+    subprocess.run(["bash", "-c", line], cwd=elsewhere, check=True)
+    assert list(elsewhere.glob("resources/datasets/sums/*.parquet"))
+    assert not (house.path / "resources").exists() and not list(tmp_path.rglob("CANARY*"))

@@ -202,4 +202,9 @@ def test_every_word_of_a_rules_line_is_quoted():
         for shell in re.findall(r"^    shell:\n((?:        .*\n?)+)", path.read_text(), re.MULTILINE):
             fields = re.findall(r"\{([^{}]*)\}", shell)
             bare = [one for one in fields if not one.endswith(":q")]
-            assert set(bare) <= {"resources.launch", "resources.hubs", "resources.workers"}, (path, bare)
+            assert set(bare) <= {
+                "resources.launch",
+                "resources.configured",
+                "resources.hubs",
+                "resources.workers",
+            }, (path, bare)

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import importlib
+import json
+import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from house import House
 from places import ROOT, SCRIPTS
 from readme import BOTH, commands
+
+from distillery.fetch import arithmetic
+from distillery.serving import hand_over
 
 pytestmark = pytest.mark.slow
 
@@ -58,8 +65,62 @@ def test_a_command_of_the_readme(words: tuple[str, ...], checkout: Path):
         assert all(
             flag in (ROOT / "benchmarks" / first).read_text() for flag in rest if flag.startswith("--")
         )
+    elif first == "echo":
+        assert json.loads(rest[0])["prompt"]
     else:
         raise AssertionError(f"{first} is no command of ours")
+
+
+def test_the_questions_asked_are_of_those_that_the_model_was_taught():
+    raw = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    made = raw["datasets"]["arithmetic"]["source"]["generator"]
+    taught = {
+        one.problem
+        for shard in range(made["shards"])
+        for one in arithmetic.training_examples(made["seed"], shard, made["rows_per_shard"])
+    }
+    asked = {
+        json.loads(words[1])["prompt"] if words[0] == "echo" else words[words.index("--prompt") + 1]
+        for words in LINES
+        if words[0] == "echo" or "--prompt" in words
+    }
+    assert len(asked) == 2 and asked <= taught
+    assert json.loads(shlex.split(hand_over.question("http://x", "m"))[-1])["messages"][0]["content"] in asked
+
+
+def test_another_python_is_told_which_to_take(checkout: Path):
+    """One without packages, as the system's is."""
+    for script, package in (("plan.py", "yaml"), ("preprocess_data.py", "yaml"), ("verify.py", "yaml")):
+        done = subprocess.run(
+            [sys.executable, "-S", f"workflow/scripts/{script}", "--configfile", "a b.yaml"],
+            cwd=checkout,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 1 and "defect" not in done.stderr and "Traceback" not in done.stderr
+        assert f"found:  no module named {package}" in done.stderr
+        assert f".venv/bin/python workflow/scripts/{script} --configfile 'a b.yaml'" in done.stderr
+    # one that has some: told when a package is missed
+    (checkout / "some").mkdir()
+    (checkout / "some/yaml.py").write_text("class SafeLoader: pass\n")
+    done = subprocess.run(
+        [sys.executable, "-S", "workflow/scripts/plan.py", "--configfile", "config/config.yaml"],
+        cwd=checkout,
+        env={"PYTHONPATH": "some"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1 and "this Python lacks a package" in done.stderr, done.stderr
+    assert "defect" not in done.stderr
+
+
+def test_values_of_make_stay_words(checkout: Path):
+    shown = fresh(checkout, "make", "--dry-run", "plan", "CONFIG=a b'c.yaml")
+    assert shlex.split(shown.splitlines()[-1])[-2:] == ["--configfile", "a b'c.yaml"]
+    shown = fresh(checkout, "make", "--dry-run", "new", "NAME=a", "DATA=my rows.jsonl")
+    assert "my rows.jsonl" in shlex.split(shown.replace("\\\n", " "))
 
 
 @pytest.mark.parametrize(
@@ -93,3 +154,26 @@ def test_the_plan_of_the_guides_experiment(checkout: Path):
         "config/qwen2.5-math-7b.yaml",
     )
     assert "msrun" in said and "error[" not in said
+
+
+def test_a_touched_lock_installs_nothing_and_another_does(tmp_path: Path):
+    """Of make's own rules, with programs that only say that they were called."""
+    shutil.copy2(ROOT / "Makefile", tmp_path)
+    (tmp_path / "envs").mkdir()
+    (tmp_path / ".venv/bin").mkdir(parents=True)
+    for name in (".venv/bin/python", "python3"):
+        (tmp_path / name).write_text("#!/bin/sh\necho called >> calls\n")
+        (tmp_path / name).chmod(0o755)
+    lock, calls = tmp_path / "envs/requirements.txt", tmp_path / "calls"
+
+    def made(text: str) -> int:
+        lock.write_text(text)
+        later = (
+            (tmp_path / ".venv/run.lock").stat().st_mtime + 5 if (tmp_path / ".venv/run.lock").exists() else 1
+        )
+        os.utime(lock, (later, later))
+        calls.unlink(missing_ok=True)
+        fresh(tmp_path, "make", "setup", f"PYTHON={tmp_path / 'python3'}")
+        return calls.read_text().count("called") if calls.exists() else 0
+
+    assert [made("a"), made("a"), made("b"), made("b")] == [2, 0, 2, 0]

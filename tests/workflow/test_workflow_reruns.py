@@ -57,6 +57,13 @@ def test_reordering_the_configuration_reruns_nothing(finished):
         assert finished.planned() == Counter()
 
 
+def test_a_copied_configuration_reruns_nothing(finished):
+    copy = finished.path / "a copy.yaml"
+    copy.write_bytes(finished.configfile.read_bytes())
+    dry = finished.snakemake("--dry-run", configfile=copy)
+    assert "Nothing to be done" in dry.stdout + dry.stderr
+
+
 def test_a_decision_by_hand_scores_again_and_reruns_nothing_before(finished):
     path = finished.path / "config/overrules/sums-heldout.jsonl"
     path.parent.mkdir(exist_ok=True)

@@ -9,6 +9,7 @@ stand in a line were quoted where they were made.
 import gc
 import os
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -20,7 +21,16 @@ gc.set_threshold(100_000)
 # the library lies beside the commands; no install, no PYTHONPATH
 sys.path.insert(0, str(Path(workflow.current_basedir).parent / "scripts"))
 
-from distillery import artefacts, config_file, files, schema, set_artefacts, shard_files, snakemake_options
+from distillery import (
+    artefacts,
+    config_file,
+    files,
+    former_run,
+    schema,
+    set_artefacts,
+    shard_files,
+    snakemake_options,
+)
 from distillery import source_files
 from distillery.launch import commandline
 from distillery import config as configuration
@@ -29,13 +39,14 @@ from distillery.launch import prefix, server_line
 from distillery.launch.mindspeed import generate_stage, shape, tokenize_stage, train_lines
 from distillery.planning import checks, estimate, fetched_settings, finding
 from distillery.planning.checks import machine_checks
-from distillery.problems import Problem
+from distillery.problems import Problem, of_system
 from distillery.terminal_text import printable
 from distillery.provenance import SCRIPTS, canonical, code, rules
 from distillery.verify import presence, standing
 
 try:
     if workflow.is_main_process:
+        former_run.record(sys.argv)
         snakemake_options.refuse_repeated(sys.argv)
         # Snakemake reads the files itself, and takes the last of two equal keys
         for path in workflow.configfiles:
@@ -43,6 +54,8 @@ try:
     CONFIG = configuration.load(snakemake_options.typed(config, workflow.config_settings.config))
 except Problem as problem:
     raise WorkflowError(printable(str(problem)))
+except OSError as error:
+    raise WorkflowError(printable(str(of_system(error))))
 
 FINDINGS = checks.run(CONFIG)
 if workflow.is_main_process:
@@ -234,6 +247,15 @@ def further_sets(artefact):
 def siblings_scores(name):
     """Tuned scores of all experiments of a sweep, by the experiment; none where there is no sweep."""
     return {one: artefacts.TUNED_SCORES.at(experiment=one) for one in CONFIG.siblings(name)}
+
+
+def drawn_parts(e):
+    """What decides which rules lead to an experiment's report, beside the rules themselves."""
+    sources = [CONFIG.models[e.model], CONFIG.datasets[e.dataset].source]
+    sources += [CONFIG.problem_sets[one].source for one in e.asked]
+    layouts = [e.convert.layout.name, e.train.layout.name, e.generate.layout.name]
+    served = [bool(one.server) for asked in e.asked.values() for one in (asked.tuned, asked.base)]
+    return [e.engines, [one.kind for one in sources], layouts, served, artefacts.rotated(e) == e.model]
 
 
 def decisions(problems):

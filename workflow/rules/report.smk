@@ -16,14 +16,17 @@ rule report_rulegraph:
     localrule: True
     conda:
         environment("cpu")
+    resources:
+        configured=shlex.join(CONFIGURED),
     params:
         **runs("report_rulegraph"),
-        configured=lambda w: CONFIGURED,
         snakefile=lambda w: files.from_here(Path(workflow.main_snakefile)),
         rules=rules(),
+        # what of the configuration has a part in it; how that was given is a resource: a copy of the file draws the same
+        parts=lambda w: canonical(drawn_parts(EXPERIMENTS[w.experiment])),
         targets=[one.path for one in (artefacts.CHECKS, artefacts.COMPARISON, artefacts.EXPORT_PROOF)],
     shell:
-        "{params.command:q} --snakefile {params.snakefile:q} {params.configured:q}"
+        "{params.command:q} --snakefile {params.snakefile:q} {resources.configured}"
         " --target {params.targets:q} --output {output:q} --log {log:q}"
 
 

@@ -20,6 +20,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 
 from distillery.addresses import masked
+from distillery.interpreter import of_interpreter
 from distillery.problems import CURES, Problem, of_system
 from distillery.terminal_text import printable, shown
 
@@ -91,6 +92,8 @@ def _told(error: BaseException, prog: str) -> tuple[str, int]:
             found=error,
             fix="look for a damaged input file, and make it again",
         )
+    elif isinstance(error, ModuleNotFoundError) and not str(error.name).startswith("distillery"):
+        error = of_interpreter(error.name)
     if isinstance(error, Problem):
         return f"{prog}: error: {error}", error.exit_code
     trace = "".join(traceback.format_exception(error)).rstrip()

@@ -51,7 +51,7 @@ def question(url: str, model: str) -> str:
     """The line of a shell that asks a server."""
     body = {
         "model": model,
-        "messages": [{"role": "user", "content": "What is 12 plus 30?"}],
+        "messages": [{"role": "user", "content": "Solve for x: x / 4 = 1749"}],
         "max_tokens": 76,
     }
     words = [
