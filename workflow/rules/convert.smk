@@ -8,7 +8,7 @@ and hf.proof.json beside that directory.
 
 rule convert_hf_to_mcore:
     input:
-        artefacts.MODEL.path,
+        lambda w: artefacts.model(w.model),
     output:
         artefacts.CHECKPOINT.path,
     log:
@@ -32,7 +32,7 @@ rule convert_hf_to_mcore:
 
 rule convert_prove_round_trip:
     input:
-        hf=artefacts.MODEL.path,
+        hf=lambda w: artefacts.model(w.model),
         mcore=artefacts.CHECKPOINT.path,
     output:
         artefacts.CONVERSION_PROOF.path,

@@ -107,7 +107,7 @@ rule fetch_path_model:
 
 rule fetch_rotated_model:
     input:
-        lambda w: artefacts.MODEL.at(model=ROTATED[w.model].model),
+        lambda w: artefacts.model(ROTATED[w.model].model),
     output:
         artefacts.MODEL.path,
     log:

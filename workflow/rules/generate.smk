@@ -8,7 +8,7 @@ results/experiments/{experiment}/reshard-{layout}/manifest.json.
 
 rule generate_base_answers:
     input:
-        model=artefacts.MODEL.path,
+        model=lambda w: artefacts.model(w.model),
         problems=lambda w: artefacts.PROBLEMS.at(problems=GENERATIONS[w.generation].problems),
     output:
         artefacts.BASE_ANSWERS.path,

@@ -39,7 +39,7 @@ rule tokenize_shard_mindspeed:
 
 rule convert_hf_to_mcore_mindspeed:
     input:
-        artefacts.MODEL.path,
+        lambda w: artefacts.model(w.model),
     output:
         artefacts.CHECKPOINT.path,
     log:

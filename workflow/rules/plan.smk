@@ -18,7 +18,7 @@ onstart:
 rule plan_sources:
     input:
         # as it was fetched: an override of rope is no mistake
-        model=lambda w: artefacts.MODEL.at(model=EXPERIMENTS[w.experiment].model),
+        model=lambda w: artefacts.early_model(CONFIG, EXPERIMENTS[w.experiment]),
         shard=lambda w: ancient(shard_files.first_shard(dataset_of(w.experiment))),
         digest=lambda w: shard_files.first_digest(dataset_of(w.experiment)),
         problems=lambda w: [artefacts.PROBLEMS.at(problems=one) for one in EXPERIMENTS[w.experiment].asked],
@@ -48,7 +48,7 @@ rule plan_outcome:
         checks=artefacts.CHECKS.path,
         data=lambda w: artefacts.tokenized(EXPERIMENTS[w.experiment]).path,
         weights=lambda w: artefacts.weights(EXPERIMENTS[w.experiment]).path,
-        model=lambda w: artefacts.MODEL.at(model=EXPERIMENTS[w.experiment].model),
+        model=lambda w: artefacts.model(EXPERIMENTS[w.experiment].model),
         done=artefacts.TRAINED.path,
         hf=artefacts.EXPORTED.path,
         # what they left is measured

@@ -7,7 +7,7 @@ of it are started, comes as a resource: it changes no answer.
 
 rule generate_base_answers_served:
     input:
-        model=artefacts.MODEL.path,
+        model=lambda w: artefacts.model(w.model),
         problems=lambda w: artefacts.PROBLEMS.at(problems=GENERATIONS[w.generation].problems),
     output:
         artefacts.BASE_ANSWERS.path,

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from distillery import resource_samples
+from distillery import lineage, resource_samples
 from distillery.derived_names import derived
 from distillery.experiment import Config, Experiment
 
@@ -177,8 +177,26 @@ def rotated(experiment: Experiment) -> str:
     return derived(experiment.model, experiment.train.rope.settings)
 
 
+def model(name: str) -> str:
+    """The manifest of a Hugging Face directory: one that was fetched, or the export of an experiment that ends a stage."""
+    before = lineage.origin(name)
+    return MODEL.at(model=name) if before is None else EXPORTED.at(experiment=before)
+
+
 def rotated_model(experiment: Experiment) -> str:
-    return MODEL.at(model=rotated(experiment))
+    return model(rotated(experiment))
+
+
+def early_model(config: Config, experiment: Experiment) -> str:
+    """A model with the tokenizer and the config.json that an experiment starts from, made as early as can be.
+
+    For a later stage it is the one before's own start, with the rotary settings that it trains.
+    """
+    before = lineage.origin(experiment.model)
+    if before is None:
+        return MODEL.at(model=experiment.model)
+    earlier = config.experiments[before]
+    return rotated_model(earlier) if earlier.train.rope.settings else early_model(config, earlier)
 
 
 def converted(experiment: Experiment) -> Artefact:

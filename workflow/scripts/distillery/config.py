@@ -6,7 +6,7 @@ config.experiments["embedded"].train.layout.name   # 'fp32-tp1-pp1'
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from distillery import (
     catalogue,
     config_faults,
     config_file,
+    lineage,
     resolution,
     schema,
     source_files,
@@ -56,20 +57,21 @@ def load(raw: Mapping[str, Any]) -> Config:
         faults = config_faults.faults(raw) if swept.keys() != members.keys() or raw != written else []
     if not faults:
         filled = schema.with_defaults(raw)
-        faults = [*_unknown_names(filled, members), *_idle_words(raw)]
+        faults = [*_unknown_names(filled, members), *_idle_words(raw)] or list(lineage.faults(filled))
     if faults:
         raise _invalid(faults)
     servers = {name: Server(name, **one) for name, one in filled["servers"].items()}
     hardware = {name: Hardware(name, **one) for name, one in filled["hardware"].items()}
     datasets = {name: _dataset(name, one, raw["datasets"][name]) for name, one in filled["datasets"].items()}
     problem_sets = {name: _problem_set(problems) for name, problems in filled["problem_sets"].items()}
-    chosen = [name for listed in filled.get("run", members) for name in members.get(listed, [listed])]
+    listed = [name for one in filled.get("run", members) for name in members.get(one, [one])]
+    chosen = lineage.behind(filled, listed)
     for experiment in filled["experiments"].values():
         _ = datasets[experiment["dataset"]].paths  # wildcards that match nothing, a mix of formats
         for name in schema.listed(experiment["problems"]):
             _hold_files(name, problem_sets[name].source)
     config = Config(
-        models={name: _source(model) for name, model in filled["models"].items()},
+        models={name: _source(model) for name, model in filled["models"].items()} | _stages(filled, chosen),
         datasets=datasets,
         problem_sets=problem_sets,
         experiments={
@@ -79,6 +81,7 @@ def load(raw: Mapping[str, Any]) -> Config:
                 hardware[e["hardware"]],
                 raw["experiments"][name],
                 servers.get(e["generate"]["engine"]),
+                lineage.root(filled, name),
             )
             for name, e in filled["experiments"].items()
             if name in chosen
@@ -102,12 +105,17 @@ def _unknown_names(filled: Mapping[str, Any], members: Mapping[str, list[str]]) 
         (f"experiments.{name}.{key}", section, named)
         for name, experiment in filled["experiments"].items()
         for key, section in [
-            ("model", "models"),
             ("dataset", "datasets"),
             ("problems", "problem_sets"),
             ("hardware", "hardware"),
         ]
         for named in schema.listed(experiment[key])
+    ]
+    references += [
+        (f"experiments.{name}.model", "models", experiment["model"])
+        if (before := lineage.stage(experiment)) is None
+        else (f"experiments.{name}.model.experiment", "experiments", before)
+        for name, experiment in filled["experiments"].items()
     ]
     references += [
         (f"run.{i}", "experiments", name)
@@ -146,6 +154,16 @@ def _unknown_names(filled: Mapping[str, Any], members: Mapping[str, list[str]]) 
         for path, section, name in references
         if name not in filled[section]
     ]
+
+
+def _stages(filled: Mapping[str, Any], names: Iterable[str]) -> dict[str, Source]:
+    """The models that these experiments start from and that others export."""
+    before = (lineage.stage(filled["experiments"][name]) for name in names)
+    return {
+        lineage.started_from(one): Source(lineage.KIND, {lineage.KIND: one})
+        for one in before
+        if one is not None
+    }
 
 
 def _dataset(name: str, one: Mapping[str, Any], written: Mapping[str, Any]) -> Dataset:

@@ -158,7 +158,7 @@ class Asked:
 @dataclass(frozen=True)
 class Experiment:
     name: str
-    model: str
+    model: str  # of its start: one under `models`, or lineage.started_from of an experiment
     dataset: str
     hardware: Hardware
     prompt_type: str

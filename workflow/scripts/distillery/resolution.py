@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from distillery import schema, task_settings
+from distillery import lineage, schema, task_settings
 from distillery.experiment import (
     Asked,
     Conversion,
@@ -99,14 +99,18 @@ def experiment(
     e: Mapping[str, Any],
     machine: Hardware,
     written: Mapping[str, Any],
-    server: Server | None = None,
+    server: Server | None,
+    root: str,
 ) -> Experiment:
     """An experiment of its settings `e`, in which defaults are filled in.
 
     Args:
         written: those of the file.
         server: that generate.engine names; None for an engine.
+        root: the model whose tokenizer its own has: itself, or where the stages before it began.
     """
+    before = lineage.stage(e)
+    model = e["model"] if before is None else lineage.started_from(before)
     layout = _layout(e["params_dtype"], e["layout"])
     common = Stage(
         layout,
@@ -151,7 +155,7 @@ def experiment(
     }
     return Experiment(
         name=name,
-        model=e["model"],
+        model=model,
         dataset=e["dataset"],
         hardware=machine,
         prompt_type=e["prompt_type"],
@@ -159,7 +163,7 @@ def experiment(
         tokenize=Tokenization(
             **{
                 "dataset": e["dataset"],
-                "model": e["model"],
+                "model": root,
                 "prompt_type": e["prompt_type"],
                 "seq_length": e["seq_length"],
                 **e["tokenize"],

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from distillery import artefacts, shard_files
+from distillery import artefacts, lineage, shard_files
 from distillery.artefacts import Artefact
 from distillery.experiment import Config
 from distillery.planning import device_facts, memory, stage_costs
@@ -152,14 +152,16 @@ def _weights(s: Setup) -> tuple[Step, ...]:
     """From the hub to what training starts from."""
     e, size = s.experiment, weight_bytes(s)
     linked = s.model.kind == "path" and s.model.settings["mode"] == "link"
+    fetched = Step(
+        "fetch model",
+        ("fetch_generated_model", "fetch_gguf_model", "fetch_model", "fetch_path_model"),
+        "-",
+        artefacts.MODEL.of(model=e.model).folder,
+        disk_bytes=0 if linked else size,
+    )
     found = [
-        Step(
-            "fetch model",
-            ("fetch_generated_model", "fetch_gguf_model", "fetch_model", "fetch_path_model"),
-            "-",
-            artefacts.MODEL.of(model=e.model).folder,
-            disk_bytes=0 if linked else size,
-        ),
+        # the export of the experiment that it starts from is a step of that one
+        *([] if s.model.kind == lineage.KIND else [fetched]),
         _converter(
             s,
             "convert",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from distillery.architecture import Architecture
+from distillery import lineage
 from distillery.experiment import Config, Dataset, Experiment, ProblemSet, Source, Stage
 from distillery.planning import known_models
 from distillery.planning.known_models import Known, Tokenizer
@@ -124,6 +125,8 @@ class Setup:
     @property
     def model_key(self) -> str:
         """The model's path in the whole configuration."""
+        if self.model.kind == lineage.KIND:
+            return self.key("model")
         return f"models.{self.experiment.model}"
 
     @property
@@ -181,8 +184,22 @@ def gather(config: Config, name: str) -> Setup:
         config.datasets[experiment.dataset],
         model,
         {name: config.problem_sets[name] for name in experiment.asked},
-        known_models.of(model),
+        known(config, experiment),
     )
+
+
+def known(config: Config, experiment: Experiment) -> Known | None:
+    """What is known of the model that an experiment starts from: of a later stage's, what the first one's is as trained since.
+
+    Raises:
+        Problem: as known_models.of.
+    """
+    before = lineage.origin(experiment.model)
+    if before is None:
+        return known_models.of(config.models[experiment.model])
+    earlier = config.experiments[before]
+    found = known(config, earlier)
+    return found and known_models.rotated(found, earlier.train.rope)
 
 
 def template(prompt_type: str) -> Template | None:

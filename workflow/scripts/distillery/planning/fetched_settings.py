@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from distillery.experiment import Config, Experiment
-from distillery.planning import known_models
+from distillery.planning import experiment_setup, known_models
 from distillery.problems import UsageProblem
 from distillery.provenance import canonical
 
@@ -63,7 +63,8 @@ class Settings:
 def of(config: Config, name: str) -> Settings:
     """The settings of one experiment."""
     e = config.experiments[name]
-    dataset, made, model = config.datasets[e.dataset], e.tokenize, config.models[e.model]
+    dataset, made = config.datasets[e.dataset], e.tokenize
+    known = experiment_setup.known(config, e)
     return Settings(
         experiment=name,
         dataset=dataset.name,
@@ -78,8 +79,9 @@ def of(config: Config, name: str) -> Settings:
         max_rejected_share=made.max_rejected_share,
         prompt_room={problems: _room(e, problems) for problems in e.asked},
         own_template=e.tuned_generation.settings["hf_chat_template"],
-        origin=known_models.origin(model),
-        config=_alone(config, name) if known_models.of(model) is None else None,
+        # a stage before it may have trained other rotary settings than are recorded
+        origin=known_models.origin(config.models[made.model]) if made.model == e.model else "",
+        config=_alone(config, name) if known is None else None,
         accept=e.accept,
     )
 
@@ -123,7 +125,7 @@ def _alone(config: Config, name: str) -> dict[str, Any]:
     dataset, problems = config.datasets[e.dataset], {one: config.problem_sets[one] for one in e.asked}
     machine = {key: value for key, value in dataclasses.asdict(e.hardware).items() if value is not None}
     return {
-        "models": {e.model: _source(config.models[e.model])},
+        "models": {e.tokenize.model: _source(config.models[e.tokenize.model])},
         "datasets": {
             e.dataset: {
                 "source": _source(dataset.source),
@@ -135,7 +137,7 @@ def _alone(config: Config, name: str) -> dict[str, Any]:
         },
         "problem_sets": {name: {**_source(one.source), **one.how} for name, one in problems.items()},
         "hardware": {machine.pop("name"): machine},
-        "experiments": {name: dict(e.written)},
+        "experiments": {name: {**e.written, "model": e.tokenize.model}},
     }
 
 

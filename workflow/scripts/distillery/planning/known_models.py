@@ -9,15 +9,15 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from distillery import json_files
 from distillery.architecture import Architecture
 from distillery.engine import supported_models
-from distillery.experiment import Source
-from distillery.fetch import tiny_model, tiny_tokenizer
+from distillery.experiment import Rope, Source
+from distillery.fetch import rope_override, tiny_model, tiny_tokenizer
 
 KNOWN = Path(__file__).with_name("architectures.json")
 
@@ -88,6 +88,18 @@ def read(directory: Path) -> Known | None:
         return None
     config = json_files.read(path)
     return Known(directory.name, config, supported_models.from_config(config, path), None)
+
+
+def rotated(one: Known, rope: Rope) -> Known:
+    """The same model once it was trained with these rotary settings."""
+    if not rope.settings:
+        return one
+    config = rope_override.changed(
+        dict(one.config),
+        rotary_base=rope.rotary_base,
+        max_position_embeddings=rope.max_position_embeddings,
+    )
+    return replace(one, config=config, architecture=supported_models.from_config(config, one.name))
 
 
 @functools.cache

@@ -10,6 +10,8 @@ import sys
 from distillery.digests import write_text
 from distillery.problems import Problem
 
+EXPORT = re.compile("convert_mcore_to_hf.*")  # the rules whose output a later stage starts from
+
 
 def run(args: argparse.Namespace) -> None:
     """Write the graph that report_rulegraph.py's flags ask for, in dot.
@@ -32,10 +34,20 @@ def run(args: argparse.Namespace) -> None:
 
 
 def reduced(edges: set[tuple[str, str]]) -> set[tuple[str, str]]:
-    """The edges of an acyclic graph that no longer way implies."""
+    """The edges that no longer way implies, without those that lead from a stage's export back to where a next one begins."""
+    forward = {(a, b) for a, b in edges if not (EXPORT.fullmatch(a) and a in _reachable(edges, b))}
+    nexts = {a: {b for x, b in forward if x == a} for a, _ in forward}
+    behind = {name: _reachable(forward, name) for name in {b for _, b in forward}}
+    return {(a, b) for a, b in forward if not any(b in behind[c] for c in nexts[a] - {b})}
 
-    def reachable(start: str) -> set[str]:
-        nexts = {b for a, b in edges if a == start}
-        return nexts.union(*map(reachable, nexts))
 
-    return {(a, b) for a, b in edges if not any(b in reachable(c) for x, c in edges if x == a and c != b)}
+def _reachable(edges: set[tuple[str, str]], start: str) -> set[str]:
+    """What edges lead to from here; the start itself where they form a circle."""
+    found: set[str] = set()
+    todo = [start]
+    while todo:
+        at = todo.pop()
+        new = {b for a, b in edges if a == at} - found
+        found |= new
+        todo += new
+    return found

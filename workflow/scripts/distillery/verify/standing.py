@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from distillery import artefacts, set_artefacts, shard_files
+from distillery import artefacts, lineage, set_artefacts, shard_files
 from distillery.experiment import Config, Experiment
 
 Kind = Literal["model", "checkpoint", "training", "dataset", "file"]
@@ -46,8 +46,8 @@ def results(config: Config) -> list[str]:
 def _shards(config: Config, name: str) -> Iterator[Product]:
     e = config.experiments[name]
     shards = shard_files.all_shards(config, e.tokenize)
-    if config.models[e.model].kind == "random":
-        shards += shard_files.tokenizer_shards(config, e.model)[0]
+    if config.models[e.tokenize.model].kind == "random":
+        shards += shard_files.tokenizer_shards(config, e.tokenize.model)[0]
     yield from (Product(Path(path), "file", below=True) for path in shards)
 
 
@@ -55,8 +55,10 @@ def _others(config: Config, name: str) -> Iterator[Product]:
     e = config.experiments[name]
     own = {"experiment": name}
     dataset = config.datasets[e.tokenize.dataset]
-    for model in (artefacts.MODEL.at(model=e.model), artefacts.rotated_model(e)):
-        yield Product(Path(model), "model", below=True)
+    # where another experiment exports it, it is among that one's products
+    for model in (artefacts.MODEL.at(model=e.tokenize.model), artefacts.rotated_model(e)):
+        if model != artefacts.model(e.model) or lineage.origin(e.model) is None:
+            yield Product(Path(model), "model", below=True)
     for one in e.asked:
         yield Product(Path(artefacts.PROBLEMS.at(problems=one)), "file", below=True)
     yield _file(artefacts.CHECKS.at(**own))

@@ -55,8 +55,10 @@ def _of(config: Config, experiment: Experiment) -> list[Finding]:
     try:
         found = of(gather(config, experiment.name))
     except Problem as problem:
-        source = config.models[experiment.model]
-        key = f"models.{experiment.model}.{source.kind}" + (".config" if source.kind == "random" else "")
+        source = config.models[experiment.tokenize.model]
+        key = f"models.{experiment.tokenize.model}.{source.kind}" + (
+            ".config" if source.kind == "random" else ""
+        )
         found = [
             error(
                 "model-sizes",

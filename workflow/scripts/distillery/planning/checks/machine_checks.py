@@ -159,11 +159,12 @@ def absent(config: Config, experiment: Experiment) -> Iterator[Finding]:
 
 def _named(config: Config, experiment: Experiment) -> Iterator[tuple[str, Source, list[str]]]:
     """(key, source, what is not there) of each source with a place on this machine."""
-    model = config.models[experiment.model]
+    start = experiment.tokenize.model  # of the first stage, where there are several
+    model = config.models[start]
     datasets = [experiment.dataset]
     if model.kind == "random":  # its tokenizer is trained on one, perhaps on another
         datasets = list(dict.fromkeys([*datasets, model.settings["tokenizer"]["dataset"]]))
-    yield from _of_source(f"models.{experiment.model}", model, ("config.json", "*.safetensors"))
+    yield from _of_source(f"models.{start}", model, ("config.json", "*.safetensors"))
     for name in datasets:
         source = config.datasets[name].source
         shards = tuple(config.datasets[name].paths.values()) if source.kind == "path" else ()

@@ -1,0 +1,96 @@
+"""Experiments that start from what others of the same configuration made: which, in what order, and never in a circle.
+
+    behind(filled, ["sft-2"])                # ['sft-2', 'sft-1']: sft-2 needs the weights of sft-1
+    stage(filled["experiments"]["sft-2"])    # 'sft-1'
+    started_from("sft-1")                    # 'sft-1+tuned', the name of that model among the others
+
+`filled` is a whole configuration as it stands in a file, sweeps written out and defaults filled in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+KIND = "experiment"  # the source of a model that another experiment exports
+TUNED = "+tuned"  # ends the name of such a model: no name in a configuration has a plus
+
+
+def stage(experiment: Mapping[str, Any]) -> str | None:
+    """The experiment whose exported weights one starts from; None where it starts from a model's."""
+    model = experiment["model"]
+    return model[KIND] if isinstance(model, Mapping) else None
+
+
+def started_from(experiment: str) -> str:
+    """What the exported weights of an experiment are called where a model's name stands."""
+    return f"{experiment}{TUNED}"
+
+
+def origin(model: str) -> str | None:
+    """The experiment that exports a model of this name; None where the model has a source of its own."""
+    return model.removesuffix(TUNED) if model.endswith(TUNED) else None
+
+
+def needs(filled: Mapping[str, Any], name: str) -> dict[str, str]:
+    """{experiment: words that say how it is needed} of those that one waits for itself."""
+    found = stage(filled["experiments"][name])
+    return {} if found is None else {found: "starts from"}
+
+
+def behind(filled: Mapping[str, Any], names: Iterable[str]) -> list[str]:
+    """Experiments with all that they need, and so on: each once, those that were asked for first."""
+    found = list(dict.fromkeys(names))
+    for name in found:  # grows while it is walked through
+        found += [one for one in needs(filled, name) if one not in found]
+    return found
+
+
+def root(filled: Mapping[str, Any], name: str) -> str:
+    """The model that the first stage behind an experiment starts from: later ones have its tokenizer and its sizes."""
+    while (before := stage(filled["experiments"][name])) is not None:
+        name = before
+    return filled["experiments"][name]["model"]
+
+
+def faults(filled: Mapping[str, Any]) -> Iterator[str]:
+    """A line for each circle of experiments, and for each model that is another's result under a path."""
+    told: set[frozenset[str]] = set()
+    for name in filled["experiments"]:
+        circle = _circle(filled, name)
+        if circle and frozenset(circle) not in told:
+            told.add(frozenset(circle))
+            way = ", which ".join(
+                f"{needs(filled, one)[other]} {other}" for one, other in zip(circle, circle[1:], strict=False)
+            )
+            yield f"experiments.{name}: {way}: a circle, none of them could run first; let one start from a model"
+    for name, model in filled["models"].items():
+        if "path" in model and (made := _below_results(Path(model["path"]["path"]))):
+            yield f"models.{name}.path.path: found {model['path']['path']}, which {made}"
+
+
+def _circle(filled: Mapping[str, Any], start: str) -> list[str]:
+    """The shortest way from an experiment back to it, both ends named; empty where there is none."""
+    ways, seen = [[start]], set()
+    for way in ways:  # grows while it is walked through
+        for one in needs(filled, way[-1]):
+            if one == start:
+                return [*way, start]
+            if one not in seen:
+                seen.add(one)
+                ways.append([*way, one])
+    return []
+
+
+def _below_results(path: Path) -> str | None:
+    """What to say of a folder that the workflow itself makes; None of any other."""
+    results = Path("results").resolve()
+    if not path.resolve().is_relative_to(results):
+        return None
+    parts = path.resolve().relative_to(results).parts
+    name = parts[1] if parts[:1] == ("experiments",) and len(parts) > 1 else "NAME"
+    return (
+        "an experiment makes, so that nobody would wait for it; "
+        f"write model: {{experiment: {name}}} in the experiment that starts from it"
+    )
