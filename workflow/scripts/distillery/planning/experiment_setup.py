@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from distillery.architecture import Architecture
 from distillery import lineage
+from distillery.architecture import Architecture
 from distillery.experiment import Config, Dataset, Experiment, ProblemSet, Source, Stage
 from distillery.planning import known_models
 from distillery.planning.known_models import Known, Tokenizer
