@@ -34,7 +34,7 @@ def held_out(rows: Rows, **more: object) -> HeldOut:
         train_iters=12,
         per_token_loss=chosen.pop("per_token"),
     )
-    return HeldOut(rows, chosen.pop("documents"), settings, **chosen)
+    return HeldOut(rows, [chosen.pop("documents")], settings, **chosen)
 
 
 def due(evaluation: HeldOut) -> list[int]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from distillery.engine.batches import Batch, Rows, micro_batches, order
+from distillery.engine.batches import Batch, Rows, micro_batches
+from distillery.engine.mixture import Mixture, ordered
 from distillery.engine.train_settings import Settings
 
 
@@ -13,25 +14,27 @@ class HeldOut:
     """The documents kept from training, and the lowest loss on them.
 
     Args:
-        documents: none: there are no evaluations.
+        documents: of each dataset; none: there are no evaluations.
         every: steps from one evaluation to the next, and there is one after the last step; 0: none.
         global_batches: of one evaluation, always the same; 0: none.
         best: lowest loss before a run was resumed.
+        mixture: of the datasets, whose shares an evaluation has as training has them; None for one.
     """
 
     def __init__(
         self,
         rows: Rows,
-        documents: range,
+        documents: Sequence[range],
         settings: Settings,
         every: int,
         global_batches: int,
         best: float | None,
+        mixture: Mixture | None = None,
     ):
         self._rows, self._settings, self._best = rows, settings, best
-        self._every = every if documents and global_batches else 0
+        self._every = every if any(documents) and global_batches else 0
         self._samples = global_batches * settings.global_batch_size
-        self._documents = documents
+        self._documents, self._mixture = documents, mixture
 
     def due(self, step: int) -> bool:
         """Whether there is an evaluation after this step."""
@@ -44,7 +47,7 @@ class HeldOut:
             evaluate: micro-batches -> their mean loss as in training.
         """
         settings = self._settings
-        sequence = order(self._documents, self._samples, settings.seed, settings.shuffle)
+        sequence = ordered(self._documents, self._mixture, self._samples, settings)
         losses, weights = [], []
         for at in range(0, len(sequence), settings.global_batch_size):
             documents = sequence[at : at + settings.global_batch_size]

@@ -18,8 +18,9 @@ from typing import Any, Protocol
 
 from distillery import files, json_files
 from distillery.checkpoint_names import iteration_name
-from distillery.engine.batches import Batch, Rows, micro_batches, order, split
+from distillery.engine.batches import Batch, Rows, micro_batches
 from distillery.engine.held_out import HeldOut
+from distillery.engine.mixture import Course, Mixture, course
 from distillery.engine.snapshots import Snapshots, State
 from distillery.engine.stop_signals import StopSignals
 from distillery.engine.train_progress import Display, Metrics, Silent, memory_megabytes
@@ -103,6 +104,7 @@ def train(
     flops: float | None,
     ranks: Ranks,
     circumstances: Circumstances,
+    mixture: Mixture | None = None,
 ) -> Outcome | None:
     """Train to the last step and return where the result lies (None on all ranks but the leader).
 
@@ -110,6 +112,7 @@ def train(
         build: makes the trainer with its initial weights; called only if a step is left to do.
         describe: document number -> what to call it in an error (shard and uuid).
         flops: operations of a step on one rank, to record how fast they are; None: not to.
+        mixture: of the datasets whose rows these are; None for one.
 
     Raises:
         Problem: the loss became NaN or infinite, now or in an earlier run of the same key.
@@ -119,14 +122,17 @@ def train(
     if (work / MARKER).exists():
         raise _divergence(work, json_files.read(work / MARKER))
     done = snapshots.latest(lambda text: print(text, flush=True)) or 0
-    documents, others, _ = split(len(rows), settings.split)
+    way = course(rows, mixture, settings)
     best_loss = (snapshots.best() or {"loss": None})["loss"]
-    held_out = HeldOut(rows, others, settings, cadence.evaluate, cadence.evaluate_steps, best_loss)
+    held_out = HeldOut(
+        rows, way.held_out, settings, cadence.evaluate, cadence.evaluate_steps, best_loss, mixture
+    )
     batch = settings.global_batch_size
-    sequence = order(documents, settings.train_iters * batch, settings.seed, settings.shuffle)
     metrics = Metrics(work / "metrics.jsonl", done) if ranks.leader else Silent()
     display = Display(settings.train_iters, done, cadence.log) if ranks.leader else Silent()
-    display.say(_plan(rows, documents, settings, done))
+    display.say(_plan(rows, way, settings, done))
+    for line in _shares(way, mixture):
+        display.say(line)
     for change in circumstances.changes(snapshots.facts(done), done) if done else ():
         display.say(change)
     stopped = StopSignals()
@@ -137,10 +143,12 @@ def train(
                 trainer.load(*snapshots.load(done))
         for step in range(done + 1, settings.train_iters + 1):
             began = time.perf_counter()
-            chosen = sequence[(step - 1) * batch : step * batch]
+            chosen = way.sequence[(step - 1) * batch : step * batch]
             batches = micro_batches(rows, chosen, settings)
             loss, norm = trainer.run(step, batches)
             record = _record(step, loss, norm, batches, settings, time.perf_counter() - began, flops)
+            if mixture:
+                record["datasets"] = mixture.counts(chosen)
             metrics.add(record)
             if not math.isfinite(loss) or not math.isfinite(norm):
                 raise _diverged(work, step, loss, norm, [describe(int(one)) for one in chosen], ranks.leader)
@@ -209,13 +217,20 @@ def _record(
     return record if flops is None else {**record, "tflops": flops / seconds / 1e12}
 
 
-def _plan(rows: Rows, documents: range, settings: Settings, done: int) -> str:
+def _plan(rows: Rows, way: Course, settings: Settings, done: int) -> str:
+    documents = [one for part in way.training for one in part]
     samples = settings.train_iters * settings.global_batch_size
     longer = sum(len(rows.input_ids[i]) > settings.seq_length for i in documents)
     text = f"{samples} samples from {len(documents)} rows: {samples / len(documents):.2f} epochs"
     if longer:
         text += f"; {longer} rows exceed --seq-length {settings.seq_length} and are cut, their ends are not learnt"
     return text + (f"; resuming after step {done}" if done else "")
+
+
+def _shares(way: Course, mixture: Mixture | None) -> Iterator[str]:
+    counts = mixture.counts(way.sequence) if mixture else {}
+    for (name, samples), part in zip(counts.items(), way.training, strict=False):
+        yield f"  {name}: {samples} samples of {len(part)} rows: {samples / max(1, len(part)):.2f} epochs"
 
 
 def _diverged(work: Path, step: int, loss: float, norm: float, rows: list[object], leader: bool) -> Problem:

@@ -151,7 +151,7 @@ def _check_data_flags(args: argparse.Namespace, data: Data) -> None:
         if given and given != holds:
             raise UsageProblem(
                 "a flag contradicts the tokenized data",
-                where=f"{flag}, {args.data_path}",
+                where=f"{flag}, {' '.join(args.data_path)}",
                 found=given,
                 wanted=holds,
                 fix=f"leave {flag} out, or tokenize again with it",
@@ -159,7 +159,7 @@ def _check_data_flags(args: argparse.Namespace, data: Data) -> None:
     if options["pack"] and options["seq_length"] != args.seq_length:
         raise UsageProblem(
             "the data was packed to another length",
-            where=f"--seq-length, {args.data_path}",
+            where=f"--seq-length, {' '.join(args.data_path)}",
             found=args.seq_length,
             wanted=options["seq_length"],
             fix=f"use --seq-length {options['seq_length']}, or tokenize again",

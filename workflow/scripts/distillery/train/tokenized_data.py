@@ -11,6 +11,7 @@ import numpy as np
 
 from distillery import digests, files, parquet_files, provenance
 from distillery.engine.batches import Rows
+from distillery.engine.mixture import Mixture
 from distillery.marks import IGNORED
 from distillery.problems import Problem
 from distillery.tokenize import indexed
@@ -35,6 +36,11 @@ class Sequences(Sequence[np.ndarray]):
     def __getitem__(self, number):
         end = self._ends[number]
         return self._tokens[end - self._index.lengths[number] : end]
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Tokens of each sequence, int32."""
+        return self._index.lengths
 
     def holds_only(self, value: int) -> bool:
         """Whether every id is this one; other data are known by their first block."""
@@ -64,11 +70,16 @@ class Sequences(Sequence[np.ndarray]):
 
 @dataclass(frozen=True)
 class Data:
-    """Columns of the dataset, its manifest and where its row names are."""
+    """Columns of the dataset, its manifest and where its row names are.
+
+    Of a mix the columns of all `parts`, and manifest and prefix of the first (mixed_data).
+    """
 
     rows: Rows
     manifest: dict[str, Any]
     prefix: Path
+    mixture: Mixture | None = None
+    parts: tuple[Data, ...] = ()
 
     @property
     def digest(self) -> str:
@@ -81,7 +92,11 @@ class Data:
         return ("neat" if options["neat_pack"] else "reset") if options["pack"] else "none"
 
     def describe(self, number: int) -> object:
-        """Shard, row and uuid of sequence `number` (lists of them if it is packed)."""
+        """Shard, row and uuid of sequence `number` (lists of them if it is packed), of a mix its dataset too."""
+        for name, part in zip(self.mixture.names if self.mixture else (), self.parts, strict=True):
+            if number < len(part.rows):
+                return {"dataset": name, "row": part.describe(number)}
+            number -= len(part.rows)
         for batch in parquet_files.batches(DatasetFiles(self.prefix).rows):
             if number < batch.num_rows:
                 return batch.slice(number, 1).to_pylist()[0]
@@ -126,6 +141,10 @@ def check_ids(data: Data, vocab_size: int) -> None:
     Raises:
         Problem: an id without a row; names file, sequence, its rows' names and position. Or no label at all.
     """
+    if data.parts:
+        for part in data.parts:
+            check_ids(part, vocab_size)
+        return
     if data.rows.labels.holds_only(IGNORED):
         raise Problem(
             "nothing of the data is learnt",

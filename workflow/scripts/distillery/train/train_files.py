@@ -111,7 +111,12 @@ def snapshots(work: Path, part: Part, place: Mesh, keep: int, zero: bool) -> Sna
 
 
 def finish(
-    save: Path, work: Path, outcome: Outcome, template: dict[str, Any] | None, key: str
+    save: Path,
+    work: Path,
+    outcome: Outcome,
+    template: dict[str, Any] | None,
+    key: str,
+    mix: list[dict[str, Any]],
 ) -> dict[str, Any]:
     """Make SAVE a standard MCore checkpoint that points into the work directory; done.json comes last."""
     files.remove(save / DONE)
@@ -130,6 +135,8 @@ def finish(
         "template": template,
         "metrics": str((work / "metrics.jsonl").relative_to(save)),
     }
+    if mix:
+        done["mix"] = mix
     digests.record(work / "metrics.jsonl")
     digests.write_json(save / DONE, done)
     return done

@@ -29,7 +29,18 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         help="gets done.json, a standard MCore checkpoint and work/",
     )
     paths.add_argument(
-        "--data-path", type=Path, required=True, metavar="PREFIX", help="tokenized data, without _packed_..."
+        "--data-path",
+        nargs="+",
+        required=True,
+        metavar="PREFIX",
+        help="tokenized data, without _packed_...; of a mix each after its weight: 0.7 A 0.3 B",
+    )
+    paths.add_argument(
+        "--data-epochs",
+        nargs="+",
+        type=reader({"type": "number", "exclusiveMinimum": 0}),
+        metavar="N",
+        help="instead of weights: how often a row of each dataset is seen where others are seen once",
     )
     paths.add_argument(
         "--tokenizer-name-or-path", type=Path, required=True, metavar="DIR", help="has config.json"

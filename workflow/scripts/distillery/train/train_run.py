@@ -35,12 +35,13 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
     mindspore_import.load(args.device_target)
 
     from distillery.engine import collectives, supported_models
+    from distillery.engine.mixture import course
     from distillery.engine.train_loop import Cadence, Circumstances, train
-    from distillery.train import run_identity, tokenized_data, train_files
+    from distillery.train import mixed_data, run_identity, tokenized_data, train_files
 
     arch = supported_models.read(args.tokenizer_name_or_path)
     engine_settings.check(args, arch)
-    data = tokenized_data.read(args.data_path)
+    data = mixed_data.read(args.data_path, args.data_epochs)
     tokenized_data.check_tokenizer(data, args.tokenizer_name_or_path)
     tokenized_data.check_ids(data, arch.vocab_size)
     sizes = args.tensor_model_parallel_size, args.pipeline_model_parallel_size
@@ -53,7 +54,7 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
     content = run_identity.content(
         chosen,
         arch,
-        data=data.digest,
+        data=mixed_data.identity(data),
         weights=train_files.weights_identity(args.load),
         layout=[place.tensor, place.pipeline],
         threads=args.threads,
@@ -85,11 +86,21 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
     flops = arch.flops_per_token(args.seq_length) * tokens if args.log_throughput else None
     circumstances = Circumstances(place.data, provenance.code(*ENGINE_CODE, data=ENGINE_SOURCES))
     outcome = train(
-        build, data.rows, chosen, cadence, snapshots, data.describe, flops, _ranks(place), circumstances
+        build,
+        data.rows,
+        chosen,
+        cadence,
+        snapshots,
+        data.describe,
+        flops,
+        _ranks(place),
+        circumstances,
+        data.mixture,
     )
     if outcome is None:
         return None
-    return train_files.finish(args.save, work, outcome, data.manifest["template"], key)
+    mix = mixed_data.said(data, course(data.rows, data.mixture, chosen), chosen.seq_length)
+    return train_files.finish(args.save, work, outcome, data.manifest["template"], key, mix)
 
 
 def _ranks(place: Mesh) -> Ranks:
