@@ -113,9 +113,10 @@ def runs(script, *data):
     `data` are patterns below the library of files that the code reads as if they were part of it.
     """
     words = python(script)
+    braces = any("{" in word for word in words)
     return {
-        # of a function, for Snakemake would look for wildcards in the path of this clone
-        "command": lambda w: words,
+        # of a function where Snakemake would look for wildcards in the path of this clone; it calls functions job by job
+        "command": (lambda w: words) if braces else words,
         "code": code(script, data=data),
     }
 

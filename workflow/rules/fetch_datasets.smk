@@ -100,12 +100,10 @@ rule fetch_path_shard:
         environment("cpu")
     params:
         **runs("fetch_path"),
-        path=lambda w: source_flags.local_file(CONFIG.datasets[w.dataset], w.shard),
+        place=lambda w: source_flags.local_place(CONFIG.datasets[w.dataset], w.shard),
         stamp=lambda w: changed(source_flags.local_file(CONFIG.datasets[w.dataset], w.shard)),
-        mode=lambda w: CONFIG.datasets[w.dataset].source.settings["mode"],
     shell:
-        "{params.command:q} --kind shard --path {params.path:q} --mode {params.mode:q}"
-        " --output {output.shard:q} --log {log:q}"
+        "{params.command:q} --kind shard {params.place:q} --output {output.shard:q} --log {log:q}"
 
 
 # Snakemake compares files above 1 MB by time only; this small file carries the content's identity instead

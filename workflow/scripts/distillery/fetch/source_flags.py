@@ -108,6 +108,11 @@ def local_file(dataset: Dataset, shard: str) -> str:
     return f"{dataset.source.settings['path']}/{path_in_repository(dataset, shard)}"
 
 
+def local_place(dataset: Dataset, shard: str) -> list[str]:
+    """The flags of a command that takes this file of this machine."""
+    return ["--path", local_file(dataset, shard), "--mode", dataset.source.settings["mode"]]
+
+
 def counted(dataset: Dataset) -> list[str]:
     """The file that proves the number of rows, where the configuration says how many there must be."""
     knows = dataset.source.kind in (*LOCKED, "path") and "rows" in dataset.source.settings
