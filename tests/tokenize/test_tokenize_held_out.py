@@ -6,12 +6,15 @@ import json
 from pathlib import Path
 
 import preprocess_data
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from places import ROOT
 
 from distillery import json_files
 from distillery.fetch import problem_columns, problem_file
 from distillery.fetch.problem_file import Recipe
+from distillery.problems import Problem
 from distillery.tokenize import held_rows, merge, quality_card, similarity
 
 SETTINGS = {"one_in": 4, "columns": ["question"], "alike": 1}
@@ -64,3 +67,40 @@ def test_what_is_asked_is_what_was_not_learnt(files: list[Path], tmp_path: Path)
     assert similarity.contamination(shard, tmp_path / "held.parquet", named)["contained"] == 0
     assert similarity.contamination(shard, tmp_path / "held.parquet")["contained"] > 0
     assert json_files.read(tmp_path / "d_manifest.json")["hold_out"] == SETTINGS
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_a_dotted_column_leads_into_objects_on_both_sides(tmp_path: Path, kind: str) -> None:
+    rows = [
+        {"question": f"{n}?", "answer": f"#### {n}", "meta": {"topic": f"about {n // 2}"}} for n in range(40)
+    ]
+    path = tmp_path / f"a.{kind}"
+    if kind == "parquet":
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    else:
+        path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    settings = {"one_in": 4, "columns": ["meta.topic"], "alike": 1}
+    flags = ["--tokenizer-name-or-path", str(MODEL), "--handler-name", "auto", "--prompt-type", "qwen"]
+    flags += [
+        "--hold-out",
+        json.dumps(settings),
+        "--input",
+        str(path),
+        "--output-prefix",
+        str(tmp_path / "d"),
+    ]
+    preprocess_data.main(preprocess_data.parser().parse_args(flags))
+    dropped = json_files.read(tmp_path / "d_manifest.json")["dropped"]["held_out"]
+    columns = problem_columns.parse({"problem": "question", "answer": {"after": "####"}})
+    problems, _ = problem_file.read({path.name: path}, Recipe("d", columns, hold_out=settings))
+    asked = {int(row["problem"][:-1]) for row in problems}
+    # rows of one topic are on one side
+    assert (
+        asked == {entry["row"] for entry in dropped["rows"]} == {n ^ 1 for n in asked}
+        and 2 <= len(asked) < 30
+    )
+    card = quality_card.card(tmp_path / "d", [path], [], None)
+    assert card["dropped"]["held_out"] == len(asked)
+    with pytest.raises(Problem, match=r"a column is not there(?s:.*)column other\.topic"):
+        again = [word.replace("meta.topic", "other.topic") for word in flags]
+        preprocess_data.main(preprocess_data.parser().parse_args(again))

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from distillery import dotted
 from distillery.evaluate import extraction, golds, judge, notation, quantities, rules, self_check
 from distillery.fetch import openr1
 from distillery.problems import UsageProblem
@@ -59,7 +60,7 @@ class Column:
         """What the row has there: a dotted name leads into objects, and through a list to a list."""
         if self.constant is not None:
             return self.constant
-        return row[self.name] if self.name in row else _within(row, self.name.split("."))
+        return dotted.value(row, self.name)
 
     def text(self, row: Mapping[str, Any]) -> str | None:
         """The value as text, None where there is none.
@@ -168,14 +169,6 @@ def _column(ours: str, said: Any) -> Column:
     if said.get("type", "text") not in TYPES:
         raise UsageProblem("unknown type", where=where, found=said["type"], wanted=", ".join(TYPES))
     return Column(said.get("column", ours), **{key: value for key, value in said.items() if key != "column"})
-
-
-def _within(value: Any, keys: Sequence[str]) -> Any:
-    if not keys:
-        return value
-    if isinstance(value, list):
-        return [_within(one, keys) for one in value]
-    return _within(value.get(keys[0]), keys[1:]) if isinstance(value, Mapping) else None
 
 
 def _listed(text: str) -> Any:

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from distillery import json_files, source_files
+from distillery import dotted, json_files, source_files
 from distillery.fetch import wheel
 from distillery.manifests import MANIFEST
 from distillery.problems import Problem
@@ -84,8 +84,7 @@ def read(
         (source,) = readers.sources(path)
         columns = source.columns()
         _check(name, columns, wanted, optional)
-        # a dotted name leads into the objects of a column
-        named = dict.fromkeys(one if one in columns else one.split(".")[0] for one in wanted)
+        named = dict.fromkeys(dotted.column(one, columns) for one in wanted)
         asked = [one for one in named if one in columns]
         number = 0
         for block in source.blocks(asked):
@@ -96,7 +95,7 @@ def read(
 
 def _check(name: str, columns: Sequence[str], wanted: Sequence[str], optional: Sequence[str]) -> None:
     for column in dict.fromkeys(wanted):
-        if column not in columns and column.split(".")[0] not in columns and column not in optional:
+        if dotted.column(column, columns) not in columns and column not in optional:
             raise Problem(
                 f"a problem set needs the column {column}",
                 where=name,

@@ -12,19 +12,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from distillery import dotted
+
 WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """About one row of `one_in`, by a digest of the words in `columns`: rows of the same words are on the same side."""
+    """About one row of `one_in`, by a digest of the words in `columns`, whose names may be dotted: rows of the same words are on the same side."""
 
     one_in: int
     columns: tuple[str, ...]
 
     def holds(self, row: Mapping[str, Any]) -> bool:
         """Whether the row is held out."""
-        return self.holds_texts([row[column] for column in self.columns])
+        return self.holds_texts([dotted.value(row, column) for column in self.columns])
 
     def holds_texts(self, values: Sequence[Any]) -> bool:
         """The same of the columns' values."""

@@ -74,7 +74,7 @@ def preprocess(
     # pyarrow's own allocator keeps what row groups needed: 80 MB more for nothing
     pa.set_memory_pool(pa.system_memory_pool())
     for source in sources:
-        source.check(recipe.columns(), (UUID,))
+        source.check(recipe.columns(), (UUID,), recipe.held_columns())
     work = recipe.work()
     renderer = work.renderer
     print("encoder:", "fast" if work.encoder.fast else f"exact ({work.encoder.why})", file=sys.stderr)
@@ -96,7 +96,7 @@ def preprocess(
             progress.add(part.seen, part.size(recipe.fields[0]))
             return outputs.append(span.path.name, part)
 
-        spans = taken_rows.spans(sources, recipe.columns(), most, processes, skip)
+        spans = taken_rows.spans(sources, recipe.columns(), most, processes, skip, recipe.held_columns())
         workers.ordered(row_spans.SpanWork(work), spans, take, outputs.write, processes)
         digest()  # of a span without rows too
         row_tally.check(tally, sources, max_rejected_share, whole=row_span is None)

@@ -112,10 +112,10 @@ def _conversations(manifest: dict[str, Any], inputs: list) -> Iterator[tuple[str
         handler = handlers.mapped(manifest["handler"], manifest["map_keys"], manifest.get("thoughts"))
         columns = handler.columns()
     held = held_rows.of(manifest.get("hold_out"))
-    columns = [*dict.fromkeys([*columns, *(held.columns if held else ())])]
+    told = held.columns if held else ()
     # of each file only the rows that were read: --max-samples may have cut any of them
     rows = {entry["name"]: entry["rows"] for entry in manifest["inputs"]}
-    taken = (blocks([source], columns, rows[source.path.name]) for source in inputs)
+    taken = (blocks([source], source.check(columns, (), told), rows[source.path.name]) for source in inputs)
     for block in itertools.chain.from_iterable(taken):
         for number, row in enumerate(block.rows, block.first):
             if held and held.holds(row):

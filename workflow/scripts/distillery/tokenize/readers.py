@@ -13,13 +13,13 @@ any number of lines). There a span brings its rows along, read by whoever divide
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from distillery import source_files
+from distillery import dotted, source_files
 from distillery.parquet_files import BATCH_ROWS, Piece, Table, damaged
 from distillery.problems import Problem, UsageProblem
 from distillery.source_files import PACKED
@@ -86,13 +86,16 @@ class Source:
         with closing(TABLES[kind_of(self.path)](self.path)) as table:
             return sum(piece.rows for piece in table.pieces([]))
 
-    def check(self, wanted: list[str], optional: tuple[str, ...] = ()) -> list[str]:
-        """`wanted` and those of `optional` that this file has.
+    def check(
+        self, wanted: list[str], optional: tuple[str, ...] = (), dotted_too: Sequence[str] = ()
+    ) -> list[str]:
+        """`wanted`, those that the names of `dotted_too` lead into, and those of `optional` that this file has.
 
         Raises:
             Problem: the file is not readable, or a wanted column is not in it.
         """
         found = self.columns()
+        wanted = [*wanted, *(dotted.column(name, found) for name in dotted_too)]
         for column in wanted:
             if column not in found:
                 raise Problem(
@@ -103,10 +106,7 @@ class Source:
                     fix='say which columns to use with --map-keys, e.g. {"messages": "conversations"}; '
                     'an optional part of Alpaca rows is switched off with null: {"query": null}',
                 )
-        return [
-            *dict.fromkeys(wanted),
-            *(column for column in optional if column in found and column not in wanted),
-        ]
+        return [*dict.fromkeys([*wanted, *(column for column in optional if column in found)])]
 
     def spans(self, columns: list[str], processes: int = 1) -> Iterator[Span]:
         """The file in order, divided for so many processes."""

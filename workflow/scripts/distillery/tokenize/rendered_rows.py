@@ -46,9 +46,9 @@ def _shown(dataset: Dataset, prompt_type: str, sources: list[Source]) -> dict[st
     template = templates.load(prompt_type)
     reader = handlers.mapped(handler, map_keys, dataset.thoughts)
     held = held_rows.of(dataset.hold_out)
-    columns = [*reader.columns(), *(held.columns if held else ())]
+    columns, held_columns = reader.columns(), held.columns if held else ()
     rows = itertools.chain.from_iterable(
-        block for source in sources for block in source.blocks(source.check(columns))
+        block for source in sources for block in source.blocks(source.check(columns, (), held_columns))
     )
     learnt = (row for row in rows if not (held and held.holds(row)))
     return {

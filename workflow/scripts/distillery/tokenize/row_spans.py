@@ -68,8 +68,12 @@ class Recipe:
         return self.json_keys if self.plain else (IDS, LABELS)
 
     def columns(self) -> list[str]:
-        read = self.json_keys if self.plain else self.handler().columns()
-        return list(dict.fromkeys([*read, *(self.hold_out or {}).get("columns", [])]))
+        """What rows are made of."""
+        return list(self.json_keys if self.plain else self.handler().columns())
+
+    def held_columns(self) -> list[str]:
+        """What tells which rows are held out; names may be dotted."""
+        return (self.hold_out or {}).get("columns", [])
 
     def handler(self) -> handlers.Handler:
         return handlers.mapped(self.handler_name, self.map_keys, self.thoughts)

@@ -127,6 +127,6 @@ def contamination(shard: Path, problems: Path, hold_out: Mapping[str, Any] | Non
 
 
 def _texts(path: Path, held: HeldOut | None = None) -> Iterator[str]:
-    columns = ["problem", *(held.columns if held else ())]
-    for rows in Source(path).blocks([*dict.fromkeys(columns)]):
+    source = Source(path)
+    for rows in source.blocks(source.check(["problem"], (), held.columns if held else ())):
         yield from (row["problem"] or "" for row in rows if not (held and held.holds(row)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from distillery.tokenize.parts import Block
 from distillery.tokenize.readers import Reader, Source, Span
@@ -10,14 +10,19 @@ from distillery.tokenize.row_spans import UUID
 
 
 def spans(
-    sources: list[Source], columns: list[str], most: int | None, processes: int = 1, skip: int = 0
+    sources: list[Source],
+    columns: list[str],
+    most: int | None,
+    processes: int = 1,
+    skip: int = 0,
+    dotted_too: Sequence[str] = (),
 ) -> Iterator[Span]:
-    """All files in order, without their first `skip` rows, and of the others the first `most` if given."""
+    """All files in order, without their first `skip` rows, and of the others the first `most` if given; columns as `Source.check`."""
     left = most
     if left == 0:
         return
     for source in sources:
-        for span in source.spans(source.check(columns, (UUID,)), processes):
+        for span in source.spans(source.check(columns, (UUID,), dotted_too), processes):
             passed = min(span.count, skip)
             skip -= passed
             if passed == span.count:
