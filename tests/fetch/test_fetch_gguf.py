@@ -68,7 +68,10 @@ def write_gguf(path: Path, model: LlamaForCausalLM, words: Tokenizer, kinds: dic
     writer.add_token_list(vocabulary)
     writer.add_token_types([3 if token in SPECIAL else 1 for token in vocabulary])
     writer.add_token_merges([" ".join(pair) for pair in json.loads(words.to_str())["model"]["merges"]])
-    writer.add_bos_token_id(1)
+    if changed.pop("bos", True):
+        writer.add_bos_token_id(1)
+    else:
+        writer.add_add_bos_token(True)
     writer.add_eos_token_id(2)
     writer.add_pad_token_id(2)
     names = {v: k for k, v in gguf_model.OUTER.items()}
@@ -133,6 +136,18 @@ def test_an_unquantised_file_gives_the_model_it_was_made_from(tmp_path, tie):
         assert again.decode(again(text)["input_ids"]) == text
     assert (again.bos_token, again.eos_token, again.pad_token) == ("<|im_start|>", "<|im_end|>", "<|im_end|>")
     assert not list((tmp_path / "models/tiny").glob("*.gguf"))
+
+
+def test_a_file_without_a_first_token_has_none(tmp_path):
+    """Qwen's have none; transformers reads the same."""
+    words = tokenizer()
+    write_gguf(tmp_path / "tiny.gguf", llama(words, True), words, {}, bos=False)
+    done = import_gguf(tmp_path, tmp_path / "tiny.gguf")
+    assert done.returncode == 0, done.stderr
+    again = AutoTokenizer.from_pretrained(tmp_path / "models/tiny")
+    assert again.bos_token is None and again.eos_token == "<|im_end|>"
+    assert [again(text)["input_ids"] for text in TEXTS] == [words.encode(text).ids for text in TEXTS]
+    assert AutoModelForCausalLM.from_pretrained(tmp_path / "models/tiny").config.bos_token_id is None
 
 
 def test_a_quantised_file_gives_what_transformers_reads_from_it(tmp_path):

@@ -20,6 +20,7 @@ from distillery.fetch import openr1, synthetic
 from distillery.planning import fetched_settings
 from distillery.planning.checks import fetched_checks
 from distillery.planning.finding import SECTIONS
+from distillery.problems import Problem
 from distillery.tokenize import similarity
 
 MAP_KEYS = {
@@ -116,8 +117,27 @@ def test_each_check_of_files(made, id, severity, changes):
 
 
 def test_every_finding_of_files_has_a_row():
-    alone = {"vocabulary", "open-think", "unboxed", "contamination", "golds"}  # in tests of their own
+    alone = {
+        "own-template",
+        "vocabulary",
+        "open-think",
+        "unboxed",
+        "contamination",
+        "golds",
+    }  # in tests of their own
     assert {row[0] for row in TABLE} | alone == {*SECTIONS["fetched files"], "vocabulary"}
+
+
+@pytest.mark.parametrize("source", [b"{% refused %}", b"{{ raise_exception('refused') }}", b"\xff"])
+def test_a_models_own_template_that_fails_is_an_error_only_where_it_is_used(made, tmp_path, source):
+    shutil.copytree(made / "m", tmp_path / "m")
+    (tmp_path / "m/chat_template.jinja").write_bytes(source)
+    files = tmp_path / "m", made / "s.parquet", [made / "p.parquet"]
+    (one,) = fetched_checks.inspect(*files, settings())["findings"]
+    assert (one.id, one.severity) == ("own-template", "warning")
+    assert "refused" in one.found or "not UTF-8" in one.found
+    with pytest.raises(Problem, match="refused|not UTF-8"):  # a prompt is to be measured
+        fetched_checks.inspect(*files, settings(own_template=True))
 
 
 def test_golds_that_cannot_be_read_are_found_before_training(made, tmp_path):

@@ -24,7 +24,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             tokenizer = gguf_tokenizer.build(reader)
         model_directory.write_weights(directory, weights)
         files.write_json(directory / "config.json", made)
-        special = {key: made[key] for key in ("bos_token_id", "eos_token_id", "pad_token_id")}
+        special = {
+            key: made[key]
+            for key in ("bos_token_id", "eos_token_id", "pad_token_id")
+            if made[key] is not None
+        }
         files.write_json(directory / "generation_config.json", special)
         gguf_tokenizer.save(reader, tokenizer, directory)
         del reader

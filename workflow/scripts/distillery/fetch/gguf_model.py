@@ -59,7 +59,7 @@ def config(reader: GGUFReader) -> dict[str, Any]:
     return {
         "architectures": ["LlamaForCausalLM"],
         "attention_bias": False,
-        "bos_token_id": field(reader, "tokenizer.ggml.bos_token_id"),
+        "bos_token_id": field(reader, "tokenizer.ggml.bos_token_id", default=None),
         "eos_token_id": field(reader, "tokenizer.ggml.eos_token_id"),
         "head_dim": size(reader, "llama.rope.dimension_count", default=hidden // heads),
         "hidden_act": "silu",

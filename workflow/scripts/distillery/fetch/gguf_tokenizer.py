@@ -84,7 +84,9 @@ def save(reader: GGUFReader, tokenizer: Tokenizer, directory: Path) -> None:
         number = field(reader, f"tokenizer.ggml.{theirs}_token_id", default=None)
         special[f"{ours}_token"] = None if number is None else tokenizer.id_to_token(number)
     config = {
-        "add_bos_token": field(reader, "tokenizer.ggml.add_bos_token", default=False),
+        # a token that is not there begins nothing
+        "add_bos_token": special["bos_token"] is not None
+        and field(reader, "tokenizer.ggml.add_bos_token", default=False),
         "add_prefix_space": field(reader, "tokenizer.ggml.add_space_prefix", default=False),
         "clean_up_tokenization_spaces": False,
         "model_max_length": field(reader, "llama.context_length"),

@@ -122,6 +122,7 @@ SECTIONS = {
         "new-tokens": "tokens of the template that the vocabulary lacks",
         "stop-ids": "answers stop at other ids than training ends them with",
         "pad-end": "padding and end are one token, and labels lose it",
+        "own-template": "the model's own chat template cannot be read or run",
         "chat-template": "prompts unlike the model's own chat template",
         "columns": "columns that the shards lack",
         "rows": "rows that are no conversations",

@@ -125,6 +125,11 @@ def _after(added: str, content: str) -> int:
     return added.rfind(content.strip()) + len(content.strip())
 
 
+def is_brought(hub: HubTokenizer) -> bool:
+    """Whether the tokenizer has a chat template, readable or not."""
+    return (Path(hub.directory) / "chat_template.jinja").is_file() or bool(hub.config.get("chat_template"))
+
+
 def _source(hub: HubTokenizer) -> str:
     path = Path(hub.directory) / "chat_template.jinja"
     if path.is_file():

@@ -18,6 +18,7 @@ import signal
 import subprocess
 import sys
 import weakref
+from datetime import datetime
 from typing import IO, Any
 
 from distillery.problems import Problem
@@ -27,6 +28,8 @@ from distillery.tokenize.conversation import Rejected
 CPU_SECONDS = 5.0  # for one rendering: real ones take a ten thousandth
 # bytes of address space beyond what the process has after its start, with the request's size eightfold
 MEMORY = 200 << 20
+# what `strftime_now` takes for now: rows, and answers to prompts, must be the same tomorrow. Llama 3's own date where none is given
+NOW = datetime(2024, 7, 26)
 LENGTH = 8  # bytes of a message's length
 
 
@@ -120,20 +123,42 @@ def _receive(stream: IO[bytes]) -> Any:
 
 
 def _compiled(source: str) -> Any:
-    """In a sandbox, with the settings and helpers that chat templates are written for."""
+    """In a sandbox, with the settings and helpers of transformers (utils/chat_template_utils.py)."""
     import jinja2
-    from jinja2.ext import loopcontrols
+    from jinja2.ext import Extension, loopcontrols
     from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    class Generation(Extension):
+        """`{% generation %}`, which marks what the assistant says, as the text that stands in it."""
+
+        tags = {"generation"}  # noqa: RUF012
+
+        def parse(self, parser: jinja2.parser.Parser) -> list[jinja2.nodes.Node]:
+            # a block with a scope of its own, as transformers' call block is
+            scope = jinja2.nodes.Scope(lineno=next(parser.stream).lineno)
+            scope.body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
+            return [scope]
 
     def refuse(message: str) -> None:
         raise jinja2.TemplateError(message)
 
     environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols]
+        trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols]
     )
-    environment.filters["tojson"] = lambda value, indent=None: json.dumps(
-        value, ensure_ascii=False, indent=indent
-    )
+
+    def tojson(
+        value: Any,
+        ensure_ascii: bool = False,
+        indent: int | None = None,
+        separators: tuple[str, str] | None = None,
+        sort_keys: bool = False,
+    ) -> str:
+        return json.dumps(
+            value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys
+        )
+
+    environment.filters["tojson"] = tojson
+    environment.globals["strftime_now"] = NOW.strftime
     environment.globals["raise_exception"] = refuse
     return environment.from_string(source)
 

@@ -22,8 +22,9 @@ from distillery.planning import checks, fetched_settings, finding, known_models,
 from distillery.planning.experiment_setup import gather
 from distillery.planning.fetched_settings import Settings
 from distillery.planning.finding import Finding, error, warning
-from distillery.problems import Problem
+from distillery.problems import Problem, first_line
 from distillery.tokenize import hub_template, rendering, similarity, tokenizer
+from distillery.tokenize.conversation import Rejected
 from distillery.tokenize.rendering import Renderer
 from distillery.tokenize.tokenizer import HubTokenizer
 
@@ -191,17 +192,30 @@ def template(f: Fetched) -> Iterator[Finding]:
     if size > rows:
         cure = "correct config.json, or choose a template without new tokens"
         yield error("vocabulary", keys[1:], f"{size} tokens for vocab_size {rows}", "at most as many", cure)
+    serious = error if settings.own_template else warning
+    if not (settings.own_template or hub_template.is_brought(f.hub)):
+        return  # nothing to compare with
     try:
         own = hub_template.HubRenderer(f.hub).prompt(PROBE)
-    except Problem:
-        return  # the tokenizer brings no chat template to compare with
+    except (Problem, Rejected) as cause:
+        found = getattr(cause, "found", None) or getattr(cause, "detail", None) or cause
+        yield serious(
+            "own-template",
+            keys,
+            f"{str(cause).splitlines()[0]}: {first_line(found)}",
+            "a chat template that renders a question",
+            "answer by a prompt type"
+            if settings.own_template
+            else "nothing here uses it; others may: accept this",
+        )
+        return
     if own != trained.prompt(PROBE):
         shown, wanted = (
             repr(trained.tokenizer.backend.decode(ids, skip_special_tokens=False))
             for ids in (trained.prompt(PROBE), own)
         )
         # asked for, it would render prompts that training never saw
-        yield (error if settings.own_template else warning)(
+        yield serious(
             "chat-template",
             keys,
             f"prompts like {shown}",
