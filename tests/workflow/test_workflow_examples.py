@@ -1,13 +1,15 @@
-"""Each of config/examples runs to its scores, and one of them is asked by sets of a folder, a hub and a plain address.
+"""Each of config/examples runs to its scores, and one of them is asked by sets of a folder, a hub and a plain address; odd names do no harm.
 
 They run as one configuration, so that they share what they can, shortened, and line by line as Snakemake prints them, forked.
 """
 
 from __future__ import annotations
 
+import glob
 import gzip
 import io
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ PARTS = {"models": "model", "datasets": "dataset", "problem_sets": "problems"}
 ASKED = "local-problems"  # the example that is asked more
 OWN = {"num_samples": 2, "temperature": 0.9, "max_new_tokens": 3}
 HUB = [{"question": f"Add {n} and 4.", "answer": f"{n} + 4 = {n + 4}\n#### {n + 4}"} for n in range(2)]
+ODD = """it's 数据 (1) {x} [a] "q" $HOME"""  # a folder of one's own, and the stem of a file in it
 URL = [{"id": n, "problem": f"Halve {2 * n}.", "answer": f"{n:03}"} for n in (1, 7)]
 
 pytestmark = pytest.mark.mindspore
@@ -85,8 +88,28 @@ def asked_more(raw: dict[str, Any], server: HubServer) -> None:
     experiment["generate"] |= {"task": "do_sample", "sets": {"word-problems": OWN}}
 
 
+def named_oddly(raw: dict[str, Any], folder: Path) -> None:
+    """Put the model, and the rows and problems of one example, below names that a shell or Snakemake could take for more."""
+    own = folder / ODD
+    shutil.copytree(ROOT / "config/examples/data/model", own / ODD)
+    (model,) = raw["models"].values()
+    model["path"]["path"] = str(own / ODD)
+    experiment = raw["experiments"][ASKED]
+    rows, asked = (
+        raw["datasets"][experiment["dataset"]]["source"],
+        raw["problem_sets"][experiment["problems"]],
+    )
+    for source, stem in ((rows, ODD), (asked, f"{ODD} problems")):
+        where = source["path"]
+        name = Path(where["path"], where["files"])
+        shutil.copyfile(ROOT / name, own / f"{stem}{name.suffix}")
+        # brackets are a wildcard, unless they stand for themselves
+        source["path"] = {"path": str(own), "files": f"{glob.escape(stem)}{name.suffix}"}
+
+
 def run_all(folder: Path) -> None:
     raw, _ = merged()
+    named_oddly(raw, folder)
     with pytest.MonkeyPatch.context() as patch, HubServer() as server:
         for name in ("HF_ENDPOINT", "HF_TOKEN"):
             patch.delenv(name, raising=False)
