@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from engine_oracle import model
 from engine_parallel_worker import curve
 from places import SCRIPTS, SUPPORT
-from train_parts import flags, forget_the_end, ranks, result, train
+from train_parts import flags, forget_the_end, ranks, result, said, start_ranks, train
 
 from distillery.engine.mesh import Mesh, mesh
 from distillery.problems import UsageProblem
@@ -32,72 +33,118 @@ LAYOUTS = {
 
 
 @pytest.fixture(scope="module")
-def curves(tmp_path_factory) -> Callable[[str, int], dict]:
-    """Curves of a model on a number of processes, by layout; each number is started when a test first asks for it."""
+def curves(tmp_path_factory) -> Iterator[Callable[..., list]]:
+    """The curve of a model by one process, or by a number of ranks on a layout.
+
+    A launch trains on its layouts in turn, and each test waits for its own only: layouts share a start, not a duration.
+    """
     base = tmp_path_factory.mktemp("parallel")
+    launches = {}
 
     @cache
-    def trained(name: str, processes: int) -> dict:
+    def alone(name: str) -> list:
+        sizes = {
+            "tied": ("qwen2", {"tie_word_embeddings": True}),
+            "deep": ("llama", {"num_hidden_layers": 4}),
+        }
+        family, changes = sizes[name]
+        model(family, **changes).save_pretrained(base / name)
+        return curve(base / name, Mesh(), False)
+
+    def trained(name: str, processes: int = 1, layout: str = "") -> list:
+        wanted = alone(name)
         if processes == 1:
-            sizes = {
-                "tied": ("qwen2", {"tie_word_embeddings": True}),
-                "deep": ("llama", {"num_hidden_layers": 4}),
-            }
-            family, changes = sizes[name]
-            model(family, **changes).save_pretrained(base / name)
-            return {"serial": curve(base / name, Mesh(), False)}
+            return wanted
         directory = base / f"{name}-{processes}"
-        directory.mkdir()
-        output = directory / "curves.json"
-        returncode, said = ranks(processes, directory, WORKER, base / name, output, *LAYOUTS[name, processes])
-        assert returncode == 0 and output.exists(), said[-8000:]
+        if directory not in launches:
+            directory.mkdir()
+            layouts = LAYOUTS[name, processes]
+            launches[directory] = start_ranks(
+                processes, directory, WORKER, base / name, directory / "curves", *layouts
+            )
+        output = directory / f"curves/{layout}.json"
+        while not output.exists():
+            ended = launches[directory].poll()
+            assert ended is None or output.exists(), said(directory)[-8000:]
+            time.sleep(0.05)
+        if layout == LAYOUTS[name, processes][-1]:
+            assert launches[directory].wait(900) == 0, said(directory)[-8000:]
         return json.loads(output.read_text())
 
-    return trained
+    yield trained
+    for launch in launches.values():
+        launch.kill()
+        launch.wait()
 
 
 @pytest.mark.parametrize(
     ("name", "processes", "layout"), [(*key, layout) for key, names in LAYOUTS.items() for layout in names]
 )
 def test_curves_equal_one_process(curves, name, processes, layout):
-    wanted = curves(name, 1)["serial"]
-    check(curves(name, processes)[layout], wanted)
+    wanted = curves(name)
+    check(curves(name, processes, layout), wanted)
 
 
-def test_the_command_on_two_ranks_resumes_and_equals_one_process(parts, tmp_path):
-    steps = ("--micro-batch-size", 2, "--global-batch-size", 4, "--keep-checkpoints", 10)
-    alone = train(parts, tmp_path / "one", *steps)
-    assert alone.returncode == 0, alone.stderr
-    for attempt in range(2):
-        logs = two_ranks(parts, tmp_path / "two", *steps)
-        if attempt == 0:
-            first = result(tmp_path / "two", "optimizer_000.safetensors")
-            shards = sorted(path.name for path in (tmp_path / "two/iter_0000040/mp_rank_00").iterdir())
-            assert shards == ["model_optim_rng.pt", "optimizer_000.safetensors", "optimizer_001.safetensors"]
-            forget_the_end(tmp_path / "two")
+STEPS = ("--micro-batch-size", 2, "--global-batch-size", 4, "--keep-checkpoints", 10)
+
+
+@pytest.fixture(scope="module")
+def alone(parts, tmp_path_factory) -> Path:
+    """A training by one process, to be looked at only."""
+    save = tmp_path_factory.mktemp("alone") / "one"
+    done = train(parts, save, *STEPS)
+    assert done.returncode == 0, done.stderr
+    return save
+
+
+@pytest.fixture(scope="module")
+def shared(parts, tmp_path_factory) -> Path:
+    """The same by two ranks, to be looked at only."""
+    save = tmp_path_factory.mktemp("shared") / "two"
+    two_ranks(parts, save, *STEPS)
+    return save
+
+
+def test_the_command_on_two_ranks_equals_one_process(alone, shared):
+    shards = sorted(path.name for path in (shared / "iter_0000040/mp_rank_00").iterdir())
+    assert shards == ["model_optim_rng.pt", "optimizer_000.safetensors", "optimizer_001.safetensors"]
+    same_curve(result(shared, "optimizer_000.safetensors")[3], result(alone)[3])
+
+
+def test_the_command_on_two_ranks_resumes(parts, shared, tmp_path):
+    save = copied(shared, tmp_path, 36)
+    logs = two_ranks(parts, save, *STEPS)
     assert "resuming after step 36" in logs
-    assert result(tmp_path / "two", "optimizer_000.safetensors") == first
-    wanted = result(tmp_path / "one")[3]
-    same_curve(first[3], wanted)
+    assert result(save, "optimizer_000.safetensors") == result(shared, "optimizer_000.safetensors")
 
-    # on one rank from what two had reached, and the reverse
-    shutil.copytree(tmp_path / "one", tmp_path / "grown", symlinks=True)
-    forget_the_end(tmp_path / "two", 20)
-    fewer = train(parts, tmp_path / "two", *steps)
+
+def test_one_process_goes_on_from_what_two_ranks_had_reached(parts, alone, shared, tmp_path):
+    save = copied(shared, tmp_path, 20)
+    fewer = train(parts, save, *STEPS)
     assert "resuming after step 20" in fewer.stderr and "size 1 now, 2 until step 20" in fewer.stderr
-    same_curve(result(tmp_path / "two")[3], wanted)
-    forget_the_end(tmp_path / "grown", 20)
-    logs = two_ranks(parts, tmp_path / "grown", *steps)
+    same_curve(result(save)[3], result(alone)[3])
+
+
+def test_two_ranks_go_on_from_what_one_process_had_reached(parts, alone, tmp_path):
+    save = copied(alone, tmp_path, 20)
+    logs = two_ranks(parts, save, *STEPS)
     assert "resuming after step 20" in logs and "size 2 now, 1 until step 20" in logs
-    same_curve(result(tmp_path / "grown", "optimizer_001.safetensors")[3], wanted)
+    same_curve(result(save, "optimizer_001.safetensors")[3], result(alone)[3])
+
+
+def copied(run: Path, directory: Path, last: int) -> Path:
+    """A copy of a run, as if it had been killed after checkpoint `last`."""
+    save = shutil.copytree(run, directory / run.name, symlinks=True)
+    forget_the_end(save, last)
+    return save
 
 
 def two_ranks(parts: Path, save: Path, *steps: object) -> str:
     """Run the command to its end under msrun with ZeRO-1; what the ranks said."""
     line = [SCRIPTS / "posttrain_gpt.py", *flags(parts, save, *steps), "--use-distributed-optimizer"]
-    returncode, said = ranks(2, save.parent, *line)
-    assert returncode == 0, said[-6000:]
-    return said
+    returncode, text = ranks(2, save.parent, *line)
+    assert returncode == 0, text[-6000:]
+    return text
 
 
 def same_curve(found: list[tuple], wanted: list[tuple]) -> None:

@@ -162,7 +162,7 @@ def first_rank(process: subprocess.Popen[str]) -> psutil.Process:
 
 
 def test_a_killed_run_on_two_ranks_continues_and_leaves_the_same_file(odd, prompts, tmp_path):
-    drawn = ["--task", "do_sample", "--num-samples", 40, "--temperature", 1.0]
+    drawn = ["--task", "do_sample", "--num-samples", 24, "--temperature", 1.0]
     straight, broken = tmp_path / "straight.jsonl", tmp_path / "broken.jsonl"
     alone = inference(*flags(odd, odd, prompts, straight, *drawn, "--micro-batch-size", 16))
     assert alone.returncode == 0, alone.stderr
@@ -184,7 +184,7 @@ def test_a_killed_run_on_two_ranks_continues_and_leaves_the_same_file(odd, promp
 
     text = shared(1, 2, tmp_path / "again", [*command, "--micro-batch-size", "5"])
     kept = int(text.split("continuing after ")[1].split(" of ")[0])
-    assert 38 <= kept < 400
+    assert 38 <= kept < 240
     assert broken.read_bytes() == straight.read_bytes()
 
 

@@ -1,9 +1,8 @@
-"""One process of msrun: train some steps on every layout given, and let rank 0 write the curves.
+"""One process of msrun: train some steps on every layout given, and let rank 0 write each curve to a file.
 
-msrun --worker_num 4 ... engine_parallel_worker.py HF_DIRECTORY OUTPUT.json TP,PP,ZERO,RECOMPUTE ...
+msrun --worker_num 4 ... engine_parallel_worker.py HF_DIRECTORY OUTPUT_DIRECTORY TP,PP,ZERO,RECOMPUTE ...
 """
 
-import json
 import os
 import sys
 from dataclasses import replace
@@ -21,6 +20,7 @@ mindspore_import.load("CPU")  # as the commands do, before any module of the eng
 import numpy as np  # noqa: E402
 from engine_settings import MICRO_BATCHES, SETTINGS, STEPS  # noqa: E402
 
+from distillery import files  # noqa: E402
 from distillery.convert import states  # noqa: E402
 from distillery.convert.mcore_layout import Layout  # noqa: E402
 from distillery.engine import native, supported_models  # noqa: E402
@@ -67,14 +67,14 @@ def main() -> None:
 
     init()
     hf, output = Path(sys.argv[1]), Path(sys.argv[2])
-    curves = {}
+    output.mkdir(exist_ok=True)
     for name in sys.argv[3:]:
         tensor, pipeline, zero, recompute = map(int, name.split(","))
         place = mesh(tensor, pipeline, get_group_size(), get_rank())
         collectives.prepare(place)
-        curves[name] = curve(hf, place, bool(zero), bool(recompute))
-    if get_rank() == 0:
-        output.write_text(json.dumps(curves))
+        found = curve(hf, place, bool(zero), bool(recompute))
+        if get_rank() == 0:
+            files.write_json(output / f"{name}.json", found)
 
 
 if __name__ == "__main__":

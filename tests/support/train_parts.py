@@ -100,26 +100,34 @@ def flags(parts: Path, save: Path, *more: object) -> list[str]:
     return [str(word) for word in [*line, *more]]
 
 
-def ranks(processes: int, directory: Path, *arguments: object) -> tuple[int, str]:
-    """`processes` of a script under msrun to their end, their logs below `directory`: (exit status, what was said)."""
+def start_ranks(processes: int, directory: Path, *arguments: object) -> subprocess.Popen[bytes]:
+    """`processes` of a script under msrun, their logs below `directory`; not waited for."""
     msrun = Path(sys.executable).parent / "msrun"
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1] % 30000 + 20000
     line = [msrun, "--worker_num", processes, "--local_worker_num", processes, "--master_port", port]
     line += ["--log_dir", directory / "logs", "--join", "True", "--cluster_time_out", 300, *arguments]
-    done = subprocess.run(
-        list(map(str, line)),
-        cwd=directory,
-        env={**os.environ, "PATH": f"{msrun.parent}{os.pathsep}{os.environ['PATH']}"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=900,
-        check=False,
-    )
+    with (directory / "msrun.log").open("wb") as output:
+        return subprocess.Popen(
+            list(map(str, line)),
+            cwd=directory,
+            env={**os.environ, "PATH": f"{msrun.parent}{os.pathsep}{os.environ['PATH']}"},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+
+
+def said(directory: Path) -> str:
+    """What a launch of `start_ranks` wrote until now, the ranks' logs last."""
     logs = "".join(path.read_text() for path in (directory / "logs").glob("worker_*.log"))
-    return done.returncode, done.stdout[-2000:] + logs
+    return (directory / "msrun.log").read_text()[-2000:] + logs
+
+
+def ranks(processes: int, directory: Path, *arguments: object) -> tuple[int, str]:
+    """`processes` of a script under msrun to their end: (exit status, what was said)."""
+    returncode = start_ranks(processes, directory, *arguments).wait(timeout=900)
+    return returncode, said(directory)
 
 
 def train(parts: Path, save: Path, *more: object) -> subprocess.CompletedProcess[str]:
