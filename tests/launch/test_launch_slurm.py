@@ -12,22 +12,30 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from itertools import combinations
 from pathlib import Path
 
 import pytest
-import yaml
-from places import ROOT, SUPPORT
-from standin_train import command, prepare
+from places import ROOT
+from slurm_jobs import (
+    KILLED_AFTER,
+    SLURM,
+    SNAKEMAKE,
+    STEPS,
+    TIMEOUT,
+    experiment,
+    experiment_line,
+    kill_amid_training,
+    line,
+    overlapping,
+    records,
+    snakemake,
+)
+from standin_train import command, prepare, wait_for_steps, whole
 
-SLURM = SUPPORT / "slurm"
 PLUGINS = Path(sys.prefix) / "clusters"  # make setup-slurm
-SNAKEMAKE = [sys.executable, SLURM / "impatient.py"]
-OFTEN = ["--latency-wait", "5", "--seconds-between-status-checks", "1"]
 
 pytestmark = pytest.mark.slurm
-TIMEOUT = 900  # for what has hung: a busy machine is no failure
 
 
 @pytest.fixture(scope="module")
@@ -39,61 +47,6 @@ def cluster(tmp_path_factory):
     subprocess.run([SLURM / "up.sh", state], check=True, timeout=60, stdout=subprocess.DEVNULL)
     yield {**os.environ, "SLURM_CONF": str(state / "slurm.conf"), "PYTHONPATH": str(PLUGINS)}
     subprocess.run([SLURM / "down.sh", state], check=True, timeout=TIMEOUT)
-
-
-def line(folder, profile, jobs, *flags):
-    """Snakemake on the test jobs under a profile of the project, in `folder`."""
-    config = [
-        f"launch={ROOT / 'workflow/scripts/launch.py'}",
-        f"worker={SLURM / 'worker.py'}",
-        f"jobs={json.dumps(jobs)}",
-    ]
-    shutil.copytree(ROOT / "profiles", folder / "profiles", dirs_exist_ok=True)
-    words = [*SNAKEMAKE, "--snakefile", SLURM / "Snakefile"]
-    words += ["--profile", f"profiles/{profile}", *OFTEN, *flags, "--config", *config]
-    return list(map(str, words))
-
-
-def snakemake(cluster, folder, *asked):
-    done = subprocess.run(
-        line(folder, *asked), cwd=folder, env=cluster, capture_output=True, text=True, timeout=TIMEOUT
-    )
-    return done.returncode, done.stdout + done.stderr
-
-
-STEPS, KILLED_AFTER = 120, 20
-
-
-def experiment(folder):
-    """The embedded experiment made small, for two ranks: one on each node, or both here."""
-    config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
-    config["datasets"]["arithmetic"]["source"]["generator"].update(shards=2, rows_per_shard=300)
-    config["models"]["tiny-qwen2"]["random"]["tokenizer"]["rows"] = 300
-    config["problem_sets"]["arithmetic-heldout"]["generator"]["rows"] = 8
-    shape = {"threads": 1, "gres": "npu", "runtime": 20, "msrun": {"bind_core": False}}
-    config["hardware"] = {"cluster": {**shape, "nodes": 2}, "here": {**shape, "npus_per_node": 2}}
-    embedded = config["experiments"]["embedded"]
-    embedded["train"].update(train_iters=STEPS, save_interval=100, global_batch_size=16)
-    embedded["generate"]["max_new_tokens"] = 16
-    for machine in ("cluster", "here"):
-        experiments = {"embedded": {**embedded, "hardware": machine}}
-        (folder / f"{machine}.yaml").write_text(yaml.safe_dump({**config, "experiments": experiments}))
-
-
-def records(tmp_path):
-    """What the workers wrote down, by their logs' folder and rank."""
-    found = {}
-    for log in sorted(tmp_path.glob("logs/*/worker_*.log")):
-        last = log.read_text().splitlines()[-1]
-        found[f"{log.parent.name}/{log.stem}"] = {
-            **json.loads(last),
-            "devices": json.loads(last)["devices"].split(","),
-        }
-    return found
-
-
-def overlapping(one, other):
-    return one["node"] == other["node"] and one["began"] < other["ended"] and other["began"] < one["ended"]
 
 
 @pytest.fixture(scope="module")
@@ -145,25 +98,6 @@ def test_a_group_of_jobs_is_one_submission_for_one_node(cluster, tmp_path):
 
 # two ranks of the stand-in for MindSpeed-LLM's trainer, slow enough to be stopped amid its thirty steps
 SLOW = {"STEP_SECONDS": "1"}
-
-
-def reached(folder):
-    trackers = list(folder.glob("out/work/*/metrics.jsonl"))
-    return len(trackers[0].read_text().splitlines()) if trackers else 0
-
-
-def wait_for_steps(folder, count, alive):
-    while reached(folder) < count:
-        assert alive()
-        time.sleep(0.1)
-
-
-def whole(folder):
-    """One run of thirty steps, whoever made them."""
-    done = json.loads((folder / "out/done.json").read_text())
-    records = [json.loads(line) for line in (folder / "out" / done["metrics"]).read_text().splitlines()]
-    assert [one["iteration"] for one in records] == list(range(1, 31))
-    assert done["loss"] == pytest.approx(1 / 30)
 
 
 def test_mindspeeds_training_on_two_nodes_started_by_hand(cluster, tmp_path):
@@ -266,15 +200,8 @@ def begun(cluster, tmp_path_factory):
     """
     folder = tmp_path_factory.mktemp("experiment")
     experiment(folder)
-    groups = [f"{rule}=prepare" for rule in PREPARE] + [f"{rule}=judge" for rule in JUDGE]
-    words = [*SNAKEMAKE, "--snakefile", ROOT / "Snakefile", "--directory", folder]
-    words += ["--profile", ROOT / "profiles/slurm", *OFTEN]
-    words += ["--configfile", folder / "cluster.yaml", "--groups", *groups]
-    words += ["--default-resources", "mem_mb=1000", "runtime=20"]
     with (folder / "output").open("w") as output:
-        process = subprocess.Popen(
-            list(map(str, words)), env=cluster, stdout=output, stderr=subprocess.STDOUT
-        )
+        process = subprocess.Popen(experiment_line(folder), env=cluster, stdout=output, stderr=output)
     killer = threading.Thread(target=kill_amid_training, args=(process, folder, cluster))
     killer.start()
     yield folder, process, killer
@@ -298,45 +225,11 @@ def here(there, tmp_path_factory):
     alone = tmp_path_factory.mktemp("alone")
     for part in ("resources", "results/datasets", "results/checkpoints"):
         shutil.copytree(there / part, alone / part, symlinks=True)
-    words = [sys.executable, "-m", "snakemake", "finetune", "--snakefile", ROOT / "Snakefile"]
-    words += ["--directory", alone, "--cores", "2", "--configfile", there / "here.yaml"]
-    words += ["--rerun-triggers", "mtime"]
+    words = [sys.executable, "-m", "snakemake", "finetune", "--snakefile", ROOT / "Snakefile", "--cores", "2"]
+    words += ["--directory", alone, "--configfile", there / "here.yaml", "--rerun-triggers", "mtime"]
     done = subprocess.run(list(map(str, words)), capture_output=True, text=True, timeout=TIMEOUT)
     assert done.returncode == 0, done.stdout + done.stderr
     return alone
-
-
-def kill_amid_training(process, folder, cluster):
-    """What Slurm does at a time limit, at a known step: SIGTERM to every process of the job's steps."""
-    while process.poll() is None:
-        steps = sum(
-            len(path.read_text().splitlines()) for path in folder.glob("results/**/work/*/metrics.jsonl")
-        )
-        if steps >= KILLED_AFTER:
-            jobs = subprocess.run(
-                ["squeue", "-h", "-t", "R", "-o", "%D %A %Z"], env=cluster, capture_output=True, text=True
-            )
-            (job,) = [
-                job
-                for nodes, job, where in map(str.split, jobs.stdout.splitlines())
-                if nodes == "2" and where == str(folder)
-            ]
-            subprocess.run(["scancel", "--signal=TERM", job], env=cluster, check=True)
-            return
-        time.sleep(0.2)
-
-
-PREPARE = [
-    "fetch_generated_shard",
-    "fetch_generated_problems",
-    "fetch_generated_model",
-    "fetch_digest",
-    "tokenize_shard",
-    "tokenize_merge",
-]
-PREPARE += ["plan_sources", "convert_hf_to_mcore", "convert_prove_round_trip"]
-# jobs on devices stay alone: Snakemake cannot add up their textual resources
-JUDGE = ["evaluate_base", "evaluate_tuned", "evaluate_compare", "plan_outcome", "report_page"]
 
 
 def test_the_whole_experiment_runs_on_two_nodes(there):
@@ -346,11 +239,11 @@ def test_the_whole_experiment_runs_on_two_nodes(there):
 
 
 def test_a_kill_amid_training_ends_with_the_weights_of_an_uninterrupted_run(there, here):
-    killed, whole = (
+    killed, straight = (
         json.loads((one / "results/experiments/embedded/train/done.json").read_text())
         for one in (there, here)
     )
     resumed = (there / "logs/embedded/msrun_train/worker_0.log").read_text()
     assert KILLED_AFTER <= int(re.search(r"resuming after step (\d+)", resumed)[1]) < STEPS
-    assert killed["payload_digest"] == whole["payload_digest"]
-    assert killed["loss"] == whole["loss"]
+    assert killed["payload_digest"] == straight["payload_digest"]
+    assert killed["loss"] == straight["loss"]

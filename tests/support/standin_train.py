@@ -2,9 +2,11 @@
 
 import json
 import sys
+import time
 
 import ml_dtypes
 import numpy as np
+import pytest
 from places import ROOT, SUPPORT
 
 from distillery.convert import slices, states, tensor_map
@@ -63,3 +65,24 @@ def command(*flags, directory=STANDIN, workers=2, flags_first=False):
         *FLAGS,
         *(() if flags_first else flags),
     ]
+
+
+def reached(folder):
+    """How many steps are recorded."""
+    trackers = list(folder.glob("out/work/*/metrics.jsonl"))
+    return len(trackers[0].read_text().splitlines()) if trackers else 0
+
+
+def wait_for_steps(folder, count, alive):
+    """Until `count` are recorded by what `alive()` says of."""
+    while reached(folder) < count:
+        assert alive()
+        time.sleep(0.1)
+
+
+def whole(folder):
+    """One run of thirty steps, whoever made them."""
+    done = json.loads((folder / "out/done.json").read_text())
+    records = [json.loads(line) for line in (folder / "out" / done["metrics"]).read_text().splitlines()]
+    assert [one["iteration"] for one in records] == list(range(1, 31))
+    assert done["loss"] == pytest.approx(1 / 30)

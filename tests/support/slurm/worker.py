@@ -1,6 +1,6 @@
 """Counts seconds, and writes down where and when it ran: worker.py SECONDS [--resume STATE].
 
-With --resume it saves its count on SIGTERM, exits 3, and goes on from there the next time.
+With --resume it saves its count on SIGTERM, exits 3, and goes on from there the next time, at ten times the pace.
 """
 
 import argparse
@@ -19,12 +19,12 @@ if os.environ.get("MS_ROLE") == "MS_SCHED":
     sys.exit(0)
 stopped = []
 signal.signal(signal.SIGTERM, lambda number, frame: stopped.append(number))
-began, count = time.time(), 0
+began, count, pause = time.time(), 0, 1.0
 if args.resume and args.resume.exists():
-    count = int(args.resume.read_text())
+    count, pause = int(args.resume.read_text()), 0.1
 print("from", count, flush=True)
 while count < args.seconds:
-    time.sleep(1)
+    time.sleep(pause)
     count += 1
     if stopped and args.resume:
         args.resume.write_text(str(count))
