@@ -86,7 +86,7 @@ def test_the_tree_shows_what_is_there(text: str):
         for pattern in re.findall(r"^    (\S+\.smk)", shown, re.MULTILINE)
         for path in RULES.glob(pattern)
     }
-    assert files == {*RULES.glob("*.smk")} - {RULES / "common.smk"}
+    assert files == {*RULES.glob("*.smk")}
     there = re.findall(r"^(?:rule|use rule \w+ as) (\w+)", rules, re.MULTILINE)
     named = re.findall(r"\b[a-z]+_\w*[*]?", shown, re.ASCII)
     assert named and not [name for name in named if not fnmatch.filter(there, name)]

@@ -34,7 +34,7 @@ from distillery import (
 from distillery import source_files
 from distillery.launch import commandline
 from distillery import config as configuration
-from distillery.fetch import model_directory, source_flags
+from distillery.fetch import source_flags
 from distillery.launch import prefix, server_line
 from distillery.launch.mindspeed import generate_stage, shape, tokenize_stage, train_lines
 from distillery.planning import checks, estimate, fetched_settings, finding
@@ -141,44 +141,6 @@ PAGE_TEMPLATES = "../../report/*.j2"
 KERNELS = "engine/*.[ch]*"
 
 
-def devices(stage, experiment=lambda w: EXPERIMENTS[w.experiment], engine="mindspore"):
-    """Resources for a job on devices: what a scheduler is asked for, and how its command is launched there.
-
-    `stage` is `train` or `generate`. The launch is no param: another port or time-out changes no result.
-    MindSpeed-LLM's commands launch by themselves: they get the flags alone. Both stages resume: a killed attempt has
-    saved what it had, and the next one gets more time to go on.
-    """
-
-    def asked(name):
-        return lambda w: prefix.resources(experiment(w), stage, engine)[name]
-
-    line = {
-        "mindspore": lambda w: prefix.line(experiment(w), stage, python("launch")),
-        "mindspeed-llm": lambda w: prefix.flags(experiment(w), stage, engine),
-    }
-    # MindSpeed-LLM's ranks load to answer as they do to train
-    like = "train" if engine == "mindspeed-llm" or stage == "train" else "generate_tuned_answers"
-    return {name: asked(name) for name in prefix.RESOURCES} | {
-        "launch": line[engine],
-        "runtime": lambda w, attempt: attempt * experiment(w).hardware.runtime,
-        "mem_mb": lambda w: estimate.megabytes(CONFIG, experiment(w).name, like),
-    }
-
-
-def asking(experiment, generation):
-    """Resources for a job that asks a server, which it may start on the devices of its node."""
-
-    def of(name):
-        return lambda w: server_line.resources(experiment(w), generation(w).server)[name]
-
-    own = {name: of(name) for name in prefix.RESOURCES}
-    return (
-        devices("generate", experiment)
-        | own
-        | {"launch": lambda w: server_line.flags(experiment(w), generation(w).server)}
-    )
-
-
 def answered(answering, served):
     """A wildcard constraint: names of what a server answers, or of what the built-in engine does.
 
@@ -204,15 +166,6 @@ def changed(path):
     except OSError as error:
         raise WorkflowError(f"no such file: {path}") from error
     return f"{found.st_size} bytes at {found.st_mtime_ns}"
-
-
-def model_files(model):
-    """The files of a local model, or where its first would lie if it has none that can be linked."""
-    folder = Path(CONFIG.models[model].settings["path"])
-    try:
-        return [str(folder / name) for name in model_directory.local_files(folder)]
-    except Problem:
-        return [str(folder / "config.json")]
 
 
 def problem_files(w):
@@ -257,12 +210,6 @@ def drawn_parts(e):
     layouts = [e.convert.layout.name, e.train.layout.name, e.generate.layout.name]
     served = [bool(one.server) for asked in e.asked.values() for one in (asked.tuned, asked.base)]
     return [e.engines, [one.kind for one in sources], layouts, served, artefacts.rotated(e) == e.model]
-
-
-def decisions(problems):
-    """A human's verdicts on answers to a problem set, if there are any (`make audit`)."""
-    path = artefacts.OVERRULES.at(problems=problems)
-    return [path] if Path(path).is_file() else []
 
 
 def run_by(engine, stage, artefact=lambda e: e.name):

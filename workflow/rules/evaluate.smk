@@ -9,7 +9,7 @@ rule evaluate_base:
     input:
         generations=artefacts.BASE_ANSWERS.path,
         problems=lambda w: artefacts.PROBLEMS.at(problems=GENERATIONS[w.generation].problems),
-        overrules=lambda w: decisions(GENERATIONS[w.generation].problems),
+        overrules=lambda w: artefacts.overrules(GENERATIONS[w.generation].problems),
     output:
         artefacts.BASE_SCORES.path,
     log:
@@ -32,7 +32,7 @@ use rule evaluate_base as evaluate_tuned with:
     input:
         generations=of_set(artefacts.TUNED_ANSWERS),
         problems=lambda w: artefacts.PROBLEMS.at(problems=asked(w)),
-        overrules=lambda w: decisions(asked(w)),
+        overrules=lambda w: artefacts.overrules(asked(w)),
     output:
         artefacts.TUNED_SCORES.path,
     log:

@@ -81,7 +81,7 @@ rule fetch_model:
 
 rule fetch_path_model:
     input:
-        lambda w: [one for path in model_files(w.model) for one in outside(path)],
+        lambda w: [one for path in source_flags.model_paths(CONFIG.models[w.model]) for one in outside(path)],
     output:
         artefacts.MODEL.path,
     log:
@@ -97,7 +97,7 @@ rule fetch_path_model:
         **runs("fetch_path"),
         source=lambda w: CONFIG.models[w.model].settings["path"],
         # a replaced file may be older than what was made of the one before
-        stamps=lambda w: [changed(path) for path in model_files(w.model)],
+        stamps=lambda w: [changed(path) for path in source_flags.model_paths(CONFIG.models[w.model])],
         mode=lambda w: CONFIG.models[w.model].settings["mode"],
         directory=subpath(output[0], parent=True),
     shell:

@@ -150,10 +150,12 @@ def fetched_manifest(path: str) -> str:
 
 
 def tokenized_shards(experiment: Experiment, batch: str) -> Artefact:
+    """What a job tokenizes of an experiment's dataset: `batch` names its shards."""
     return TOKENIZED_SHARD.of(**_tokenization(experiment), batch=batch)
 
 
 def tokenized(experiment: Experiment) -> Artefact:
+    """An experiment's whole dataset, tokenized."""
     return TOKENIZED.of(**_tokenization(experiment))
 
 
@@ -161,6 +163,12 @@ def quality(experiment: Experiment) -> Artefact:
     """The quality card of an experiment's dataset, shared by those that train and ask the same."""
     length = str(experiment.train.seq_length)
     return QUALITY.of(**_tokenization(experiment), problems=JOINT.join(experiment.asked), seq_length=length)
+
+
+def overrules(problems: str) -> list[str]:
+    """A human's verdicts on answers to a problem set (`make audit`): its file, if there is one."""
+    path = OVERRULES.at(problems=problems)
+    return [path] if Path(path).is_file() else []
 
 
 def quality_problems(problems: str) -> list[str]:
@@ -184,6 +192,7 @@ def model(name: str) -> str:
 
 
 def rotated_model(experiment: Experiment) -> str:
+    """The manifest of the Hugging Face model that an experiment starts from, its weights rotated where it asks for that."""
     return model(rotated(experiment))
 
 
@@ -200,6 +209,7 @@ def early_model(config: Config, experiment: Experiment) -> str:
 
 
 def converted(experiment: Experiment) -> Artefact:
+    """The MCore checkpoint of that model, in the layout of the conversion."""
     return CHECKPOINT.of(model=rotated(experiment), converted=experiment.convert.name)
 
 
@@ -212,6 +222,7 @@ def weights(experiment: Experiment) -> Artefact:
 
 
 def conversion_proof(experiment: Experiment) -> Artefact:
+    """What the way there and back of that conversion showed."""
     return CONVERSION_PROOF.of(model=rotated(experiment), converted=experiment.convert.name)
 
 
@@ -223,10 +234,12 @@ def tuned_weights(experiment: Experiment) -> Artefact:
 
 
 def base_answers(experiment: Experiment, problems: str) -> Artefact:
+    """The answers of the model before training, shared by experiments that ask it the same."""
     return BASE_ANSWERS.of(model=experiment.model, generation=experiment.asked[problems].base.name)
 
 
 def base_scores(experiment: Experiment, problems: str) -> Artefact:
+    """The verdicts on those answers."""
     return BASE_SCORES.of(model=experiment.model, generation=experiment.asked[problems].base.name)
 
 

@@ -9,7 +9,9 @@ from typing import Any
 
 from distillery import artefacts, schema, source_files
 from distillery.experiment import Config, Dataset, ProblemSet, Source
+from distillery.fetch import model_directory
 from distillery.fetch.listing import Listing
+from distillery.problems import Problem
 
 LOCKED = ("hub", "url")
 
@@ -61,6 +63,15 @@ def lock(name: str, source: Source) -> list[str]:
     words += ["--rows", str(wanted.rows)] if wanted.rows else []
     words += ["--known", source.settings["lock"]] if "lock" in source.settings else []
     return words
+
+
+def model_paths(source: Source) -> list[str]:
+    """Files of a model in a directory of this machine, or where its first would lie if it has none that can be linked."""
+    folder = Path(source.settings["path"])
+    try:
+        return [str(folder / name) for name in model_directory.local_files(folder)]
+    except Problem:
+        return [str(folder / "config.json")]
 
 
 def problem_paths(source: Source) -> list[str]:
