@@ -25,6 +25,8 @@ class Source:
 
 @dataclass(frozen=True)
 class Dataset:
+    """A dataset of the configuration: where its rows come from and how they are read."""
+
     name: str
     source: Source
     handler_name: str

@@ -157,6 +157,8 @@ class Asked:
 
 @dataclass(frozen=True)
 class Experiment:
+    """One experiment of the configuration: what it is made of, and the settings of each stage."""
+
     name: str
     model: str  # of its start: one under `models`, or lineage.started_from of an experiment
     dataset: str
@@ -200,6 +202,8 @@ class Experiment:
 
 @dataclass(frozen=True)
 class Config:
+    """The whole configuration, checked: its sources, and the selected experiments by name."""
+
     models: Mapping[str, Source]
     datasets: Mapping[str, Dataset]
     problem_sets: Mapping[str, ProblemSet]

@@ -98,6 +98,7 @@ def remove(path: Path) -> None:
 
 
 def write_text(target: Path, text: str) -> None:
+    """UTF-8 text, whole or not at all."""
     with atomic(target) as partial:
         partial.write_text(text, encoding="utf-8")
 

@@ -38,6 +38,7 @@ def shards(dataset: Dataset, batch: str) -> list[str]:
 
 
 def first_shard(dataset: Dataset) -> str:
+    """The path of a dataset's first shard."""
     return artefacts.SHARD.at(dataset=dataset.name, shard=dataset.shards[0])
 
 

@@ -72,6 +72,7 @@ def run(args: Namespace) -> dict[str, Any]:
 
 
 def say(line: str | None) -> None:
+    """A line on standard error, if there is one."""
     if line:
         print(line, file=sys.stderr, flush=True)
 

@@ -144,6 +144,11 @@ def source_digest(directory: Path) -> str | None:
 
 
 def same_model(found: Architecture, wanted: Architecture, original: Path) -> None:
+    """The shapes that a checkpoint was saved with are those of config.json.
+
+    Raises:
+        Problem: a setting that shapes tensors differs.
+    """
     for key, value in vars(wanted).items():
         held = getattr(found, key)
         if key in ("max_position_embeddings", "norm_epsilon", "rotary_base", "rope_scaling"):

@@ -60,6 +60,8 @@ class Beams:
 
 @dataclass(frozen=True)
 class Beam:
+    """One continuation of a prompt: its ids, and the stop that ended it."""
+
     score: np.float32  # summed log-probability; when finished, with the length penalty
     tokens: tuple[int, ...] = ()
     stop: str | None = None

@@ -148,6 +148,8 @@ class WordEmbeddings(nn.Cell):
 
 
 class Embedding(nn.Cell):
+    """The table of word embeddings under the name that MCore gives it."""
+
     def __init__(self, vocab: int, hidden: int):
         super().__init__()
         self.word_embeddings = WordEmbeddings(vocab, hidden)

@@ -94,7 +94,7 @@ def judge(
 
 
 def load() -> None:
-    """Import math-verify, which takes half a second and shall not count as an answer's time."""
+    """Import math-verify, which takes half a second and must not count as an answer's time."""
     import math_verify  # noqa: F401
 
     two_stage_parsing.install()

@@ -186,7 +186,7 @@ def _work(connection: Connection, function, prepare, cpu_seconds: float) -> None
                 signal.setitimer(signal.ITIMER_PROF, cpu_seconds)  # SIGPROF ends the process
                 try:
                     answer = function(question)
-                except Exception as error:  # its text may be the answer's: a terminal shall not see it raw
+                except Exception as error:  # its text may be the answer's: a terminal must not see it raw
                     print(f"a comparison failed with {type(error).__name__}", file=sys.stderr, flush=True)
                     answer = Fate.CRASHED
                 signal.setitimer(signal.ITIMER_PROF, 0)

@@ -12,7 +12,7 @@ from distillery.evaluate import quantities, rules
 
 
 def prepared(gold: str, answer: str) -> tuple[str, str]:
-    """Both sides as math-verify shall parse them."""
+    """Both sides as math-verify is to parse them."""
     gold, answer = (rules.UNITS.sub("", text) for text in rules.pair(gold, answer))
     unit = quantities.number(gold) is None or quantities.number(answer, lone=True) is None
     return _figures(_keep_letter(gold)), _figures(_keep_letter(answer) if unit else answer)

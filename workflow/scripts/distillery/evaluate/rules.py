@@ -1,6 +1,6 @@
 r"""Our own rules of equality, which go before math-verify where it errs. False rights are worse than false wrongs.
 
-    decide(gold, answer) -> (True or False, the rule's name), or None: math-verify shall say
+    decide(gold, answer) -> (True or False, the rule's name), or None: math-verify is to say
 
 Both texts are in the normal form of `notation`. In order:
 

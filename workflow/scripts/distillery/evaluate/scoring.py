@@ -52,7 +52,7 @@ def score_file(
 
 
 def counts(scores: list[dict[str, Any]]) -> str:
-    """One line of what became of the answers; whatever is neither right nor wrong is named if there is any."""
+    """One line that counts the answers by verdict; whatever is neither right nor wrong is named if there is any."""
     found = Counter(key for row in scores for key in ("strict", "lenient", *ODD) if row[key])
     unscorable = sorted({row["id"] for row in scores if not row["scorable"]})
     parts = [f"{len(scores)} answers, {found['strict']} right (lenient {found['lenient']})"]

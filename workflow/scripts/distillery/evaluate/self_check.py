@@ -16,9 +16,10 @@ from typing import Any
 
 from distillery import files
 from distillery.evaluate import golds, judge, notation, quantities, rules, scoring
+from distillery.marks import END_THINK, THINK
 from distillery.problems import Problem
 
-THOUGHT = "<think>\nThe answer is known.\n</think>\n\nThe answer is "
+THOUGHT = f"{THINK}\nThe answer is known.\n{END_THINK}\n\nThe answer is "
 
 
 def report(problems: Path, output: Path | None, workers: int = 2, cpu_seconds: float = 10.0) -> str:
@@ -55,7 +56,7 @@ def problem(found: dict[str, Any], where: object) -> Problem | None:
 
 
 def check(answers: Sequence[Any], workers: int = 2, cpu_seconds: float = 10.0) -> dict[str, Any]:
-    """What became of each gold, as JSON.
+    """How each gold was read and judged, as JSON.
 
     `golds`, `readable` and `right` are counts, `math_verify` those of `right` that it says too; then `kinds`, and
     `unreadable` and `wrong`: rows (from 0) with what was found.

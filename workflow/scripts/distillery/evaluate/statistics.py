@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 Z_95 = 1.959963984540054  # 97.5 % quantile of the normal distribution
-Z_80 = 0.8416212335729143  # 80 % quantile: the power of a comparison that shall see a difference
+Z_80 = 0.8416212335729143  # 80 % quantile: the power of a comparison that is to see a difference
 RESAMPLES = 10_000
 BLOCK = 1_000_000  # numbers in memory at once
 

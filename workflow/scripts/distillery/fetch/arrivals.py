@@ -171,6 +171,7 @@ def _link_to(place: Path, output: Path) -> None:
 def write_shard_manifest(
     output: Path, origin: dict[str, Any], revision: str | None, date: str | None, rows: int | None
 ) -> None:
+    """Where a shard came from, its size and digest, and its rows where they were counted: the manifest beside it."""
     entry = provenance.file_entries(output.parent, [output.name])[0]
     value = {
         "source": origin,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 
 def add_fetching(parser: argparse.ArgumentParser) -> None:
+    """The flags of every command that fetches what a lock names."""
     parser.add_argument("--lock", type=Path, required=True, metavar="FILE", help="of fetch_lock.py")
     parser.add_argument(
         "--endpoint",
@@ -59,6 +60,7 @@ def add_offline(parser: argparse.ArgumentParser, text: str) -> None:
 
 
 def policy(args: argparse.Namespace) -> Policy:
+    """How often and how long a transfer is tried, as those flags say."""
     from distillery.fetch.transfer import Policy
 
     return Policy(args.retries, args.backoff, args.timeout, args.min_speed)

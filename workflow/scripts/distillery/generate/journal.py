@@ -184,6 +184,7 @@ def _unsealed(data: bytes) -> dict[str, Any] | None:
 
 
 def key(record: dict[str, Any]) -> Key:
+    """What an answer is known by: its prompt's id, and which sample of it."""
     return record["id"], record["sample"]
 
 

@@ -29,6 +29,8 @@ PORTS_TRIED = 200
 
 @dataclass(frozen=True)
 class Held:
+    """Devices that this process has locked: their numbers, and the open files that lock them."""
+
     numbers: tuple[int, ...]
     descriptors: tuple[int, ...]
 

@@ -26,6 +26,7 @@ class Place:
 
 
 def job_id(environment: Mapping[str, str]) -> str | None:
+    """The job that this process belongs to, None outside of Slurm."""
     return environment.get("SLURM_JOB_ID")
 
 

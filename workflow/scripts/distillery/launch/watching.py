@@ -41,6 +41,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def screen(logs: Path, minutes: float) -> Group:
+    """What `make watch` shows at this moment: devices, and jobs whose logs changed in the last `minutes`."""
     return Group(_devices(), _jobs(logs, minutes))
 
 

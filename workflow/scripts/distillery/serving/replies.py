@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from distillery.marks import END_THINK, THINK
 from distillery.problems import Problem
 from distillery.serving.api_key import ApiKey
 
@@ -138,7 +139,7 @@ def _text(choice: Mapping[str, Any]) -> str | None:
     content = message.get("content")
     thoughts = message.get("reasoning_content") or message.get("reasoning")
     if isinstance(thoughts, str):
-        return f"<think>\n{thoughts.strip()}\n</think>\n\n{content or ''}"
+        return f"{THINK}\n{thoughts.strip()}\n{END_THINK}\n\n{content or ''}"
     return content if isinstance(content, str) else None
 
 

@@ -42,6 +42,8 @@ def read(name: str, text: str) -> Script:
 
 
 class Reader:
+    """Follows a script's tokens as bash would, without running anything: variables, lists, pipes."""
+
     def __init__(self, script: Script, stream: list[Token]) -> None:
         self.script, self.tokens, self.variables = script, stream, Variables()
 

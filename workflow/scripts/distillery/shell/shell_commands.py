@@ -36,6 +36,8 @@ class Note:
 
 @dataclass
 class Script:
+    """What reading a script found: its commands, and what they leave in the environment."""
+
     name: str
     commands: list[Command] = field(default_factory=list)
     exports: dict[str, Field] = field(default_factory=dict)

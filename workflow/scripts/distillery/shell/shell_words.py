@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, order=True)
 class Place:
+    """A line of a script; messages name it."""
+
     script: str
     line: int
 
@@ -72,6 +74,8 @@ class Word:
 
 @dataclass(frozen=True)
 class Operator:
+    """What stands between words: `|`, `&&`, `;`, a redirection, a bracket, a line end."""
+
     text: str
     place: Place
 

@@ -25,6 +25,7 @@ PACKED_STEMS = ("packed_input_ids", "packed_attention_mask", "packed_labels")
 
 
 def hidden(target: Path) -> Path:
+    """Where a file is written before it is whole."""
     return target.with_name(f".{target.name}.partial")
 
 

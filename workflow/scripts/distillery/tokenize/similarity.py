@@ -30,6 +30,7 @@ _MERSENNE = (1 << 61) - 1
 
 
 def words(text: str) -> list[str]:
+    """The words of a text in lower case, in order."""
     return _WORD.findall(text.lower())
 
 

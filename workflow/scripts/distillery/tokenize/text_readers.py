@@ -46,6 +46,7 @@ class NulledRow(dict):
 
 
 def text_columns(path: Path) -> list[str]:
+    """The only column that a file of plain text has."""
     return ["text"]
 
 
@@ -72,6 +73,11 @@ def read_text(path: Path, columns: list[str], block_rows: int) -> Iterator[Rows]
 
 
 def csv_columns(path: Path) -> list[str]:
+    """Names of a CSV file's columns, from its first line.
+
+    Raises:
+        Problem: the file cannot be read.
+    """
     import pandas as pd
 
     try:
@@ -91,15 +97,6 @@ def read_csv(path: Path, columns: list[str], block_rows: int) -> Iterator[Rows]:
     try:
         with opened(path) as stream, pd.read_csv(stream, chunksize=CSV_ROWS, **EMPTY_IS_NULL) as chunks:
             for chunk in chunks:
-                if not isinstance(
-                    chunk.index, pd.RangeIndex
-                ):  # pandas has taken the first fields for names of rows
-                    raise Problem(
-                        "the rows of a csv file have more fields than its first line names",
-                        where=path,
-                        found=f"columns {', '.join(map(str, chunk.columns))}, and {chunk.index.nlevels} more fields a row",
-                        fix="put a text with commas into double quotes, and name every column in the first line",
-                    )
                 found = {column: _cells(chunk[column]) for column in columns}
                 for start in range(0, len(chunk), block_rows):
                     parts = (values[start : start + block_rows] for values, _ in found.values())

@@ -29,6 +29,7 @@ BLOCK = 1 << 22  # tokens looked at at a time
 
 
 def stems(recipe: Recipe) -> tuple[str, ...]:
+    """The names between prefix and `_document` that the reference gives the files of a recipe."""
     return recipe.fields if recipe.plain else tuple(f"packed_{field}" for field in FIELDS)
 
 

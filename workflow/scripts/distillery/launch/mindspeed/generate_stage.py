@@ -94,6 +94,7 @@ def flags(
 
 
 def files(*, tokenizer: str, load: str) -> Flags:
+    """Flags that say where tokenizer and weights lie."""
     return {"tokenizer_name_or_path": tokenizer, "load": load}
 
 
