@@ -159,6 +159,7 @@ json_values = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.text(max_size=5), json_values, max_size=5))
 def test_a_digest_ignores_key_order_and_nothing_else(value):
     backwards = dict(reversed(value.items()))

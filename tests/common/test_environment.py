@@ -33,6 +33,7 @@ def test_every_requirement_is_locked_with_hashes():
         assert lock.count("==") - lock.count("python_full_version ==") <= lock.count("--hash=sha256:")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", sorted((SCRIPTS).glob("*.py")), ids=lambda p: p.name)
 def test_help_answers_in_under_a_second(path):
     """CPU seconds, in one of three attempts: a heavy import at the top of a command costs more than that."""

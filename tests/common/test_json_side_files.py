@@ -141,6 +141,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, Path]:
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", READERS)
 def test_any_value_at_any_key(folders, name):
     source, reader = READERS[name]

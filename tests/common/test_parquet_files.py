@@ -43,6 +43,7 @@ def test_a_file_without_rows_is_whole(tmp_path, dictionary):
     assert parquet_files.rows(path) == []
 
 
+@pytest.mark.slow
 @pytest.mark.faults
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_a_small_file_takes_no_gigabytes(tmp_path, bomb):

@@ -27,6 +27,7 @@ def new(output: Path, data: Path, name: str = "mine", **more: Path) -> str:
     return "\n".join(new_configuration.written(args, output))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data", FILES, ids=lambda path: path.name)
 def test_a_configuration_of_any_file(data: Path, tmp_path: Path) -> None:
     output = tmp_path / "mine.yaml"
@@ -44,6 +45,7 @@ def test_a_configuration_of_any_file(data: Path, tmp_path: Path) -> None:
     assert kind == ("path" if data.name in SPLIT else "generator")
 
 
+@pytest.mark.slow
 def test_the_command_plans_and_says_what_is_next(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     odd = tmp_path / "it's (my) 数据.jsonl"
     odd.write_bytes((DATA / "gsm8k-like.jsonl").read_bytes())
@@ -60,6 +62,7 @@ def test_the_command_plans_and_says_what_is_next(tmp_path: Path, capsys: pytest.
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_rows_held_back_leave_enough_on_both_sides_and_answers_in_boxes_are_found(tmp_path: Path) -> None:
     rows = [
         {"messages": [{"role": "user", "content": f"{n}?"}, {"role": "assistant", "content": "a"}],

@@ -45,6 +45,7 @@ def container(path: Path, data: bytes, packing: int = zipfile.ZIP_STORED) -> Pat
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.faults
 @pytest.mark.parametrize("name", PICKLES)
 def test_a_small_pickle_grows_into_nothing_large(tmp_path, name):
@@ -55,6 +56,7 @@ def test_a_small_pickle_grows_into_nothing_large(tmp_path, name):
     assert str(path) in said
 
 
+@pytest.mark.slow
 @pytest.mark.faults
 @pytest.mark.parametrize("member", ["data.pkl", "byteorder"])
 def test_a_packed_record_is_not_unpacked(tmp_path, member):

@@ -132,6 +132,7 @@ DEVIATIONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("deviation", DEVIATIONS)
 def test_each_deviation_is_red_with_its_cure_and_nothing_else_is(node, deviation):
     change, cures = DEVIATIONS[deviation]

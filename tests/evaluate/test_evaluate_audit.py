@@ -47,6 +47,7 @@ def score(*flags: str) -> subprocess.CompletedProcess:
     return here("score.py", *flags)
 
 
+@pytest.mark.slow
 def test_an_audits_line_overrules_the_next_scoring_and_is_counted(tmp_path):
     flags = write(tmp_path)
     assert score(*flags).returncode == 0

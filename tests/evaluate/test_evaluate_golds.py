@@ -82,6 +82,7 @@ SHAPES = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_each_shape_of_gold_is_right_against_itself():
     found = self_check.check(SHAPES)
     assert found["unreadable"] == found["wrong"] == []
@@ -104,6 +105,7 @@ def run(*flags) -> subprocess.CompletedProcess:
     return commands.here("score.py", *flags)
 
 
+@pytest.mark.slow
 def test_self_check_of_a_file_names_every_gold_that_cannot_be_scored(tmp_path):
     table = pa.table({"uuid": ["a", "b", "c", "d"], "answer": ["5", None, r"\frac{1}{2", "x^2"]})
     pq.write_table(table, tmp_path / "p.parquet")

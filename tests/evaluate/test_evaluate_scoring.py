@@ -108,6 +108,7 @@ def test_lenient_takes_a_bare_number_and_strict_does_not():
     assert verify(Question("70", "70 ... but 12")) == Verdict(found="12")
 
 
+@pytest.mark.slow
 def test_an_endless_answer_ends_its_process_and_no_other_answer():
     tower = "9^{9^{9^{9}}}"
     questions = [boxed("5", str(n)) for n in (4, 5)]
@@ -120,6 +121,7 @@ def test_an_endless_answer_ends_its_process_and_no_other_answer():
     assert any(verdict.timed_out for verdict in verdicts[1:3])
 
 
+@pytest.mark.slow
 def test_workers_do_not_change_verdicts():
     questions = [boxed(gold, box) for gold, box, _ in PAIRS] * 2
     assert judged(questions, workers=1) == judged(questions, workers=3)
@@ -158,6 +160,7 @@ def score(flags: list[str]) -> subprocess.CompletedProcess:
     return commands.here("score.py", *flags)
 
 
+@pytest.mark.slow
 def test_score_command_writes_one_row_for_each_problem_in_their_order(tmp_path):
     flags = write(tmp_path, [THINK + r"\boxed{70}", "70", "<think> 70"])
     done = score(flags)
@@ -200,6 +203,7 @@ def test_a_gold_that_cannot_be_read_stops_nothing_and_counts_nowhere(tmp_path):
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_scores_say_all_that_led_to_the_verdict(tmp_path):
     texts = [THINK + r"\boxed{BA}", r"\boxed{7}"]
     flags = write(

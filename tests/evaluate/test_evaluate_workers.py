@@ -47,6 +47,7 @@ def names(found: list) -> list:
     return [answer[0] if isinstance(answer, tuple) else answer for answer in found]
 
 
+@pytest.mark.slow
 def test_all_questions_are_answered_in_any_number_of_processes():
     questions = [(f"q{number}",) for number in range(5 * CHUNK + 3)]
     for workers in (1, 3):
@@ -56,6 +57,7 @@ def test_all_questions_are_answered_in_any_number_of_processes():
     assert asked([], workers=2) == []
 
 
+@pytest.mark.slow
 def test_only_the_timer_makes_a_time_out_and_only_its_own_question_suffers():
     questions = [
         ("a",),
@@ -78,6 +80,7 @@ def test_a_question_whose_worker_was_killed_is_asked_again(tmp_path, number):
     assert names(asked(questions)) == ["a", "once", "b"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
 def test_a_worker_that_is_killed_twice_ends_the_command_and_makes_no_answer_wrong(number):
     with pytest.raises(Problem, match=f"(?s)ended from outside, twice.*question 7.*{number.name}"):
@@ -90,6 +93,7 @@ def test_a_worker_that_cannot_start_ends_the_command():
         asked([("a",)], prepare=no_start)
 
 
+@pytest.mark.slow
 def test_scores_survive_the_death_of_all_workers():
     """The workers of a whole scoring are killed once; no verdict is another."""
     right = r"\int_0^{7} x^{3} dx + \sum_{k=1}^{40} k^{3}"

@@ -59,6 +59,7 @@ def naming(*names: str) -> dict[str, Any]:
     return raw
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ROWS)
 def test_a_named_set_reads_rows_of_its_files_shape(name, tmp_path):
     named = config.load(naming(name)).problem_sets[name]

@@ -64,6 +64,7 @@ else:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind, repo, files", [("model", "lab/tiny", MODEL), ("dataset", "lab/math", SHARDS)])
 @pytest.mark.parametrize("host", ["huggingface", "modelscope"])
 def test_the_hubs_own_clients_fetch_from_the_server(server, tmp_path, host, kind, repo, files):
@@ -204,6 +205,7 @@ def test_lock_command_writes_what_read_reads(server, tmp_path):
     assert (tmp_path / "lock.json").read_bytes() == first
 
 
+@pytest.mark.slow
 def test_write_locks_writes_what_a_configuration_names_and_notices_changes(server, tmp_path):
     import yaml
 

@@ -36,6 +36,7 @@ FILES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.faults
 @pytest.mark.parametrize("name", FILES)
 def test_lengths_are_held_against_the_file(tmp_path, name):

@@ -147,6 +147,7 @@ def test_a_disk_that_fills_up_is_taught_and_the_part_is_kept(server, tmp_path):
     assert server.bodies()[0].start == 1 << 16
 
 
+@pytest.mark.slow
 def test_killed_at_ten_random_moments_only_the_missing_bytes_are_fetched(server, tmp_path):
     server.pace = 0.02  # ten blocks of 16 KiB: 0.2 s for the whole file
     moments = random.Random(0)

@@ -81,6 +81,7 @@ def test_a_plain_addresss_password_is_not_in_its_lock(tmp_path):
     assert "https://me:***@h.example/{name}" in (tmp_path / "lock.json").read_text() and not holders(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_workflows_lines_and_records_hold_no_password(hub, tmp_path):
     raw = yaml.safe_load((FIXTURES / "workflow/small.yaml").read_text())
     address = hub.url.replace("://", f"://me:{SECRET}@")

@@ -110,6 +110,7 @@ def test_problems_come_out_of_wheels_and_nested_objects(tmp_path):
         pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["parquet", "jsonl"])
 def test_a_dotted_column_leads_into_objects_of_any_file(form, tmp_path):
     rows = [
@@ -123,6 +124,7 @@ def test_a_dotted_column_leads_into_objects_of_any_file(form, tmp_path):
         imported(path, {"problem": "asked.text", "answer": "meta.answer"})
 
 
+@pytest.mark.slow
 def test_all_bad_golds_are_listed_with_file_row_and_column_and_can_be_left_out(tmp_path):
     answers = ["2", "", None, {"a": 1}, "4", r"\frac{1}{2"]
     rows = [{"q": f"{number}?", "gold": answer} for number, answer in enumerate(answers)]
@@ -147,6 +149,7 @@ def test_all_bad_golds_are_listed_with_file_row_and_column_and_can_be_left_out(t
     assert manifest["self_check"] == {"readable": 2, "right": 2, "math_verify": 2, "kinds": {"number": 2}}
 
 
+@pytest.mark.slow
 def test_empty_questions_are_noted_or_with_strict_left_out(tmp_path):
     questions = ["1+1?", " \n", None, None]
     rows = [{"problem": question, "answer": number} for number, question in enumerate(questions)]
@@ -166,6 +169,7 @@ def test_empty_questions_are_noted_or_with_strict_left_out(tmp_path):
     assert [row["problem"] for row in made] == ["1+1?"] and manifest["rejected"] == counted
 
 
+@pytest.mark.slow
 def test_cells_that_spell_null_are_noted_or_with_strict_left_out(tmp_path):
     path = tmp_path / "x.csv"
     path.write_text("problem,answer,kind\n1+1?,2,a\nNA,4,b\n3+3?,6,None\n")
@@ -206,6 +210,7 @@ def test_filters_limits_and_samples():
         problem_rows.taken(rows, 7, {"rows": 8, "seed": 1})
 
 
+@pytest.mark.slow
 def test_what_else_is_wrong_with_a_file_names_the_place(tmp_path):
     path = write(tmp_path / "x.jsonl", [{"question": "1+1?", "answer": 2}])
     (row,), _ = imported(path, {"problem": "question"})

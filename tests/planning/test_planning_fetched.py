@@ -109,6 +109,7 @@ TABLE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("id", "severity", "changes"), TABLE)
 def test_each_check_of_files(made, id, severity, changes):
     result = found(made, **changes)["findings"]

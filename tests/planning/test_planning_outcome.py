@@ -96,6 +96,7 @@ def test_megatrons_log_lines_are_measurements_too():
     assert measured["tokens of train"] is None
 
 
+@pytest.mark.slow
 def test_the_report_shows_the_plan(tmp_path):
     flags = report_files.write(tmp_path)
     finding = Finding("epochs", ("experiments.e.train.train_iters",), "9 epochs", "5", "less", "accepted")

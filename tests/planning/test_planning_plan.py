@@ -158,6 +158,7 @@ def test_seven_billion_parameters_plan_clean_without_npu_or_downloads(tmp_path, 
     assert not (tmp_path / "resources").exists()
 
 
+@pytest.mark.slow
 def test_the_plan_command_counts_jobs_and_shares_them_in_a_sweep(tmp_path):
     raw = copy.deepcopy(TINY)
     raw["experiments"]["embedded"]["sweep"] = {"train.lr": [0.001, 0.003]}
@@ -186,6 +187,7 @@ def test_the_plan_command_counts_jobs_and_shares_them_in_a_sweep(tmp_path):
     assert first["host_bytes"] > 0 and first["devices"] == 1 and first["msrun"] is None
 
 
+@pytest.mark.slow
 def test_the_plan_of_the_guides_experiment_prints_msruns_lines_and_lacking_disk(tmp_path):
     (tmp_path / "config").symlink_to(ROOT / "config")
     answer = here("plan.py", "--configfile", "config/qwen2.5-math-7b.yaml", cwd=tmp_path)
@@ -228,6 +230,7 @@ def test_msruns_line_is_read_from_a_jobs_command():
     assert planned_jobs.msrun("python workflow/scripts/score.py --output s", setup) is None
 
 
+@pytest.mark.slow
 def test_planning_loads_nothing_heavy(tmp_path):
     """Snakemake reads the rules at every start and once more for each job: what only jobs need stays out."""
     answer = subprocess.run(

@@ -75,6 +75,7 @@ def test_the_guide_contradicts_itself_in_twenty_two_ways():
         assert any(str(one).startswith(words) for one in imported.findings), words
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("edits", "gone"),
     [

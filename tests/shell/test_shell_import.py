@@ -75,6 +75,7 @@ def test_every_import_loads_and_is_checked(paths: list[Path]):
     assert importing.together(paths).text == imported.text
 
 
+@pytest.mark.slow
 def test_imported_scripts_are_planned(tmp_path: Path):
     plan = tmp_path / "mine.yaml"
     plan.write_text(importing.together(scripts(MATH)).text)
@@ -220,6 +221,7 @@ ODD = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_odd_words_end_in_a_configuration_or_a_taught_error(

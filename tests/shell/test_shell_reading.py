@@ -99,6 +99,7 @@ def lines(draw: st.DrawFn) -> str:
     return "\n".join(found) + "\n"
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(lines())
 def test_words_are_those_of_bash(tmp_path_factory: pytest.TempPathFactory, text: str):

@@ -178,6 +178,7 @@ def test_every_fault_of_a_plan_is_printed_at_once_and_stops_neither_unlock_nor_l
     assert house.snakemake("--unlock", "--resources", "npu=0").returncode == 0
 
 
+@pytest.mark.slow
 def test_the_readmes_tree_shows_the_rules_of_the_default_experiment(tmp_path):
     house = House(tmp_path, ROOT / "config" / "config.yaml")
     command = [

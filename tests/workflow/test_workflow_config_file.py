@@ -92,6 +92,7 @@ VALUES = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(st.dictionaries(KEYS, VALUES, max_size=4), st.booleans())
 def test_what_yaml_wrote_is_read_again(tmp_path_factory, value, flow):
     path = tmp_path_factory.getbasetemp() / "written.yaml"

@@ -59,6 +59,7 @@ def made(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_replaced_files_are_due_again(made: Path) -> None:
     """Older than what was made of those before, as `rsync -t` and `cp -p` leave them."""
     until = ["-n", "--until", "fetch_path_model", "fetch_digest"]
