@@ -93,8 +93,16 @@ lock-env: ## resolve envs/*.in anew (needs uv)
 		requirements.in -o requirements.txt
 	cd envs && uv pip compile -q --no-deps --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		-c requirements.txt requirements-slurm.in -o requirements-slurm.txt
+	$(MAKE) envs/cpu.yaml envs/ascend.yaml
 	cd envs && uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--override overrides.in --no-emit-package torch -c requirements.txt requirements-test.in -o requirements-test.txt
+
+# conda writes what stands under pip: into a file and hands that to pip, which finds no other file beside it: the whole lock, a
+# line a package. The rest of the files is kept
+envs/cpu.yaml envs/ascend.yaml: envs/requirements.txt
+	@sed -n '1,/- pip:/p' $@ > $@.next
+	@sed -e '/^ *#/d' -e ':more' -e '/\\$$/{N;s/ *\\\n */ /;bmore}' -e "s/'/''/g" -e "s/.*/      - '&'/" $< >> $@.next
+	@mv $@.next $@
 
 # a file that was touched, and says the same, installs nothing
 same = cmp -s $< $@ && touch $@

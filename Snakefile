@@ -7,9 +7,18 @@ snakemake -n -p                                              its exact commands,
 
 import os
 
+from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 min_version("9.27")
+
+# gitfile() and github() of a module fetch single files
+if not os.path.isdir(os.path.join(str(workflow.current_basedir), "workflow/scripts")):
+    raise WorkflowError(
+        "the rules came without the commands that they start\n"
+        f"  found:  no workflow/scripts beside {workflow.current_basedir}\n"
+        '  fix:    git clone the repository, and write snakefile: "CLONE/workflow/Snakefile"'
+    )
 
 # given here unconditionally, the default would be merged into any --configfile. With --directory it is that of the
 # directory, or the one beside this file

@@ -8,6 +8,7 @@ import shlex
 import subprocess
 from pathlib import Path
 
+import forked
 import hostile
 import pytest
 import yaml
@@ -132,3 +133,36 @@ def test_lines_of_a_run_in_another_directory_can_be_pasted_there(tmp_path):
     subprocess.run(["bash", "-c", line], cwd=elsewhere, check=True)
     assert list(elsewhere.glob("resources/datasets/sums/*.parquet"))
     assert not (house.path / "resources").exists() and not list(tmp_path.rglob("CANARY*"))
+
+
+MODULE = """
+import yaml
+module distillery:
+    snakefile: {source}
+    config: yaml.safe_load(open({config!r}))
+{prefix}
+use rule * from distillery as d_*
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "prefix", "words"),
+    [
+        ("clone/workflow/Snakefile", "", "d_report_page"),
+        ("clone/workflow/Snakefile", '    prefix: "sub"', "leave prefix: out"),
+        ("git", "", "git clone the repository, and write snakefile:"),
+    ],
+)
+def test_a_workflow_imports_it_with_a_dictionary(tmp_path, source, prefix, words):
+    House(tmp_path / "clone", SMALL)
+    named = repr(str(tmp_path / source))
+    if source == "git":
+        git = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "-C", str(tmp_path / "clone")]
+        for line in (["init", "-q"], ["add", "Snakefile", "workflow"], ["commit", "-qm", "a"]):
+            subprocess.run([*git, *line], check=True)
+        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
+        named = f'gitfile({str(tmp_path / "clone")!r}, path="workflow/Snakefile", commit="{commit.stdout.strip()}")'
+    (tmp_path / "Snakefile").write_text(MODULE.format(source=named, config=str(SMALL), prefix=prefix))
+    dry = forked.run(forked.SNAKEMAKE, "--dry-run", cwd=tmp_path)
+    said = dry.stdout + dry.stderr
+    assert words in said and (dry.returncode == 0) is (words == "d_report_page"), said

@@ -19,6 +19,11 @@ from snakemake.exceptions import WorkflowError
 gc.set_threshold(100_000)
 
 # the library lies beside the commands; no install, no PYTHONPATH
+if getattr(workflow.modifier.path_modifier, "prefix", None):
+    raise WorkflowError(
+        "prefix: would put files elsewhere than the rules look for what was deleted or decided by hand\n"
+        "  fix:    leave prefix: out, and start Snakemake with --directory where results belong"
+    )
 sys.path.insert(0, str(Path(workflow.current_basedir).parent / "scripts"))
 
 from distillery import (
@@ -102,9 +107,14 @@ WHEELS = artefacts.wheels(CONFIG)
 LOCKED = source_flags.locked(CONFIG)
 
 
+CONDA = "conda" in {one.name.lower() for one in workflow.deployment_settings.deployment_method}
+
+
 def python(script):
     """The words that begin a command's line."""
-    return [files.from_here(Path(sys.prefix, "bin", "python")), f"{files.from_here(SCRIPTS)}/{script}.py"]
+    # that of the job's environment, where there is one; PATH says which
+    own = "python" if CONDA else files.from_here(Path(sys.prefix, "bin", "python"))
+    return [own, f"{files.from_here(SCRIPTS)}/{script}.py"]
 
 
 def runs(script, *data):
