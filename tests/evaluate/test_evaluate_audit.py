@@ -10,8 +10,8 @@ from distillery.evaluate import audit, comparison, overrules, scoring
 from distillery.fetch import openr1
 from distillery.problems import Problem
 
-GOLDS = ["[1,2)", "AB", "x^2", "70"]
-BOXES = [r"1 \le x < 2", "BA", "x^3", "71"]
+GOLDS = ["[1,2]", "AB", "x^2", "70"]
+BOXES = [r"1 \le x \le 2", "BA", "x^3", "71"]
 
 
 def write(folder) -> list[str]:
@@ -61,7 +61,7 @@ def test_an_audits_line_overrules_the_next_scoring_and_is_counted(tmp_path):
         line.split("overrule ")[1] for line in text.split("\n") if "overrule " in line and "1 \\\\le" in line
     ]
     decision = json.loads(lines[0])
-    assert decision == {"id": "u0", "gold": "[1,2)", "answer": r"1 \le x < 2", "right": True, "why": ""}
+    assert decision == {"id": "u0", "gold": "[1,2]", "answer": r"1 \le x \le 2", "right": True, "why": ""}
 
     (tmp_path / "o.jsonl").write_text(lines[0] + "\n\n")
     done = score(*flags, "--overrules", str(tmp_path / "o.jsonl"))
@@ -86,10 +86,10 @@ def test_an_audits_line_overrules_the_next_scoring_and_is_counted(tmp_path):
     "line, message",
     [
         ('{"id": "u9", "gold": "1", "answer": "2", "right": true}', "about a problem that the set has not"),
-        ('{"id": "u0", "gold": "[1,2]", "answer": "2", "right": true}', "another gold"),
-        ('{"id": "u0", "gold": "[1,2)", "answer": "2"}', "not a decision"),
-        ('{"id": "u0", "gold": "[1,2)", "answer": "2", "right": "yes"}', "not a decision"),
-        ('{"id": "u0", "gold": "[1,2)", "answer": 2, "right": true}', "not a decision"),
+        ('{"id": "u0", "gold": "[1,3]", "answer": "2", "right": true}', "another gold"),
+        ('{"id": "u0", "gold": "[1,2]", "answer": "2"}', "not a decision"),
+        ('{"id": "u0", "gold": "[1,2]", "answer": "2", "right": "yes"}', "not a decision"),
+        ('{"id": "u0", "gold": "[1,2]", "answer": 2, "right": true}', "not a decision"),
         ("[]", "not a decision"),
         ("{", "not a JSON object"),
         ('{"id": "u1", "gold": "AB", "answer": "BA", "right": true}', "contradict"),

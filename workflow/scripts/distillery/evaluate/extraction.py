@@ -25,8 +25,10 @@ MARKUP = re.compile(r"\\(?:[\s,;:!()\[\]\\]|q?quad(?![A-Za-z]))|[$~*]|([-+=_])\1
 TEXT = re.compile(r"\\(?:text|mbox|textbf|textrm|mathrm)\s*\{([^{}]*)\}")
 NAME = r"[A-Za-z]+(?:_\{?\w{1,6}\}?)?(?:\([A-Za-z]\))?\s*="
 # nothing but marks, or a few words that end with a mark or a conjunction (`\boxed{1} papers and \boxed{2} bins`)
+# the next item of a list, or part of a question
+ITEM = r"\s*\n\s*(?:[-•]|\d{1,2}[.)])\s*|\s*\(?(?:[a-h]|i{1,3}|iv|v|[1-9])\)\s*"
 JOINT = re.compile(
-    rf"\s*(?:(?:[\w()'°%-]+\s+){{0,4}}?[\w()'°%-]*\s*(?:\b(?:and|or)\b|[,;&，；、和或与及]))?[\s,;，；、]*(?:and|or)?\s*(?:{NAME})?\s*"
+    rf"(?:{ITEM})(?:{NAME})?\s*|\s*(?:(?:[\w()'°%-]+\s+){{0,4}}?[\w()'°%-]*\s*(?:\b(?:and|or)\b|[,;&，；、和或与及]))?[\s,;，；、]*(?:and|or)?\s*(?:{NAME})?\s*"
 )
 
 

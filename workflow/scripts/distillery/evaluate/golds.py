@@ -2,7 +2,7 @@
 
     read(27.0) == "27"        read(["2", "5"]) == "2, 5"        read("... #### 18") == "18"        read(None): Unreadable
 
-Texts come with words or delimiters around mathematics, as whole solutions that end in a box or after `####`, typed columns
+Texts come with words or delimiters around mathematics, as whole solutions that end in a box, after `####` or in "The final answer is ...", typed columns
 as numbers and lists. What holds no answer is `Unreadable`, an error of the problem set: `unreadable` lists all of a set.
 """
 
@@ -17,6 +17,11 @@ from typing import Any
 
 from distillery.evaluate import extraction, notation, quantities
 
+# of Minerva's prompts; the last such sentence
+FINAL = re.compile(
+    r".*final answer(?: is|:)+\s*([^\n]+?)\s*\.?\s*(?:I hope it is correct.*)?$",
+    re.IGNORECASE | re.DOTALL,
+)
 SOLUTION_END = "####"  # of GSM8K: the answer follows
 # what people write where there is no answer to compare with
 EMPTY = set(
@@ -69,6 +74,8 @@ def _text(text: str) -> str:
     if SOLUTION_END in text:
         text = text.rpartition(SOLUTION_END)[2]
     box = extraction.last_box(text)
+    if box is None and (stated := FINAL.search(text)):
+        text = stated[1]
     text = (text if box is None else box).strip()
     content = notation.normal(text)
     if not content or not re.search(r"\w|\\[A-Za-z]", content):

@@ -44,7 +44,7 @@ CURRENCY = re.compile(r"\\(?:\$|pounds|euro|yen)(?![A-Za-z])|[€£¥]")
 DELIMITERS = re.compile(
     r"\\begin\{(?:equation|align)\*?\}|\\end\{(?:equation|align)\*?\}|(?<!\\)\\[()\[\]]|\$"
 )
-THOUSANDS = re.compile(r"(?<=\d)\s*(?:\{,\}|\\[,!;: ]|~|,\\!)\s*(?=\d{3}(?!\d))")
+THOUSANDS = re.compile(r"(?<=\d)\s*(?:\{\s*,\s*\}|\\[,!;: ]|~|,\\!)\s*(?=\d{3}(?!\d))")
 SPACES = re.compile(
     r"(?<!\\)\\(?:[,;:! ]|q?quad(?![A-Za-z])|(?:thin|med|thick|neg)?space(?![A-Za-z])|hfill(?![A-Za-z])|(?:text|mbox|mathrm)\s*\{\s*\})|~|\s+"
 )
@@ -53,6 +53,14 @@ SIZES = re.compile(
     r"|\\(?:small|normalsize|large|Large|LARGE|huge|Huge)(?![A-Za-z])\s*|\\(?:text)?color\s*\{[A-Za-z!\d]*\}"
 )
 SHOWN = re.compile(r"\\(?:underline|boldsymbol|bm|pmb)\s*\{([^{}]*)\}|^\s*\{([^{}\\]*)\}\s*$")
+# signs and digits that were set as text; ordinals; what stands side by side, and is no number parted by a space
+SIGNS = re.compile(r"\\(?:text|textbf|textrm|mathrm|mbox)\s*\{\s*([-+=<>.,:;%/\d][-+=<>.,:;%/\d ]*)\}")
+ORDINAL = re.compile(
+    r"(?<=\d)\s*\^\s*(?:\{\s*\\(?:text|mathrm)\s*\{(st|nd|rd|th)\}\s*\}|\\(?:text|mathrm)\s*\{(st|nd|rd|th)\}|\{(st|nd|rd|th)\})"
+)
+BESIDE = re.compile(
+    r"(?<=[\d})])\s*(?:\\q?quad(?![A-Za-z])\s*)+(?=[-+]?\s*(?:\d|\\(?:frac|sqrt)|[A-Za-z]\s*(?:_\s*\{?\w\}?)?\s*=))"
+)
 UNIT_OVER_UNIT = re.compile(r"\\frac" + r"\s*\{\s*\\(?:text|mathrm)\s*\{([^{}]*)\}\s*\}" * 2)
 SAID = re.compile(
     r"^\s*(?:\\text\s*\{\s*)?(?:(?:the )?(?:final )?answer(?: is|:)+|答案(?:是|为|:)+)\s*\}?(?=[^}]*(?:\{|$))",
@@ -88,6 +96,7 @@ def _plainer(text: str) -> str:
     text = CIRCLED.sub(_circled, text).replace("**", "")
     text = THOUSANDS.sub(lambda found: "," if "," in found[0].replace("\\,", "") else "", text)
     text = DELIMITERS.sub(" ", CURRENCY.sub(" ", text))
+    text = ORDINAL.sub(lambda found: found[found.lastindex], SIGNS.sub(r" \1 ", BESIDE.sub(", ", text)))
     text = SIZES.sub("", COMMAND.sub(lambda found: SAME.get(found[0], found[0]), text))
     text = SHOWN.sub(lambda found: found[1] or found[2] or "", text)
     text = SAID.sub("", UNIT_OVER_UNIT.sub(r"\\text{\1/\2}", text))

@@ -1,6 +1,6 @@
 r"""What a human decided: verdicts on answers, in a file that every later scoring respects and counts.
 
-    {"id": "test/algebra/1.json", "gold": "x \\in [1,2)", "answer": "1 \\le x < 2", "right": true, "why": "the same set"}
+    {"id": "test/algebra/1.json", "gold": "AB", "answer": "\\overline{AB}", "right": true, "why": "the same segment"}
 
 One JSON line a decision, in config/overrules/PROBLEM_SET.jsonl. It is about one answer to one problem, whoever gives it: base,
 tuned, another experiment. It names the gold, so that it cannot outlive a gold that was mended.

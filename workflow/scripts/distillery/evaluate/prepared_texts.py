@@ -10,12 +10,21 @@ from decimal import Decimal, localcontext
 
 from distillery.evaluate import quantities, rules
 
+# math-verify drops the sign of degrees, and takes the sine of 30 radians
+RADIANS = re.compile(
+    r"(?P<function>\\(?:sin|cos|tan|cot|sec|csc)(?:\s*\^\s*(?:\d|\{\d\}))?)\s*[({]?\s*(?P<degrees>\d+)\s*\^\{\\circ\}\s*[)}]?"
+)
+
 
 def prepared(gold: str, answer: str) -> tuple[str, str]:
     """Both sides as math-verify is to parse them."""
-    gold, answer = (rules.UNITS.sub("", text) for text in rules.pair(gold, answer))
+    gold, answer = (RADIANS.sub(_radians, rules.UNITS.sub("", text)) for text in rules.pair(gold, answer))
     unit = quantities.number(gold) is None or quantities.number(answer, lone=True) is None
     return _figures(_keep_letter(gold)), _figures(_keep_letter(answer) if unit else answer)
+
+
+def _radians(found: re.Match) -> str:
+    return rf"{found['function']}{{\frac{{{found['degrees']}\pi}}{{180}}}}"
 
 
 def _keep_letter(text: str) -> str:

@@ -10,9 +10,10 @@ a variable. So `2m` is none either, for m may be a variable; `2 \text{ m}` and `
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+
+from distillery.evaluate import notation, number_words
 
 LONGEST = 400  # characters; the numbers of answers have a few
 GREATEST_EXPONENT = 400
@@ -53,6 +54,12 @@ MULTIPLIER = re.compile(
     r"|(?P<chinese>[百千万亿])(?!分))",
     re.IGNORECASE,
 )
+PRIMES = [
+    {"'", "foot"},
+    {"'", "min"},
+    {'"', "inch"},
+    {'"', "s"},
+]  # what the marks stand for, of lengths and of arcs
 LONE = set("mgshlLJNWVK")  # a unit only where it is marked as text: else a variable
 MEASURE_WORDS = re.compile(r"[\u4e00-\u9fff]{1,6}")  # 个, 只 ...
 COUNTED = re.compile(
@@ -93,6 +100,7 @@ def number(text: str, lone: bool = False) -> Number | None:
         return None
     while prefix := PREFIX.match(text):
         text = text[prefix.end() :]
+    text = _in_figures(text)
     if found := POWER.match(text):
         exponent = int((found["braced"] or found["round"] or found["bare"]).replace(" ", ""))
         if abs(exponent) > GREATEST_EXPONENT:
@@ -116,6 +124,15 @@ def number(text: str, lone: bool = False) -> Number | None:
     times, rest = _multiplied(rest)
     unit = _unit(rest, lone)
     return None if unit == "" else Number(value * times, decimal, bool(percent), unit)
+
+
+def _in_figures(text: str) -> str:
+    """A number in words in figures, alone or before a unit: other words that begin with one (三角形) count nothing."""
+    if found := number_words.leading(notation.unwrapped(text)):
+        figures, rest = found
+        if not rest or rest == "个" or _known(rest):
+            return figures + rest
+    return text
 
 
 def _repeating(before: str, period: str) -> Fraction:
@@ -203,6 +220,8 @@ def same_unit(gold: Number, answer: Number) -> bool:
     """False where both name units that are known, and other ones; a power that one leaves out is not another."""
     if not {gold.unit, answer.unit}.isdisjoint({None, "?"}):
         return True
+    if {gold.unit, answer.unit} in PRIMES:
+        return True
     (first, power), (second, other) = (unit.partition("^")[::2] for unit in (gold.unit, answer.unit))
     return first == second and (power == other or not power or not other)
 
@@ -218,20 +237,6 @@ def equal(gold: Number, answer: Number) -> bool:
             (gold.value / (100 if gold.percent else 1), answer.value / (100 if answer.percent else 1))
         )
     return any(_close(a, b, gold.decimal or answer.decimal) for a, b in pairs)
-
-
-def same_numbers(gold: Sequence[str], answer: Sequence[str]) -> bool | None:
-    """Whether two lists of numbers have the same ones in any order; None where one is shorter than 2 or has other items."""
-    sides = [[number(text) for text in texts] for texts in (gold, answer)]
-    if min(map(len, sides)) < 2 or not all(all(side) for side in sides):
-        return None
-    left = list(sides[1])
-    for one in sides[0]:
-        found = next((other for other in left if equal(one, other) and same_unit(one, other)), None)
-        if found is None:
-            return False
-        left.remove(found)
-    return not left
 
 
 def _close(a: Fraction, b: Fraction, rounded: bool) -> bool:

@@ -10,9 +10,10 @@ choice       The gold names a choice: `C`, `(C)`, `\text{(C)}`, `C. 12`, or seve
              An answer `\textbf{(C)}\ 12` to a gold without a letter is its 12. math-verify takes `(1)(3)(4)` for 8.
 number       Both are numbers as `quantities` reads them, in no other currency. math-verify multiplies `1 1/2` and `5e3`, drops the units of
              `5 cm` and `5 m`, and takes numbers as equal that agree in six places, 0.0000012 and 0.0000014.
-list         Numbers in any order, each with its unit: math-verify takes `35 cm, 4` for 35, c, m and 4.
+list         Numbers in any order, each with its unit: math-verify takes `35 cm, 4` for 35, c, m and 4. `1,000` is no list.
 base         `12_5` and `12_7` differ. A base that the answer leaves out is taken to be the gold's.
 ratio        `2:4` is `1:2`; times such as `12:00` are compared as text.
+solution set `x \ge 2` is `[2,\infty)`, which math-verify may parse as a relation and an interval.
 words        Words and names are compared as text: math-verify multiplies their letters, so that `BA` is `AB`, `on` is `no`.
 brackets     `(3,4)` is not `3,4`: a point, vector or interval is not a list or a set.
 """
@@ -21,16 +22,20 @@ from __future__ import annotations
 
 import re
 
-from distillery.evaluate import notation, quantities
+from distillery.evaluate import lists, notation, quantities, solution_sets
 
 Decision = tuple[bool, str]
 
 LETTER = re.compile(r"\(\s*([A-J])\s*\)|([A-J])")
-LABELLED = re.compile(r"(?:\(\s*([A-J])\s*\)|([A-J])\s*[.)])\s*[:,.]?\s*(?P<content>.+)")
+# `A: B` is a ratio
+LABELLED = re.compile(
+    r"(?:\(\s*([A-J])\s*\)|([A-J])\s*(?:[.)]|:(?!\s*[A-Za-z]\s*$)))\s*[:,.]?\s*(?P<content>.+)"
+)
 CALLED = re.compile(
     r"(?:(?i:(?:the )?(?:option|choice|answer)(?: is)?:?)|选项?|故选:?|(?:故?答案)(?:[是为选]|:)?)\s*\(?([A-J])\)?"
 )
 LETTERS = re.compile(r"[A-H](?:\s*[, ]\s*[A-H])+")
+ROMANS = re.compile(r"(?:I{1,3}|IV|V)(?:\s*(?:[,&]|\band\b)+\s*(?:I{1,3}|IV|V))+")
 STATEMENTS = re.compile(r"\(\d{1,2}\)(?:[\s,]*\(\d{1,2}\))+")
 BASED = re.compile(r"([0-9A-F]+(?:\.[0-9A-F]+)?)\s*_\s*\{?\s*(?:\\text\s*\{\s*)?(\d{1,2}|[a-z]+)\s*\}{0,2}")
 BASES = {
@@ -138,6 +143,8 @@ def _many(text: str) -> set[str] | None:
     """The choices or statements that a text lists: `A, C`, `AC` in the order of the alphabet, `(1)(3)`."""
     if STATEMENTS.fullmatch(text):
         return set(re.findall(r"\d+", text))
+    if ROMANS.fullmatch(text):
+        return set(re.findall("[IV]+", text))
     if LETTERS.fullmatch(text) or (re.fullmatch(r"[A-H]{2,}", text) and list(text) == sorted(set(text))):
         return set(re.findall("[A-H]", text))
     return None
@@ -227,7 +234,7 @@ def _shape(text: str) -> str:
 
 
 def _list(gold: str, answer: str) -> bool | None:
-    return quantities.same_numbers(notation.parts(gold), notation.parts(answer))
+    return lists.same(gold, answer)
 
 
 RULES = {
@@ -235,6 +242,7 @@ RULES = {
     "list": _list,
     "base": _base,
     "ratio": _ratio,
+    "solution set": solution_sets.same,
     "words": _words,
     "brackets": _brackets,
 }

@@ -1,0 +1,43 @@
+"""Lists of numbers in any order, each with its unit; quantities of several units (`1 hour 30 minutes`) are such lists.
+
+same("2, 6", "6, 2") is True        same("35 cm, 4", r"35\\text{ m}, 4") is False        same("1,000", "1,0000") is False
+"""
+
+from __future__ import annotations
+
+import re
+
+from distillery.evaluate import notation, quantities
+
+NEXT_QUANTITY = re.compile(r"(?<=[A-Za-z}])\s+(?=\d)")
+
+
+def same(gold: str, answer: str) -> bool | None:
+    """Whether two lists have the same numbers; None where one is shorter than 2, or has items that are no numbers."""
+    sides = [_numbers(text) for text in (gold, answer)]
+    if not all(sides):
+        return None
+    # a comma may group the digits of one number: what is one cannot be what is a list
+    if any(quantities.number(text) for text in (gold, answer)):
+        return False
+    left = list(sides[1])
+    for one in sides[0]:
+        found = next(
+            (other for other in left if quantities.equal(one, other) and quantities.same_unit(one, other)),
+            None,
+        )
+        if found is None:
+            return False
+        left.remove(found)
+    return not left
+
+
+def _numbers(text: str) -> list[quantities.Number] | None:
+    items = notation.parts(text)
+    if len(items) == 1:
+        items = NEXT_QUANTITY.split(text)
+        named = [(item := quantities.number(part)) and item.unit not in (None, "?") for part in items]
+        if not all(named):
+            return None
+    numbers = [quantities.number(item) for item in items]
+    return numbers if len(numbers) > 1 and all(numbers) else None
