@@ -75,6 +75,27 @@ def test_what_cannot_be_told(row: dict, tmp_path: Path) -> None:
         recognition.of(Source(lines(tmp_path / "b.jsonl")))
 
 
+@pytest.mark.parametrize("mark", [";", "\t", "|"])
+def test_a_csv_of_other_marks_than_commas_is_no_plain_text(mark: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(f"question{mark}answer\n1 + 1?{mark}2\n")
+    with pytest.raises(Problem, match=r"(?s)not parted by commas.*a\.csv.*with a comma for"):
+        recognition.of(Source(path))
+    # commas amid such a row are fields of which the first line knows nothing
+    path.write_text(f"question{mark}answer\nSay, 1 + 1?{mark}2\n")
+    with pytest.raises(
+        Problem, match=r"(?s)more fields than its first line names.*a\.csv.*1 more fields a row"
+    ):
+        list(Source(path).blocks(Source(path).columns()))
+
+
+def test_a_csv_row_of_more_fields_than_columns_is_never_shifted(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("question,answer\nSay, 1 + 1?,2\n")
+    with pytest.raises(Problem, match=r"(?s)more fields than.*columns question, answer, and 1 more"):
+        list(Source(path).blocks(["question"]))
+
+
 def test_auto_is_the_handler_it_takes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = lines(tmp_path / "a.jsonl", {"question": "q", "answer": "a"}, {"question": "r", "answer": "b"})
     found = {"prompt": "question", "query": None, "response": "answer"}

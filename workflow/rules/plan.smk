@@ -35,7 +35,7 @@ rule plan_sources:
     conda:
         environment("cpu")
     params:
-        **runs("plan_sources"),
+        **runs("plan_sources", TEMPLATES),
         model=subpath(input.model, parent=True),
         settings=lambda w: fetched_settings.as_json(CONFIG, w.experiment),
     shell:

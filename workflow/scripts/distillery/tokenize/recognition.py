@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 from distillery import digests
 from distillery.dataset import PLAIN_TEXT
 from distillery.problems import Problem
-from distillery.tokenize.readers import Source, sources
+from distillery.tokenize.readers import Source, kind_of, sources
 
 SHAREGPT, ALPACA = "SharegptStyleInstructionHandler", "AlpacaStyleInstructionHandler"
 LOOKED_AT = 64  # rows
@@ -69,9 +70,17 @@ def of(source: Source) -> Recognised:
     """The handler of a file.
 
     Raises:
-        Problem: the file cannot be read, has no rows, or columns that no handler reads by themselves.
+        Problem: the file cannot be read, has no rows, columns that no handler reads by themselves, or fields not parted by commas.
     """
     columns = source.columns()
+    if kind_of(source.path) == ".csv" and len(columns) == 1 and (other := re.search(r"[;\t|]", columns[0])):
+        raise Problem(
+            "a csv file whose fields are not parted by commas",
+            where=source.path,
+            found=f"one column, {columns[0]}",
+            wanted="commas between the names in the first line, and between the fields of each row",
+            fix=f"write it anew with a comma for {other[0]!r}, and texts that have one in double quotes",
+        )
     rows = next(source.blocks(columns), [])[:LOOKED_AT]
     found = _messages(columns, rows) or _pair(columns, rows) or _text(columns, rows)
     if found is None:

@@ -97,6 +97,15 @@ def read_csv(path: Path, columns: list[str], block_rows: int) -> Iterator[Rows]:
     try:
         with opened(path) as stream, pd.read_csv(stream, chunksize=CSV_ROWS, **EMPTY_IS_NULL) as chunks:
             for chunk in chunks:
+                if not isinstance(
+                    chunk.index, pd.RangeIndex
+                ):  # pandas has taken the first fields for names of rows
+                    raise Problem(
+                        "the rows of a csv file have more fields than its first line names",
+                        where=path,
+                        found=f"columns {', '.join(map(str, chunk.columns))}, and {chunk.index.nlevels} more fields a row",
+                        fix="put a text with commas into double quotes, and name every column in the first line",
+                    )
                 found = {column: _cells(chunk[column]) for column in columns}
                 for start in range(0, len(chunk), block_rows):
                     parts = (values[start : start + block_rows] for values, _ in found.values())
