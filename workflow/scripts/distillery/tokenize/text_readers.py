@@ -73,11 +73,7 @@ def read_text(path: Path, columns: list[str], block_rows: int) -> Iterator[Rows]
 
 
 def csv_columns(path: Path) -> list[str]:
-    """Names of a CSV file's columns, from its first line.
-
-    Raises:
-        Problem: the file cannot be read.
-    """
+    """Names of a CSV file's columns, from its first line; a Problem if it cannot be read."""
     import pandas as pd
 
     try:
