@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from places import SCRIPTS
 
-from distillery import digests, files, provenance
+from distillery import digests, files, one_writer, provenance
 from distillery.problems import Problem
 
 ROWS = [{"id": "a", "text": "one"}, {"id": "b", "text": "tw\u2028o"}]
@@ -88,3 +91,42 @@ def test_a_file_of_a_directory_is_made_again_with_all_of_it(tmp_path, monkeypatc
     assert f"--forcerun {rank} " in digests.again(rank)
     Path("train/done.json").touch()
     assert "--forcerun train/done.json " in digests.again(rank)
+
+
+WRITER = """
+import random, sys, time; from pathlib import Path; sys.path.insert(0, {scripts!r})
+from distillery import digests, files
+real = files.sha256
+files.sha256 = lambda path: (real(path), time.sleep(random.random() / 50))[0]  # between a file and its digest
+for number in range(10):
+    digests.write_text(Path(sys.argv[1]), f"{{sys.argv[2]}} {{number}}" * 5000)
+"""
+
+
+@pytest.mark.faults
+def test_two_writers_of_different_bytes_leave_a_file_with_its_own_digest(tmp_path):
+    """Whoever reads meanwhile is refused at worst, and never takes bytes for those of another digest."""
+    path = tmp_path / "a.txt"
+    line = [sys.executable, "-c", WRITER.format(scripts=str(SCRIPTS)), str(path)]
+    writers = [subprocess.Popen([*line, name]) for name in "abc"]
+    while None in [one.poll() for one in writers]:
+        with contextlib.suppress(Problem, FileNotFoundError):
+            data = digests.read_bytes(path)
+            assert data == data[: len(data) // 5000] * 5000
+    assert [one.returncode for one in writers] == [0, 0, 0]
+    digests.check_file(path)
+    assert sorted(one.name for one in tmp_path.iterdir()) == [".a.txt.sha256", "a.txt"]
+
+
+def test_a_writer_holds_a_file_until_its_digest_is_there(tmp_path, monkeypatch):
+    """Between a file and its digest no other writer comes: it would leave its own file with the first one's digest."""
+    monkeypatch.setattr(one_writer, "PATIENCE", 0.2)
+    path = written(tmp_path)
+    other = f"import sys; from pathlib import Path; sys.path.insert(0, {str(SCRIPTS)!r})\n"
+    other += "from distillery import digests, one_writer; one_writer.PATIENCE = 0.2\n"
+    other += f"digests.write_text(Path({str(path)!r}), 'other')"
+    with digests.recorded(path):
+        files.write_text(path, "mine")
+        second = subprocess.run([sys.executable, "-c", other], capture_output=True, text=True, check=False)
+        assert second.returncode == 1 and "another process is writing this" in second.stderr
+    assert digests.read_bytes(path) == b"mine"

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -169,7 +170,45 @@ def test_a_dataset_that_is_being_written_is_left_alone(tmp_path, monkeypatch):
         hidden = tmp_path / f".{first.rows.name}.partial"
         hidden.write_text("half")
         began = time.monotonic()
-        with pytest.raises(Problem, match="another process is writing this"), second.writing():
-            pass
+        with ThreadPoolExecutor(1) as pool, pytest.raises(Problem, match="another process is writing this"):
+            pool.submit(second.writing().__enter__).result()
         assert hidden.exists() and time.monotonic() - began < 5
     assert not list(tmp_path.iterdir())
+
+
+def test_who_holds_an_output_holds_it_within_and_other_threads_do_not(tmp_path):
+    with one_writer.of(tmp_path / "t"), one_writer.of(tmp_path / "t"):
+        write("atomic", tmp_path / "t")
+        with ThreadPoolExecutor(1) as pool, pytest.raises(Problem, match="another process"):
+            pool.submit(one_writer.of(tmp_path / "t", 0.1).__enter__).result()
+    assert [path.name for path in tmp_path.iterdir()] == ["t"]
+
+
+def test_an_unfinished_file_that_became_the_output_meanwhile_is_left_alone(tmp_path, monkeypatch):
+    """The second opened the part before the first gave it its name, and locked it after: it would have emptied the output."""
+    real, first = os.open, part.Part(RemoteFile("t"), tmp_path / "t", lambda count: None)
+    first.write(b"theirs")
+
+    def opened(path, *more):
+        descriptor = real(path, *more)
+        if Path(path) == first.path and not (tmp_path / "t").exists():
+            first.finish()
+            first.close()
+        return descriptor
+
+    monkeypatch.setattr(os, "open", opened)
+    with part.opened(RemoteFile("t"), tmp_path / "t", lambda count: None) as second:
+        assert content(tmp_path / "t") == "theirs" and second.size() == 0
+
+
+def test_a_scratch_folder_is_ones_own_and_goes(tmp_path, monkeypatch):
+    monkeypatch.setattr(one_writer, "PATIENCE", 0.2)
+    (tmp_path / ".t.scratch").mkdir()
+    (tmp_path / ".t.scratch" / "left").touch()
+    with files.scratch(tmp_path / "t") as folder:
+        assert not list(folder.iterdir())
+        with ThreadPoolExecutor(1) as pool, pytest.raises(Problem, match="another process"):
+            pool.submit(files.scratch(tmp_path / "t").__enter__).result()
+        assert folder.is_dir()
+        write("atomic", tmp_path / "t")
+    assert [path.name for path in tmp_path.iterdir()] == ["t"]

@@ -51,7 +51,7 @@ def test_formats_that_its_reader_takes(tmp_path: Path) -> None:
         assert [(one["name"], one["rows"]) for one in manifest["inputs"]] == [(path.name, 60)]
         made = DatasetFiles(tmp_path / ending / "d")
         found.append([made.bin(stem).read_bytes() for stem in made.stems])
-        assert not list((tmp_path / ending).glob(".*.mindspeed"))
+        assert not list((tmp_path / ending).glob(".*.scratch"))
     assert found[0][0] and all(one == found[0] for one in found)
 
 

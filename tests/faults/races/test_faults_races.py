@@ -36,7 +36,7 @@ COMMANDS = {
 }
 SHARE = 5  # of so many commands one is tried without --whole
 TOLD = re.compile("another (process|run)")
-STRAY = (".partial", ".old", ".next", ".lock", ".journal", ".fetch", ".download")
+STRAY = (".partial", ".old", ".next", ".lock", ".journal", ".fetch", ".scratch")
 
 
 @pytest.mark.faults

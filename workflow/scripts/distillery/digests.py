@@ -13,10 +13,11 @@ import hashlib
 import itertools
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from distillery import files, json_files
+from distillery import files, json_files, one_writer
 from distillery.checkpoint_names import DONE
 from distillery.manifests import MANIFEST
 from distillery.problems import Problem
@@ -29,32 +30,52 @@ def beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.sha256")
 
 
+@contextmanager
+def recorded(path: Path) -> Iterator[list[Path]]:
+    """What is written at `path` inside gets its digest, under one lock: of two writers one's file stays, with its own digest.
+
+    A kill in between leaves the file without one. Yields a list for other files, below its folder, that belong to it.
+
+    Raises:
+        Problem: another process writes it.
+    """
+    others: list[Path] = []
+    with one_writer.of(path):
+        files.remove(beside(path))
+        yield others
+        record(path, *others)
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """As `files.atomic`, with the digest."""
+    with recorded(path), files.atomic(path) as partial:
+        yield partial
+
+
 def write_text(path: Path, text: str) -> None:
-    """Write a file and its digest; a kill in between leaves the file without one."""
-    files.remove(beside(path))
-    files.write_text(path, text)
-    record(path)
+    """Write a file and its digest."""
+    with recorded(path):
+        files.write_text(path, text)
 
 
 def write_lines(path: Path, lines: Iterable[bytes]) -> None:
     """As `write_text`, of lines with their ends."""
-    files.remove(beside(path))
-    with files.atomic(path) as partial, partial.open("wb") as stream:
+    with atomic(path) as partial, partial.open("wb") as stream:
         stream.writelines(lines)
-    record(path)
 
 
 def write_json(path: Path, value: Any) -> None:
     """As `files.write_json`, with the digest."""
-    files.remove(beside(path))
-    files.write_json(path, value)
-    record(path)
+    with recorded(path):
+        files.write_json(path, value)
 
 
 def record(path: Path, *others: Path) -> None:
-    """Write the digest of a file, and of others that belong to it and lie below its folder."""
-    lines = [f"{files.sha256(one)}  {one.relative_to(path.parent)}\n" for one in (path, *others)]
-    files.write_text(beside(path), "".join(lines))
+    """Write the digest of a file as it is, and of others that belong to it and lie below its folder."""
+    with one_writer.of(path):
+        lines = [f"{files.sha256(one)}  {one.relative_to(path.parent)}\n" for one in (path, *others)]
+        files.write_text(beside(path), "".join(lines))
 
 
 def listed(listing: Path) -> dict[Path, str]:

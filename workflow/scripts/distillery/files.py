@@ -55,9 +55,21 @@ def atomic_directory(target: Path) -> Iterator[Path]:
 
 
 @contextmanager
+def scratch(target: Path) -> Iterator[Path]:
+    """An empty folder beside `target`, on its disk, while nobody else writes `target`; gone at the end."""
+    folder = target.absolute().with_name(f".{target.name}.scratch")
+    with one_writer.of(target):
+        remove(folder)  # a killed run's
+        folder.mkdir()
+        try:
+            yield folder
+        finally:
+            remove(folder)
+
+
+@contextmanager
 def _own_name(target: Path) -> Iterator[Path]:
     """A name for this process's unfinished `target`, free at first and at the end; with the right to write it."""
-    target.parent.mkdir(parents=True, exist_ok=True)
     with one_writer.of(target) as held:
         if held:  # then whoever left these is dead
             for left in _partials(target):

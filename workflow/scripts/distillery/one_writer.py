@@ -5,6 +5,7 @@
 
 Snakemake runs a job once, but people start commands by hand, unlock a directory whose job only stalled, and submit twice.
 The lock is flock(2) on `.NAME.lock`: a killed holder frees it, and the file itself is removed by whoever held it last.
+Who holds an output holds it within as well, so that what belongs to it, its digest too, is written under the same lock.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import errno
 import fcntl
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +27,7 @@ PATIENCE = 10.0  # seconds: longer than any small file takes, shorter than a per
 POLL = 0.05
 # what file systems without locks answer, network disks among them
 NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
+_holding: dict[tuple[int, Path], bool] = {}  # (thread, lock): whether the disk has locks
 
 
 @contextmanager
@@ -36,13 +39,20 @@ def of(target: Path, patience: float | None = None) -> Iterator[bool]:
 
     Raises:
         Problem: another process still writes it.
-        OSError: the folder cannot be written.
+        OSError: its folder cannot be made or written.
     """
-    path = target.with_name(f".{target.name}.lock")
+    path = target.absolute().with_name(f".{target.name}.lock")
+    me = threading.get_ident(), path
+    if me in _holding:
+        yield _holding[me]
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = _held(path, target, time.monotonic() + (PATIENCE if patience is None else patience))
+    _holding[me] = descriptor is not None
     try:
-        yield descriptor is not None
+        yield _holding[me]
     finally:
+        del _holding[me]
         if descriptor is not None:
             path.unlink(
                 missing_ok=True
@@ -78,17 +88,15 @@ def hold(file: int | IO[bytes], target: Path) -> bool:
 
 def _held(path: Path, target: Path, until: float) -> int | None:
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            if not hold(descriptor, target):
-                os.close(descriptor)
-                path.unlink(missing_ok=True)
-                return None
-            if _still_there(path, descriptor):
+            descriptor, locked = opened(path, target)
+            if locked:
                 return descriptor
+            os.close(descriptor)
+            path.unlink(missing_ok=True)
+            return None
         except BlockingIOError:
             if time.monotonic() > until:
-                os.close(descriptor)
                 raise Problem(
                     "another process is writing this",
                     where=target,
@@ -97,6 +105,28 @@ def _held(path: Path, target: Path, until: float) -> int | None:
                     fix="wait for its end, or find it (fuser, ps) and stop it, and run the same command again",
                 ) from None
             time.sleep(POLL)
+
+
+def opened(path: Path, target: Path, flags: int = 0) -> tuple[int, bool]:
+    """(descriptor of a file that is made if it is not there, whether the disk has locks), held as `hold` says.
+
+    A holder's last act may be to remove or rename the file: then it is another's, or an output, and a new one is opened.
+
+    Args:
+        flags: of os.open, besides reading and writing.
+
+    Raises:
+        BlockingIOError: another process holds it.
+    """
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | flags, 0o644)
+        try:
+            locked = hold(descriptor, target)
+            if not locked or _still_there(path, descriptor):
+                return descriptor, locked
+        except BaseException:
+            os.close(descriptor)
+            raise
         os.close(descriptor)
 
 

@@ -93,8 +93,8 @@ def publication(save_dir: Path, iteration: int) -> Iterator[Publication]:
     in `save_dir` stays whole until then, and loses its tracker first.
     """
     staged = {name: save_dir / f".{name}.next" for name in (MANIFEST, TRACKER)}
-    save_dir.mkdir(parents=True, exist_ok=True)
     with one_writer.of(save_dir):
+        save_dir.mkdir(exist_ok=True)
         try:
             with (
                 _back_on_failure(save_dir),

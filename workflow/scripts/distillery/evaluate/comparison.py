@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from distillery import digests
+from distillery import digests, one_writer
 from distillery.evaluate import measures, scoring, statistics
 from distillery.problems import Problem, located
 
@@ -43,10 +43,11 @@ def run(args: argparse.Namespace) -> str:
     base, tuned = (list(scoring.read_jsonl(path, READ)) for path in (args.base, args.tuned))
     with located(f"{args.base}, {args.tuned}"):
         compared = compare(base, tuned, args.seed, tuple(args.names))
-    digests.write_json(args.output, compared)
     sets = {name: summary(digests.read_json(path)) for name, path in args.further_sets}
     named = {args.problem_set: summary(compared), **sets} if args.problem_set else {}
-    digests.write_json(args.summary, summary(compared) | ({"sets": named} if named else {}))
+    with one_writer.of(args.output):
+        digests.write_json(args.output, compared)
+        digests.write_json(args.summary, summary(compared) | ({"sets": named} if named else {}))
     return "\n".join(lines(compared))
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from distillery import files, provenance
+from distillery import files, one_writer, provenance
 from distillery.fetch import (
     arrived_files,
     fetch_flags,
@@ -81,29 +81,30 @@ def folder(
     Args:
         check: of the folder in which they arrived, before it gets its name.
     """
-    paths = {one.name: names.inside(directory, one.name) for one in lock.files}
-    if (directory / model_directory.MANIFEST).is_file() and _is_exactly(lock, directory):
-        return 0
-    staging = directory.with_name(f".{directory.name}.fetch")
-    staged = {name: names.inside(staging, name) for name in paths}
-    _remove_others(staging, set(staged.values()))
-    for one in lock.files:
-        here, there = staged[one.name], paths[one.name]
-        if one.is_verifiable and not here.exists() and transfer.is_there(one, there):
-            here.parent.mkdir(parents=True, exist_ok=True)
-            _link(there, here)
-    fetched = fetching.fetch(
-        lock, staged, endpoints=endpoints, policy=policy, workers=workers, offline=offline
-    )
-    check(staging)
-    with files.atomic_directory(directory) as made:
-        for name, path in staged.items():
-            target = names.inside(made, name)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _link(path, target)
-        model_directory.write_manifest(made, source(lock), lock.revision, lock.date)
-    files.remove(staging)
-    return fetched
+    with one_writer.of(directory):
+        paths = {one.name: names.inside(directory, one.name) for one in lock.files}
+        if (directory / model_directory.MANIFEST).is_file() and _is_exactly(lock, directory):
+            return 0
+        staging = directory.with_name(f".{directory.name}.fetch")
+        staged = {name: names.inside(staging, name) for name in paths}
+        _remove_others(staging, set(staged.values()))
+        for one in lock.files:
+            here, there = staged[one.name], paths[one.name]
+            if one.is_verifiable and not here.exists() and transfer.is_there(one, there):
+                here.parent.mkdir(parents=True, exist_ok=True)
+                _link(there, here)
+        fetched = fetching.fetch(
+            lock, staged, endpoints=endpoints, policy=policy, workers=workers, offline=offline
+        )
+        check(staging)
+        with files.atomic_directory(directory) as made:
+            for name, path in staged.items():
+                target = names.inside(made, name)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                _link(path, target)
+            model_directory.write_manifest(made, source(lock), lock.revision, lock.date)
+        files.remove(staging)
+        return fetched
 
 
 def _remove_others(staging: Path, wanted: set[Path]) -> None:
@@ -151,21 +152,20 @@ def shard(
     the link, and it takes a read-only output for one that must not be made again.
     """
     place = output if store is None else names.inside(store, name)
-    fetched = fetching.fetch(
-        lock, {name: place}, endpoints=endpoints, policy=policy, workers=1, offline=offline
-    )
-    rows = arrived_files.check_shard(place, lock.file(name).rows) if name.endswith(ENDINGS) else None
-    if store is not None:
-        _link_to(place, output)
-    write_shard_manifest(output, source(lock) | {"name": name}, lock.revision, lock.date, rows)
+    with one_writer.of(output):
+        fetched = fetching.fetch(
+            lock, {name: place}, endpoints=endpoints, policy=policy, workers=1, offline=offline
+        )
+        rows = arrived_files.check_shard(place, lock.file(name).rows) if name.endswith(ENDINGS) else None
+        if store is not None:  # relative, so that both can move together
+            _link_to(os.path.relpath(place.resolve(), output.parent.resolve()), output)
+        write_shard_manifest(output, source(lock) | {"name": name}, lock.revision, lock.date, rows)
     return fetched, rows
 
 
-def _link_to(place: Path, output: Path) -> None:
-    """Make `output` a link to `place`, relative so that both can move together."""
-    output.parent.mkdir(parents=True, exist_ok=True)
-    files.remove(output)
-    output.symlink_to(os.path.relpath(place.resolve(), output.parent.resolve()))
+def _link_to(place: str | Path, output: Path) -> None:
+    with files.atomic(output) as partial:
+        partial.symlink_to(place)
 
 
 def write_shard_manifest(
@@ -199,14 +199,13 @@ def local_shard(path: Path, output: Path, mode: str) -> int:
     if not path.is_file():
         raise Problem("no such file", where=path)
     rows = arrived_files.data_rows(path)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    if mode == "copy":
-        with files.atomic(output) as partial:
-            shutil.copyfile(path, partial)
-    else:
-        files.remove(output)
-        output.symlink_to(path.resolve())
-    write_shard_manifest(output, {"kind": "path", "name": path.name}, None, None, rows)
+    with one_writer.of(output):
+        if mode == "copy":
+            with files.atomic(output) as partial:
+                shutil.copyfile(path, partial)
+        else:
+            _link_to(path.resolve(), output)
+        write_shard_manifest(output, {"kind": "path", "name": path.name}, None, None, rows)
     return rows
 
 

@@ -26,8 +26,8 @@ def run(args: argparse.Namespace) -> Listing:
     )
     known = listing.read(args.known) if args.known else None
     made = lock(asked, patterns=args.files, endpoints=args.endpoint, known=known, offline=args.offline)
-    listing.write(args.output, made)
-    digests.record(args.output)
+    with digests.recorded(args.output):
+        listing.write(args.output, made)
     return made
 
 

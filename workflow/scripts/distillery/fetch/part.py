@@ -31,11 +31,9 @@ class Part:
         self.tags: dict[str, str] = {}
         self.used: list[str] = []
         output.parent.mkdir(parents=True, exist_ok=True)
-        self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o644)
         try:
-            one_writer.hold(self._descriptor, output)
+            self._descriptor, _ = one_writer.opened(self.path, output, os.O_APPEND | os.O_NOFOLLOW)
         except BlockingIOError:
-            os.close(self._descriptor)
             raise Problem(
                 "another process is fetching this file", where=self.path, fix="wait for it"
             ) from None

@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from distillery import digests, files
+from distillery import digests, files, one_writer
 from distillery.evaluate import self_check
 from distillery.fetch import hold_out, openr1, problem_columns, problem_golds, problem_rows
 from distillery.fetch.problem_columns import COLUMNS, Column
@@ -89,8 +89,9 @@ def run(args: argparse.Namespace) -> str:
             for name, path in found.items()
         ]
     extra = [pa.field(name, pa.string()) for name in COLUMNS if name in recipe.columns and name not in FIXED]
-    files.write_json(args.output.with_name(f"{args.output.name}.manifest.json"), manifest)
-    openr1.write(made, pa.schema([*openr1.PROBLEM_SCHEMA, *extra]), args.output)
+    with one_writer.of(args.output):
+        files.write_json(args.output.with_name(f"{args.output.name}.manifest.json"), manifest)
+        openr1.write(made, pa.schema([*openr1.PROBLEM_SCHEMA, *extra]), args.output)
     counts = [
         f"{words}: {note} ({one['count']})"
         for key, words in (("noted", "noted"), ("rejected", "left out"))

@@ -52,10 +52,7 @@ def fetch(package: str, sha256: str, output: Path) -> bool:
     if output.is_file() and files.sha256(output) == sha256:
         digests.record(output)
         return False
-    folder = output.with_name(f".{output.name}.download")  # a fixed name: a killed run's leftovers go first
-    files.remove(folder)
-    folder.mkdir(parents=True)
-    try:
+    with files.scratch(output) as folder, digests.recorded(output):
         found = _download(package, folder)
         digest = files.sha256(found)
         if digest != sha256:
@@ -67,9 +64,6 @@ def fetch(package: str, sha256: str, output: Path) -> bool:
                 fix="find out which of the two is right before changing the config",
             )
         os.replace(found, output)
-        digests.record(output)
-    finally:
-        files.remove(folder)
     return True
 
 

@@ -57,16 +57,15 @@ class Journal:
             self._write(self._header)
             return
         target.parent.mkdir(parents=True, exist_ok=True)
-        self._stream = self.path.open("ab")
         try:
-            one_writer.hold(self._stream, target)
+            descriptor, _ = one_writer.opened(self.path, target, os.O_APPEND)
         except BlockingIOError:
-            self._stream.close()
             raise Problem(
                 "another run is writing these answers",
                 where=target,
                 fix="wait for it, or give --output another file",
             ) from None
+        self._stream = os.fdopen(descriptor, "ab")
         for record, begin, end in self._records(self.path):
             self.taken[key(record)] = begin
             self._end = end

@@ -36,10 +36,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         role: path for role, path in vars(args).items() if isinstance(path, Path) and role not in WRITTEN
     }
     report = collect(args.name, inputs, settings, dict(args.samples))
-    files.remove(digests.beside(args.output))
-    parts = write_parts(report, args.parts_dir)
-    files.write_text(args.output, render(report))
-    digests.record(args.output, *parts)
+    with digests.recorded(args.output) as parts:
+        parts += write_parts(report, args.parts_dir)
+        files.write_text(args.output, render(report))
     return report["verdict"]
 
 

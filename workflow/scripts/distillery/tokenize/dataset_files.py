@@ -76,7 +76,6 @@ class DatasetFiles:
         """
         with ExitStack() as stack:
             try:
-                self.prefix.parent.mkdir(parents=True, exist_ok=True)
                 stack.enter_context(one_writer.of(self.prefix))
                 self._check_strays()
                 self._discard()

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from distillery import digests, files, provenance
+from distillery import digests, files, one_writer, provenance
 from distillery.architecture import Architecture
 from distillery.checkpoint_names import DONE, RANK_FILE, TABLES, TRACKER
 from distillery.convert import mcore, rank_files, states
@@ -119,24 +119,27 @@ def finish(
     mix: list[dict[str, Any]],
 ) -> dict[str, Any]:
     """Make SAVE a standard MCore checkpoint that points into the work directory; done.json comes last."""
-    files.remove(save / DONE)
-    mcore.withdraw(save)
-    for old in save.glob("iter_*"):
-        files.remove(old)
-    os.symlink(outcome.checkpoint.relative_to(save), save / outcome.checkpoint.name, target_is_directory=True)
-    files.write_text(save / TRACKER, str(outcome.iteration))
-    done = {
-        "iteration": outcome.iteration,
-        "key": key,
-        "checkpoint": str(outcome.checkpoint.relative_to(save)),
-        "payload_digest": outcome.state["payload_digest"],
-        "loss": outcome.loss,
-        "best": outcome.best,
-        "template": template,
-        "metrics": str((work / "metrics.jsonl").relative_to(save)),
-    }
-    if mix:
-        done["mix"] = mix
-    digests.record(work / "metrics.jsonl")
-    digests.write_json(save / DONE, done)
-    return done
+    with one_writer.of(save):  # runs of other settings have work directories, and locks, of their own
+        files.remove(save / DONE)
+        mcore.withdraw(save)
+        for old in save.glob("iter_*"):
+            files.remove(old)
+        os.symlink(
+            outcome.checkpoint.relative_to(save), save / outcome.checkpoint.name, target_is_directory=True
+        )
+        files.write_text(save / TRACKER, str(outcome.iteration))
+        done = {
+            "iteration": outcome.iteration,
+            "key": key,
+            "checkpoint": str(outcome.checkpoint.relative_to(save)),
+            "payload_digest": outcome.state["payload_digest"],
+            "loss": outcome.loss,
+            "best": outcome.best,
+            "template": template,
+            "metrics": str((work / "metrics.jsonl").relative_to(save)),
+        }
+        if mix:
+            done["mix"] = mix
+        digests.record(work / "metrics.jsonl")
+        digests.write_json(save / DONE, done)
+        return done

@@ -7,8 +7,7 @@ of ranks, every record's CRC-32), and moved into place with the manifest that ou
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -146,7 +145,7 @@ def to_mcore(request: Request, layout: Layout, *, load: Path, save: Path) -> dic
     """
     from distillery.launch.mindspeed import adopted_weights  # heavy, and no part of a plan
 
-    with _folder(save) as folder:
+    with disk.scratch(save) as folder:
         parser, flags = hf_to_mcore(
             layout,
             framework=request.framework,
@@ -182,7 +181,7 @@ def to_hf(
     """
     from distillery.launch.mindspeed import adopted_weights
 
-    with _folder(save) as folder:
+    with disk.scratch(save) as folder:
         # it writes into the original's directory: into links to it here
         beside = folder / "original"
         beside.mkdir()
@@ -201,18 +200,6 @@ def to_hf(
         return adopted_weights.adopt_hf(
             beside / "mg2hf", params_dtype, load=load, original=original, save=save, sampling=sampling
         )
-
-
-@contextmanager
-def _folder(save: Path) -> Iterator[Path]:
-    """A hidden folder beside the target, gone at the end: on the same disk, so that files can be moved."""
-    folder = save.absolute().with_name(f".{save.name}.mindspeed")
-    disk.remove(folder)
-    folder.mkdir(parents=True)
-    try:
-        yield folder
-    finally:
-        disk.remove(folder)
 
 
 def _launch(request: Request, parser: str, flags: Flags, expected: Path) -> None:

@@ -66,19 +66,13 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     args.worker = [*args.worker, *_recognised(args.handler_file)]
     request, recipe = launch_request.from_args(args, args.worker), _recipe(args)
     shards, prefix = args.input, args.output_prefix
-    prefix.parent.mkdir(parents=True, exist_ok=True)
-    folder = prefix.absolute().with_name(f".{prefix.name}.mindspeed")
-    disk.remove(folder)
-    folder.mkdir()  # it asks for a folder that is there
-    try:
+    with disk.scratch(prefix) as folder:
         # one at a time: of a folder it takes the files in the order in which the disk lists them
         parts = [
             _shard(_apart(request, shard) if len(shards) > 1 else request, recipe, shard.absolute(), folder)
             for shard in shards
         ]
         return merge.merge(parts, prefix)
-    finally:
-        disk.remove(folder)
 
 
 def _recognised(found: Path | None) -> list[str]:

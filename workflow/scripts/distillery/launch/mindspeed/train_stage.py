@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import argparse
 import os
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from distillery import digests, files, json_files
+from distillery import digests, files, json_files, one_writer
 from distillery.checkpoint_names import DONE, TRACKER, WORK, iteration_name
 from distillery.engine import supported_models, train_progress
 from distillery.launch import commandline, launch_request, launcher
@@ -48,24 +49,27 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
     }
     work = _folder((save / WORK).absolute(), content)
     goal = int(_value(chosen, "--train-iters"))
-    reached = _tracked(work)
-    # without its optimizer a checkpoint cannot be gone on from
-    resume = 0 < reached < goal and "--no-save-optim" not in chosen
     first = request.node_rank == 0
-    if reached < goal:
-        start = work if resume else load
-        script, *words = worker(
-            request, model, load=start, save=work, data=data, tokenizer=tokenizer, resume=resume
-        )
-        accepted_flags.refuse(SCRIPT, words, request.framework)
-        if first and not request.print_only:
-            digests.write_json(work / "key.json", content)
-            train_progress.cut(work / "metrics.jsonl", reached if resume else 0)
-        request = replace(request, worker=(script, *words), metrics=work / "metrics.jsonl", checkpoints=work)
-        if not first:
-            launcher.start(request)
-            return None
-        _launch(request, work, goal)
+    with one_writer.of(work) if first and not request.print_only else nullcontext():
+        reached = _tracked(work)
+        # without its optimizer a checkpoint cannot be gone on from
+        resume = 0 < reached < goal and "--no-save-optim" not in chosen
+        if reached < goal:
+            start = work if resume else load
+            script, *words = worker(
+                request, model, load=start, save=work, data=data, tokenizer=tokenizer, resume=resume
+            )
+            accepted_flags.refuse(SCRIPT, words, request.framework)
+            if first and not request.print_only:
+                digests.write_json(work / "key.json", content)
+                train_progress.cut(work / "metrics.jsonl", reached if resume else 0)
+            request = replace(
+                request, worker=(script, *words), metrics=work / "metrics.jsonl", checkpoints=work
+            )
+            if not first:
+                launcher.start(request)
+                return None
+            _launch(request, work, goal)
     if not first:
         return None
     sizes = [int(_value(chosen, f"--{kind}-model-parallel-size")) for kind in ("tensor", "pipeline")]
@@ -142,25 +146,26 @@ def _launch(request: Request, work: Path, goal: int) -> None:
 def _finish(save: Path, work: Path, goal: int, payload: str, template: Any) -> dict[str, Any]:
     checkpoint = work / iteration_name(goal)
     losses = [record["loss"] for record in train_progress.read(work / "metrics.jsonl") if "loss" in record]
-    files.remove(save / DONE)
-    for old in save.glob("iter_*"):
-        files.remove(old)
-    os.symlink(checkpoint.relative_to(save), save / checkpoint.name, target_is_directory=True)
-    files.write_text(save / TRACKER, str(goal))
-    done = {
-        "iteration": goal,
-        "key": work.name,
-        "checkpoint": str(checkpoint.relative_to(save)),
-        "payload_digest": payload,
-        "loss": losses[-1] if losses else None,
-        "best": None,
-        "template": template,
-        "metrics": str((work / "metrics.jsonl").relative_to(save)),
-    }
-    if (work / "metrics.jsonl").is_file():
-        digests.record(work / "metrics.jsonl")
-    digests.write_json(save / DONE, done)
-    return done
+    with one_writer.of(save):
+        files.remove(save / DONE)
+        for old in save.glob("iter_*"):
+            files.remove(old)
+        os.symlink(checkpoint.relative_to(save), save / checkpoint.name, target_is_directory=True)
+        files.write_text(save / TRACKER, str(goal))
+        done = {
+            "iteration": goal,
+            "key": work.name,
+            "checkpoint": str(checkpoint.relative_to(save)),
+            "payload_digest": payload,
+            "loss": losses[-1] if losses else None,
+            "best": None,
+            "template": template,
+            "metrics": str((work / "metrics.jsonl").relative_to(save)),
+        }
+        if (work / "metrics.jsonl").is_file():
+            digests.record(work / "metrics.jsonl")
+        digests.write_json(save / DONE, done)
+        return done
 
 
 def _value(words: list[str], option: str) -> str:
