@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import mmap
-import re
 from pathlib import Path
 
+from distillery import digests
 from distillery.problems import Problem
-
-# one entry of "vocab": a JSON string, a colon, an id
-_ENTRY = re.compile(rb'\s*"(?:[^"\\]|\\.)*"\s*:\s*(\d+)\s*,?')
-_MODEL = re.compile(rb'"model"\s*:\s*\{')
-_VOCAB = re.compile(rb'"vocab"\s*:\s*\{')
 
 
 def check(path: Path, rows: int) -> str:
@@ -48,17 +41,15 @@ def check(path: Path, rows: int) -> str:
 
 
 def _largest_id(path: Path) -> int:
-    """The largest token id of a tokenizer.json, without parsing 150 000 entries into memory at once."""
-    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, prot=mmap.PROT_READ) as text:
-        model = _MODEL.search(text)
-        vocab = _VOCAB.search(text, model.end()) if model else None
-        if model is None or vocab is None:  # e.g. Unigram: its vocabulary is a list
-            whole = json.loads(text[:])
-            added = [token["id"] for token in whole.get("added_tokens") or []]
-            return max([len(whole["model"]["vocab"]) - 1, *added])
-        head = json.loads(text[: model.start()] + b'"_":0}')
-        largest = max((token["id"] for token in head.get("added_tokens") or []), default=-1)
-        position = vocab.end()
-        while entry := _ENTRY.match(text, position):
-            largest, position = max(largest, int(entry[1])), entry.end()
-        return largest
+    """The largest token id of a tokenizer.json."""
+    whole = digests.read_json(path)
+    added = (
+        [token.typed("id", int) for token in whole.records("added_tokens")]
+        if whole.get("added_tokens")
+        else []
+    )
+    model = whole.typed("model", dict)
+    if isinstance(model["vocab"], list):  # Unigram: an id is a place in it
+        return max([len(model["vocab"]) - 1, *added])
+    vocab = model.typed("vocab", dict)
+    return max([-1, *added, *(vocab.typed(token, int) for token in vocab)])

@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from distillery import digests, files
+from distillery import digests
 from distillery.marks import END_THINK, THINK
 
 SHARD_SCHEMA = pa.schema(
@@ -86,8 +86,7 @@ def row(
 def write(rows: Iterable[dict[str, Any]], schema: pa.Schema, output: Path) -> int:
     """Write rows as one zstd parquet file, atomically; returns their number."""
     table = pa.Table.from_pylist(list(rows), schema=schema)
-    files.remove(digests.beside(output))
-    with files.atomic(output) as partial:
+    with digests.atomic(output) as partial:
         pq.write_table(
             table,
             partial,
@@ -96,6 +95,4 @@ def write(rows: Iterable[dict[str, Any]], schema: pa.Schema, output: Path) -> in
             row_group_size=ROW_GROUP_ROWS,
             store_schema=False,
         )
-    if schema is not SHARD_SCHEMA:  # a shard's is a rule's output
-        digests.record(output)
     return table.num_rows

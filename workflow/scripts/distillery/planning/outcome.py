@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from distillery import digests, files, json_files, resource_samples
+from distillery.manifests import MANIFEST
 
 MEGABYTE, MEBIBYTE = 1e6, 2**20
 SMALLEST = 20  # MiB: less is the shell before Python has started, as Snakemake sees of a job of a second
@@ -113,9 +114,10 @@ def _rows(
 
 
 def _whole(place: Path) -> int:
-    """Bytes of a file or directory; a Problem where the directory's manifest is not the one that was written."""
-    if (manifest := place / "manifest.json").is_file():
-        digests.read_json(manifest)
+    """Bytes of a file or directory; a Problem where it, or the directory's manifest, is not the one that was written."""
+    measured = place / MANIFEST if (place / MANIFEST).is_file() else place
+    if measured.is_file():
+        digests.check_file(measured)
     return files.bytes_of(place)
 
 
