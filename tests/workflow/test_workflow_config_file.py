@@ -45,6 +45,9 @@ def test_the_shipped_files_are_read_as_any_loader_reads_them():
         ("a:\n  ~: x\n", ["line 2: a.~: the key is read as null"]),
         ("a:\n  [1, 2]: x\n", ["line 2: a.?: the key is read as seq"]),
         ("a: 1\na: 2\n5: 3\n", ["line 2: a: ", "line 3: 5: "]),
+        ("a:\n  b: 010\n", ["line 2: a.b: 010 is read as 8; write 8"]),
+        ("a: [1:30]\n", ["line 1: a.0: 1:30 is read as 90"]),
+        ("a: -1:30.5\n", ["line 1: a: -1:30.5 is read as -90.5"]),
         ("a: &x {c: 1, c: 2}\nb: *x\n", ["line 1: a.c: stands in line 1 too"]),
         ("a:\n\tb: 1\n", ["is not YAML", "line 2, column 1", "spaces"]),
         ("a: [1\n", ["is not YAML", "line 2"]),
@@ -57,6 +60,12 @@ def test_the_shipped_files_are_read_as_any_loader_reads_them():
 def test_faults_have_a_line(tmp_path, text, words):
     said = fault(tmp_path, text)
     assert all(word in said for word in words), said
+
+
+def test_numbers_that_people_read_alike_are_taken(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("a: [0, 10, 0.05, -0, 1_000, 0x10, '010', a:30]\n")
+    assert config_file.read(path) == {"a": [0, 10, 0.05, 0, 1000, 16, "010", "a:30"]}
 
 
 def test_one_fault_a_key_and_aliases_once(tmp_path):

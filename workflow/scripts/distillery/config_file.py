@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ from distillery.problems import Problem
 
 MOST, DEEPEST = 100_000, 50  # values and levels; the largest shipped configuration has some 100 and 6
 TEXT, MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
+NUMBERS = "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"
+# YAML 1.1 reads 010 to the base of 8, and 1:30 to that of 60; YAML 1.2 and people do not
+OTHER_BASE = re.compile(r"[-+]?(0[0-7_]+|[0-9][0-9_]*(:[0-9]+)+(\.[0-9_]*)?)")
 # libyaml's takes a tenth of the time, where PyYAML has it
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -20,7 +24,7 @@ def read(path: Path) -> Any:
     """What the file says.
 
     Raises:
-        Problem: no such file, no YAML, or keys that are no text or stand twice, all of them with their lines.
+        Problem: no such file, no YAML, or keys that are no text or stand twice, and numbers of other bases, all of them with their lines.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -43,7 +47,10 @@ def read(path: Path) -> Any:
         if faults:
             raise Problem(
                 "\n".join(
-                    [f"keys in {path} would not be read as they stand", *(f"  {one}" for one in faults)]
+                    [
+                        f"keys or values in {path} would not be read as they stand",
+                        *(f"  {one}" for one in faults),
+                    ]
                 )
             )
         return loader.construct_document(root) if root else None
@@ -102,10 +109,16 @@ def _measure(node: yaml.Node, above: tuple[int, ...], known: dict[int, int], pat
 
 
 def _keys(node: yaml.Node, path: tuple[str, ...], seen: set[int]) -> Iterator[str]:
-    """A line for each key below a node that is no text, or stands a second time in its mapping."""
+    """A line for each key below a node that is no text, or stands a second time in its mapping, and each number of another base."""
     if id(node) in seen:  # an alias
         return
     seen.add(id(node))
+    if node.tag in NUMBERS and OTHER_BASE.fullmatch(node.value):
+        found = yaml.safe_load(node.value)
+        yield (
+            f"line {node.start_mark.line + 1}: {'.'.join(path)}: {node.value} is read as {found}; write {found} if it is meant, "
+            "else the number without leading zeros, or a text in quotes"
+        )
     if isinstance(node, yaml.SequenceNode):
         for number, child in enumerate(node.value):
             yield from _keys(child, (*path, str(number)), seen)
