@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from places import SCRIPTS
 
-from distillery import digests, files, one_writer, provenance
+from distillery import digests, files, one_writer
 from distillery.problems import Problem
 
 ROWS = [{"id": "a", "text": "one"}, {"id": "b", "text": "tw\u2028o"}]
@@ -74,7 +74,7 @@ def test_every_kind_of_record_is_known(tmp_path, record):
     path, listing = tmp_path / "a.bin", tmp_path / record
     path.write_bytes(b"0" * 100)
     if record.endswith(".json"):
-        files.write_json(listing, {"files": provenance.file_entries(tmp_path, ["a.bin"])})
+        files.write_json(listing, {"files": digests.entries(tmp_path, ["a.bin"])})
     else:
         listing.write_text(f"{files.sha256(path)}  a.bin\n")
     digests.check_file(path)
@@ -130,3 +130,14 @@ def test_a_writer_holds_a_file_until_its_digest_is_there(tmp_path, monkeypatch):
         second = subprocess.run([sys.executable, "-c", other], capture_output=True, text=True, check=False)
         assert second.returncode == 1 and "another process is writing this" in second.stderr
     assert digests.read_bytes(path) == b"mine"
+
+
+def test_a_manifest_that_was_changed_vouches_for_nothing(tmp_path):
+    (tmp_path / "a.bin").write_bytes(b"0" * 100)
+    manifest = tmp_path / digests.MANIFEST
+    digests.write_json(manifest, {"files": digests.entries(tmp_path, ["a.bin"])})
+    digests.check_file(tmp_path / "a.bin")
+    manifest.write_text(manifest.read_text().replace("sha256", "sha257"))
+    with pytest.raises(Problem, match="whose digest lies beside it") as caught:
+        digests.check_file(tmp_path / "a.bin")
+    assert str(manifest) in str(caught.value)

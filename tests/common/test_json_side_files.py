@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from places import FIXTURES
 
-from distillery import provenance
+from distillery import digests
 from distillery.convert import convert, export, stored_bytes, weight_sources
 from distillery.engine.snapshots import RankFiles, Snapshots
 from distillery.generate import prompter, weight_kinds
@@ -127,7 +127,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, Path]:
     base = tmp_path_factory.mktemp("side files")
     made = {one: Path(shutil.copytree(one, base / one.name)) for one in (TRAINED, HUB)}
     names = [path.name for path in made[HUB].iterdir()]
-    entries = provenance.file_entries(made[HUB], names)
+    entries = digests.entries(made[HUB], names)
     tensors = {"model.norm.weight": "0" * 8}
     (made[HUB] / "manifest.json").write_text(json.dumps({"files": entries, "tensors": tensors}))
     done = {"iteration": 8, "key": "ea24cfecac8bacd6", "payload_digest": "0" * 64, "loss": 1.5}

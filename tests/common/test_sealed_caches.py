@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from distillery import provenance, sealed
+from distillery import digests, provenance
 from distillery.engine import compiling
 
 DAMAGES = {
@@ -31,7 +31,7 @@ def kernels(tmp_path_factory) -> tuple[Path, Path]:
 
 @pytest.mark.faults
 @pytest.mark.parametrize("damage", DAMAGES)
-@pytest.mark.parametrize("part", ["", sealed.SEAL])
+@pytest.mark.parametrize("part", ["library", "digest"])
 def test_a_damaged_kernel_is_built_anew(kernels, monkeypatch, damage, part):
     source, cache = kernels
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
@@ -40,7 +40,7 @@ def test_a_damaged_kernel_is_built_anew(kernels, monkeypatch, damage, part):
     whole = library.read_bytes()
     before = library.stat().st_mtime_ns
     assert build(source) == library and library.stat().st_mtime_ns == before
-    place = library.with_name(library.name + part)
+    place = library if part == "library" else digests.beside(library)
     place.write_bytes(DAMAGES[damage](place.read_bytes()))
     assert build(source) == library and library.read_bytes() == whole
     # loaded elsewhere: the next case writes into the file

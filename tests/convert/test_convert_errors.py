@@ -9,6 +9,8 @@ from convert_parts import HF, RESHARD, TO_HF, TO_MG, convert, make_model, tensor
 from convert_refusals import TINY, has, refused
 from safetensors.numpy import save_file
 
+from distillery import digests
+
 
 @pytest.fixture
 def broken(tmp_path):
@@ -160,9 +162,7 @@ def test_index_and_shards(tmp_path, broken):
 
 
 def test_flipped_byte_in_the_source(tmp_path, broken):
-    from distillery import provenance
-
-    entries = provenance.file_entries(broken, ["config.json", "model.safetensors"])
+    entries = digests.entries(broken, ["config.json", "model.safetensors"])
     (broken / "manifest.json").write_text(json.dumps({"source": {}, "revision": None, "files": entries}))
     convert(*TO_MG, "--load-dir", broken, "--save-dir", tmp_path / "good")
     flip(broken / "model.safetensors", 400_000)

@@ -18,7 +18,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from distillery import provenance
+from distillery import digests
 from distillery.convert import convert as conversion
 from distillery.convert import shards
 from distillery.convert.mcore_layout import Layout
@@ -74,7 +74,7 @@ def test_all_is_carried_byte_for_byte(hf, mcore, tmp_path):
     manifest = json.loads((out / "manifest.json").read_text())
     listed = {entry["name"]: entry for entry in manifest["files"]}
     assert listed.keys() == carried | {"model.safetensors"}
-    for entry in provenance.file_entries(out, sorted(carried)):
+    for entry in digests.entries(out, sorted(carried)):
         assert listed[entry["name"]] == entry
     assert "template" not in manifest
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 from convert_parts import make_model
 
-from distillery import files, manifests, provenance
-from distillery.convert import convert, states
+from distillery import digests, files
+from distillery.convert import convert, states, vocabulary_rows
 from distillery.convert.mcore_layout import Layout
 from distillery.convert.weight_sources import open_hf, open_mcore
 from distillery.problems import Problem
@@ -85,7 +86,7 @@ def test_a_tokenizer_that_was_replaced_is_noticed(tmp_path, mcore, content):
     (hf / "tokenizer.json").write_bytes(
         b'{"model": {"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "a"}}'
     )
-    files.write_json(hf / manifests.MANIFEST, {"files": provenance.file_entries(hf, ["tokenizer.json"])})
+    files.write_json(hf / digests.MANIFEST, {"files": digests.entries(hf, ["tokenizer.json"])})
     assert tokenizer.load(hf).size() == 1
     (hf / "tokenizer.json").write_bytes(content)
     with pytest.raises(Problem, match="whose digest lies beside it"):
@@ -130,3 +131,38 @@ def test_special_tokens_in_every_form(tmp_path, key, value, new):
     with pytest.raises(Problem, match=new) as caught:
         tokenizer.load(tmp_path)
     assert str(tmp_path / "tokenizer_config.json") in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{}",
+        "null",
+        '{"model": [}',
+        '{"model": null}',
+        '{"model": {"type": "BPE"}}',
+        '{"model": {"vocab": {"a": "x"}}}',
+        '{"model": {"vocab": {"a": 0}}, "added_tokens": [1]}',
+        '{"model": {"vocab": {"a": 0}}, "added_tokens": [{"content": "b"}]}',
+    ],
+)
+def test_a_tokenizer_that_is_none_is_named(tmp_path, content):
+    path = tmp_path / "tokenizer.json"
+    path.write_text(content)
+    with pytest.raises(Problem) as caught:
+        vocabulary_rows.check(path, 10)
+    assert str(path) in str(caught.value)
+
+
+def test_the_largest_id_of_every_kind_of_vocabulary_is_found(tmp_path):
+    path = tmp_path / "tokenizer.json"
+    for whole, largest in (
+        ({"model": {"vocab": {"a": 0, '"': 5}}, "added_tokens": [{"id": 3}]}, 5),
+        ({"added_tokens": [{"id": 7}], "model": {"vocab": {}}}, 7),
+        ({"added_tokens": None, "model": {"type": "Unigram", "vocab": [["a", 0.0], ["b", 0.0]]}}, 1),
+    ):
+        path.write_text(json.dumps(whole))
+        assert f"up to {largest} " in vocabulary_rows.check(path, 10)
+        with pytest.raises(Problem, match="no embedding for"):
+            vocabulary_rows.check(path, largest)

@@ -18,6 +18,7 @@ from finished_runs import Job
 pytestmark = pytest.mark.mindspore
 READERS = (
     "fetch_generated_model",
+    "fetch_digest",
     "tokenize_shard",
     "tokenize_merge",
     "tokenize_quality",
@@ -36,8 +37,8 @@ READERS = (
     "evaluate_compare",
     "report_page",
 )
-# they read nothing of another step; fetch_digest says what there is, and what reads its file compares
-OTHERS = {"fetch_generated_shard", "fetch_generated_problems", "fetch_digest", "report_rulegraph"}
+# they read nothing of another step
+OTHERS = {"fetch_generated_shard", "fetch_generated_problems", "report_rulegraph"}
 
 
 def tried(jobs: list[Job], reader: str, whole: bool) -> list[Case]:

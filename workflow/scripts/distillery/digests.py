@@ -4,7 +4,7 @@
     digests.read_json(path)             # a Problem where the bytes are not those that were written
 
 Fetched files have theirs in `NAME.sha256`, in a list of a batch, in `NAME.manifest.json` or in their directory's
-manifest.json. Without any nothing is known, and nothing is said.
+manifest.json, whose `files` are `entries`. Without any nothing is known, and nothing is said.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from typing import Any
 
 from distillery import files, json_files, one_writer
 from distillery.checkpoint_names import DONE
-from distillery.manifests import MANIFEST
 from distillery.problems import Problem
 
+MANIFEST = "manifest.json"  # in directories of fetched, converted and exported files, and of caches
 DEPTH = 5  # folders between a trained rank file and its done.json, at most
 
 
@@ -78,6 +78,37 @@ def record(path: Path, *others: Path) -> None:
         files.write_text(beside(path), "".join(lines))
 
 
+def manifest_of(path: Path) -> Path:
+    """Where the manifest of one fetched or imported file lies."""
+    return path.with_name(f"{path.name}.{MANIFEST}")
+
+
+def entry(name: str, path: Path) -> dict[str, Any]:
+    """What a manifest lists of a file; `name` is what it is called there."""
+    return {"name": name, "bytes": path.stat().st_size, "sha256": files.sha256(path)}
+
+
+def entries(directory: Path, names: Iterable[str]) -> list[dict[str, Any]]:
+    """`entry` of files of a directory, in the order of their names."""
+    return [entry(name, directory / name) for name in sorted(names)]
+
+
+def contents(directory: Path) -> set[str]:
+    """The names of all files in a directory and below it that its manifest is to list."""
+    own = {MANIFEST, beside(directory / MANIFEST).name}
+    return {one.relative_to(directory).as_posix() for one in directory.rglob("*") if one.is_file()} - own
+
+
+def intact(path: Path) -> bool:
+    """Whether a cached file, or a directory with a manifest, is there and is what was recorded: what is not is made anew."""
+    try:
+        if path.is_dir():
+            return read_json(path / MANIFEST)["files"] == entries(path, contents(path))
+        return listed(beside(path))[path] == files.sha256(path)
+    except (OSError, ValueError, KeyError, Problem):
+        return False
+
+
 def listed(listing: Path) -> dict[Path, str]:
     """{file: sha256} of a list as `sha256sum` writes it."""
     pairs = [line.partition("  ") for line in listing.read_text(encoding="utf-8").splitlines()]
@@ -90,9 +121,9 @@ def wanted(path: Path) -> tuple[str, Path] | None:
     for listing in itertools.chain(here, path.parent.glob("[!.]*.sha256")):  # a batch has one for all
         if listing.is_file() and (digest := listed(listing).get(path)):
             return digest, listing
-    for manifest in (path.with_name(f"{path.name}.{MANIFEST}"), path.with_name(MANIFEST)):
+    for manifest in (manifest_of(path), path.with_name(MANIFEST)):
         if manifest.is_file() and manifest != path:
-            content = json_files.read(manifest)
+            content = read_json(manifest)
             for one in content.records("files") if "files" in content else []:
                 if one.get("name") == path.name and one.get("sha256"):
                     return one["sha256"], manifest

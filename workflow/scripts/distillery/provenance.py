@@ -1,4 +1,4 @@
-"""Digests that say what a result depends on: canonical JSON, code, and manifests of directories."""
+"""Digests that say what a result depends on: canonical JSON, and code."""
 
 from __future__ import annotations
 
@@ -141,11 +141,3 @@ def _source(module: str) -> Path | None:
         if path.is_file():
             return path
     return None
-
-
-def file_entries(directory: Path, names: list[str]) -> list[dict[str, Any]]:
-    """`[{"name", "bytes", "sha256"}]` for files of a directory, in the order of their names."""
-    return [
-        {"name": name, "bytes": (directory / name).stat().st_size, "sha256": sha256(directory / name)}
-        for name in sorted(names)
-    ]

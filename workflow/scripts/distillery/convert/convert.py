@@ -17,7 +17,7 @@ from distillery.convert.mcore_layout import Layout, rank_directory
 from distillery.convert.slices import Segment, Slice, rank_slices
 from distillery.convert.torchfile import write_at
 from distillery.convert.weight_sources import Source
-from distillery.manifests import MANIFEST
+from distillery.digests import MANIFEST
 from distillery.problems import Problem
 
 Progress = Callable[[int], None]

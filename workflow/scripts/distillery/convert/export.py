@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from distillery import digests, json_files, provenance
+from distillery import digests, json_files
 from distillery.checkpoint_names import DONE
 from distillery.convert import mcore
 from distillery.convert.dtypes import DType, of
 from distillery.convert.shards import INDEX, Shard
-from distillery.manifests import MANIFEST
+from distillery.digests import MANIFEST
 from distillery.problems import Problem
 
 CARRIED = (
@@ -141,7 +141,7 @@ def manifest(
         "source": {"mcore": facts.get("source_digest")},
         "revision": None,
         "dtype": dtype.name,
-        "files": sorted(weights + provenance.file_entries(directory, side), key=lambda entry: entry["name"]),
+        "files": sorted(weights + digests.entries(directory, side), key=lambda entry: entry["name"]),
         "tensors": {name: f"{crc:08x}" for _, name, _, _, crc in sorted(entries, key=lambda e: e[1])},
         "payload_digest": mcore.payload_digest(entries),
     }

@@ -20,7 +20,7 @@ from distillery.checkpoint_names import TRACKER, iteration_name
 from distillery.convert.dtypes import DType
 from distillery.convert.mcore_layout import Layout
 from distillery.convert.torchfile import Blank, Container
-from distillery.manifests import MANIFEST
+from distillery.digests import MANIFEST
 from distillery.problems import Problem
 
 Entry = tuple[str, str, str, tuple[int, ...], int]  # (file, tensor, type, shape, CRC-32)

@@ -18,8 +18,8 @@ from distillery.checkpoint_names import DONE, iteration_name
 from distillery.convert import shards
 from distillery.convert.mcore import payload_digest
 from distillery.convert.weight_sources import Source
+from distillery.digests import MANIFEST
 from distillery.files import sha256
-from distillery.manifests import MANIFEST
 from distillery.problems import Problem
 
 

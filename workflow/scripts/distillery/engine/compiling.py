@@ -13,13 +13,16 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from distillery import files, provenance, sealed
+from distillery import files, one_writer, provenance
+from distillery.digests import atomic, intact
 from distillery.problems import Problem
 
 SOURCE = Path(__file__).with_name("native.cpp")  # training's kernels
 DECODING = Path(__file__).with_name("decoding.cpp")  # generation's
 # no -ffast-math: its start-up code would make the whole process flush denormals
 FLAGS = "-O3 -march=native -fopenmp -funroll-loops -fno-math-errno -ffp-contract=fast -std=c++17 -shared -fPIC".split()
+
+BUILDING = 600.0  # seconds to wait for another process that builds the same
 
 
 def compiler() -> str | None:
@@ -37,6 +40,7 @@ def library(source: Path) -> Path:
     """The compiled library of one source; builds it if it is not in $XDG_CACHE_HOME/distillery (default ~/.cache).
 
     Raises:
+        Problem: another process builds it, and does not end.
         OSError or subprocess.CalledProcessError: no compiler, or it does not compile this source.
     """
     gxx = compiler()
@@ -46,18 +50,12 @@ def library(source: Path) -> Path:
     identity = [digests(source), FLAGS, version, _cpu()]
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     target = home / "distillery" / f"{source.stem}-{provenance.digest(identity)[:20]}.so"
-    if not sealed.whole(target):  # a damaged one would end the process when it is loaded
-        # several processes may build at once: each has its own temporary name, the last one wins
-        partial = target.with_suffix(f".{os.getpid()}.partial")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            subprocess.run([gxx, *FLAGS, "-o", partial, source], check=True, capture_output=True, text=True)
-            sealed.seal(
-                partial, target
-            )  # of another build of the same: equal bytes, or the next start builds again
-            os.replace(partial, target)
-        finally:
-            partial.unlink(missing_ok=True)
+    if not intact(target):  # a damaged one would end the process when it is loaded
+        with one_writer.of(target, BUILDING):
+            if not intact(target):
+                with atomic(target) as partial:
+                    line = [gxx, *FLAGS, "-o", partial, source]
+                    subprocess.run(line, check=True, capture_output=True, text=True)
     return target
 
 

@@ -24,7 +24,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from distillery import files, provenance, sealed
+from distillery import digests, files, provenance
 
 ENABLE, WHERE = "MS_COMPILER_CACHE_ENABLE", "MS_COMPILER_CACHE_PATH"
 KEPT = 32  # identities; a tiny model's take 0.2 MB each
@@ -48,7 +48,7 @@ def kept(identity: Any) -> Iterator[None]:
     home.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=home, prefix=".") as partial:
         place = Path(partial) / "new"
-        if sealed.whole(target):
+        if digests.intact(target):
             place = target
             os.utime(place)
         else:  # not there, or damaged
@@ -56,7 +56,8 @@ def kept(identity: Any) -> Iterator[None]:
         with _environment({ENABLE: "1", WHERE: str(place)}):
             yield
         if place is not target and place.is_dir():
-            sealed.seal(place)
+            made = digests.entries(place, digests.contents(place))
+            files.write_json(place / digests.MANIFEST, {"files": made})
             try:
                 os.rename(place, target)
             except OSError:  # another process was faster

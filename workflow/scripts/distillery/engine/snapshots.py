@@ -23,7 +23,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 from safetensors.numpy import load_file, save_file
 
-from distillery import digests, files, json_files, provenance
+from distillery import digests, files, json_files
 from distillery.checkpoint_names import RANK_FILE, iteration_name
 from distillery.problems import Problem
 
@@ -120,7 +120,7 @@ class Snapshots:
         for path in written:
             _sync(path)
         names = [str(path.relative_to(partial)) for path in written]
-        note = {"files": provenance.file_entries(partial, names), "tensors": tensors}
+        note = {"files": digests.entries(partial, names), "tensors": tensors}
         files.write_json(partial / f"note-{self.mine.rank}.json", note)
         if self.mine.rank == 0:
             self._complete(partial, iteration, facts)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from distillery import files, one_writer, provenance
+from distillery import digests, files, one_writer
 from distillery.fetch import (
     arrived_files,
     fetch_flags,
@@ -83,7 +83,7 @@ def folder(
     """
     with one_writer.of(directory):
         paths = {one.name: names.inside(directory, one.name) for one in lock.files}
-        if (directory / model_directory.MANIFEST).is_file() and _is_exactly(lock, directory):
+        if (directory / digests.MANIFEST).is_file() and _is_exactly(lock, directory):
             return 0
         staging = directory.with_name(f".{directory.name}.fetch")
         staged = {name: names.inside(staging, name) for name in paths}
@@ -116,9 +116,8 @@ def _remove_others(staging: Path, wanted: set[Path]) -> None:
 
 
 def _is_exactly(lock: Listing, directory: Path) -> bool:
-    present = {path.relative_to(directory).as_posix() for path in directory.rglob("*") if path.is_file()}
     wanted = {one.name for one in lock.files}
-    return present - {model_directory.MANIFEST} == wanted and all(
+    return digests.contents(directory) == wanted and all(
         transfer.is_there(one, directory / one.name) for one in lock.files
     )
 
@@ -172,14 +171,14 @@ def write_shard_manifest(
     output: Path, origin: dict[str, Any], revision: str | None, date: str | None, rows: int | None
 ) -> None:
     """Where a shard came from, its size and digest, and its rows where they were counted: the manifest beside it."""
-    entry = provenance.file_entries(output.parent, [output.name])[0]
+    entry = digests.entry(output.name, output)
     value = {
         "source": origin,
         "revision": revision,
         "date": date,
         "files": [entry | ({} if rows is None else {"rows": rows})],
     }
-    files.write_json(output.with_name(f"{output.name}.manifest.json"), value)
+    digests.write_json(digests.manifest_of(output), value)
 
 
 def local_model(path: Path, directory: Path, mode: str) -> None:

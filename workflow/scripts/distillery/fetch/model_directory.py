@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distillery import files, provenance
+from distillery import digests
+from distillery.digests import MANIFEST
 from distillery.fetch import names
-from distillery.manifests import MANIFEST
 from distillery.problems import Problem
 
 if TYPE_CHECKING:
@@ -22,8 +22,7 @@ def local_files(path: Path) -> list[str]:
     """
     if not path.is_dir():
         raise Problem("no such directory", where=path)
-    present = sorted(one.relative_to(path).as_posix() for one in path.rglob("*") if one.is_file())
-    return names.of_model([name for name in present if name != MANIFEST])
+    return names.of_model(sorted(digests.contents(path)))
 
 
 def write_weights(directory: Path, tensors: dict[str, np.ndarray]) -> None:
@@ -46,9 +45,8 @@ def write_manifest(
         revision: the hub's commit, a package version, or None for a generated model.
         date: of that revision, where the hub tells it; never of the run.
     """
-    names = [path.relative_to(directory).as_posix() for path in directory.rglob("*") if path.is_file()]
-    entries = provenance.file_entries(directory, [name for name in names if name != MANIFEST])
+    entries = digests.entries(directory, digests.contents(directory))
     dated = {} if date is None else {"date": date}
-    files.write_json(
+    digests.write_json(
         directory / MANIFEST, {"source": source, "revision": revision, **dated, "files": entries}
     )

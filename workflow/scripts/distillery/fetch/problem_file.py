@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from distillery import digests, files, one_writer
+from distillery import digests, one_writer
 from distillery.evaluate import self_check
 from distillery.fetch import hold_out, openr1, problem_columns, problem_golds, problem_rows
 from distillery.fetch.problem_columns import COLUMNS, Column
@@ -84,13 +84,10 @@ def run(args: argparse.Namespace) -> str:
             else os.path.join(os.path.commonpath([one.parent for one in args.input]), "")
         )
         manifest = _without(manifest, folder)
-        manifest["files"] = [
-            {"name": _without(name, folder), "bytes": path.stat().st_size, "sha256": files.sha256(path)}
-            for name, path in found.items()
-        ]
+        manifest["files"] = [digests.entry(_without(name, folder), path) for name, path in found.items()]
     extra = [pa.field(name, pa.string()) for name in COLUMNS if name in recipe.columns and name not in FIXED]
     with one_writer.of(args.output):
-        files.write_json(args.output.with_name(f"{args.output.name}.manifest.json"), manifest)
+        digests.write_json(digests.manifest_of(args.output), manifest)
         openr1.write(made, pa.schema([*openr1.PROBLEM_SCHEMA, *extra]), args.output)
     counts = [
         f"{words}: {note} ({one['count']})"

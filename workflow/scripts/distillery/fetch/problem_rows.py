@@ -9,9 +9,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from distillery import dotted, json_files, source_files
+from distillery import digests, dotted, json_files, source_files
 from distillery.fetch import wheel
-from distillery.manifests import MANIFEST
 from distillery.problems import Problem
 from distillery.provenance import canonical
 from distillery.tokenize import readers
@@ -42,7 +41,9 @@ def opened(inputs: Sequence[Path], patterns: Sequence[str]) -> Iterator[dict[str
     with ExitStack() as stack:
         for path in inputs:
             if path.is_dir():
-                names = [str(one["name"]) for one in json_files.read(path / MANIFEST).records("files")]
+                names = [
+                    str(one["name"]) for one in digests.read_json(path / digests.MANIFEST).records("files")
+                ]
                 found |= {name: path / name for name in _chosen(names, patterns, path)}
             elif path.suffix == ".whl":
                 folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))

@@ -11,8 +11,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from distillery import digests, files, json_files, provenance
-from distillery.fetch.model_directory import MANIFEST
+from distillery import digests, files
 from distillery.problems import Problem
 
 
@@ -33,10 +32,10 @@ def override(
     Raises:
         Problem: `model` has no manifest.json or no config.json.
     """
-    for name in (MANIFEST, "config.json"):
+    for name in (digests.MANIFEST, "config.json"):
         if not (model / name).is_file():
             raise Problem("not a fetched model", where=model / name, fix="fetch or make the model first")
-    manifest = json_files.read(model / MANIFEST)
+    manifest = digests.read_json(model / digests.MANIFEST)
     changes = {"rotary_base": rotary_base, "max_position_embeddings": max_position_embeddings}
     with files.atomic_directory(target) as partial:
         for entry in manifest["files"]:
@@ -48,10 +47,10 @@ def override(
             partial / "config.json", changed(digests.read_json(model / "config.json"), **changes)
         )
         entries = {entry["name"]: entry for entry in manifest["files"]}
-        entries["config.json"] = provenance.file_entries(partial, ["config.json"])[0]
+        entries["config.json"] = digests.entry("config.json", partial / "config.json")
         source = {"of": manifest["source"], "rope": changes}
         listed = [entries[name] for name in sorted(entries)]
-        files.write_json(partial / MANIFEST, {**manifest, "source": source, "files": listed})
+        digests.write_json(partial / digests.MANIFEST, {**manifest, "source": source, "files": listed})
 
 
 def changed(

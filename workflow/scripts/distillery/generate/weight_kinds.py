@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from distillery import digests
 from distillery.checkpoint_names import DONE, TRACKER
-from distillery.manifests import MANIFEST
+from distillery.digests import MANIFEST
 from distillery.problems import Problem, UsageProblem
 from distillery.provenance import digest
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from distillery import digests, files, json_files, resource_samples
-from distillery.manifests import MANIFEST
+from distillery.digests import MANIFEST
 
 MEGABYTE, MEBIBYTE = 1e6, 2**20
 SMALLEST = 20  # MiB: less is the shell before Python has started, as Snakemake sees of a job of a second

@@ -15,10 +15,10 @@ from distillery.architecture import Architecture
 from distillery.checkpoint_names import DONE, RANK_FILE, TABLES, TRACKER
 from distillery.convert import mcore, rank_files, states
 from distillery.convert.mcore_layout import rank_directory
+from distillery.digests import MANIFEST
 from distillery.engine.mesh import Mesh
 from distillery.engine.snapshots import RankFiles, Snapshots
 from distillery.engine.train_loop import Outcome
-from distillery.manifests import MANIFEST
 from distillery.problems import UsageProblem
 
 

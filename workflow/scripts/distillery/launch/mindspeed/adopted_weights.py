@@ -27,8 +27,8 @@ from distillery.convert import (
 )
 from distillery.convert.mcore_layout import Layout
 from distillery.convert.torchfile import Stored
+from distillery.digests import MANIFEST
 from distillery.experiment import Layout as Asked
-from distillery.manifests import MANIFEST
 from distillery.problems import Problem
 
 
