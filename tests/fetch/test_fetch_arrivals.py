@@ -68,9 +68,8 @@ def fetch(server: HubServer, made: Listing, folder: Path, offline: bool = False)
 def test_a_model_arrives_whole_with_a_manifest(server, tmp_path, host):
     assert fetch(server, lock(server, host), tmp_path) == len(MODEL)
     directory = tmp_path / "tiny"
-    assert {
-        path.name: path.read_bytes() for path in directory.iterdir() if path.name != "manifest.json"
-    } == MODEL
+    held = {path.name: path.read_bytes() for path in directory.iterdir()}
+    assert held.keys() == {*MODEL, "manifest.json", ".manifest.json.sha256"} and held.items() >= MODEL.items()
     manifest = json_files.read(directory / "manifest.json")
     assert (manifest["revision"], manifest["date"]) == (SHA1, "2025-02-10T12:00:00Z")
     assert manifest["source"] == {"kind": "hub", "host": host, "repo": "lab/tiny", "repo_type": "model",
@@ -151,7 +150,11 @@ def test_a_local_model_is_taken_without_its_pickles(tmp_path, mode):
         [*command, "--mode", mode, "--output", str(tmp_path / "tiny")], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    assert {path.name for path in (tmp_path / "tiny").iterdir()} == {*MODEL, "manifest.json"}
+    assert {path.name for path in (tmp_path / "tiny").iterdir()} == {
+        *MODEL,
+        "manifest.json",
+        ".manifest.json.sha256",
+    }
     assert (tmp_path / "tiny/config.json").is_symlink() is (mode == "link")
     assert "a" in load_file(tmp_path / "tiny/model-00001-of-00002.safetensors")
     assert str(tmp_path) not in (tmp_path / "tiny/manifest.json").read_text()

@@ -49,6 +49,7 @@ def assert_right(output: Path) -> None:
     assert output.read_bytes() == RIGHT
     assert output.stat().st_mode & 0o777 == 0o444
     assert sorted(path.name for path in output.parent.iterdir()) == [
+        f".{output.name}.manifest.json.sha256",
         output.name,
         f"{output.name}.manifest.json",
     ]

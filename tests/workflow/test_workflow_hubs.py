@@ -36,7 +36,11 @@ def served(finished: House, server: HubServer, folder: Path) -> House:
     server.repo(
         "lab/tiny",
         "model",
-        {path.name: path.read_bytes() for path in weights if path.name != "manifest.json"},
+        {
+            path.name: path.read_bytes()
+            for path in weights
+            if not path.name.endswith(("manifest.json", ".sha256"))
+        },
     )
     server.repo("lab/sums", "dataset", shards)
     (problems,) = config["problem_sets"]
