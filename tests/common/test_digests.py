@@ -141,3 +141,16 @@ def test_a_manifest_that_was_changed_vouches_for_nothing(tmp_path):
     with pytest.raises(Problem, match="whose digest lies beside it") as caught:
         digests.check_file(tmp_path / "a.bin")
     assert str(manifest) in str(caught.value)
+
+
+def test_all_records_of_a_file_are_held_against_it(tmp_path):
+    path, listing = written(tmp_path), tmp_path / "rows.sha256"
+    listing.write_text(f"{files.sha256(path)}  {path.name}\n")
+    digests.check_file(path)
+    for one in (listing, digests.beside(path)):
+        whole = one.read_text()
+        one.write_text("0" * 64 + whole[64:])
+        with pytest.raises(Problem, match="whose digest") as caught:
+            digests.check_file(path)
+        assert f"as {one} has it" in str(caught.value)
+        one.write_text(whole)

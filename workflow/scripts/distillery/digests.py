@@ -117,17 +117,28 @@ def listed(listing: Path) -> dict[Path, str]:
 
 def wanted(path: Path) -> tuple[str, Path] | None:
     """(sha256 that was recorded of a file, where it stands), or None."""
-    here = (beside(path), path.with_name(f"{path.name}.sha256"))
-    for listing in itertools.chain(here, path.parent.glob("[!.]*.sha256")):  # a batch has one for all
-        if listing.is_file() and (digest := listed(listing).get(path)):
-            return digest, listing
+    return next(_records(path), None)
+
+
+def _records(path: Path) -> Iterator[tuple[str, Path]]:
+    """As `wanted`, of each kind of record in turn: a file's own, that of a list, or else that of a manifest."""
+    own, known = beside(path), False
+    lists = itertools.chain([path.with_name(f"{path.name}.sha256")], path.parent.glob("[!.]*.sha256"))
+    for kind in ([own], lists):
+        for listing in kind:  # a batch has one for all
+            if listing.is_file() and (digest := listed(listing).get(path)):
+                known = True
+                yield digest, listing
+                break
+    if known:
+        return
     for manifest in (manifest_of(path), path.with_name(MANIFEST)):
         if manifest.is_file() and manifest != path:
             content = read_json(manifest)
             for one in content.records("files") if "files" in content else []:
                 if one.get("name") == path.name and one.get("sha256"):
-                    return one["sha256"], manifest
-    return None
+                    yield one["sha256"], manifest
+                    return
 
 
 def check(path: Path, found: str) -> None:
@@ -136,8 +147,8 @@ def check(path: Path, found: str) -> None:
     Raises:
         Problem: the file was changed or replaced since.
     """
-    if recorded := wanted(path):
-        compare(path, found, *recorded, path)
+    for digest, where in _records(path):
+        compare(path, found, digest, where, path)
 
 
 def compare(path: Path, found: str, digest: str, where: Path, product: Path) -> None:
