@@ -13,7 +13,7 @@ from places import ROOT
 from distillery import config
 from distillery.architecture import Architecture
 from distillery.experiment import Layout, ProblemSet, Source
-from distillery.planning import device_facts, estimate, memory, stage_costs
+from distillery.planning import device_facts, estimate, memory, plan_step, stage_costs
 from distillery.planning.checks import memory_checks
 from distillery.planning.experiment_setup import gather
 
@@ -201,3 +201,12 @@ def test_answers_on_npus_are_labelled_unmeasured():
     assert "unmeasured" in estimate.of(gather(config.load(SEVEN), name)).assumptions["answers"]
     small = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     assert estimate.of(gather(config.load(small), "embedded")).assumptions["answers"] is None
+
+
+def test_a_plan_ends_with_what_its_due_jobs_take():
+    job = {"due": True, "seconds": 90.0, "disk_bytes": 2e9, "tokens": 1000}
+    jobs = [job, job, {**job, "due": False}, {**job, "seconds": None, "disk_bytes": None, "tokens": None}]
+    assert plan_step.totals(jobs, 5e9) == (
+        "in all: 3 jobs, 3 min if one runs after another and 1 whose time is not known,"
+        " 4 GB to write (5 GB free), 2,000 tokens"
+    )

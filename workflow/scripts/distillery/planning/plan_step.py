@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from distillery import files
 from distillery.planning.memory import Memory
@@ -61,3 +62,30 @@ def disk(steps: Iterable[Step], directory: Path) -> Disk:
     }
     missing = sum(max(0, sizes[leaves] - there[leaves]) for leaves in sizes)
     return Disk(sum(there.values()), sum(sizes.values()), missing)
+
+
+def totals(jobs: Iterable[Mapping[str, Any]], free: float) -> str:
+    """A line of what the jobs that are due will take, as far as it can be said.
+
+    Args:
+        jobs: of a plan, each with its part of its step's numbers.
+        free: bytes of the disk.
+    """
+    due = [job for job in jobs if job["due"]]
+    time, disk, tokens = (sum(job[key] or 0 for job in due) for key in ("seconds", "disk_bytes", "tokens"))
+    unknown = sum(job["seconds"] is None for job in due)
+    return (
+        f"in all: {len(due)} jobs, {duration(time)} if one runs after another"
+        + (f" and {unknown} whose time is not known" if unknown else "")
+        + f", {disk / 1e9:.3g} GB to write ({free / 1e9:.3g} GB free), {tokens:,.0f} tokens"
+    )
+
+
+def duration(seconds: float | None) -> str:
+    """`7.9 h`, `12 min` or `34 s`."""
+    if seconds is None:
+        return "-"
+    for size, name in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.2g} {name}"
+    return f"{seconds:.2g} s"

@@ -207,6 +207,7 @@ def text(plan: Mapping[str, Any]) -> str:
             said.append(f"  {job['command']}")
             if job["msrun"]:
                 said.append(f"    {job['msrun']}")
+    said += ["", plan_step.totals(plan["jobs"], plan["disk_free"])]
     return "\n".join(said[1:])
 
 
@@ -222,7 +223,7 @@ def _row(step: Mapping[str, Any]) -> tuple[str, ...]:
         _short(step["disk_bytes"], 1e9),
         _short(step["tokens"]),
         _short(step["flops"]),
-        duration(step["seconds"]),
+        plan_step.duration(step["seconds"]),
     )
 
 
@@ -230,16 +231,6 @@ def _short(value: Any, unit: float = 1) -> str:
     if value is None:
         return "-"
     return value if isinstance(value, str) else f"{value / unit:.3g}"
-
-
-def duration(seconds: float | None) -> str:
-    """`7.9 h`, `12 min` or `34 s`."""
-    if seconds is None:
-        return "-"
-    for size, name in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.2g} {name}"
-    return f"{seconds:.2g} s"
 
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:
