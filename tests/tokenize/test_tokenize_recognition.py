@@ -71,7 +71,7 @@ def test_what_is_taken(row: dict, handler: str, map_keys: dict, tmp_path: Path) 
 def test_what_cannot_be_told(row: dict, tmp_path: Path) -> None:
     with pytest.raises(Problem, match=rf"(?s)no handler.*columns {', '.join(row)}.*map_keys"):
         recognition.of(Source(lines(tmp_path / "a.jsonl", row)))
-    with pytest.raises(Problem, match="no rows"):
+    with pytest.raises(Problem, match=r"(?s)no rows.*put rows into the file"):
         recognition.of(Source(lines(tmp_path / "b.jsonl")))
 
 
@@ -87,6 +87,18 @@ def test_a_csv_of_other_marks_than_commas_is_no_plain_text(mark: str, tmp_path: 
         Problem, match=r"(?s)more fields than its first line names.*a\.csv.*1 more fields a row"
     ):
         list(Source(path).blocks(Source(path).columns()))
+
+
+def test_text_in_another_encoding_is_named_with_what_makes_utf_8_of_it(tmp_path: Path) -> None:
+    for name, text in {
+        "a.csv": "问题,答案\n一,二\n",
+        "a.txt": "问题一\n",
+        "a.jsonl": '{"text": "问题一"}\n',
+    }.items():
+        path = tmp_path / name
+        path.write_bytes(text.encode("gb18030"))
+        with pytest.raises(Problem, match=r"(?s)cannot be read.*iconv -f GB18030 -t UTF-8"):
+            recognition.of(Source(path))
 
 
 def test_a_csv_row_of_more_fields_than_columns_is_never_shifted(tmp_path: Path) -> None:

@@ -51,6 +51,7 @@ def snakemake(folder: Path, *more: str) -> str:
 def made(tmp_path: Path) -> Path:
     shutil.copytree(FIXTURES / "convert/hf/tiny", tmp_path / "my model")
     shutil.copytree(FIXTURES / "tokenize/tokenizers/full", tmp_path / "my model", dirs_exist_ok=True)
+    (tmp_path / "my model/chat_template.jinja").write_text("{{ messages[0].content }}")
     (tmp_path / "my data").mkdir()
     for name in ("a", "b (1)"):
         (tmp_path / "my data" / f"{name}.jsonl").write_text(f'{{"question": "{name}?", "answer": "1"}}\n')
@@ -65,13 +66,16 @@ def test_replaced_files_are_due_again(made: Path) -> None:
     until = ["-n", "--until", "fetch_path_model", "fetch_digest"]
     assert "rule fetch_path" not in snakemake(made, *until)
     # each file of a model counts, not its weights or config.json alone
-    tokenizer = made / "my model/tokenizer.json"
-    whole = tokenizer.read_bytes()
-    tokenizer.write_bytes(whole + b"\n")
-    os.utime(tokenizer, (1_000_000_000, 1_000_000_000))
-    due = snakemake(made, *until)
-    assert due.count("rule fetch_path_model:") == 1 and "rule fetch_path_shard:" not in due
-    tokenizer.write_bytes(whole)
+    for name in ("tokenizer.json", "chat_template.jinja"):
+        path = made / "my model" / name
+        whole, stat = path.read_bytes(), path.stat()
+        path.write_bytes(whole + b"\n")
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+        due = snakemake(made, *until)
+        assert due.count("rule fetch_path_model:") == 1 and "rule fetch_path_shard:" not in due
+        path.write_bytes(whole)
+        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+        assert "rule fetch_path" not in snakemake(made, *until)
     for path in (made / "my model/model.safetensors", made / "my data/b (1).jsonl"):
         path.write_bytes(path.read_bytes()[:-1] + b"\0")
         os.utime(path, (1_000_000_000, 1_000_000_000))

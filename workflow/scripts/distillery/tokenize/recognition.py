@@ -89,7 +89,9 @@ def of(source: Source) -> Recognised:
             where=source.path,
             found=f"columns {', '.join(columns)}" if columns else "no rows",
             wanted=WANTED,
-            fix="write handler_name and map_keys: which column plays which part",
+            fix="write handler_name and map_keys: which column plays which part"
+            if columns
+            else "put rows into the file, or leave it out",
         )
     return found
 

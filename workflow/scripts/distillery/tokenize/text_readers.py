@@ -243,5 +243,7 @@ def _damaged(path: Path, cause: object, row: int | None = None) -> Problem:
         f"a {''.join(path.suffixes[-2:] if path.suffix in PACKED else [path.suffix])[1:]} file that cannot be read",
         where=path if row is None else f"{path}, row {row}",
         found=first_line(cause),
-        fix="correct the file or make it again; text must be UTF-8",
+        fix="write it as UTF-8: `iconv -f GB18030 -t UTF-8 FILE > NEW`, with the name of its own encoding"
+        if isinstance(cause, UnicodeDecodeError)
+        else "correct the file or make it again; text must be UTF-8",
     )
