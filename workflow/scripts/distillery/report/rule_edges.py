@@ -11,6 +11,7 @@ from distillery.digests import write_text
 from distillery.problems import Problem
 
 EXPORT = re.compile("convert_mcore_to_hf.*")  # the rules whose output a later stage starts from
+TEACHER = re.compile("generate_teacher_answers.*")  # the rules that read another experiment's weights
 
 
 def run(args: argparse.Namespace) -> None:
@@ -34,8 +35,12 @@ def run(args: argparse.Namespace) -> None:
 
 
 def reduced(edges: set[tuple[str, str]]) -> set[tuple[str, str]]:
-    """The edges that no longer way implies, without those that lead from a stage's export back to where a next one begins."""
-    forward = {(a, b) for a, b in edges if not (EXPORT.fullmatch(a) and a in _reachable(edges, b))}
+    """The edges that no longer way implies, without those that lead from a stage's weights back to where a next one begins.
+
+    Rules stand for all experiments at once: where one starts from another, or learns from its answers, they form a circle.
+    """
+    back = {(a, b) for a, b in edges if EXPORT.fullmatch(a) or TEACHER.fullmatch(b)}
+    forward = edges - {(a, b) for a, b in back if a in _reachable(edges, b)}
     nexts = {a: {b for x, b in forward if x == a} for a, _ in forward}
     behind = {name: _reachable(forward, name) for name in {b for _, b in forward}}
     return {(a, b) for a, b in forward if not any(b in behind[c] for c in nexts[a] - {b})}
