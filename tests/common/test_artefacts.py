@@ -50,6 +50,8 @@ def test_a_job_has_one_log_and_an_output_one_job():
     for name, one in ALL.items():
         by_log.setdefault(one.log, set()).add(name)
     assert [names for names in by_log.values() if len(names) > 1] == [
+        {"SHARD", "PASS_RATES"},
+        {"TEACHER_QUESTIONS", "TEACHER_COUNTS"},
         {"COMPARISON", "SUMMARY"},
         {"REPORT", "REPORT_PART"},
     ]

@@ -71,7 +71,7 @@ def test_no_problem_set_meets_a_shard_under_any_seed_or_family():
 def test_a_problem_set_repeats_nothing_and_says_when_it_is_exhausted():
     examples = list(held_out_examples(7, 4000))
     assert len({e.problem for e in examples}) == 4000
-    with pytest.raises(UsageProblem, match="no further held-out problem"):
+    with pytest.raises(UsageProblem, match="no further problem of this part"):
         list(held_out_examples(7, 40_000))
 
 

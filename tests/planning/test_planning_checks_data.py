@@ -26,6 +26,14 @@ OWN = {
 }
 HELD = {"one_in": 20, "columns": ["problem"], "alike": 1}
 
+TAUGHT = {
+    "c/problem_sets/new": {"generator": {"seed": 1, "rows": 100, "part": "training"}},
+    "c/servers": {"t": {"url": "https://teacher.example/v1", "model": "r1"}},
+    "c/datasets/taught": {"source": {"teacher": {"server": "t", "problems": "new", "max_new_tokens": 500}}},
+    "e/dataset": "taught",
+}
+TEACHER = "c/datasets/taught/source/teacher"
+
 # id, severity, what brings it about, and what comes near without doing so
 TABLE = [
     (
@@ -43,6 +51,25 @@ TABLE = [
         "warning",
         {"c/problem_sets": {"own": {"hub": OWN}}, "e/problems": "own"},
         {"c/problem_sets": {"own": {"hub": {**OWN, "files": "other.parquet"}}}, "e/problems": "own"},
+    ),
+    ("taught-problems", "error", {**TAUGHT, f"{TEACHER}/problems": "math-500"}, TAUGHT),
+    (
+        "teacher-budget",
+        "warning",
+        {**TAUGHT, f"{TEACHER}/max_requests": 399},
+        {**TAUGHT, f"{TEACHER}/max_requests": 400},
+    ),
+    (
+        "teacher-budget",
+        "warning",
+        {**TAUGHT, f"{TEACHER}/max_tokens": 199_999},
+        {**TAUGHT, f"{TEACHER}/max_tokens": 200_000},
+    ),
+    (
+        "server-key",
+        "warning",
+        {**TAUGHT, "c/servers/t/api_key_env": "KEY", "c/servers/t/url": "http://10.0.0.9"},
+        {**TAUGHT, "c/servers/t/api_key_env": "KEY"},
     ),
     ("prompt-type", "error", {"e/train/prompt_type": "qwen"}, {"e/train/prompt_type": "qwen_math_r1"}),
     ("prompt-type", "error", {"e/generate/prompt_type": "qwen"}, {"e/generate/prompt_type": "qwen_math_r1"}),

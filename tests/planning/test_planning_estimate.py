@@ -174,7 +174,7 @@ def test_memory_of_the_built_in_engine_on_a_cpu(case, gigabytes):
     )
     at_once = stage_costs.LOGITS_AT_ONCE if recompute else None
     run = memory.Run(length, rows, recompute=recompute, logits_at_once=at_once, distributed_optimizer=False)
-    found = stage_costs.process_bytes(memory.fullest(model, Layout("fp32", 1, 1), run))
+    found = memory.process_bytes(memory.fullest(model, Layout("fp32", 1, 1), run))
     assert found / 1e9 == pytest.approx(gigabytes, rel=0.05)
 
 

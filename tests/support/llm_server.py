@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -60,6 +61,9 @@ class LlmServer:
         self.asked: list[dict[str, Any]] = []
         self.paths: list[str] = []
         self.seconds = 0.0  # that an answer takes
+        self.says: Callable[[str, int], str] | None = (
+            None  # the text of an answer, of the question's text and its seed
+        )
         self.out = self.most = 0
         self.limit: int | None = None  # questions at once, beyond which it is busy
         self.refused = 0
@@ -94,14 +98,21 @@ class LlmServer:
         prompt = body.get("prompt", body.get("messages"))
         number = sum(map(ord, json.dumps(prompt))) + body.get("seed", 0) % 1000
         text = f"<think>\nIt is {number}.\n</think>\n\nThe answer is {number}."
+        if self.says and "messages" in body:
+            text = self.says(body["messages"][-1]["content"], body.get("seed", 0))
         ids = [*self.tokenizer.encode(text, add_special_tokens=False).ids, self.stop]
         finish = "stop"
         if len(ids) > body["max_tokens"]:
             ids, finish = ids[: body["max_tokens"]], "length"
             text = self.tokenizer.decode(ids)
         if "messages" in body:
-            thoughts, _, rest = text.removeprefix("<think>\n").partition("\n</think>\n\n")
-            choice = {"message": {"role": "assistant", "content": rest, "reasoning_content": thoughts}}
+            thoughts, closed, rest = text.removeprefix("<think>\n").partition("\n</think>\n\n")
+            message = (
+                {"content": rest, "reasoning_content": thoughts}
+                if closed and text[0] == "<"
+                else {"content": text}
+            )
+            choice = {"message": {"role": "assistant", **message}}
             size = 10
         else:
             choice = {"text": text}

@@ -31,7 +31,7 @@ def changed(raw: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
         if value is DROP:
             del node[keys[-1]]
         else:
-            node[keys[-1]] = value
+            node[keys[-1]] = copy.deepcopy(value)
     return raw
 
 

@@ -160,8 +160,8 @@ def test_models_datasets_and_problem_sets_say_where_their_files_are_in_one_vocab
     dataset = parts["dataset"]["properties"]["source"]["properties"]
     problems = {one["required"][0] for one in parts["problem_set"]["oneOf"]}
     made, places = {"random", "generator"}, {"hub", "url", "path", "wheel"}
-    assert dataset.keys() | problems | parts["model"]["properties"].keys() == made | places
-    assert problems == dataset.keys() == {"generator", *places}
+    assert dataset.keys() | problems | parts["model"]["properties"].keys() == made | places | {"teacher"}
+    assert problems == dataset.keys() - {"teacher"} == {"generator", *places}
     # in each place files are chosen by the same word
     assert all("files" in dataset[place]["properties"] for place in places)
     assert "files" in parts["model"]["properties"]["wheel"]["properties"]

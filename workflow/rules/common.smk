@@ -35,6 +35,7 @@ from distillery import (
     set_artefacts,
     shard_files,
     snakemake_options,
+    teachers,
 )
 from distillery import source_files
 from distillery.launch import commandline
@@ -103,7 +104,12 @@ ASKERS = {
     for one in (asked.tuned, asked.base)
 }
 TUNED = {name: one.tuned_generation for name, one in EXPERIMENTS.items()}
-WHEELS = artefacts.wheels(CONFIG)
+# by dataset, and by name: datasets that ask the same share the answers
+TAUGHT = teachers.all_of(CONFIG)
+TEACHERS = {one.name: one for one in TAUGHT.values()}
+ASKED_OF = {name: one.generation for name, one in TEACHERS.items()}
+FOREIGN = [name for name, one in TEACHERS.items() if one.experiment is None]
+WHEELS = source_flags.wheels(CONFIG)
 LOCKED = source_flags.locked(CONFIG)
 
 
@@ -151,12 +157,14 @@ PAGE_TEMPLATES = "../../report/*.j2"
 KERNELS = "engine/*.[ch]*"
 
 
-def answered(answering, served):
+def answered(answering, served, foreign=()):
     """A wildcard constraint: names of what a server answers, or of what the built-in engine does.
 
-    `answering` has a Generation for each name.
+    `answering` has a Generation for each name; those of `foreign` are left out.
     """
-    return either(name for name, one in answering.items() if bool(one.server) is served)
+    return either(
+        name for name, one in answering.items() if bool(one.server) is served and name not in foreign
+    )
 
 
 def outside(path):

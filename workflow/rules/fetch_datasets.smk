@@ -5,7 +5,8 @@ Outputs: resources/datasets/{dataset}/{shard} with its .sha256; {dataset}.rows.j
 """
 
 # of datasets that are made here; those of hubs are named there
-NUMBERED_SHARD = artefacts.SHARD.of(shard="train-{index}-of-{total}.parquet")
+NUMBERED_SHARD_NAME = "train-{index}-of-{total}.parquet"
+NUMBERED_SHARD = artefacts.SHARD.of(shard=NUMBERED_SHARD_NAME)
 
 
 rule fetch_generated_shard:

@@ -86,6 +86,7 @@ rule tokenize_quality:
             ancient(path) for path in shard_files.all_shards(CONFIG, TOKENIZATIONS[w.tokenization])
         ],
         problems=lambda w: artefacts.quality_problems(w.problems),
+        pass_rates=lambda w: shard_files.pass_rates(CONFIG.datasets[w.dataset], TOKENIZATIONS[w.tokenization]),
     output:
         artefacts.QUALITY.path,
     log:
@@ -99,6 +100,7 @@ rule tokenize_quality:
     params:
         **runs("tokenize_quality", TEMPLATES),
         prefix=subpath(input.data, strip_suffix=artefacts.TOKENIZED_ENDING),
+        taught=lambda w, input: ["--pass-rates", *input.pass_rates] if input.pass_rates else [],
     shell:
-        "{params.command:q} --data-prefix {params.prefix:q} --input {input.shards:q} --problems {input.problems:q}"
+        "{params.command:q} --data-prefix {params.prefix:q} --input {input.shards:q} --problems {input.problems:q} {params.taught:q}"
         " --seq-length {wildcards.seq_length:q} --output {output:q} --log {log:q}"

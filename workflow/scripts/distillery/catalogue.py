@@ -35,11 +35,14 @@ def entries(folder: Path = FOLDER) -> dict[str, dict[str, Any]]:
 
 
 def completed(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """A configuration with the entries that its experiments name and that it does not write down."""
+    """A configuration with the entries that its experiments and teachers name and that it does not write down."""
     filled = dict(raw)
     for section, key in NAMED_BY.items():
         known = raw.get(section, {})
         named = [name for e in raw["experiments"].values() for name in schema.listed(e[key])]
+        if key == "problems":
+            taught = (one["source"].get("teacher", {}) for one in filled["datasets"].values())
+            named += [one[key] for one in taught if key in one]
         wanted = {
             name: entries()[section][name]
             for name in named

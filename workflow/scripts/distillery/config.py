@@ -21,6 +21,7 @@ from distillery import (
     source_files,
     sweep,
     taken_names,
+    teachers,
 )
 from distillery.experiment import Config, Dataset, ProblemSet, Source
 from distillery.hardware import Hardware
@@ -57,7 +58,8 @@ def load(raw: Mapping[str, Any]) -> Config:
         faults = config_faults.faults(raw) if swept.keys() != members.keys() or raw != written else []
     if not faults:
         filled = schema.with_defaults(raw)
-        faults = [*_unknown_names(filled, members), *_idle_words(raw)] or list(lineage.faults(filled))
+        faults = [*_unknown_names(filled, members), *_idle_words(raw), *teachers.faults(filled)]
+        faults = faults or list(lineage.faults(filled))
     if faults:
         raise _invalid(faults)
     servers = {name: Server(name, **one) for name, one in filled["servers"].items()}
@@ -131,6 +133,17 @@ def _unknown_names(filled: Mapping[str, Any], members: Mapping[str, list[str]]) 
         (f"models.{name}.random.tokenizer.dataset", "datasets", model["random"]["tokenizer"]["dataset"])
         for name, model in filled["models"].items()
         if "random" in model
+    ]
+    references += [
+        (f"datasets.{name}.source.teacher.{key}", section, teacher[key])
+        for name, dataset in filled["datasets"].items()
+        for teacher in [dataset["source"].get("teacher", {})]
+        for key, section in [
+            ("experiment", "experiments"),
+            ("server", "servers"),
+            ("problems", "problem_sets"),
+        ]
+        if key in teacher
     ]
     unasked = [
         f"experiments.{name}.generate.sets.{one}: the experiment has no such problem set, it has {', '.join(asked)}"

@@ -126,12 +126,12 @@ class Conversion:
 class Generation:
     """What decides the answers of given weights: problems, template, lengths, sampling, how sums are cut, and who answers.
 
-    Without a server it is the built-in engine.
+    Without a server it is the built-in engine. Template and length are None where they are a server's own.
     """
 
     problems: str
-    prompt_type: str
-    seq_length: int
+    prompt_type: str | None
+    seq_length: int | None
     device: str
     threads: int
     tensor_parallel_size: int

@@ -1,4 +1,4 @@
-"""Experiments that start from what others of the same configuration made: which, in what order, and never in a circle.
+"""Experiments that start from, or learn from, what others of the same configuration made: which, in what order, and never in a circle.
 
     behind(filled, ["sft-2"])                # ['sft-2', 'sft-1']: sft-2 needs the weights of sft-1
     stage(filled["experiments"]["sft-2"])    # 'sft-1'
@@ -35,8 +35,15 @@ def origin(model: str) -> str | None:
 
 def needs(filled: Mapping[str, Any], name: str) -> dict[str, str]:
     """{experiment: words that say how it is needed} of those that one waits for itself."""
-    found = stage(filled["experiments"][name])
-    return {} if found is None else {found: "starts from"}
+    experiment = filled["experiments"][name]
+    before = stage(experiment)
+    learnt = [experiment["dataset"]]
+    # that of a later stage is known by the one before
+    if before is None and (made := filled["models"][experiment["model"]].get("random")):
+        learnt.append(made["tokenizer"]["dataset"])
+    sources = [filled["datasets"][one]["source"].get("teacher", {}) for one in learnt]
+    found = {one["experiment"]: "learns from" for one in sources if "experiment" in one}
+    return found if before is None else {before: "starts from"} | found
 
 
 def behind(filled: Mapping[str, Any], names: Iterable[str]) -> list[str]:
@@ -64,7 +71,7 @@ def faults(filled: Mapping[str, Any]) -> Iterator[str]:
             way = ", which ".join(
                 f"{needs(filled, one)[other]} {other}" for one, other in zip(circle, circle[1:], strict=False)
             )
-            yield f"experiments.{name}: {way}: a circle, none of them could run first; let one start from a model"
+            yield f"experiments.{name}: {way}: a circle, none of them could run first; let one start from a model, or learn from other data"
     for name, model in filled["models"].items():
         if "path" in model and (made := _below_results(Path(model["path"]["path"]))):
             yield f"models.{name}.path.path: found {model['path']['path']}, which {made}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from distillery import artefacts, shard_names
+from distillery import artefacts, shard_names, teachers
 from distillery.experiment import Config, Dataset, Tokenization
 
 
@@ -54,6 +54,14 @@ def _digests(dataset: Dataset, names: Sequence[str]) -> list[str]:
 def recognised(dataset: Dataset) -> list[str]:
     """The file that says which handler reads a dataset, where its first rows are to tell it."""
     return [artefacts.HANDLER.at(dataset=dataset.name)] if dataset.is_auto else []
+
+
+def pass_rates(dataset: Dataset, tokenization: Tokenization) -> list[str]:
+    """What became of a teacher's answers, of each shard that is tokenized; none of other datasets."""
+    if dataset.source.kind != teachers.KIND:
+        return []
+    names = dataset.shards[: tokenization.shards]
+    return [artefacts.PASS_RATES.at(dataset=dataset.name, shard=name) for name in names]
 
 
 def all_shards(config: Config, tokenization: Tokenization) -> list[str]:

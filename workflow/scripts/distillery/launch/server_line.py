@@ -30,15 +30,19 @@ def resources(experiment: Experiment, server: Server) -> dict[str, Any]:
     return {"npu": count, "npus_per_node": count, "gres": gres, "nodes": 1, "tasks": 1, "mpi": ""}
 
 
-def flags(experiment: Experiment, server: Server) -> str:
-    """The flags of generate_served.py that decide no answer, quoted."""
+def flags(experiment: Experiment | None, server: Server) -> str:
+    """The flags of generate_served.py that decide no answer, quoted.
+
+    Args:
+        experiment: whose weights are started, and where; one that runs needs none.
+    """
     settings: dict[str, Any] = {
         "url": server.url,
         "api_key_env": server.api_key_env,
         "concurrency": server.concurrency,
         "timeout": server.timeout,
     }
-    if not server.python:
+    if experiment is None or not server.python:
         return shlex.join(commandline.words(settings))
     settings |= {
         "server_python": server.python,

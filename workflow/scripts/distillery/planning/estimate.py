@@ -51,11 +51,13 @@ class Estimate:
 def of(s: Setup) -> Estimate:
     """The estimate of one experiment."""
     e = s.experiment
-    steps = (*_data(s), *_weights(s), stage_costs.train_step(s), *_export(s), *stage_costs.answer_steps(s))
+    made = (*_data(s), *_weights(s), stage_costs.train_step(s), *_export(s))
+    steps = (*stage_costs.teacher_steps(s), *made, *stage_costs.answer_steps(s))
     assumptions = {
         "peak_tflops": device_facts.peak_tflops(e.hardware),
         "utilisation": stage_costs.utilisation(e.train),
         "rows": s.rows,
+        "teacher": s.teacher and s.taught and f"{s.taught * s.teacher.settings['samples']} questions at most",
         "epochs": s.epochs,
         "tokens_per_row": s.dataset.source.settings.get("tokens_per_row", f"at most {e.train.seq_length}"),
         # a bound from bandwidth alone; users report ten times as long from early engines
@@ -107,7 +109,13 @@ def _data(s: Setup) -> tuple[Step, ...]:
     return (
         Step(
             "fetch data",
-            ("fetch_generated_shard", "fetch_solution_shard", "fetch_shard", "fetch_path_shard"),
+            (
+                "fetch_generated_shard",
+                "fetch_solution_shard",
+                "fetch_shard",
+                "fetch_path_shard",
+                "fetch_teacher_shard",
+            ),
             "-",
             artefacts.store(f"datasets/{e.dataset}")
             if stored

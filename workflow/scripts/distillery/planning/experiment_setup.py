@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from distillery import lineage
+from distillery import lineage, teachers
 from distillery.architecture import Architecture
 from distillery.experiment import Config, Dataset, Experiment, ProblemSet, Source, Stage
 from distillery.planning import known_models
 from distillery.planning.known_models import Known, Tokenizer
 from distillery.problems import Problem
+from distillery.teachers import Teacher
 from distillery.tokenize import templates
 from distillery.tokenize.templates import Mark, Template
 
@@ -25,6 +26,9 @@ class Setup:
     model: Source
     problems: Mapping[str, ProblemSet]  # by their names, those of the experiment
     known: Known | None
+    teacher: Teacher | None = None  # of the dataset
+    taught_by: Setup | None = None  # the experiment whose weights are its
+    questions: int | None = None  # problems of its set
 
     @property
     def architecture(self) -> Architecture | None:
@@ -99,10 +103,13 @@ class Setup:
 
     def problem_rows(self, name: str) -> int | None:
         """Problems of a set that are answered, None where only the file knows."""
-        problems = self.problems[name]
-        if problems.source.kind == "generator":
-            return problems.source.settings["rows"]
-        return problems.how.get("sample", problems.how).get("rows")
+        return _rows(self.problems[name])
+
+    @property
+    def taught(self) -> int | None:
+        """Problems that the teacher is asked, None where only the file knows."""
+        most = self.teacher.most if self.teacher else None
+        return min(filter(None, (self.questions, most)), default=None)
 
     @property
     def epochs(self) -> float | None:
@@ -178,13 +185,17 @@ def gather(config: Config, name: str) -> Setup:
         Problem: a model whose sizes do not fit together.
     """
     experiment = config.experiments[name]
-    model = config.models[experiment.model]
+    model, teacher = config.models[experiment.model], teachers.of(config, experiment.dataset)
+    questions = _rows(config.problem_sets[teacher.problems]) if teacher else None
     return Setup(
         experiment,
         config.datasets[experiment.dataset],
         model,
         {name: config.problem_sets[name] for name in experiment.asked},
         known(config, experiment),
+        teacher,
+        gather(config, teacher.experiment.name) if teacher and teacher.experiment else None,
+        questions,
     )
 
 
@@ -200,6 +211,12 @@ def known(config: Config, experiment: Experiment) -> Known | None:
     earlier = config.experiments[before]
     found = known(config, earlier)
     return found and known_models.rotated(found, earlier.train.rope)
+
+
+def _rows(problems: ProblemSet) -> int | None:
+    if problems.source.kind == "generator":
+        return problems.source.settings["rows"]
+    return problems.how.get("sample", problems.how).get("rows")
 
 
 def template(prompt_type: str) -> Template | None:

@@ -76,6 +76,8 @@ SECTIONS = {
         "tokenize-length": "rows longer than training takes, which lose their end token",
         "short-rows": "rows shorter than training pads them to",
         "some-shards": "only some of a dataset's shards",
+        "taught-problems": "problems that a teacher is asked and the student is scored with",
+        "teacher-budget": "a teacher's budget that may end before its problems do",
     },
     "answers": {
         "answer-length": "no room for a prompt beside the answer",

@@ -21,6 +21,11 @@ from distillery.experiment import Layout
 
 GIB = 2**30
 WIDTH = {"fp32": 4, "bf16": 2, "fp16": 2}
+# Peak of its process on a CPU = RUNTIME + weights, gradients and moments + GRAPH * (activations + logits). Fitted on
+# bench_train.py's shapes A (0.63 GB), C (0.44) and B with 16 rows (2.78). Left out: B 1.15 GB, estimated 1.11; with
+# recomputation B 0.82, estimated 0.81, and B with 16 rows 1.06, estimated 1.01.
+RUNTIME_BYTES = 0.42e9  # Python with MindSpore, before any tensor
+GRAPH_FACTOR = 1.38  # the compiled graph holds gradients of activations beside them
 
 
 @dataclass(frozen=True)
@@ -137,3 +142,9 @@ def generate(model: Architecture, layout: Layout, sequences: int, length: int, w
 def kv_cache(model: Architecture, width: int = 2) -> int:
     """Bytes of one token's keys and values in all layers."""
     return 2 * model.num_layers * model.num_query_groups * model.kv_channels * width
+
+
+def process_bytes(used: Memory) -> float:
+    """Resident bytes of a rank of the built-in engine on a CPU, at their peak."""
+    state = used.parameters + used.gradients + used.optimizer
+    return RUNTIME_BYTES + state + GRAPH_FACTOR * (used.activations + used.logits)

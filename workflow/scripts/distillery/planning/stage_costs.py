@@ -19,11 +19,6 @@ MOMENT_BYTES, MASTER_BYTES = 8, 4
 # the built-in engine on a CPU, of fp32 matmul's peak: the embedded experiment's 2.7e12 operations took 30 s on two
 # idle threads (0.57) and 40 s on two busy ones (0.43)
 BUILT_IN_UTILISATION = 0.5
-# Peak of its process on a CPU = RUNTIME + weights, gradients and moments + GRAPH * (activations + logits). Fitted on
-# bench_train.py's shapes A (0.63 GB), C (0.44) and B with 16 rows (2.78). Left out: B 1.15 GB, estimated 1.11; with
-# recomputation B 0.82, estimated 0.81, and B with 16 rows 1.06, estimated 1.01.
-RUNTIME_BYTES = 0.42e9  # Python with MindSpore, before any tensor
-GRAPH_FACTOR = 1.38  # the compiled graph holds gradients of activations beside them
 LOGITS_AT_ONCE = 2**24  # where it recomputes, logits come in pieces: engine/passes.py
 # a rank of Megatron beside its device: Python, CANN and buffers. An assumption, no NPU was here to measure it
 RANK_HOST_BYTES = 4e9
@@ -82,7 +77,7 @@ def train_step(s: Setup) -> Step:
     peak = device_facts.peak_tflops(s.experiment.hardware)
     used = device_memory(s)
     on_cpu = s.experiment.hardware.device == "CPU"
-    process = process_bytes(used)
+    process = memory.process_bytes(used)
     return Step(
         "train",
         rules,
@@ -115,12 +110,6 @@ def checkpoint_width(s: Setup) -> int:
     return width + state
 
 
-def process_bytes(used: Memory) -> float:
-    """Resident bytes of a rank of the built-in engine on a CPU, at their peak."""
-    state = used.parameters + used.gradients + used.optimizer
-    return RUNTIME_BYTES + state + GRAPH_FACTOR * (used.activations + used.logits)
-
-
 def _checkpoints(s: Setup) -> int:
     """That lie there at the end: of the built-in engine the last few; nothing removes those of Megatron."""
     written = -(-s.train["train_iters"] // s.train["save_interval"])
@@ -149,7 +138,7 @@ def answer_steps(s: Setup) -> tuple[Step, ...]:
     e = s.experiment
     found = []
     for problems, asked in e.asked.items():
-        own = problems == e.problems
+        own, count = problems == e.problems, s.problem_rows(problems)
         of = "" if own else f" {problems}"
         base, base_scores = artefacts.base_answers(e, problems), artefacts.base_scores(e, problems)
         tuned, scores = (
@@ -162,9 +151,9 @@ def answer_steps(s: Setup) -> tuple[Step, ...]:
             "evaluate_tuned" if own else "evaluate_set",
         )
         found += [
-            _answers(s, f"generate base{of}", f"generate_base_answers{by[0]}", asked.base, base),
+            _answers(s, f"generate base{of}", f"generate_base_answers{by[0]}", asked.base, base, count),
             _scores(s, f"evaluate base{of}", "evaluate_base", asked.base, base_scores),
-            _answers(s, f"generate tuned{of}", rules[0], asked.tuned, tuned),
+            _answers(s, f"generate tuned{of}", rules[0], asked.tuned, tuned, count),
             _scores(s, f"evaluate tuned{of}", rules[1], asked.tuned, scores),
         ]
     if artefacts.mindspeed_answer(e):
@@ -175,7 +164,19 @@ def answer_steps(s: Setup) -> tuple[Step, ...]:
     return tuple(found)
 
 
-def _answers(s: Setup, name: str, rule: str, generation: Generation, made: Artefact) -> Step:
+def teacher_steps(s: Setup) -> tuple[Step, ...]:
+    """What a dataset's teacher answers, by its own weights or by a server; none where there is no teacher."""
+    teacher = s.teacher
+    if teacher is None:
+        return ()
+    made = artefacts.TEACHER_ANSWERS.of(teacher=teacher.name).everywhere
+    rule = f"generate_teacher_answers{'' if not teacher.server else '_served' if teacher.experiment else '_foreign'}"
+    return (_answers(s.taught_by or s, "ask teacher", rule, teacher.generation, made, s.taught),)
+
+
+def _answers(
+    s: Setup, name: str, rule: str, generation: Generation, made: Artefact, problems: int | None
+) -> Step:
     """Of one model; the step makes `made`.
 
     A step of generation reads each tensor rank's share of all weights, stage after stage, and multiplies them with a
@@ -183,9 +184,9 @@ def _answers(s: Setup, name: str, rule: str, generation: Generation, made: Artef
     of the model that fill the node share the problems.
     """
     if generation.server:
-        return _served(s, name, rule, generation, made)
+        return _served(s, name, rule, generation, made, problems)
     layout, settings, model = s.experiment.generate.layout, generation.settings, s.architecture
-    devices, problems = prefix.workers(s.experiment, "generate"), s.problem_rows(generation.problems)
+    devices = prefix.workers(s.experiment, "generate")
     if problems is None or model is None:
         return Step(name, (rule,), "mindspore", made.path, made.benchmark, devices)
     tensor = layout.tensor_parallel_size
@@ -202,7 +203,7 @@ def _answers(s: Setup, name: str, rule: str, generation: Generation, made: Artef
         multiplying = sequences * 2 * model.num_parameters / tensor / (peak * 1e12)
         seconds = of_one * settings["max_new_tokens"] / sequences * (max(reading, multiplying) + STEP_SECONDS)
     used = memory.generate(model, layout, sequences, generation.seq_length, CACHED_BYTES)
-    process = RUNTIME_BYTES + used.total
+    process = memory.RUNTIME_BYTES + used.total
     on_cpu = hardware.device == "CPU"
     return Step(
         name,
@@ -213,7 +214,7 @@ def _answers(s: Setup, name: str, rule: str, generation: Generation, made: Artef
         devices,
         device_memory=used,
         # on a device the weights pass through, a tensor at a time
-        host_bytes=devices * (process if on_cpu else RUNTIME_BYTES),
+        host_bytes=devices * (process if on_cpu else memory.RUNTIME_BYTES),
         peak_bytes=process if on_cpu else used.total,
         tokens=new,
         flops=new * 2 * model.num_parameters,
@@ -222,9 +223,11 @@ def _answers(s: Setup, name: str, rule: str, generation: Generation, made: Artef
     )
 
 
-def _served(s: Setup, name: str, rule: str, generation: Generation, made: Artefact) -> Step:
+def _served(
+    s: Setup, name: str, rule: str, generation: Generation, made: Artefact, problems: int | None
+) -> Step:
     """The same by a server, whose speed is not known."""
-    server, problems, settings = generation.server, s.problem_rows(generation.problems), generation.settings
+    server, settings = generation.server, generation.settings
     new = None if problems is None else problems * settings["num_samples"] * settings["max_new_tokens"]
     size = None if new is None else new * ANSWER_BYTES_PER_TOKEN
     taken = server_line.resources(s.experiment, server)["npu"]
@@ -232,8 +235,7 @@ def _served(s: Setup, name: str, rule: str, generation: Generation, made: Artefa
 
 
 def _scores(s: Setup, name: str, rule: str, generation: Generation, made: Artefact) -> Step:
-    problems = s.problem_rows(generation.problems)
-    if problems is None:
+    if (problems := s.problem_rows(generation.problems)) is None:
         return Step(name, (rule,), "-", made.path, made.benchmark)
     asked = problems * generation.settings["num_samples"]
     return Step(

@@ -114,6 +114,7 @@ def collect(
         "data": contents.flat(read["data_manifest"]),
         "quality": contents.quality(read["quality"]),
         "roles": read["quality"]["roles"],
+        "teacher": read["quality"].get("teacher"),
         "training": contents.flat(done),
         "proofs": {role: contents.flat(digests.read_json(path)) for role, path in proofs.items()},
         "plan": digests.read_json(inputs["plan"]) if "plan" in inputs else None,

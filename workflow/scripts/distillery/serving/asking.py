@@ -57,7 +57,7 @@ class Sites:
 
 def answer(
     asked: Sequence[Asked],
-    voice: Prompter,
+    voice: Prompter | None,
     manner: Manner,
     sites: Sites,
     journal: Journal,
@@ -65,6 +65,9 @@ def answer(
     log_interval: int,
 ) -> dict[str, Any]:
     """Ask what the journal lacks, and write all answers in the order of `asked`.
+
+    Args:
+        voice: None where messages are asked of a model whose tokenizer only its server has.
 
     Returns:
         The timings, which are also written beside the answers, with the fewest questions at once that the server led to.
@@ -90,7 +93,7 @@ def answer(
 
 async def _ask(
     questions: Iterator[Asked],
-    voice: Prompter,
+    voice: Prompter | None,
     manner: Manner,
     sites: Sites,
     pace: pacing.Pace,
@@ -106,7 +109,7 @@ async def _ask(
                 reply = await _one(one, voice, manner, sites, pace, connections)
                 found = record(one, reply, voice, manner)
                 journal.add(found)
-                watch.saw(0, len(found["tokens"]))
+                watch.saw(0, len(found["tokens"]) or found.get("completion_tokens") or 0)
 
         tasks = {asyncio.create_task(work()) for _ in range(pace.most)}
         try:
@@ -126,7 +129,7 @@ async def _ask(
 
 async def _one(
     asked: Asked,
-    voice: Prompter,
+    voice: Prompter | None,
     manner: Manner,
     sites: Sites,
     pace: pacing.Pace,
@@ -134,7 +137,7 @@ async def _one(
 ) -> Reply:
     """The answer to one question, asked as often as it takes."""
     what = f"prompt {asked.prompt.id}, sample {asked.sample}"
-    text = "" if manner.takes_ids or manner.endpoint == "chat" else voice.rendered(asked.ids)
+    text = "" if voice is None or manner.takes_ids or manner.endpoint == "chat" else voice.rendered(asked.ids)
     body = manner.question(asked.prompt.messages, asked.ids, text, asked.seed)
     failures = attempt = 0
     while True:
@@ -175,20 +178,24 @@ def _given_up(url: str, what: str, failures: int, quiet: float, last: Again) -> 
     )
 
 
-def record(asked: Asked, reply: Reply, voice: Prompter, manner: Manner) -> dict[str, Any]:
+def record(asked: Asked, reply: Reply, voice: Prompter | None, manner: Manner) -> dict[str, Any]:
     """An answer as a line of the answers' file, like those of the built-in engine.
 
-    A server that gives no ids gives text: `tokens` are then this text's under the tokenizer, and the stop id.
+    A server that gives no ids gives text: `tokens` are then this text's under the tokenizer, and the stop id. Without a
+    tokenizer of ours there are none, and `completion_tokens` is their number as the server counts them.
     """
-    text = reply.text if reply.tokens is None else voice.answer(reply.tokens)
+    text = reply.text if voice is None or reply.tokens is None else voice.answer(reply.tokens)
     ends = [(text.index(word), word) for word in manner.stop_words if word in text]
     stopped = reply.finish == "stop"
     at_word = stopped and (bool(ends) or (isinstance(reply.stop, str) and reply.stop in manner.stop_words))
     if ends:
         text = text[: min(ends)[0]]
+    stop = "length" if not stopped else "stop_word" if at_word else "eos"
+    if voice is None:
+        found = batch.record(asked, None, text=text, tokens=(), stop=stop)
+        return found | {"completion_tokens": reply.completion_tokens}
     tokens = reply.tokens
     if tokens is None:
         ending = [reply.stop if reply.stop in manner.stop_ids else manner.stop_ids[0]]
         tokens = (*voice.tokenizer.encode(text), *(ending if stopped and not at_word else []))
-    stop = "length" if not stopped else "stop_word" if at_word else "eos"
     return batch.record(asked, voice, text=text, tokens=tokens, stop=stop)

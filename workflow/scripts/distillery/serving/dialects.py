@@ -29,8 +29,9 @@ class Manner:
         kind: of the server, one of the four above.
         model: its name there.
         endpoint: of PATHS.
-        stop_ids, stop_words: what ends an answer.
+        stop_ids, stop_words: what ends an answer; no ids where only the server knows them.
         stop_texts: of the ids, for a server that takes texts only.
+        instruction: added to the last message of a conversation, for a server whose template is its own.
     """
 
     kind: str
@@ -41,6 +42,7 @@ class Manner:
     stop_ids: tuple[int, ...]
     stop_words: tuple[str, ...]
     stop_texts: tuple[str, ...]
+    instruction: str = ""
 
     def __post_init__(self) -> None:
         check_task(self.task.name)
@@ -84,7 +86,8 @@ class Manner:
         if self.kind == TRANSFORMERS:
             # whole, for what it leaves out is the model's own
             chosen = {"do_sample": bool(drawn), "max_new_tokens": self.max_tokens}
-            chosen |= {"eos_token_id": list(self.stop_ids), "pad_token_id": self.stop_ids[0]}
+            if self.stop_ids:  # else the server's own
+                chosen |= {"eos_token_id": list(self.stop_ids), "pad_token_id": self.stop_ids[0]}
             if drawn:
                 chosen |= {"temperature": temperature, "top_p": top_p, "top_k": top_k}
             found["generation_config"] = json.dumps(chosen, sort_keys=True)
@@ -110,6 +113,8 @@ class Manner:
         body = {"model": self.model, "seed": seed, "stream": False, **self.sampling()}
         if self.endpoint == "chat":
             body["messages"] = [{"role": one["role"], "content": one["content"]} for one in messages]
+            if self.instruction:
+                body["messages"][-1]["content"] += f"\n{self.instruction}"
         else:
             body["prompt"] = list(ids) if self.takes_ids else text
         return json.dumps(body, ensure_ascii=False).encode()

@@ -14,6 +14,7 @@ from distillery.generate import batch, prompter_choice, prompts, tasks, weight_k
 from distillery.generate.batch import Asked, Limits
 from distillery.generate.journal import Journal
 from distillery.generate.prompter import Prompter
+from distillery.generate.weight_kinds import Weights
 from distillery.problems import UsageProblem
 from distillery.serving import api_key, asking, contract, dialects, started
 from distillery.serving.asking import Sites
@@ -32,17 +33,22 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     chosen = {one.name: getattr(args, one.name) for one in fields(tasks.Task) if hasattr(args, one.name)}
     task = tasks.Task(args.task, **{key: value for key, value in chosen.items() if key != "name"})
     dialects.check_task(task.name)
-    found = weight_kinds.find(args.load, args.load)
-    model_context = found.architecture.max_position_embeddings
-    context = args.seq_length or model_context
-    limits = Limits(
-        context, model_context, args.max_new_tokens, found.architecture.vocab_size, tuple(args.stop_word)
-    )
-    voice = prompter_choice.of(args, found, args.load).stopping_at([], args.stop_word)
-    asked = batch.ask(prompts.read(args.prompt_file), voice, task, args.seed, limits)
-    deciding = [found.identity, task.name, task.settings(), args.max_new_tokens, args.stop_word]
+    questions = prompts.read(args.prompt_file)
+    if args.load is None:
+        _check_foreign(args)
+        voice = limits = None
+        asked, whose = batch.unrendered(questions, task, args.seed), "the server's own"
+        # of which there are no ids
+        asked_with = [args.instruction, [list(map(dict, one.messages)) for one in questions]]
+    else:
+        found = weight_kinds.find(args.load, args.load)
+        voice = prompter_choice.of(args, found, args.load).stopping_at([], args.stop_word)
+        limits = _limits(args, found)
+        asked = batch.ask(questions, voice, task, args.seed, limits)
+        whose, asked_with = found.identity, sorted(voice.stop_ids)
+    deciding = [whose, task.name, task.settings(), args.max_new_tokens, args.stop_word]
     deciding += [
-        sorted(voice.stop_ids),
+        asked_with,
         args.server_engine,
         args.served_model,
         args.endpoint,
@@ -67,6 +73,25 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         args.output.with_name(f"{args.output.stem}.server.json"), told(args, server, manner, compared)
     )
     return times
+
+
+def _limits(args: argparse.Namespace, found: Weights) -> Limits:
+    model = found.architecture
+    context = args.seq_length or model.max_position_embeddings
+    words = tuple(args.stop_word)
+    return Limits(context, model.max_position_embeddings, args.max_new_tokens, model.vocab_size, words)
+
+
+def _check_foreign(args: argparse.Namespace) -> None:
+    """Without weights there is neither a template nor a tokenizer, nor anything to start."""
+    if not args.url or args.endpoint != "chat":
+        raise UsageProblem(
+            "without the weights only messages can be asked, of a server that runs already",
+            where="--load",
+            found=f"--endpoint {args.endpoint}, {'--url' if args.url else '--server-python'}",
+            wanted="--url and --endpoint chat",
+            fix="give --load the exported directory that is served, or ask so",
+        )
 
 
 def _wanted(args: argparse.Namespace) -> Wanted | None:
@@ -99,15 +124,18 @@ async def _meet(
     args: argparse.Namespace,
     model: str,
     sites: Sites,
-    voice: Prompter,
+    voice: Prompter | None,
     task: tasks.Task,
-    limits: Limits,
+    limits: Limits | None,
     asked: list[Asked],
 ) -> tuple[Introduced, Manner, str]:
     """What the server is, how it is asked, and how its reading of prompts was compared with ours."""
     (first, *_) = sites.connections()
     async with first as site:
         server = await contract.introduce(site, args.server_engine)
+        if voice is None or limits is None:
+            own = (args.max_new_tokens, (), tuple(args.stop_word), (), args.instruction)
+            return server, Manner(server.kind, model, args.endpoint, task, *own), "the server's own template"
         manner = manner_of(server.kind, model, args.endpoint, task, voice, limits)
         if not manner.takes_ids and args.endpoint != "chat":
             contract.check_texts(voice, asked)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import argparse
 import itertools
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         Problem: as `card`.
     """
     made = card(args.data_prefix, args.input, args.problems, args.seq_length)
+    if args.pass_rates:
+        made["teacher"] = pass_rates(digests.read_json(path) for path in args.pass_rates)
     digests.write_json(args.output, made)
     return made
 
@@ -80,6 +83,32 @@ def card(
         "lengths": measure_lengths(lengths, seq_length),
         **_measure_texts(_conversations(manifest, inputs), problem_sets),
     }
+
+
+def pass_rates(shards: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """What became of a teacher's answers, over all shards.
+
+    Returns:
+        sums of `problems`, `answers`, `right`, `unfinished`, `tokens`, `rows` and `outside_pass_rate`; `solved`, problems by
+        how many of their answers are right ("1/4"); `problem_types`, answers and right ones of each.
+    """
+    total: Counter[str] = Counter()
+    solved: Counter[str] = Counter()
+    kinds: dict[str, Counter[str]] = {}
+    for one in shards:
+        total.update({key: count for key, count in one.items() if isinstance(count, int)})
+        solved.update(one["solved"])
+        for kind, counts in one["problem_types"].items():
+            kinds.setdefault(kind, Counter()).update(counts)
+    return {
+        **total,
+        "solved": dict(sorted(solved.items(), key=_as_numbers)),
+        "problem_types": {kind: dict(kinds[kind]) for kind in sorted(kinds)},
+    }
+
+
+def _as_numbers(item: tuple[str, int]) -> tuple[int, ...]:
+    return tuple(map(int, item[0].split("/")))
 
 
 def measure_lengths(lengths: np.ndarray, seq_length: int | None) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from distillery import artefacts, lineage, set_artefacts, shard_files
+from distillery import artefacts, lineage, set_artefacts, shard_files, teachers
 from distillery.experiment import Config, Experiment
 
 Kind = Literal["model", "checkpoint", "training", "dataset", "file"]
@@ -48,6 +48,10 @@ def _shards(config: Config, name: str) -> Iterator[Product]:
     shards = shard_files.all_shards(config, e.tokenize)
     if config.models[e.tokenize.model].kind == "random":
         shards += shard_files.tokenizer_shards(config, e.tokenize.model)[0]
+    shards += shard_files.pass_rates(config.datasets[e.dataset], e.tokenize)
+    if teacher := teachers.of(config, e.dataset):
+        parts = [{"index": f"{one:05d}", "total": f"{teacher.parts:05d}"} for one in range(teacher.parts)]
+        shards += [artefacts.TEACHER_ANSWERS.at(teacher=teacher.name, **one) for one in parts]
     yield from (Product(Path(path), "file", below=True) for path in shards)
 
 

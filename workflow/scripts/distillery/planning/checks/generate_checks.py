@@ -198,8 +198,9 @@ def served_base(s: Setup) -> Iterator[Finding]:
 
 def server_key(s: Setup) -> Iterator[Finding]:
     """A key goes through networks encrypted, or stays on this machine."""
-    server = s.experiment.tuned_generation.server
-    if server and server.url and server.api_key_env and api_key.exposed(server.url):
+    for server in (s.experiment.tuned_generation.server, s.teacher and s.teacher.server):
+        if not (server and server.url and server.api_key_env and api_key.exposed(server.url)):
+            continue
         yield warning(
             "server-key",
             [f"servers.{server.name}.url", f"servers.{server.name}.api_key_env"],

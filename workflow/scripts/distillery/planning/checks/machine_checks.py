@@ -53,8 +53,9 @@ def run(config: Config, directory: Path, *, local: bool) -> list[Finding]:
 
 def servers(s: Setup) -> Iterator[Finding]:
     """A server that runs already takes connections now; it may be started until answers are asked for."""
-    server = s.experiment.tuned_generation.server
-    if server and server.url:
+    for server in [s.experiment.tuned_generation.server, s.teacher and s.teacher.server]:
+        if not (server and server.url):
+            continue
         address = urlsplit(server.url)
         port = address.port or (443 if address.scheme == "https" else 80)
         try:

@@ -1,4 +1,4 @@
-"""Batches, steps and checkpoints: what the training keys mean together, and with the number of rows."""
+"""Batches, steps and checkpoints: what the training keys mean together, with the number of rows, and with who wrote them."""
 
 from __future__ import annotations
 
@@ -149,4 +149,39 @@ def resume(s: Setup) -> Iterator[Finding]:
         )
 
 
-CHECKS = (batch_split, pipeline_bubble, epochs, few_rows, warmup, min_lr, learning_rate, checkpoints, resume)
+def teacher(s: Setup) -> Iterator[Finding]:
+    """A teacher's problems are learnt, hence not asked; and a budget that ends before them leaves some out."""
+    if s.teacher is None:
+        return
+    key, most = f"{s.dataset_key}.source.teacher", s.teacher.most
+    if s.teacher.problems in s.experiment.asked:
+        yield error(
+            "taught-problems",
+            [f"{key}.problems", s.key("problems")],
+            f"{s.teacher.problems}, to which the teacher's answers are learnt",
+            "problems that are not learnt",
+            "score with another problem set, or have the teacher asked another",
+        )
+    if most is not None and (s.questions is None or most < s.questions):
+        budgets = [one for one in ("max_requests", "max_tokens") if one in s.teacher.settings]
+        yield warning(
+            "teacher-budget",
+            [*(f"{key}.{one}" for one in budgets), f"{key}.samples"],
+            f"at most {most} problems of {s.teacher.problems} can be asked",
+            "a budget for all of them, or no more than that wanted",
+            "raise it, or accept this: problems beyond are left out",
+        )
+
+
+CHECKS = (
+    teacher,
+    batch_split,
+    pipeline_bubble,
+    epochs,
+    few_rows,
+    warmup,
+    min_lr,
+    learning_rate,
+    checkpoints,
+    resume,
+)
