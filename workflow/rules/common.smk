@@ -157,16 +157,6 @@ PAGE_TEMPLATES = "../../report/*.j2"
 KERNELS = "engine/*.[ch]*"
 
 
-def answered(answering, served, foreign=()):
-    """A wildcard constraint: names of what a server answers, or of what the built-in engine does.
-
-    `answering` has a Generation for each name; those of `foreign` are left out.
-    """
-    return either(
-        name for name, one in answering.items() if bool(one.server) is served and name not in foreign
-    )
-
-
 def outside(path):
     """A file of this machine as input; none where Snakemake would take braces in its name for a wildcard."""
     return [] if "{" in path else [path]

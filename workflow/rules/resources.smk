@@ -37,3 +37,13 @@ def asking(experiment, generation):
         | own
         | {"launch": lambda w: server_line.flags(experiment(w), generation(w).server)}
     )
+
+
+def answered(answering, served, foreign=()):
+    """A wildcard constraint: names of what a server answers, or of what the built-in engine does.
+
+    `answering` has a Generation for each name; those of `foreign` are left out.
+    """
+    return either(
+        name for name, one in answering.items() if bool(one.server) is served and name not in foreign
+    )
