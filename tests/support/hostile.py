@@ -52,11 +52,16 @@ Place = tuple[str | int, ...]
 BASE = yaml.safe_load((FIXTURES / "workflow/small.yaml").read_text())
 # names of keys that are not free
 BELOW = {"map_keys": "messages", "sweep": "prompt_type", "sets": "sums-heldout"}
+# what stands beside in any case, though the schema does not ask for it
+SERVER = "known"
+BESIDE = {"teacher": {"server": SERVER, "max_new_tokens": 8}}
 KNOWN = {
     "dataset": "sums",
     "model": "tiny",
     "problems": "sums-heldout",
     "hardware": "laptop",
+    "experiment": "small",
+    "server": SERVER,
     "prompt_type": "qwen_math_r1",
 }
 
@@ -138,7 +143,8 @@ def holding(node: dict[str, Any], place: Place, value: Any, name: str, alone: bo
     name = BELOW.get(str(head), name)
     required = () if alone or node.get("maxProperties") == 1 else needed(node, head)
     made = {key: honest(node["properties"][key], key) for key in required}
-    return made | {head: holding(node["properties"][head], tuple(rest), value, name, alone)}
+    inner = holding(node["properties"][head], tuple(rest), value, name, alone)
+    return made | {head: merged(BESIDE.get(str(head)), inner)}
 
 
 def texts(place: Place) -> Iterator[tuple[str, bool]]:

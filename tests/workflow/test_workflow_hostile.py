@@ -88,7 +88,7 @@ def trials() -> list[Trial]:
 def configured(tried: list[Trial]) -> dict[str, Any]:
     """One configuration of all of them: sources in experiments of their own, several in one."""
     raw = copy.deepcopy(hostile.BASE)
-    raw["hardware"], raw["servers"] = {}, {}
+    raw["hardware"], raw["servers"] = {}, {hostile.SERVER: {"url": "http://127.0.0.1:8000", "model": "any"}}
     asking: dict[int, dict[str, str]] = {}
     met = dict.fromkeys(SOURCES, 0)
     for one in tried:

@@ -22,8 +22,8 @@ def words(settings: Mapping[str, Any]) -> list[str]:
     for key, value in settings.items():
         if value is not None and value is not False:
             found.append(f"--{key.replace('_', '-')}")
-            if isinstance(value, str) and value.startswith("-"):
-                found[-1] += f"={value}"  # else it would pass for a flag
+            if isinstance(value, str) and (not value or value.startswith("-")):
+                found[-1] += f"={value}"  # else it would pass for a flag, or be no word of a line
             elif value is not True:
                 found.append(canonical(value) if isinstance(value, dict) else str(value))
     return found
