@@ -61,9 +61,8 @@ class LlmServer:
         self.asked: list[dict[str, Any]] = []
         self.paths: list[str] = []
         self.seconds = 0.0  # that an answer takes
-        self.says: Callable[[str, int], str] | None = (
-            None  # the text of an answer, of the question's text and its seed
-        )
+        # the text of an answer, of the question's text and its seed
+        self.says: Callable[[str, int], str] | None = None
         self.out = self.most = 0
         self.limit: int | None = None  # questions at once, beyond which it is busy
         self.refused = 0
@@ -107,11 +106,9 @@ class LlmServer:
             text = self.tokenizer.decode(ids)
         if "messages" in body:
             thoughts, closed, rest = text.removeprefix("<think>\n").partition("\n</think>\n\n")
-            message = (
-                {"content": rest, "reasoning_content": thoughts}
-                if closed and text[0] == "<"
-                else {"content": text}
-            )
+            message = {"content": text}
+            if closed and text[0] == "<":
+                message = {"content": rest, "reasoning_content": thoughts}
             choice = {"message": {"role": "assistant", **message}}
             size = 10
         else:

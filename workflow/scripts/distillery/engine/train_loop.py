@@ -218,18 +218,18 @@ def _record(
 
 
 def _plan(rows: Rows, way: Course, settings: Settings, done: int) -> str:
-    documents = [one for part in way.training for one in part]
-    samples = settings.train_iters * settings.global_batch_size
-    longer = sum(len(rows.input_ids[i]) > settings.seq_length for i in documents)
-    text = f"{samples} samples from {len(documents)} rows: {samples / len(documents):.2f} epochs"
+    samples, count = len(way.sequence), sum(map(len, way.training))
+    longer = sum(len(rows.input_ids[i]) > settings.seq_length for part in way.training for i in part)
+    text = f"{samples} samples from {count} rows: {samples / count:.2f} epochs"
     if longer:
         text += f"; {longer} rows exceed --seq-length {settings.seq_length} and are cut, their ends are not learnt"
     return text + (f"; resuming after step {done}" if done else "")
 
 
 def _shares(way: Course, mixture: Mixture | None) -> Iterator[str]:
-    counts = mixture.counts(way.sequence) if mixture else {}
-    for (name, samples), part in zip(counts.items(), way.training, strict=False):
+    if mixture is None:
+        return
+    for (name, samples), part in zip(mixture.counts(way.sequence).items(), way.training, strict=True):
         yield f"  {name}: {samples} samples of {len(part)} rows: {samples / max(1, len(part)):.2f} epochs"
 
 
