@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+from statsmodels.stats.proportion import proportion_confint
 
 from distillery.evaluate import comparison, statistics
 from distillery.problems import Problem
@@ -71,6 +72,24 @@ def test_a_bootstrap_over_kinds_of_problems_is_scipys_over_problems(kinds):
     low, high = statistics.bootstrap(values, 3)
     wanted = theirs.confidence_interval
     assert (mean - low, high - mean) == pytest.approx((mean - wanted.low, wanted.high - mean), rel=0.06)
+
+
+@pytest.mark.parametrize("share, n", [(0.0, 30), (1.0, 30), (0.25, 12), (0.5, 7), (2 / 3, 500)])
+def test_where_all_problems_are_alike_the_interval_is_no_point(share, n):
+    """AIME with four samples a problem, none of them right, is no proof that none ever will be."""
+    values = np.full((n, 1), share)
+    assert statistics.bootstrap_all(values, 0) == [pytest.approx((share, share))]
+    assert statistics.mean_shares(values, 0) == [
+        pytest.approx(proportion_confint(share * n, n, method="wilson"), abs=1e-12)
+    ]
+
+
+def test_each_measure_gets_the_interval_of_its_values():
+    draw = np.random.default_rng(2)
+    yes, shares = draw.integers(0, 2, 40), draw.integers(0, 5, 40) / 4
+    first, second = statistics.mean_shares(np.stack([yes, shares], axis=1), 9)
+    assert first == pytest.approx(proportion_confint(yes.sum(), 40, method="wilson"), abs=1e-12)
+    assert second == statistics.bootstrap_all(np.stack([yes, shares], axis=1), 9)[1]
 
 
 def row(problem: int, strict: bool, sample: int = 0, **more) -> dict:

@@ -17,7 +17,7 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import NormalIndPower
 
-from distillery.evaluate import comparison, measures, repeated_samples, statistics
+from distillery.evaluate import budgets, comparison, measures, repeated_samples, statistics
 from distillery.problems import Problem
 
 ANSWERS = st.lists(st.sampled_from(["right", "7", "8", "9", None]), min_size=1, max_size=7)
@@ -178,7 +178,7 @@ def test_groups_by_family_source_and_level():
 def test_budgets_count_what_is_right_within_so_many_tokens():
     base = [score(i, 0, True, "5", tokens=20 * (i + 1)) for i in range(4)]  # 20, 40, 60, 80
     tuned = [score(i, 0, True, "5", tokens=200) for i in range(4)]
-    made = comparison.budgets(base, tuned)
+    made = budgets.table(base, tuned)
     assert [(row["tokens"], row["base"], row["tuned"]) for row in made] == [
         (32, 0.25, 0.0), (64, 0.75, 0.0), (128, 1.0, 0.0), (256, 1.0, 1.0),
     ]  # fmt: skip

@@ -70,7 +70,11 @@ def test_score_py_says_the_same_on_a_terminal(compared):
         "level 2",
         "level 3",
     ]
-    assert lines[2].startswith("source s0: pass@1 25.0% of 24 answers, thinking never closed 25.0%")
+    assert (
+        lines[2].startswith("source s0: 24 answers, pass@1 25.0% (")
+        and "thinking never closed 25.0%" in lines[2]
+    )
+    assert "pass@4 100.0% (61.0% to 100.0%)" in lines[2] and "maj@4 0.0% (0.0% to 39.0%)" in lines[2]
     assert measures.lines([row | {"scorable": False} for row in samples("base")]) == []
 
 
@@ -80,7 +84,10 @@ def test_groups_are_those_that_tell_problems_apart(compared):
         ("source", "s0", 24), ("source", "s1", 24), ("level", "1", 16), ("level", "2", 16), ("level", "3", 16),
     ]  # fmt: skip
     assert rows[0]["base"]["cut"] == rows[0]["tuned"]["unfinished_think"] == 0.25
-    assert rows[0]["base"]["tokens"] == 100
+    assert rows[0]["base"]["tokens"] == 100 and rows[0]["base"]["lengths"]["p90"] == 160
+    assert rows[0]["base"]["stops"] == {"eos": 0.75, "length": 0.25}
+    assert rows[0]["most"] == ["pass@4", "maj@4"] and rows[0]["base"]["chances"]["pass@4"]["value"] == 1.0
+    assert rows[0]["tuned"]["chances"].keys() == {"pass@1", "pass@2", "pass@4", "maj@2", "maj@4"}
 
 
 @pytest.mark.parametrize("name, known", [("math-500", "math500"), ("MATH_500", "math500"), ("aime-2024", "aime24"),

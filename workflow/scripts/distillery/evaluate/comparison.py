@@ -1,9 +1,9 @@
 """Two models on the same problems: accuracies with intervals, what flipped, whether it is chance, and what it cost.
 
-With one sample a problem, accuracies carry Wilson intervals, and the difference Newcombe's paired interval and McNemar's
-exact test; a paired bootstrap stands beside them. With more samples a problem's score is the mean of its samples, the
-problem is the unit that is resampled, and the test flips signs of problems' differences, which is McNemar's where both can
-be. Where no difference is shown, `power` says how many problems would show one of this size.
+Where each problem is right or wrong, as with one sample, accuracies carry Wilson intervals, and the difference Newcombe's paired
+interval and McNemar's exact test; a paired bootstrap stands beside them. Else a problem's score is the mean of its samples,
+the problem is resampled, and the test flips signs of problems' differences, which is McNemar's where both can be. Where no
+difference is shown, `power` says how many problems would show one of this size.
 """
 
 from __future__ import annotations
@@ -15,11 +15,10 @@ from typing import Any
 import numpy as np
 
 from distillery import digests, one_writer
-from distillery.evaluate import measures, scoring, statistics
+from distillery.evaluate import budgets, measures, scoring, statistics
 from distillery.problems import Problem, located
 
 Scores = list[dict[str, Any]]
-FIRST_BUDGET = 32  # tokens
 # what is read of a score; more is used where it is there
 READ = (
     "id",
@@ -88,7 +87,7 @@ def compare(
                 }
                 for key in grouped["base"]
             },
-            "budgets": budgets(first, second),
+            "budgets": budgets.table(first, second),
         }
     )
 
@@ -158,23 +157,6 @@ def sentence(comparison: dict[str, Any], verdict: str) -> str:
     return f"no difference shown at n = {n}: {shown}; a difference of this size would show at n = {power['needed']}"
 
 
-def budgets(base: Scores, tuned: Scores) -> list[dict[str, Any]]:
-    """Accuracy of both where every answer may take so many tokens and is wrong beyond: budgets are powers of two."""
-    longest = max(row["tokens"] for row in base + tuned)
-    found, budget = [], FIRST_BUDGET
-    while True:
-        row: dict[str, Any] = {"tokens": budget}
-        for name, scores in (("base", base), ("tuned", tuned)):
-            cut = [score | {"within": score["strict"] and score["tokens"] <= budget} for score in scores]
-            means = measures.problem_means(cut, "within")
-            row[name] = sum(means.values()) / len(means)
-            row[f"{name}_spent"] = sum(min(score["tokens"], budget) for score in scores) / len(scores)
-        found.append(row)
-        if budget >= longest:
-            return found
-        budget *= 2
-
-
 def check_samples(base: Scores, tuned: Scores) -> None:
     """See that both score the same samples of the same problems with the same golds.
 
@@ -213,7 +195,8 @@ def _same(base: Scores, tuned: Scores, key: str) -> bool | None:
 def paired(base: Scores, tuned: Scores, seed: int) -> dict[str, Any]:
     """Tuned minus base, problem by problem: difference, intervals, what flipped, p-values, power."""
     before, after = (measures.problem_means(scores, "strict") for scores in (base, tuned))
-    differences = np.array([after[problem] - before[problem] for problem in before])
+    values = np.array([[before[problem], after[problem]] for problem in before])
+    differences = values[:, 1] - values[:, 0]
     resampled = list(statistics.bootstrap(differences, seed))
     deviation = float(differences.std(ddof=1)) if len(differences) > 1 else 0.0
     made = {
@@ -228,9 +211,9 @@ def paired(base: Scores, tuned: Scores, seed: int) -> dict[str, Any]:
             "shown": statistics.shown(len(differences), deviation),
         },
     }
-    if len(before) == len(base):
-        made["both"] = sum(1 for problem in before if before[problem] and after[problem])
-        made["neither"] = sum(1 for problem in before if not before[problem] and not after[problem])
+    if statistics.all_or_none(values):
+        made["both"] = int((values.sum(axis=1) == 2).sum())
+        made["neither"] = int((values.sum(axis=1) == 0).sum())
         lost, gained = len(made["lost"]), len(made["gained"])
         made["mcnemar_p"] = statistics.mcnemar(lost, gained)
         made["difference_interval"] = list(statistics.newcombe(made["both"], lost, gained, made["neither"]))

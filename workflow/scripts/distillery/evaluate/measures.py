@@ -1,7 +1,7 @@
 """What the scores of one model on one problem set come to: the numbers that the field reports, with intervals.
 
-The problem is the unit: a problem's value is the mean of its samples, and intervals are over problems. With one sample a
-problem the interval is Wilson's, else a bootstrap over problems. Problems whose golds cannot be read count nowhere; they are
+The problem is the unit: a problem's value is the mean of its samples, and intervals are over problems: Wilson's with one sample
+a problem, else a bootstrap over problems, but where that could only be a point (`statistics.mean_shares`). Problems whose golds cannot be read count nowhere; they are
 named under `unscorable`.
 """
 
@@ -56,16 +56,12 @@ def side(scores: Scores, seed: int) -> dict[str, Any]:
 
 def accuracy(scores: Scores, kind: str, seed: int) -> dict[str, Any]:
     """n answers, how many are right, the mean over problems with its 95 % interval."""
-    means = problem_means(scores, kind)
-    right = sum(row[kind] for row in scores)
-    one_sample = len(means) == len(scores)
-    interval = (
-        statistics.wilson(right, len(scores)) if one_sample else statistics.bootstrap(_values(means), seed)
-    )
+    values = np.array(list(problem_means(scores, kind).values()))
+    (interval,) = statistics.mean_shares(values[:, None], seed)
     return {
         "n": len(scores),
-        "right": right,
-        "accuracy": float(_values(means).mean()),
+        "right": sum(row[kind] for row in scores),
+        "accuracy": float(values.mean()),
         "interval": list(interval),
     }
 
@@ -113,7 +109,7 @@ def repeated(scores: Scores, seed: int) -> dict[str, Any]:
     values = np.array(rows)
     found = [
         {"value": float(value), "interval": [float(bound) for bound in interval]}
-        for value, interval in zip(values.mean(axis=0), statistics.bootstrap_all(values, seed), strict=True)
+        for value, interval in zip(values.mean(axis=0), statistics.mean_shares(values, seed), strict=True)
     ]
     names = [str(k) for k in ks(least)]
     return {
@@ -123,11 +119,14 @@ def repeated(scores: Scores, seed: int) -> dict[str, Any]:
 
 
 def vote(row: dict[str, Any]) -> str | None:
-    """The answer that a sample votes for: right ones are one answer, wrong ones are told apart by value or text."""
+    """The answer that a sample votes for: right ones are one answer, wrong ones are told apart by value or text.
+
+    What could not be compared within the limits is not normalized here either, where there are none.
+    """
     if row["strict"]:
         return RIGHT
-    if row.get("boxed") is None:
-        return None
+    if row.get("boxed") is None or row.get("timed_out") or row.get("crashed"):
+        return row.get("boxed")
     text = notation.normal(row["boxed"])
     number = quantities.number(text)
     return f"{number.value}{'%' * number.percent}" if number else notation.squeezed(notation.unwrapped(text))
@@ -154,22 +153,29 @@ def lines(scores: Scores, seed: int = 0) -> list[str]:
     kept = [row for row in scores if row.get("scorable", True)]
     if not kept:
         return []
-    found = accuracy(kept, "strict", seed) | repeated(kept, seed)
-    chances = {"pass@1": {"value": found["accuracy"], "interval": found["interval"]}}
-    for key, name in (("pass_at", "pass"), ("maj_at", "maj")):
-        chances |= {f"{name}@{k}": value for k, value in found.get(key, {}).items() if k != "1"}
-    said = [
-        f"{name} {one['value']:.1%} ({one['interval'][0]:.1%} to {one['interval'][1]:.1%})"
-        for name, one in chances.items()
-    ]
-    made = [", ".join(said), _behaviour_line(kept)]
+    made = [_chances_line(kept, seed), _behaviour_line(kept)]
     for key in GROUPS:
         values = list(dict.fromkeys(row[key] for row in kept if key in row))
         for value in values if len(values) > 1 else []:
             rows = [row for row in kept if row.get(key) == value]
-            share = sum(problem_means(rows, "strict").values()) / len(problem_means(rows, "strict"))
-            made.append(f"{key} {value}: pass@1 {share:.1%} of {len(rows)} answers, {_behaviour_line(rows)}")
+            chances = _chances_line(rows, seed)
+            made.append(f"{key} {value}: {len(rows)} answers, {chances}, {_behaviour_line(rows)}")
     return made
+
+
+def chances(found: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """pass@1, and pass@k and maj@k where there are several samples, of a side or a group: {name: {value, interval}}."""
+    named = {"pass@1": {"value": found["accuracy"], "interval": found["interval"]}}
+    for key, name in (("pass_at", "pass"), ("maj_at", "maj")):
+        named |= {f"{name}@{k}": one for k, one in found.get(key, {}).items() if k != "1"}
+    return named
+
+
+def _chances_line(scores: Scores, seed: int) -> str:
+    return ", ".join(
+        f"{name} {one['value']:.1%} ({one['interval'][0]:.1%} to {one['interval'][1]:.1%})"
+        for name, one in chances(accuracy(scores, "strict", seed) | repeated(scores, seed)).items()
+    )
 
 
 def _behaviour_line(scores: Scores) -> str:
@@ -196,7 +202,3 @@ def problem_means(scores: Scores, kind: str) -> dict[str, float]:
     for row in scores:
         samples.setdefault(row["id"], []).append(row[kind])
     return {problem: sum(values) / len(values) for problem, values in samples.items()}
-
-
-def _values(means: dict[str, float]) -> np.ndarray:
-    return np.array(list(means.values()))

@@ -5,21 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import numpy as np
+import numpy as np
 
 Z_95 = 1.959963984540054  # 97.5 % quantile of the normal distribution
 Z_80 = 0.8416212335729143  # 80 % quantile: the power of a comparison that is to see a difference
 RESAMPLES = 10_000
+SAME = 1e-9  # values that differ by less were rounded
 BLOCK = 1_000_000  # numbers in memory at once
 
 
-def wilson(right: int, n: int) -> tuple[float, float]:
+def wilson(right: float, n: int) -> tuple[float, float]:
     """95 % score interval of a proportion (Wilson 1927): honest near 0 and 1, where the usual one fails."""
     if n == 0:
         return 0.0, 1.0
+    if abs(right - round(right)) < SAME * n:
+        right = round(right)
     p, z2 = right / n, Z_95**2
     centre = (p + z2 / (2 * n)) / (1 + z2 / n)
     half = Z_95 * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n)) / (1 + z2 / n)
@@ -56,6 +57,26 @@ def mcnemar(only_first: int, only_second: int) -> float:
     return min(1.0, 2 * tail / 2**n)
 
 
+def mean_shares(values: np.ndarray, seed: int) -> list[tuple[float, float]]:
+    """95 % interval of the mean over problems of each column of `values` [problems, measures], each value in 0..1.
+
+    Wilson's where a column has no other values than 0 and 1, as with one sample a problem, else the bootstrap's. Where all
+    problems have one value, which resampled is a point, as if nothing were in doubt, it is Wilson's too: of all values with
+    this mean, none vary more than 0 and 1 do.
+    """
+    alone = [all_or_none(column) or bool(np.ptp(column) < SAME) for column in values.T]
+    drawn = bootstrap_all(values, seed) if not all(alone) else []
+    return [
+        wilson(float(column.sum()), len(column)) if one else drawn[place]
+        for place, (one, column) in enumerate(zip(alone, values.T, strict=True))
+    ]
+
+
+def all_or_none(values: np.ndarray) -> bool:
+    """Whether each value is 0 or 1, so that their mean is a proportion."""
+    return bool((abs(values - values.round()) < SAME).all())
+
+
 def bootstrap(values: np.ndarray, seed: int) -> tuple[float, float]:
     """95 % percentile interval of the mean of `values` [problems], resampling problems.
 
@@ -70,8 +91,6 @@ def bootstrap_all(values: np.ndarray, seed: int) -> list[tuple[float, float]]:
 
     Problems with the same values are exchangeable: how often each kind of them is drawn has a multinomial distribution.
     """
-    import numpy as np
-
     rng = np.random.default_rng(seed)
     n = len(values)
     kinds, counts = np.unique(values, axis=0, return_counts=True)
@@ -92,8 +111,6 @@ def sign_flip(differences: Sequence[Fraction]) -> float:
     problem, differences of -1, 0 and 1, it is McNemar's exact test. Counted by convolution over the sums, which are
     multiples of the differences' common denominator.
     """
-    import numpy as np
-
     scale = math.lcm(*(difference.denominator for difference in differences)) if differences else 1
     steps = [abs(int(difference * scale)) for difference in differences if difference]
     observed = abs(sum(int(difference * scale) for difference in differences))

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from distillery import files
-from distillery.evaluate import comparison, measures, scoring, statistics
+from distillery.evaluate import budgets, comparison, measures, scoring, statistics
 from distillery.evaluate.measures import Scores
 from distillery.problems import Problem, UsageProblem
 
@@ -60,7 +60,6 @@ def compare(scores: Mapping[str, Scores], reference: str, seed: int) -> dict[str
 
 
 def _row(name: str, scores: Scores, own: Scores, budget: int, seed: int, is_own: bool) -> dict[str, Any]:
-    within = [row | {"within": row["strict"] and row["tokens"] <= budget} for row in scores]
     found = measures.accuracy(scores, "strict", seed)
     row = {
         "experiment": name,
@@ -68,7 +67,7 @@ def _row(name: str, scores: Scores, own: Scores, budget: int, seed: int, is_own:
         "interval": found["interval"],
         "n": len({one["id"] for one in scores}),
         "tokens": sum(one["tokens"] for one in scores) / len(scores),
-        "within_budget": measures.accuracy(within, "within", seed)["accuracy"],
+        "within_budget": budgets.accuracy(scores, budget),
         **dict.fromkeys(("difference", "difference_interval", "p", "p_holm", "needed")),
         "sentence": "this experiment",
     }

@@ -20,22 +20,25 @@ PUBLISHED = Path(__file__).with_name("published_scores.json")
 
 def chances(comparison: dict[str, Any]) -> Rows:
     """pass@1, and pass@k and maj@k where problems have several samples: one row a measure, with both intervals."""
-    first = {
-        side: {"value": comparison[side]["accuracy"], "interval": comparison[side]["interval"]}
-        for side in SIDES
-    }
-    rows = [{"measure": "pass@1", **first}]
+    sides = {side: _chances(comparison[side]) for side in SIDES}
+    return [
+        {"measure": name, **{side: sides[side][name] for side in SIDES}}
+        for name in sides["base"]
+        if name in sides["tuned"]
+    ]
+
+
+def _chances(side: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    found = {"pass@1": {"value": side["accuracy"], "interval": side["interval"]}}
     for key, name in (("pass_at", "pass"), ("maj_at", "maj")):
-        for k in comparison["base"].get(key, {}):
-            if k != "1" and k in comparison["tuned"].get(key, {}):
-                rows.append({"measure": f"{name}@{k}", **{side: comparison[side][key][k] for side in SIDES}})
-    return rows
+        found |= {f"{name}@{k}": one for k, one in side.get(key, {}).items() if k != "1"}
+    return found
 
 
 def groups(comparison: dict[str, Any]) -> Rows:
     """By family, source and level: how often right, cut, still thinking, and how long, one row a group.
 
-    A column of which all problems have one value says nothing and is left out.
+    `chances` are those of `chances`, `most` the names of those of all samples, where there are several. A column of which all problems have one value says nothing and is left out.
     """
     rows = []
     for key, by in GROUPS.items():
@@ -44,6 +47,9 @@ def groups(comparison: dict[str, Any]) -> Rows:
             continue
         for value, sides in values.items():
             row = {"by": by, "group": value, "n": sides["base"]["n"]}
+            row["most"] = [
+                f"{name}@{comparison['samples']}" for name in ("pass", "maj") if comparison["samples"] > 1
+            ]
             rows.append(row | {side: _short(sides[side]) for side in SIDES})
     return rows
 
@@ -52,9 +58,12 @@ def _short(side: dict[str, Any]) -> dict[str, Any]:
     return {
         "accuracy": side["accuracy"],
         "interval": side["interval"],
+        "chances": _chances(side),
         "unfinished_think": side["unfinished_think"],
         "cut": side["stops"].get("length", 0) / side["n"],
+        "stops": {stop: count / side["n"] for stop, count in side["stops"].items()},
         "tokens": side["tokens"]["mean"],
+        "lengths": side["tokens"],
     }
 
 
@@ -75,6 +84,8 @@ def behaviour(comparison: dict[str, Any]) -> Rows:
         )
     rows.append(("answers out of time", base["timed_out"], tuned["timed_out"], "share"))
     rows.append(("answers that crashed the comparison", base["crashed"], tuned["crashed"], "share"))
+    rows.append(("verdicts overruled by hand", base["overruled"], tuned["overruled"], "answers"))
+    rows.append(("verdicts that math-verify alone disputes", base["disputed"], tuned["disputed"], "answers"))
     return [{"measure": name, "base": one, "tuned": two, "unit": unit} for name, one, two, unit in rows]
 
 
