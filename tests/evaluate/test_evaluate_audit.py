@@ -6,7 +6,7 @@ import subprocess
 import pytest
 from commands import here
 
-from distillery.evaluate import audit, comparison, overrules, scoring
+from distillery.evaluate import audit, comparison, measures, overrules, scoring
 from distillery.fetch import openr1
 from distillery.problems import Problem
 
@@ -82,6 +82,42 @@ def test_an_audits_line_overrules_the_next_scoring_and_is_counted(tmp_path):
     assert again.startswith("== overruled: 1") and '"right": false' in again
 
 
+SPIN = (r"10^{10^{10}} - 10^{10^{10}} + 2", "1")  # an answer that math-verify does not end with, and its gold
+
+
+@pytest.mark.slow
+def test_an_answer_without_verdict_keeps_what_it_says_and_can_be_overruled(tmp_path):
+    texts = {"box": rf"so \boxed{{{SPIN[0]}}}", "cut": rf"<think> \boxed{{{SPIN[0]}}}"}
+    rows = [
+        {"id": name, "sample": 0, "prompt": "", "text": text, "tokens": [1], "stop": "eos"}
+        for name, text in texts.items()
+    ]
+    problems = [{"uuid": name, "answer": SPIN[1]} for name in texts]
+    box, cut = scoring.score(rows, problems, workers=2, cpu_seconds=0.3)
+    assert (box["timed_out"], box["strict"], box["boxed"], box["answer"]) == (True, False, SPIN[0], SPIN[0])
+    assert (cut["timed_out"], cut["boxed"], cut["answer"]) == (True, None, SPIN[0])
+    assert measures.vote(box) == SPIN[0]
+    for score in (box, cut):
+        assert audit.kind(score) == "no verdict"
+        line = overrules.line(score)
+        assert json.loads(line) == {
+            "id": score["id"], "gold": "1", "answer": SPIN[0], "right": True, "why": "",
+        } | ({} if score is box else {"boxed": False})  # fmt: skip
+        (tmp_path / "o.jsonl").write_text(line)
+        overrules.read(tmp_path / "o.jsonl", problems).apply(score)
+        assert (score["strict"], score["overruled"], score["rule"]) == (True, False, "overruled")
+        assert audit.kind(score) == "overruled"
+
+
+def test_a_decision_on_an_answer_in_a_box_is_none_on_the_same_outside_of_one(tmp_path):
+    problems = [{"uuid": "u0", "answer": "8"}]
+    for decision, row in (("true", verdict(boxed=None)), ("false", verdict())):
+        line = f'{{"id": "u0", "gold": "8", "answer": "7", "right": true, "boxed": {decision}}}'
+        (tmp_path / "o.jsonl").write_text(line)
+        overrules.read(tmp_path / "o.jsonl", problems).apply(row)
+        assert (row["strict"], row["overruled"]) == (False, None)
+
+
 @pytest.mark.parametrize(
     "line, message",
     [
@@ -90,6 +126,7 @@ def test_an_audits_line_overrules_the_next_scoring_and_is_counted(tmp_path):
         ('{"id": "u0", "gold": "[1,2]", "answer": "2"}', "not a decision"),
         ('{"id": "u0", "gold": "[1,2]", "answer": "2", "right": "yes"}', "not a decision"),
         ('{"id": "u0", "gold": "[1,2]", "answer": 2, "right": true}', "not a decision"),
+        ('{"id": "u0", "gold": "[1,2]", "answer": "2", "right": true, "boxed": "no"}', "not a decision"),
         ("[]", "not a decision"),
         ("{", "not a JSON object"),
         ('{"id": "u1", "gold": "AB", "answer": "BA", "right": true}', "contradict"),

@@ -122,7 +122,7 @@ def show(rows: Mapping[str, list[dict[str, Any]]], problems: Mapping[str, str], 
                 f"  gold     {_shown(row['gold'])}",
                 f"  answer   {_shown(row['answer'])}",
             ]
-            if row.get("boxed") is not None and row.get("scorable", True):
+            if row["answer"] is not None and row.get("scorable", True):
                 lines.append(f"  overrule {overrules.line(row)}")
         lines.append("")
     return "\n".join(lines)

@@ -10,10 +10,11 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from distillery.evaluate import (
+    currencies,
     exactness,
     extraction,
     notation,
@@ -64,6 +65,7 @@ class Verdict:
     crashed: bool = False
 
 
+READ_AT_ONCE = 32  # answers without a verdict whose texts are kept in memory
 FATES = {
     Fate.TIMED_OUT: Verdict(timed_out=True, rule="out of time"),
     Fate.CRASHED: Verdict(crashed=True, rule="crashed"),
@@ -75,22 +77,49 @@ def judge(
 ) -> Iterator[tuple[int, Verdict]]:
     """Yield (number of the question, its verdict) as they come.
 
+    An answer that is out of time or crashed keeps what it says, so that a human can decide on it.
+
     Args:
         plain: math-verify alone decides.
 
     Raises:
         Problem: a worker was ended from outside, again when its question was asked again.
     """
-    found = answers(
-        functools.partial(verify, plain=plain),
-        questions,
-        workers=workers,
-        cpu_seconds=cpu_seconds,
-        prepare=load,
-        name=lambda question: f"problem {question.name}",
-    )
-    for number, answer in found:
-        yield number, FATES[answer] if isinstance(answer, Fate) else answer
+    asked: dict[int, Question] = {}
+    lost: list[tuple[int, Verdict]] = []  # verdicts that did not come; what those answers say is read apart
+
+    def watched() -> Iterator[Question]:
+        for number, question in enumerate(questions):
+            asked[number] = question
+            yield question
+
+    limits = {"workers": workers, "cpu_seconds": cpu_seconds, "name": lambda one: f"problem {one.name}"}
+    for number, answer in answers(functools.partial(verify, plain=plain), watched(), prepare=load, **limits):
+        if isinstance(answer, Fate):
+            lost.append((number, FATES[answer]))
+        else:
+            del asked[number]
+            yield number, answer
+        if len(lost) >= READ_AT_ONCE:
+            yield from _read_apart(lost, asked, limits)
+    yield from _read_apart(lost, asked, limits)
+
+
+def _read_apart(
+    lost: list[tuple[int, Verdict]], asked: dict[int, Question], limits: dict[str, Any]
+) -> Iterator[tuple[int, Verdict]]:
+    """The verdicts with what the answers say, where that can be read within the limits; empties `lost`."""
+    questions = [asked.pop(number) for number, _ in lost]
+    for place, said in answers(read, questions, **limits):
+        number, verdict = lost[place]
+        yield number, verdict if isinstance(said, Fate) else replace(verdict, boxed=said[0], found=said[1])
+    lost.clear()
+
+
+def read(question: Question) -> tuple[str | None, str | None]:
+    """(the boxed answer of the strict reading, the last box of the lenient one), without comparing either."""
+    reading = extraction.read(question.text, question.stop, question.thinking)
+    return reading.boxed, reading.boxed or extraction.last_box(reading.text)
 
 
 def load() -> None:
@@ -119,7 +148,7 @@ def verify(question: Question, plain: bool = False) -> Verdict:
 def compare(gold: str, answer: str) -> tuple[bool, str, bool]:
     """(whether the answer is the gold, the rule that says so, what math-verify alone says)."""
     ours = notation.normal(gold), notation.normal(answer)
-    decision = (False, "number") if rules.other_currency(gold, answer) else rules.decide(*ours)
+    decision = (False, "number") if currencies.other(gold, answer) else rules.decide(*ours)
     theirs = simple_forms.verdict(gold, answer)
     raw = None
     if theirs is None:

@@ -3,7 +3,8 @@ r"""What a human decided: verdicts on answers, in a file that every later scorin
     {"id": "test/algebra/1.json", "gold": "AB", "answer": "\\overline{AB}", "right": true, "why": "the same segment"}
 
 One JSON line a decision, in config/overrules/PROBLEM_SET.jsonl. It is about one answer to one problem, whoever gives it: base,
-tuned, another experiment. It names the gold, so that it cannot outlive a gold that was mended.
+tuned, another experiment. It names the gold, so that it cannot outlive a gold that was mended. With `"boxed": false` it is about
+that answer where it stands in no box that counts: found in a text without one, or in a generation that was cut.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ KEYS = ("id", "gold", "answer", "right")
 
 @dataclass(frozen=True)
 class Overrules:
-    """Decisions by (problem's id, answer's text)."""
+    """Decisions by (problem's id, answer's text, whether in a box that counts)."""
 
-    decisions: dict[tuple[str, str], bool]
+    decisions: dict[tuple[str, str, bool], bool]
 
     def apply(self, score: dict[str, Any]) -> None:
-        """Let the human's decision replace the verdict on the boxed answer, which `overruled` keeps."""
-        decision = self.decisions.get((score["id"], score["boxed"]))
+        """Let the human's decision replace the verdict on the answer, which `overruled` keeps."""
+        decision = self.decisions.get((score["id"], score["answer"], score["boxed"] is not None))
         score["overruled"] = None
         if decision is not None:
             score["overruled"] = score["strict"]
@@ -46,13 +47,14 @@ def read(path: Path | None, problems: Iterable[dict[str, Any]]) -> Overrules:
     if not path.is_file():
         raise Problem("no such file of overrules", where=path, fix="leave --overrules out, or write the file")
     rows = {problem["uuid"]: problem["answer"] for problem in problems}
-    decisions: dict[tuple[str, str], bool] = {}
+    decisions: dict[tuple[str, str, bool], bool] = {}
     for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
         if not line.strip():
             continue
         row = _decision(line, f"{path}, line {number}")
         _check_gold(row, rows, f"{path}, line {number}")
-        if decisions.setdefault((row["id"], row["answer"]), row["right"]) != row["right"]:
+        about = row["id"], row["answer"], row.get("boxed", True)
+        if decisions.setdefault(about, row["right"]) != row["right"]:
             raise Problem(
                 "two decisions on one answer contradict each other",
                 where=f"{path}, line {number}",
@@ -63,13 +65,10 @@ def read(path: Path | None, problems: Iterable[dict[str, Any]]) -> Overrules:
 
 def line(score: dict[str, Any]) -> str:
     """The line that overrules a score, for a human to complete."""
-    decision = {
-        "id": score["id"],
-        "gold": score["gold"],
-        "answer": score["boxed"],
-        "right": not score["strict"],
-        "why": "",
-    }
+    decision = {key: score[key] for key in ("id", "gold", "answer")}
+    if score["boxed"] is None:
+        decision["boxed"] = False
+    decision |= {"right": not score["strict"], "why": ""}
     return json.dumps(decision, ensure_ascii=False)
 
 
@@ -80,9 +79,15 @@ def _decision(line: str, where: str) -> dict[str, Any]:
         raise Problem("not a JSON object", where=where, found=error) from None
     if not isinstance(row, dict) or set(KEYS) - set(row):
         raise Problem("not a decision", where=where, found=line[:200], wanted=", ".join(KEYS))
-    if not isinstance(row["right"], bool) or not all(isinstance(row[key], str) for key in KEYS[:3]):
+    truths = row["right"], row.get("boxed", True)
+    if not all(isinstance(one, bool) for one in truths) or not all(
+        isinstance(row[key], str) for key in KEYS[:3]
+    ):
         raise Problem(
-            "not a decision", where=where, found=line[:200], wanted="texts, and right: true or false"
+            "not a decision",
+            where=where,
+            found=line[:200],
+            wanted="texts, and right (and boxed): true or false",
         )
     return row
 

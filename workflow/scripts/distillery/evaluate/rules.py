@@ -46,13 +46,6 @@ BASES = {
     )
 }
 TIME = re.compile(r"\d{1,2}\s*:\s*[0-5]\d(?:\s*:\s*[0-5]\d)?")
-CURRENCIES = {
-    "dollar": re.compile(r"\\\$|\bdollars?\b|USD|美元"),
-    "cent": re.compile(r"\bcents?\b|\bpenn(?:y|ies)\b|¢|美分"),
-    "euro": re.compile(r"€|\\euro|\beuros?\b|欧元"),
-    "pound": re.compile(r"£|\\pounds|英镑"),
-    "yuan": re.compile(r"[¥￥]|\\yen|\byuan\b|RMB|(?<![美欧日])元"),
-}
 TO = re.compile(r"\s*\\text\s*\{\s*to\s*\}\s*|(?<=\d) to (?=\d)")
 # one letter, or words of which one has two letters at least: `p q` is a product, `p-q` a difference
 WORDS = re.compile(
@@ -68,12 +61,6 @@ APPROX = re.compile(r"\s*\\approx(?![A-Za-z])\s*")
 UNITS = re.compile(
     r"(?<=[\d})])\s*(?:\\;)?(?:[cdk]m|mm|kg|mg|m[lL]|ft|km/h|mph)(?:\s*\^\s*\{?\s*[23]\s*\}?)?$|(?<=[\d})])\s*[\u4e00-\u9fff]{1,4}$"
 )
-
-
-def other_currency(gold: str, answer: str) -> bool:
-    r"""Whether both, as they were written, name currencies and no common one: `\$5`, `5 cents`."""
-    named = [{name for name, sign in CURRENCIES.items() if sign.search(text)} for text in (gold, answer)]
-    return all(named) and named[0].isdisjoint(named[1])
 
 
 def decide(gold: str, answer: str) -> Decision | None:
