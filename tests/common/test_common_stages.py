@@ -8,7 +8,7 @@ import pytest
 import yaml
 from places import FIXTURES
 
-from distillery import artefacts, config, lineage
+from distillery import artefacts, config, lineage, stage_inputs
 from distillery.planning import checks
 from distillery.planning.experiment_setup import gather
 from distillery.problems import Problem
@@ -40,7 +40,7 @@ def test_a_later_stage_starts_from_the_export_and_shares_the_tokens():
     assert artefacts.weights(second).path.startswith("results/checkpoints/first+tuned/")
     assert artefacts.tokenized(third) == artefacts.tokenized(first)
     assert artefacts.base_answers(third, third.problems).path.startswith("results/generations/second+tuned/")
-    assert artefacts.early_model(loaded, third) == artefacts.MODEL.at(model="tiny")
+    assert stage_inputs.early_model(loaded, third) == artefacts.MODEL.at(model="tiny")
     assert gather(loaded, "third").architecture == gather(loaded, "first").architecture
     ids = [{one.id for one in checks.run(each)} for each in (loaded, config.load(staged()))]
     assert ids[0] == ids[1]
@@ -52,7 +52,7 @@ def test_a_later_stage_has_the_context_that_the_one_before_learnt():
     raw["experiments"]["second"]["seq_length"] = 512
     loaded = config.load(raw)
     assert gather(loaded, "second").architecture.max_position_embeddings == 512
-    assert artefacts.early_model(loaded, loaded.experiments["second"]) == artefacts.MODEL.at(
+    assert stage_inputs.early_model(loaded, loaded.experiments["second"]) == artefacts.MODEL.at(
         model="tiny-max_position_embeddings512"
     )
     assert not [one for one in checks.run(loaded) if one.severity == "error"]

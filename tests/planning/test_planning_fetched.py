@@ -193,7 +193,7 @@ def test_all_checks_run_once_the_config_of_an_unrecorded_model_is_here(made):
     raw["experiments"]["qwen2.5-math-7b"] |= {"seq_length": 131072, "rope": {"rotary_base": 1000000}}
     name = "qwen2.5-math-7b"
     loaded = config.load(raw)
-    alone = fetched_settings.parse(fetched_settings.as_json(loaded, name)).config
+    alone = fetched_settings.parse(fetched_settings.as_json(loaded, name)[0]).config
     assert config.load(alone).experiments[name] == loaded.experiments[name]
     found_late = {one.id for one in found(made, experiment=name, config=alone)["findings"]}
     assert {"rope-base", "context"} <= found_late

@@ -45,7 +45,7 @@ def test_only_leaves_that_decide_are_passed():
             for key in keys:
                 node = node.setdefault(key, {})
             node[last] = value
-        return fetched_settings.as_json(config.load(changed), name)
+        return fetched_settings.as_json(config.load(changed), name)[0]
 
     usual = line({})
     for path, value in {

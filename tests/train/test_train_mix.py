@@ -11,9 +11,12 @@ from commands import here
 from train_parts import forget_the_end, result, train, work
 
 from distillery import json_files
+from distillery.engine.batches import split
+from distillery.engine.mixture import course
 from distillery.problems import Problem, UsageProblem
 from distillery.tokenize import merge
 from distillery.train import mixed_data, tokenized_data
+from distillery.train.written_mix import Drawn
 
 pytestmark = pytest.mark.mindspore
 KEPT = ("--split", "90,10,0", "--eval-interval", 20, "--eval-iters", 1, "--keep-checkpoints", 9)
@@ -108,3 +111,32 @@ def test_an_id_without_a_row_is_named_in_its_dataset(two):
     assert found.describe(96 + 5) == {"dataset": "more", "row": found.parts[1].describe(5)}
     with pytest.raises(Problem, match="has no row"):
         tokenized_data.check_ids(found, 3)
+
+
+def test_the_written_mix_has_the_rows_that_the_engine_takes(two, tmp_path):
+    words = list(map(str, mix(two, 0.7, 0.3)))
+    drawn = [
+        "--seq-length",
+        128,
+        "--train-iters",
+        10,
+        "--global-batch-size",
+        4,
+        "--seed",
+        1234,
+        "--split",
+        "90,10,0",
+    ]
+    done = here("tokenize_mix.py", *words, *drawn, "--output-prefix", tmp_path / "mix")
+    assert done.returncode == 0, done.stderr
+    found, whole = tokenized_data.read(tmp_path / "mix"), mixed_data.read(words[1:])
+    way = course(whole.rows, whole.mixture, Drawn((90, 10, 0), 10, 4, 1234))
+    taken = [*way.sequence, *way.held_out[0], *way.held_out[1]]
+    assert (found.manifest["training"], found.manifest["held_out"]) == (40, len(taken) - 40)
+    for stored, mixed_rows in zip(vars(found.rows).values(), vars(whole.rows).values(), strict=True):
+        assert [row.tolist() for row in stored] == [mixed_rows[int(number)].tolist() for number in taken]
+    # Megatron cuts documents in these numbers where they were written
+    assert split(len(taken), (40, len(taken) - 40, 0))[:2] == (range(40), range(40, len(taken)))
+    assert found.manifest["tokens"] == sum(len(row) for row in found.rows.input_ids)
+    named = [found.describe(number)["dataset"] for number in range(40)]
+    assert [named.count(one["dataset"]) for one in found.manifest["mix"]] == [28, 12]

@@ -35,6 +35,7 @@ from distillery import (
     set_artefacts,
     shard_files,
     snakemake_options,
+    stage_inputs,
     teachers,
 )
 from distillery import source_files
@@ -81,7 +82,7 @@ GONE = presence.of(CONFIG) if workflow.is_main_process else []
 sys.stderr.write(presence.said(GONE, CONFIGURED))
 
 EXPERIMENTS = CONFIG.experiments
-TOKENIZATIONS = {e.tokenize.name: e.tokenize for e in EXPERIMENTS.values()}
+TOKENIZATIONS = {part.tokenize.name: part.tokenize for e in EXPERIMENTS.values() for part in e.parts}
 LAYOUTS = {
     one.name: one
     for e in EXPERIMENTS.values()
@@ -95,7 +96,7 @@ GENERATIONS = {
 }
 ROTATED = {artefacts.rotated(e): e for e in EXPERIMENTS.values() if artefacts.rotated(e) != e.model}
 # experiments that need the same share it, and the machine of one of them
-TOKENIZERS = {e.tokenize.name: e for e in EXPERIMENTS.values()}
+TOKENIZERS = {part.tokenize.name: e for e in EXPERIMENTS.values() for part in e.parts}
 CONVERTED = {e.convert.name: e for e in EXPERIMENTS.values()}
 ASKERS = {
     one.name: e
@@ -104,11 +105,6 @@ ASKERS = {
     for one in (asked.tuned, asked.base)
 }
 TUNED = {name: one.tuned_generation for name, one in EXPERIMENTS.items()}
-# by dataset, and by name: datasets that ask the same share the answers
-TAUGHT = teachers.all_of(CONFIG)
-TEACHERS = {one.name: one for one in TAUGHT.values()}
-ASKED_OF = {name: one.generation for name, one in TEACHERS.items()}
-FOREIGN = [name for name, one in TEACHERS.items() if one.experiment is None]
 WHEELS = source_flags.wheels(CONFIG)
 LOCKED = source_flags.locked(CONFIG)
 
@@ -186,9 +182,9 @@ def problem_files(w):
     return [artefacts.PROBLEM_FILES.at(problems=w.problems)]
 
 
-def dataset_of(experiment):
-    """The dataset that an experiment learns from."""
-    return CONFIG.datasets[EXPERIMENTS[experiment].dataset]
+def datasets_of(experiment):
+    """The datasets that an experiment learns from."""
+    return [CONFIG.datasets[part.dataset] for part in EXPERIMENTS[experiment].parts]
 
 
 def asked(w):
@@ -223,6 +219,11 @@ def drawn_parts(e):
 def run_by(engine, stage, artefact=lambda e: e.name):
     """A wildcard constraint: the names of what experiments need where this engine runs that stage of theirs."""
     return either(artefact(e) for e in EXPERIMENTS.values() if e.engines[stage] == engine)
+
+
+def tokenized_by(engine):
+    """A wildcard constraint: the tokenizations that this engine makes."""
+    return either(name for name, one in TOKENIZATIONS.items() if one.engine == engine)
 
 
 def of_kind(sources, *kinds):

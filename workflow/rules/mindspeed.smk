@@ -18,7 +18,7 @@ rule tokenize_shard_mindspeed:
     benchmark:
         artefacts.TOKENIZED_SHARD.benchmark
     wildcard_constraints:
-        tokenization=run_by("mindspeed-llm", "tokenize", lambda e: e.tokenize.name),
+        tokenization=tokenized_by("mindspeed-llm"),
     conda:
         environment("ascend")
     threads: tokenize_stage.WORKERS
@@ -67,7 +67,7 @@ rule convert_hf_to_mcore_mindspeed:
 
 rule train_mindspeed:
     input:
-        data=lambda w: artefacts.tokenized(EXPERIMENTS[w.experiment]).path,
+        data=lambda w: stage_inputs.training_data(EXPERIMENTS[w.experiment])[0],
         weights=lambda w: artefacts.weights(EXPERIMENTS[w.experiment]).path,
         model=lambda w: artefacts.rotated_model(EXPERIMENTS[w.experiment]),
     output:

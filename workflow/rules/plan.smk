@@ -18,9 +18,9 @@ onstart:
 rule plan_sources:
     input:
         # as it was fetched: an override of rope is no mistake
-        model=lambda w: artefacts.early_model(CONFIG, EXPERIMENTS[w.experiment]),
-        shard=lambda w: ancient(shard_files.first_shard(dataset_of(w.experiment))),
-        digest=lambda w: shard_files.first_digest(dataset_of(w.experiment)),
+        model=lambda w: stage_inputs.early_model(CONFIG, EXPERIMENTS[w.experiment]),
+        shard=lambda w: [ancient(shard_files.first_shard(one)) for one in datasets_of(w.experiment)],
+        digest=lambda w: [shard_files.first_digest(one) for one in datasets_of(w.experiment)],
         problems=lambda w: [artefacts.PROBLEMS.at(problems=one) for one in EXPERIMENTS[w.experiment].asked],
     output:
         artefacts.CHECKS.path,

@@ -4,6 +4,12 @@ Outputs: results/teachers/{teacher}/{index}-of-{total}.questions.parquet and .js
 ask the same), resources/datasets/{dataset}/train-{index}-of-{total}.parquet, and its counts below {dataset}.pass_rates/.
 """
 
+# by dataset, and by name: datasets that ask the same share the answers
+TAUGHT = teachers.all_of(CONFIG)
+TEACHERS = {one.name: one for one in TAUGHT.values()}
+ASKED_OF = {name: one.generation for name, one in TEACHERS.items()}
+FOREIGN = [name for name, one in TEACHERS.items() if one.experiment is None]
+
 
 rule fetch_teacher_questions:
     input:

@@ -39,7 +39,7 @@ rule tokenize_shard:
     benchmark:
         artefacts.TOKENIZED_SHARD.benchmark
     wildcard_constraints:
-        tokenization=run_by("mindspore", "tokenize", lambda e: e.tokenize.name),
+        tokenization=tokenized_by("mindspore"),
     conda:
         environment("cpu")
     params:
@@ -104,3 +104,26 @@ rule tokenize_quality:
     shell:
         "{params.command:q} --data-prefix {params.prefix:q} --input {input.shards:q} --problems {input.problems:q} {params.taught:q}"
         " --seq-length {wildcards.seq_length:q} --output {output:q} --log {log:q}"
+
+
+# MindSpeed-LLM's post-training reads a single dataset; the built-in engine mixes while it trains
+rule tokenize_mix:
+    input:
+        lambda w: stage_inputs.tokenized_parts(EXPERIMENTS[w.experiment]),
+    output:
+        artefacts.MIXED.path,
+    log:
+        artefacts.MIXED.log,
+    benchmark:
+        artefacts.MIXED.benchmark
+    wildcard_constraints:
+        experiment=run_by("mindspeed-llm", "train"),
+    conda:
+        environment("cpu")
+    params:
+        **runs("tokenize_mix"),
+        data=lambda w: commandline.data(EXPERIMENTS[w.experiment]),
+        drawn=lambda w: commandline.drawn(EXPERIMENTS[w.experiment]),
+        prefix=subpath(output[0], strip_suffix=artefacts.TOKENIZED_ENDING),
+    shell:
+        "{params.command:q} {params.data:q} {params.drawn:q} --output-prefix {params.prefix:q} --log {log:q}"

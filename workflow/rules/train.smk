@@ -7,7 +7,7 @@ in a work directory that Snakemake does not know, hence never deletes: a retry r
 
 rule train:
     input:
-        data=lambda w: artefacts.tokenized(EXPERIMENTS[w.experiment]).path,
+        data=lambda w: stage_inputs.training_data(EXPERIMENTS[w.experiment]),
         weights=lambda w: artefacts.weights(EXPERIMENTS[w.experiment]).path,
         model=lambda w: artefacts.rotated_model(EXPERIMENTS[w.experiment]),
     output:
@@ -25,7 +25,8 @@ rule train:
         **devices("train"),
     params:
         **runs("posttrain_gpt", KERNELS),
-        data=subpath(input.data, strip_suffix=artefacts.TOKENIZED_ENDING),
+        # of no `input`: Snakemake compares only params that are derived from none
+        data=lambda w: commandline.data(EXPERIMENTS[w.experiment]),
         load=subpath(input.weights, parent=True),
         save=subpath(output[0], parent=True),
         tokenizer=subpath(input.model, parent=True),
@@ -33,6 +34,6 @@ rule train:
         device=lambda w: EXPERIMENTS[w.experiment].hardware.device,
         flags=lambda w: commandline.train(EXPERIMENTS[w.experiment]),
     shell:
-        "{resources.launch}{params.command:q} --load {params.load:q} --save {params.save:q} --data-path {params.data:q}"
+        "{resources.launch}{params.command:q} --load {params.load:q} --save {params.save:q} {params.data:q}"
         " --tokenizer-name-or-path {params.tokenizer:q} {params.flags:q}"
         " --device-target {params.device:q} --threads {params.engine_threads:q} --log {log:q}"

@@ -22,7 +22,14 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--model-dir", type=Path, required=True, metavar="DIR", help="a Hugging Face directory"
     )
-    parser.add_argument("--shard", type=Path, required=True, metavar="FILE.parquet")
+    parser.add_argument(
+        "--shard",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="FILE.parquet",
+        help="of each dataset the first",
+    )
     parser.add_argument(
         "--problems",
         type=Path,
@@ -31,7 +38,9 @@ def parser() -> argparse.ArgumentParser:
         metavar="FILE.parquet",
         help="named after their problem sets",
     )
-    parser.add_argument("--settings-json", required=True, metavar="JSON", help="what they are held against")
+    parser.add_argument(
+        "--settings-json", nargs="+", required=True, metavar="JSON", help="what each shard is held against"
+    )
     parser.add_argument("--output", type=Path, required=True, metavar="FILE.json")
     return parser
 

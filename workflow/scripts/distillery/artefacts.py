@@ -19,7 +19,7 @@ from typing import Any
 
 from distillery import lineage, resource_samples
 from distillery.derived_names import derived
-from distillery.experiment import Config, Experiment
+from distillery.experiment import Experiment
 
 JOINT = "+"  # between the names of problem sets: no name has it
 WILDCARD = re.compile(r"\{(\w+)\}")
@@ -116,6 +116,7 @@ def _own(path: str, job: str) -> Artefact:
     return Artefact(f"results/experiments/{{experiment}}/{path}", f"{{experiment}}/{job}")
 
 
+MIXED = _own(f"mix/mix{TOKENIZED_ENDING}", "tokenize_mix")  # of what MindSpeed-LLM trains on
 CHECKS = _own("checks.json", "plan_sources")
 TRAINED = _own("train/done.json", "train")
 TRAINED_RESHARDED = _own("reshard-{layout}/manifest.json", "convert_reshard-{layout}")
@@ -193,18 +194,6 @@ def model(name: str) -> str:
 def rotated_model(experiment: Experiment) -> str:
     """The manifest of the Hugging Face model that an experiment starts from, its weights rotated where it asks for that."""
     return model(rotated(experiment))
-
-
-def early_model(config: Config, experiment: Experiment) -> str:
-    """A model with the tokenizer and the config.json that an experiment starts from, made as early as can be.
-
-    For a later stage it is the one before's own start, with the rotary settings that it trains.
-    """
-    before = lineage.origin(experiment.model)
-    if before is None:
-        return MODEL.at(model=experiment.model)
-    earlier = config.experiments[before]
-    return rotated_model(earlier) if earlier.train.rope.settings else early_model(config, earlier)
 
 
 def converted(experiment: Experiment) -> Artefact:

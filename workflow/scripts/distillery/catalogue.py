@@ -39,7 +39,7 @@ def completed(raw: Mapping[str, Any]) -> dict[str, Any]:
     filled = dict(raw)
     for section, key in NAMED_BY.items():
         known = raw.get(section, {})
-        named = [name for e in raw["experiments"].values() for name in schema.listed(e[key])]
+        named = [name for e in raw["experiments"].values() for name in _names(e[key], key)]
         if key == "problems":
             taught = (one["source"].get("teacher", {}) for one in filled["datasets"].values())
             named += [one[key] for one in taught if key in one]
@@ -50,3 +50,7 @@ def completed(raw: Mapping[str, Any]) -> dict[str, Any]:
         }
         filled[section] = {**known, **wanted}
     return filled
+
+
+def _names(value: Any, key: str) -> list[str]:
+    return [one["name"] for one in schema.datasets(value)] if key == "dataset" else schema.listed(value)

@@ -16,6 +16,7 @@ from distillery import (
     config_faults,
     config_file,
     lineage,
+    mixes,
     resolution,
     schema,
     source_files,
@@ -58,7 +59,12 @@ def load(raw: Mapping[str, Any]) -> Config:
         faults = config_faults.faults(raw) if swept.keys() != members.keys() or raw != written else []
     if not faults:
         filled = schema.with_defaults(raw)
-        faults = [*_unknown_names(filled, members), *_idle_words(raw), *teachers.faults(filled)]
+        faults = [
+            *_unknown_names(filled, members),
+            *_idle_words(raw),
+            *mixes.faults(filled),
+            *teachers.faults(filled),
+        ]
         faults = faults or list(lineage.faults(filled))
     if faults:
         raise _invalid(faults)
@@ -69,7 +75,8 @@ def load(raw: Mapping[str, Any]) -> Config:
     listed = [name for one in filled.get("run", members) for name in members.get(one, [one])]
     chosen = lineage.behind(filled, listed)
     for experiment in filled["experiments"].values():
-        _ = datasets[experiment["dataset"]].paths  # wildcards that match nothing, a mix of formats
+        for part in schema.datasets(experiment["dataset"]):
+            _ = datasets[part["name"]].paths  # wildcards that match nothing, a mix of formats
         for name in schema.listed(experiment["problems"]):
             _hold_files(name, problem_sets[name].source)
     config = Config(
@@ -107,7 +114,6 @@ def _unknown_names(filled: Mapping[str, Any], members: Mapping[str, list[str]]) 
         (f"experiments.{name}.{key}", section, named)
         for name, experiment in filled["experiments"].items()
         for key, section in [
-            ("dataset", "datasets"),
             ("problems", "problem_sets"),
             ("hardware", "hardware"),
         ]
@@ -118,6 +124,11 @@ def _unknown_names(filled: Mapping[str, Any], members: Mapping[str, list[str]]) 
         if (before := lineage.stage(experiment)) is None
         else (f"experiments.{name}.model.experiment", "experiments", before)
         for name, experiment in filled["experiments"].items()
+    ]
+    references += [
+        (f"experiments.{name}.dataset", "datasets", part["name"])
+        for name, experiment in filled["experiments"].items()
+        for part in schema.datasets(experiment["dataset"])
     ]
     references += [
         (f"run.{i}", "experiments", name)

@@ -7,7 +7,7 @@ the same files, hence share the jobs that make them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from distillery import schema
@@ -110,6 +110,19 @@ class Tokenization:
 
 
 @dataclass(frozen=True)
+class Part:
+    """A dataset of an experiment, and its share of the samples where there are several: a weight, or epochs."""
+
+    tokenize: Tokenization
+    weight: float | None = None
+    epochs: float | None = None
+
+    @property
+    def dataset(self) -> str:
+        return self.tokenize.dataset
+
+
+@dataclass(frozen=True)
 class Conversion:
     """What the original weights are converted to, and the engine that converts, both ways."""
 
@@ -161,11 +174,12 @@ class Experiment:
 
     name: str
     model: str  # of its start: one under `models`, or lineage.started_from of an experiment
-    dataset: str
+    dataset: str  # the first, where several are mixed
     hardware: Hardware
     prompt_type: str
     seq_length: int
-    tokenize: Tokenization
+    tokenize: Tokenization  # of the first dataset
+    parts: tuple[Part, ...]  # all datasets
     convert: Conversion
     train: Stage
     generate: Stage
@@ -188,6 +202,10 @@ class Experiment:
     def base_generation(self) -> Generation:
         """Of the first problem set."""
         return self.asked[self.problems].base
+
+    def alone(self, part: Part) -> Experiment:
+        """The same of one of its datasets."""
+        return replace(self, dataset=part.dataset, tokenize=part.tokenize, parts=(part,))
 
     @property
     def engines(self) -> dict[str, str]:

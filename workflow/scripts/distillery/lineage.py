@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from distillery import schema
+
 KIND = "experiment"  # the source of a model that another experiment exports
 TUNED = "+tuned"  # ends the name of such a model: no name in a configuration has a plus
 
@@ -37,7 +39,7 @@ def needs(filled: Mapping[str, Any], name: str) -> dict[str, str]:
     """{experiment: words that say how it is needed} of those that one waits for itself."""
     experiment = filled["experiments"][name]
     before = stage(experiment)
-    learnt = [experiment["dataset"]]
+    learnt = [part["name"] for part in schema.datasets(experiment["dataset"])]
     # that of a later stage is known by the one before
     if before is None and (made := filled["models"][experiment["model"]].get("random")):
         learnt.append(made["tokenizer"]["dataset"])

@@ -13,6 +13,7 @@ from distillery.experiment import (
     Experiment,
     Generation,
     Layout,
+    Part,
     Rope,
     Stage,
     Tokenization,
@@ -153,22 +154,31 @@ def experiment(
         for problems in schema.listed(e["problems"])
         for own in [e["generate"]["sets"].get(problems, {})]
     }
+    parts = tuple(
+        Part(
+            Tokenization(
+                **{
+                    "dataset": part["name"],
+                    "model": root,
+                    "prompt_type": e["prompt_type"],
+                    "seq_length": e["seq_length"],
+                    **e["tokenize"],
+                }
+            ),
+            part.get("weight"),
+            part.get("epochs"),
+        )
+        for part in schema.datasets(e["dataset"])
+    )
     return Experiment(
         name=name,
         model=model,
-        dataset=e["dataset"],
+        dataset=parts[0].dataset,
         hardware=machine,
         prompt_type=e["prompt_type"],
         seq_length=e["seq_length"],
-        tokenize=Tokenization(
-            **{
-                "dataset": e["dataset"],
-                "model": root,
-                "prompt_type": e["prompt_type"],
-                "seq_length": e["seq_length"],
-                **e["tokenize"],
-            }
-        ),
+        tokenize=parts[0].tokenize,
+        parts=parts,
         convert=Conversion(layout, e["convert"]["engine"]),
         train=train,
         generate=generate,

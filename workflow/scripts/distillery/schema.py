@@ -32,6 +32,11 @@ def listed(value: Any) -> list[Any]:
     return [value] if isinstance(value, str) else list(value)
 
 
+def datasets(value: Any) -> list[dict[str, Any]]:
+    """The value of an experiment's `dataset`, a name or a list of parts, as a list of parts: a name is one of the whole."""
+    return [{"name": value}] if isinstance(value, str) else list(value)
+
+
 def resolve(node: Node) -> Node:
     """A node with what its `$ref` names; what stands beside the reference goes first."""
     while "$ref" in node:

@@ -10,11 +10,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from distillery.engine.batches import Rows, order, split
-from distillery.engine.train_settings import Settings
+
+
+class Drawing(Protocol):
+    """Of a training's settings those that decide which rows it takes when."""
+
+    @property
+    def split(self) -> tuple[float, float, float]: ...
+    @property
+    def train_iters(self) -> int: ...
+    @property
+    def global_batch_size(self) -> int: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def shuffle(self) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -61,7 +76,7 @@ class Course:
     held_out: tuple[range, ...]
 
 
-def course(rows: Rows, mixture: Mixture | None, settings: Settings) -> Course:
+def course(rows: Rows, mixture: Mixture | None, settings: Drawing) -> Course:
     """The whole order of a training: `split` holds out a share of each dataset.
 
     Raises:
@@ -80,7 +95,7 @@ def course(rows: Rows, mixture: Mixture | None, settings: Settings) -> Course:
 
 
 def ordered(
-    documents: Sequence[range], mixture: Mixture | None, samples: int, settings: Settings
+    documents: Sequence[range], mixture: Mixture | None, samples: int, settings: Drawing
 ) -> np.ndarray:
     """Document numbers of samples 0..samples-1, each dataset's own order among its turns.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from distillery import artefacts, schema, set_artefacts, shard_names
+from distillery import artefacts, schema, set_artefacts, shard_names, stage_inputs
 from distillery.experiment import Dataset, Experiment, Generation, Layout, Rope, Tokenization
 from distillery.generate import tasks
 from distillery.provenance import canonical
@@ -62,6 +62,27 @@ def train(experiment: Experiment) -> list[str]:
     # of which the built-in engine has one only
     chosen = {key: value for key, value in stage.flags.items() if key != "context_parallel_size"}
     return words({"seq_length": stage.seq_length, **chosen, **cut(stage.layout)})
+
+
+def data(experiment: Experiment) -> list[str]:
+    """What training reads: a prefix, or those of a mix with their weights or epochs."""
+    parts = experiment.parts
+    prefixes = [
+        path.removesuffix(artefacts.TOKENIZED_ENDING) for path in stage_inputs.tokenized_parts(experiment)
+    ]
+    if len(prefixes) == 1:
+        return ["--data-path", *prefixes]
+    if parts[0].epochs is not None:
+        return ["--data-path", *prefixes, "--data-epochs", *(str(part.epochs) for part in parts)]
+    pairs = zip((str(part.weight) for part in parts), prefixes, strict=True)
+    return ["--data-path", *(word for pair in pairs for word in pair)]
+
+
+def drawn(experiment: Experiment) -> list[str]:
+    """Which rows of a mix a training takes, and how many tokens of each."""
+    flags = ("train_iters", "global_batch_size", "seed", "split")
+    chosen = {key: experiment.train.flags[key] for key in flags}
+    return words({"seq_length": experiment.train.seq_length, **chosen})
 
 
 def cut(layout: Layout) -> dict[str, Any]:

@@ -7,7 +7,7 @@ estimated from `tokens_per_row` where a dataset states it, else bounded from abo
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from distillery import artefacts, lineage, shard_files
@@ -51,7 +51,9 @@ class Estimate:
 def of(s: Setup) -> Estimate:
     """The estimate of one experiment."""
     e = s.experiment
-    made = (*_data(s), *_weights(s), stage_costs.train_step(s), *_export(s))
+    also = [(one.dataset.name, [*stage_costs.teacher_steps(one), *_data(one)]) for one in s.others]
+    others = [replace(step, name=f"{step.name} {dataset}") for dataset, steps in also for step in steps]
+    made = (*_data(s), *others, *_weights(s), stage_costs.train_step(s), *_export(s))
     steps = (*stage_costs.teacher_steps(s), *made, *stage_costs.answer_steps(s))
     assumptions = {
         "peak_tflops": device_facts.peak_tflops(e.hardware),
@@ -59,6 +61,7 @@ def of(s: Setup) -> Estimate:
         "rows": s.rows,
         "teacher": s.teacher and s.taught and f"{s.taught * s.teacher.settings['samples']} questions at most",
         "epochs": s.epochs,
+        "mix": s.mix,
         "tokens_per_row": s.dataset.source.settings.get("tokens_per_row", f"at most {e.train.seq_length}"),
         # a bound from bandwidth alone; users report ten times as long from early engines
         "answers": "unmeasured on NPUs, may take ten times as long"
@@ -151,7 +154,7 @@ def _data(s: Setup) -> tuple[Step, ...]:
             "-",
             timed=artefacts.quality(e).benchmark,
             host_bytes=QUALITY_BYTES,
-            seconds=None if s.rows is None else START_SECONDS + s.rows / SCANNED_ROWS_PER_SECOND,
+            seconds=None if s.own_rows is None else START_SECONDS + s.own_rows / SCANNED_ROWS_PER_SECOND,
         ),
     )
 
@@ -160,13 +163,9 @@ def _weights(s: Setup) -> tuple[Step, ...]:
     """From the hub to what training starts from."""
     e, size = s.experiment, weight_bytes(s)
     linked = s.model.kind == "path" and s.model.settings["mode"] == "link"
-    fetched = Step(
-        "fetch model",
-        ("fetch_generated_model", "fetch_gguf_model", "fetch_model", "fetch_path_model"),
-        "-",
-        artefacts.MODEL.of(model=e.model).folder,
-        disk_bytes=0 if linked else size,
-    )
+    rules = ("fetch_generated_model", "fetch_gguf_model", "fetch_model", "fetch_path_model")
+    folder = artefacts.MODEL.of(model=e.model).folder
+    fetched = Step("fetch model", rules, "-", folder, disk_bytes=0 if linked else size)
     found = [
         # the export of the experiment that it starts from is a step of that one
         *([] if s.model.kind == lineage.KIND else [fetched]),
@@ -245,6 +244,6 @@ def _shard_bytes(s: Setup) -> float | None:
     if source.kind == "path" and source.settings["mode"] == "link":
         return 0
     if source.kind == "generator":
-        return s.rows * GENERATED_ROW_BYTES
+        return s.own_rows * GENERATED_ROW_BYTES
     mean = source.settings.get("tokens_per_row")
-    return None if s.rows is None or mean is None else s.rows * mean * PARQUET_BYTES_PER_TOKEN
+    return None if s.own_rows is None or mean is None else s.own_rows * mean * PARQUET_BYTES_PER_TOKEN

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from distillery import lineage, teachers
@@ -11,10 +11,7 @@ from distillery.architecture import Architecture
 from distillery.experiment import Config, Dataset, Experiment, ProblemSet, Source, Stage
 from distillery.planning import known_models
 from distillery.planning.known_models import Known, Tokenizer
-from distillery.problems import Problem
 from distillery.teachers import Teacher
-from distillery.tokenize import templates
-from distillery.tokenize.templates import Mark, Template
 
 
 @dataclass(frozen=True)
@@ -29,6 +26,7 @@ class Setup:
     teacher: Teacher | None = None  # of the dataset
     taught_by: Setup | None = None  # the experiment whose weights are its
     questions: int | None = None  # problems of its set
+    others: tuple[Setup, ...] = ()  # the same of each further dataset of a mix
 
     @property
     def architecture(self) -> Architecture | None:
@@ -85,7 +83,13 @@ class Setup:
 
     @property
     def rows(self) -> int | None:
-        """Rows that are tokenized, None where only the files know."""
+        """Rows that are tokenized, of all datasets of a mix, None where only the files know."""
+        found = [self.own_rows, *(one.own_rows for one in self.others)]
+        return None if None in found else sum(filter(None, found))
+
+    @property
+    def own_rows(self) -> int | None:
+        """Those of the (first) dataset."""
         settings = self.dataset.source.settings
         if "rows_per_shard" in settings:
             return self.shards * settings["rows_per_shard"]
@@ -94,12 +98,12 @@ class Setup:
 
     @property
     def tokens(self) -> float | None:
-        """Tokens of those rows: stated, or at most the length at which rows are left out; None where not known."""
+        """Tokens of the own rows: stated, or at most the length at which rows are left out; None where not known."""
         mean = self.dataset.source.settings.get("tokens_per_row")
         limit = self.experiment.tokenize.seq_length
-        if self.rows is None or (mean is None and limit is None):
+        if self.own_rows is None or (mean is None and limit is None):
             return None
-        return self.rows * min(filter(None, (mean, limit)))
+        return self.own_rows * min(filter(None, (mean, limit)))
 
     def problem_rows(self, name: str) -> int | None:
         """Problems of a set that are answered, None where only the file knows."""
@@ -120,6 +124,24 @@ class Setup:
         # a packed sequence holds as many rows as their mean length lets it
         held = max(1, made.seq_length / mean) if made.pack else 1
         return self.train["train_iters"] * self.train["global_batch_size"] * held / self.rows
+
+    @property
+    def mix(self) -> str | None:
+        """How often each dataset's rows are seen and how many tokens they have, in words; None for one dataset."""
+        if not self.others:
+            return None
+        samples = self.train["train_iters"] * self.train["global_batch_size"]
+        parts = list(zip((self, *self.others), self.experiment.parts, strict=True))
+        whole = sum(part.weight or part.epochs * (one.own_rows or 0) for one, part in parts)
+        said = []
+        for one, part in parts:
+            text, rows = part.dataset, one.own_rows
+            text += f" weight {part.weight:g}" if part.weight else f" epochs {part.epochs:g}"
+            if rows and whole and (part.weight or self.rows):
+                share = (part.weight or part.epochs * rows) / whole
+                text += f": {samples * share / rows:.3g} epochs of {rows} rows"
+            said.append(text + (f", at most {one.tokens:.3g} tokens" if one.tokens else ""))
+        return "; ".join(said)
 
     def key(self, path: str) -> str:
         """The path of an experiment's key in the whole configuration."""
@@ -185,17 +207,21 @@ def gather(config: Config, name: str) -> Setup:
         Problem: a model whose sizes do not fit together.
     """
     experiment = config.experiments[name]
-    model, teacher = config.models[experiment.model], teachers.of(config, experiment.dataset)
-    questions = _rows(config.problem_sets[teacher.problems]) if teacher else None
+    first, *others = [_of_dataset(config, experiment.alone(part)) for part in experiment.parts]
+    return replace(first, experiment=experiment, others=tuple(others))
+
+
+def _of_dataset(config: Config, experiment: Experiment) -> Setup:
+    teacher = teachers.of(config, experiment.dataset)
     return Setup(
         experiment,
         config.datasets[experiment.dataset],
-        model,
+        config.models[experiment.model],
         {name: config.problem_sets[name] for name in experiment.asked},
         known(config, experiment),
         teacher,
         gather(config, teacher.experiment.name) if teacher and teacher.experiment else None,
-        questions,
+        _rows(config.problem_sets[teacher.problems]) if teacher else None,
     )
 
 
@@ -217,24 +243,3 @@ def _rows(problems: ProblemSet) -> int | None:
     if problems.source.kind == "generator":
         return problems.source.settings["rows"]
     return problems.how.get("sample", problems.how).get("rows")
-
-
-def template(prompt_type: str) -> Template | None:
-    """A prompt type, or None for an unknown one (which has a check of its own)."""
-    try:
-        return templates.load(prompt_type)
-    except Problem:
-        return None
-
-
-def trained_end(style: Template, tokenizer: Tokenizer) -> str | None:
-    """The token that ends every answer in training: the template's first stop word, or the tokenizer's eos."""
-    ends = style.efficient_eos or Mark(special="eos") in style.assistant
-    if not ends:
-        return None
-    return style.stop_words[0] if style.replace_eos and style.stop_words else tokenizer.eos
-
-
-def stop_tokens(style: Template, tokenizer: Tokenizer) -> list[str]:
-    """Tokens that generation stops at under a template, the model's own eos among them."""
-    return list(dict.fromkeys(filter(None, [*style.stop_words, tokenizer.eos])))

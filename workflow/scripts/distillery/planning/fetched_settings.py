@@ -10,6 +10,7 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from distillery.experiment import Config, Experiment
@@ -61,8 +62,12 @@ class Settings:
 
 
 def of(config: Config, name: str) -> Settings:
-    """The settings of one experiment."""
-    e = config.experiments[name]
+    """The settings of one experiment, for its first dataset."""
+    return _of(config, config.experiments[name])
+
+
+def _of(config: Config, e: Experiment) -> Settings:
+    name = e.name
     dataset, made = config.datasets[e.dataset], e.tokenize
     known = experiment_setup.known(config, e)
     return Settings(
@@ -81,7 +86,7 @@ def of(config: Config, name: str) -> Settings:
         own_template=e.tuned_generation.settings["hf_chat_template"],
         # a stage before it may have trained other rotary settings than are recorded
         origin=known_models.origin(config.models[made.model]) if made.model == e.model else "",
-        config=_alone(config, name) if known is None else None,
+        config=_alone(config, e) if known is None else None,
         accept=e.accept,
     )
 
@@ -95,9 +100,26 @@ def _room(e: Experiment, problems: str) -> dict[str, int]:
     return {path: one.seq_length - one.settings["max_new_tokens"] for path, one in kinds.items()}
 
 
-def as_json(config: Config, name: str) -> str:
-    """The settings of one experiment in one line, for `parse`."""
-    return canonical(dataclasses.asdict(of(config, name)))
+def as_json(config: Config, name: str) -> list[str]:
+    """The settings of one experiment for `parse`, a line for each of its datasets."""
+    e = config.experiments[name]
+    return [canonical(dataclasses.asdict(_of(config, e.alone(part)))) for part in e.parts]
+
+
+def of_each(texts: Sequence[str], shards: Sequence[Path]) -> list[tuple[Path, Settings]]:
+    """Each shard with the settings that stand in its place.
+
+    Raises:
+        UsageProblem: as `parse`, or they are not as many.
+    """
+    if len(texts) != len(shards):
+        raise UsageProblem(
+            "shards without settings, or settings without a shard",
+            where="--shard, --settings-json",
+            found=f"{len(shards)} and {len(texts)}",
+            wanted="one of each for every dataset",
+        )
+    return list(zip(shards, map(parse, texts), strict=True))
 
 
 def parse(text: str) -> Settings:
@@ -119,9 +141,8 @@ def parse(text: str) -> Settings:
         ) from None
 
 
-def _alone(config: Config, name: str) -> dict[str, Any]:
+def _alone(config: Config, e: Experiment) -> dict[str, Any]:
     """The configuration of one experiment and what it names, as it could stand in a file."""
-    e = config.experiments[name]
     dataset, problems = config.datasets[e.dataset], {one: config.problem_sets[one] for one in e.asked}
     machine = {key: value for key, value in dataclasses.asdict(e.hardware).items() if value is not None}
     return {
@@ -137,7 +158,7 @@ def _alone(config: Config, name: str) -> dict[str, Any]:
         },
         "problem_sets": {name: {**_source(one.source), **one.how} for name, one in problems.items()},
         "hardware": {machine.pop("name"): machine},
-        "experiments": {name: {**e.written, "model": e.tokenize.model}},
+        "experiments": {e.name: {**e.written, "model": e.tokenize.model, "dataset": e.dataset}},
     }
 
 

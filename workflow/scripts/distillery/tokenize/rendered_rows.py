@@ -25,7 +25,9 @@ def of(config: Config) -> list[dict[str, Any]]:
     Raises:
         Problem: a file that cannot be read, or lacks a column that the handler reads.
     """
-    asked = {(e.dataset, e.tokenize.prompt_type) for e in config.experiments.values()}
+    asked = {
+        (part.dataset, part.tokenize.prompt_type) for e in config.experiments.values() for part in e.parts
+    }
     there = [(config.datasets[name], prompt_type) for name, prompt_type in sorted(asked)]
     return [_shown(one, prompt_type, found) for one, prompt_type in there if (found := _sources(one))]
 

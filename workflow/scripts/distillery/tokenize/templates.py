@@ -64,6 +64,17 @@ class Template:
     tool_style: str = "default"
     function_style: str = "action"
 
+    def trained_end(self, eos: str | None) -> str | None:
+        """The token that ends every answer in training: the first stop word, or the tokenizer's eos; None where none does."""
+        ends = self.efficient_eos or EOS in self.assistant
+        if not ends:
+            return None
+        return self.stop_words[0] if self.replace_eos and self.stop_words else eos
+
+    def stop_tokens(self, eos: str | None) -> list[str]:
+        """Tokens that generation stops at, the tokenizer's eos among them."""
+        return list(dict.fromkeys(filter(None, [*self.stop_words, eos])))
+
     def render(self, conversation: Conversation) -> list[list[Piece]]:
         """One list of pieces for each message; every piece is tokenized on its own.
 
@@ -187,3 +198,11 @@ def _entries(path: Path) -> dict[str, dict]:
             found=f"{type(error).__name__}: {error}",
             wanted='{"prompt_types": {NAME: ...}}, or MindSpeed-LLM\'s list of {"name": NAME, "format_user": ...}',
         ) from None
+
+
+def find(prompt_type: str) -> Template | None:
+    """A prompt type; None for an unknown one, where `load` would raise."""
+    try:
+        return load(prompt_type)
+    except Problem:
+        return None

@@ -96,7 +96,7 @@ def settings(args: argparse.Namespace, data: Data, data_parallel: int) -> Settin
         beta2=args.adam_beta2,
         eps=args.adam_eps,
         seed=args.seed,
-        split=_shares(args.split),
+        split=shares(args.split),
         packing=data.packing,
         eos_token_id=template["eos_token_id"] if template else None,
         cut_plainly=args.cut_max_seqlen,
@@ -126,7 +126,12 @@ def _global_batch(args: argparse.Namespace, data_parallel: int) -> int:
     return size
 
 
-def _shares(text: str) -> tuple[float, float, float]:
+def shares(text: str) -> tuple[float, float, float]:
+    """--split as numbers.
+
+    Raises:
+        UsageProblem: not three shares of which the first is above 0.
+    """
     try:
         first, second, third = (float(part) for part in text.split(","))
         if min(first, second, third) < 0 or first <= 0:

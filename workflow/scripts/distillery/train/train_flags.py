@@ -28,20 +28,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="gets done.json, a standard MCore checkpoint and work/",
     )
-    paths.add_argument(
-        "--data-path",
-        nargs="+",
-        required=True,
-        metavar="PREFIX",
-        help="tokenized data, without _packed_...; of a mix each after its weight: 0.7 A 0.3 B",
-    )
-    paths.add_argument(
-        "--data-epochs",
-        nargs="+",
-        type=reader({"type": "number", "exclusiveMinimum": 0}),
-        metavar="N",
-        help="instead of weights: how often a row of each dataset is seen where others are seen once",
-    )
+    add_data(paths)
     paths.add_argument(
         "--tokenizer-name-or-path", type=Path, required=True, metavar="DIR", help="has config.json"
     )
@@ -121,3 +108,21 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(option(name), nargs="+", help=argparse.SUPPRESS)
     for name, (kind, _, _) in ONLY.items():
         parser.add_argument(option(name), type=kind, help=argparse.SUPPRESS)
+
+
+def add_data(paths: argparse._ActionsContainer) -> None:
+    """Add the flags of what is trained on: one dataset, or a mix."""
+    paths.add_argument(
+        "--data-path",
+        nargs="+",
+        required=True,
+        metavar="PREFIX",
+        help="tokenized data, without _packed_...; of a mix each after its weight: 0.7 A 0.3 B",
+    )
+    paths.add_argument(
+        "--data-epochs",
+        nargs="+",
+        type=reader({"type": "number", "exclusiveMinimum": 0}),
+        metavar="N",
+        help="instead of weights: how often a row of each dataset is seen where others are seen once",
+    )

@@ -32,7 +32,9 @@ def of(config: Config, name: str) -> list[Callable[[], None]]:
         calls.append(
             lambda: _same(weights, "source_digest", convert.source_digest(converted.parent), converted)
         )
-    calls += [lambda: _shards(data, [Path(one) for one in shard_files.all_shards(config, e.tokenize)])]
+    for part in e.parts:
+        made, shards = artefacts.tokenized(e.alone(part)), shard_files.all_shards(config, part.tokenize)
+        calls.append(functools.partial(_shards, Path(made.path), [Path(one) for one in shards]))
     return calls + [functools.partial(_reported, e, problems) for problems in e.asked]
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from distillery import artefacts, lineage, set_artefacts, shard_files, teachers
+from distillery import artefacts, lineage, set_artefacts, shard_files, stage_inputs, teachers
 from distillery.experiment import Config, Experiment
 
 Kind = Literal["model", "checkpoint", "training", "dataset", "file"]
@@ -45,7 +45,7 @@ def results(config: Config) -> list[str]:
 
 def _shards(config: Config, name: str) -> Iterator[Product]:
     e = config.experiments[name]
-    shards = shard_files.all_shards(config, e.tokenize)
+    shards = [path for part in e.parts for path in shard_files.all_shards(config, part.tokenize)]
     if config.models[e.tokenize.model].kind == "random":
         shards += shard_files.tokenizer_shards(config, e.tokenize.model)[0]
     shards += shard_files.pass_rates(config.datasets[e.dataset], e.tokenize)
@@ -58,7 +58,6 @@ def _shards(config: Config, name: str) -> Iterator[Product]:
 def _others(config: Config, name: str) -> Iterator[Product]:
     e = config.experiments[name]
     own = {"experiment": name}
-    dataset = config.datasets[e.tokenize.dataset]
     # where another experiment exports it, it is among that one's products
     for model in (artefacts.MODEL.at(model=e.tokenize.model), artefacts.rotated_model(e)):
         if model != artefacts.model(e.model) or lineage.origin(e.model) is None:
@@ -66,10 +65,13 @@ def _others(config: Config, name: str) -> Iterator[Product]:
     for one in e.asked:
         yield Product(Path(artefacts.PROBLEMS.at(problems=one)), "file", below=True)
     yield _file(artefacts.CHECKS.at(**own))
-    for batch in shard_files.batches(dataset, e.tokenize):
-        yield Product(Path(artefacts.tokenized_shards(e, batch).path), "dataset", below=True)
-    yield Product(Path(artefacts.tokenized(e).path), "dataset")
-    yield _file(artefacts.quality(e).path)
+    for part in map(e.alone, e.parts):
+        for batch in shard_files.batches(config.datasets[part.dataset], part.tokenize):
+            yield Product(Path(artefacts.tokenized_shards(part, batch).path), "dataset", below=True)
+        yield Product(Path(artefacts.tokenized(part).path), "dataset")
+        yield _file(artefacts.quality(part).path)
+    for path in stage_inputs.training_data(e):
+        yield Product(Path(path), "dataset")
     for weights in (artefacts.converted(e), artefacts.weights(e)):
         yield Product(Path(weights.path), "checkpoint")
     yield _file(artefacts.conversion_proof(e).path)

@@ -41,6 +41,10 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
     load, save, data, tokenizer = args.load, args.save, args.data_path, args.tokenizer_name_or_path
     model = commandline.words(shape.architecture(supported_models.read(tokenizer)))
     manifest = digests.read_json(data.with_name(f"{data.name}_manifest.json"))
+    if "mix" in manifest:  # samples, and behind them what is held out
+        chosen = list(chosen)
+        chosen[chosen.index("--split") + 1] = f"{manifest['training']},{manifest['held_out']},0"
+        request = replace(request, worker=tuple(chosen))
     content = {
         "engine": accepted_flags.VERSION,
         "flags": [*chosen, *model],
@@ -74,7 +78,7 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
         return None
     sizes = [int(_value(chosen, f"--{kind}-model-parallel-size")) for kind in ("tensor", "pipeline")]
     payload = adopted_weights.trained_payload(work, goal, *sizes, tokenizer)
-    return _finish(save.absolute(), work, goal, payload, manifest.get("template"))
+    return _finish(save.absolute(), work, goal, payload, manifest)
 
 
 def _folder(home: Path, content: dict[str, Any]) -> Path:
@@ -143,7 +147,7 @@ def _launch(request: Request, work: Path, goal: int) -> None:
         )
 
 
-def _finish(save: Path, work: Path, goal: int, payload: str, template: Any) -> dict[str, Any]:
+def _finish(save: Path, work: Path, goal: int, payload: str, manifest: dict[str, Any]) -> dict[str, Any]:
     checkpoint = work / iteration_name(goal)
     losses = [record["loss"] for record in train_progress.read(work / "metrics.jsonl") if "loss" in record]
     with one_writer.of(save):
@@ -153,13 +157,14 @@ def _finish(save: Path, work: Path, goal: int, payload: str, template: Any) -> d
         os.symlink(checkpoint.relative_to(save), save / checkpoint.name, target_is_directory=True)
         files.write_text(save / TRACKER, str(goal))
         done = {
+            **({"mix": manifest["mix"]} if "mix" in manifest else {}),
             "iteration": goal,
             "key": work.name,
             "checkpoint": str(checkpoint.relative_to(save)),
             "payload_digest": payload,
             "loss": losses[-1] if losses else None,
             "best": None,
-            "template": template,
+            "template": manifest.get("template"),
             "metrics": str((work / "metrics.jsonl").relative_to(save)),
         }
         if (work / "metrics.jsonl").is_file():

@@ -48,7 +48,8 @@ def run(config: Config) -> list[Finding]:
 
 def of(setup: Setup) -> list[Finding]:
     """What all checks find in one experiment, nothing accepted yet."""
-    return [one for check in ALL for one in check(setup)]
+    of_others = (one for other in setup.others for check in dataset_checks.CHECKS for one in check(other))
+    return [*(one for check in ALL for one in check(setup)), *of_others]
 
 
 def _of(config: Config, experiment: Experiment) -> list[Finding]:

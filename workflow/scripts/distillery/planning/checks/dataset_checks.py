@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from distillery.planning.experiment_setup import Setup, stop_tokens, template, trained_end
+from distillery.planning.experiment_setup import Setup
 from distillery.planning.finding import Finding, error, warning
 from distillery.problems import Problem
 from distillery.tokenize import handlers, templates
@@ -42,7 +42,7 @@ def prompt_type(s: Setup) -> Iterator[Finding]:
 def prompt_type_name(s: Setup) -> Iterator[Finding]:
     """The prompt type exists."""
     for key, name in dict.fromkeys(_uses(s)):
-        if template(name) is None:
+        if templates.find(name) is None:
             yield error(
                 "prompt-type-name",
                 [key],
@@ -64,7 +64,7 @@ def markers(s: Setup) -> Iterator[Finding]:
     if s.tokenizer is None:
         return
     for key, name in dict.fromkeys(_uses(s)):
-        style = template(name)
+        style = templates.find(name)
         if style is None:
             continue
         split = [marker for marker in _markers(style) if marker not in s.tokenizer.tokens]
@@ -85,10 +85,10 @@ def stop(s: Setup) -> Iterator[Finding]:
     if s.tokenizer is None:
         return
     (made_key, made), _, (key, asked) = _uses(s)
-    trained, answering = template(made), template(asked)
+    trained, answering = templates.find(made), templates.find(asked)
     if trained is None or answering is None:
         return
-    end, stops = trained_end(trained, s.tokenizer), stop_tokens(answering, s.tokenizer)
+    end, stops = trained.trained_end(s.tokenizer.eos), answering.stop_tokens(s.tokenizer.eos)
     # the built-in engine keeps to the stop ids that training recorded, and refuses a template that renders otherwise
     if s.generate["hf_chat_template"] and s.experiment.generate.engine == "mindspeed-llm":
         key, asked, stops = s.key("generate.hf_chat_template"), "MindSpeed-LLM with it", [s.tokenizer.eos]
@@ -117,7 +117,7 @@ def _named(token: str, s: Setup) -> str:
 
 def system_prompt(s: Setup) -> Iterator[Finding]:
     """The template's default system prompt is the one the model was taught with."""
-    style = template(s.experiment.tokenize.prompt_type)
+    style = templates.find(s.experiment.tokenize.prompt_type)
     if s.tokenizer is None or style is None or s.tokenizer.system is None or not style.default_system:
         return
     if style.default_system != s.tokenizer.system and s.tokenizer.system:
@@ -171,9 +171,9 @@ def packing(s: Setup) -> Iterator[Finding]:
         keys, cure = [key, s.key("train.reset_position_ids")], "leave reset_position_ids out"
         found, expected = "positions that run on from row to row", "positions that start anew with each row"
         yield error("pack-positions", keys, found, expected, cure)
-    style = template(made.prompt_type)
+    style = templates.find(made.prompt_type)
     if not made.neat_pack and style and s.tokenizer:
-        end = trained_end(style, s.tokenizer)
+        end = style.trained_end(s.tokenizer.eos)
         texts = [slot for slot in (*style.system, *style.user) if isinstance(slot, str)]
         if end and any(end in text for text in texts):
             yield error(

@@ -79,8 +79,12 @@ def run(args: argparse.Namespace) -> list[Finding]:
     Raises:
         Problem: errors among the findings; nothing is written.
     """
-    settings = fetched_settings.parse(args.settings_json)
-    found = inspect(args.model_dir, args.shard, args.problems, settings)
+    asked = fetched_settings.of_each(args.settings_json, args.shard)
+    each = [inspect(args.model_dir, shard, args.problems, one) for shard, one in asked]
+    # of a mix the first dataset's sample, and what is found in any
+    settings, found = asked[0][1], each[0]
+    found["findings"] = list(dict.fromkeys(one for of in each for one in of["findings"]))
+    found["decontamination"]["contained"] = sum(of["decontamination"]["contained"] for of in each)
     errors = sum(one.severity == "error" for one in found["findings"])
     if errors:
         raise Problem(

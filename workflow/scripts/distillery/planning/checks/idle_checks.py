@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from distillery.launch import prefix
-from distillery.planning.experiment_setup import Setup, template
+from distillery.planning.experiment_setup import Setup
 from distillery.planning.finding import Finding, warning
+from distillery.tokenize import templates
 
 
 def idle(s: Setup) -> Iterator[Finding]:
@@ -60,7 +61,7 @@ def _answers(s: Setup) -> Iterator[Idle]:
 
 
 def _tokens(s: Setup) -> Iterator[Idle]:
-    style = template(s.experiment.tokenize.prompt_type)
+    style = templates.find(s.experiment.tokenize.prompt_type)
     plain = style is not None and not style.reasoning
     thoughts = _written(s, plain, "tokenize", "enable_thinking")
     yield thoughts, "this prompt type leaves thoughts as they are", "a reasoning prompt type"

@@ -162,7 +162,7 @@ def _named(config: Config, experiment: Experiment) -> Iterator[tuple[str, Source
     """(key, source, what is not there) of each source with a place on this machine."""
     start = experiment.tokenize.model  # of the first stage, where there are several
     model = config.models[start]
-    datasets = [experiment.dataset]
+    datasets = [part.dataset for part in experiment.parts]
     if model.kind == "random":  # its tokenizer is trained on one, perhaps on another
         datasets = list(dict.fromkeys([*datasets, model.settings["tokenizer"]["dataset"]]))
     yield from _of_source(f"models.{start}", model, ("config.json", "*.safetensors"))
