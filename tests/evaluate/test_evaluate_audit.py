@@ -127,8 +127,8 @@ def test_a_decision_on_an_answer_in_a_box_is_none_on_the_same_outside_of_one(tmp
         ('{"id": "u0", "gold": "[1,2]", "answer": "2", "right": "yes"}', "not a decision"),
         ('{"id": "u0", "gold": "[1,2]", "answer": 2, "right": true}', "not a decision"),
         ('{"id": "u0", "gold": "[1,2]", "answer": "2", "right": true, "boxed": "no"}', "not a decision"),
-        ("[]", "not a decision"),
-        ("{", "not a JSON object"),
+        ("[]", "another kind"),
+        ("{", "not JSON"),
         ('{"id": "u1", "gold": "AB", "answer": "BA", "right": true}', "contradict"),
     ],
 )

@@ -55,7 +55,7 @@ def test_an_id_may_be_0_or_stand_in_the_second_column(tmp_path):
         ([{"messages": [{"role": "user", "content": None}]}], "row 1"),
         ([{"messages": [{"role": "user", "content": "x"}] * 2}], "alternate"),
         ([{"id": "a", "prompt": "x"}, {"id": "a", "prompt": "y"}], "a 2 times"),
-        (["text"], "no JSON object"),
+        (["text"], "another kind"),
     ],
 )
 def test_a_row_without_a_prompt_is_named(tmp_path, rows, words):

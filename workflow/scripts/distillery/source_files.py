@@ -16,6 +16,7 @@ import glob
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from distillery import schema
 from distillery.problems import Problem, UsageProblem
@@ -28,6 +29,19 @@ ENDINGS = (*TABLES, *TEXTS, *(text + packed for text in TEXTS for packed in PACK
 # a pattern of names that are read, and of none that lie beside them
 A_NAME = rf"[^/]+(?:{'|'.join(map(re.escape, ENDINGS))})(?<!\.manifest\.json)"
 SHOWN = 5  # names in a message
+
+
+def opened(path: Path) -> BinaryIO:
+    """The file's bytes, unpacked if its name ends in .gz or .zst."""
+    if path.suffix == ".gz":
+        from isal import igzip
+
+        return igzip.open(path, "rb")
+    if path.suffix == ".zst":
+        import pyarrow as pa
+
+        return pa.input_stream(str(path), compression="zstd")
+    return path.open("rb")
 
 
 def expand(pattern: str) -> list[str]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from distillery import json_rows
 from distillery.evaluate import golds
 from distillery.problems import Problem
 
@@ -48,10 +49,8 @@ def read(path: Path | None, problems: Iterable[dict[str, Any]]) -> Overrules:
         raise Problem("no such file of overrules", where=path, fix="leave --overrules out, or write the file")
     rows = {problem["uuid"]: problem["answer"] for problem in problems}
     decisions: dict[tuple[str, str, bool], bool] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
-        if not line.strip():
-            continue
-        row = _decision(line, f"{path}, line {number}")
+    for number, row in json_rows.read(path):
+        _check_shape(row, f"{path}, line {number}")
         _check_gold(row, rows, f"{path}, line {number}")
         about = row["id"], row["answer"], row.get("boxed", True)
         if decisions.setdefault(about, row["right"]) != row["right"]:
@@ -72,24 +71,17 @@ def line(score: dict[str, Any]) -> str:
     return json.dumps(decision, ensure_ascii=False)
 
 
-def _decision(line: str, where: str) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except ValueError as error:
-        raise Problem("not a JSON object", where=where, found=error) from None
-    if not isinstance(row, dict) or set(KEYS) - set(row):
-        raise Problem("not a decision", where=where, found=line[:200], wanted=", ".join(KEYS))
+def _check_shape(row: dict[str, Any], where: str) -> None:
+    found = json.dumps(row, ensure_ascii=False)[:200]
+    if set(KEYS) - set(row):
+        raise Problem("not a decision", where=where, found=found, wanted=", ".join(KEYS))
     truths = row["right"], row.get("boxed", True)
     if not all(isinstance(one, bool) for one in truths) or not all(
         isinstance(row[key], str) for key in KEYS[:3]
     ):
         raise Problem(
-            "not a decision",
-            where=where,
-            found=line[:200],
-            wanted="texts, and right (and boxed): true or false",
+            "not a decision", where=where, found=found, wanted="texts, and right (and boxed): true or false"
         )
-    return row
 
 
 def _check_gold(row: dict[str, Any], problems: dict[str, Any], where: str) -> None:

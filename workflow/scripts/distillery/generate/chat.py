@@ -100,6 +100,9 @@ class Chat:
             if question in FORGET:
                 self.turns.clear()
                 print("(a new conversation)", file=out)
+            elif not question.isprintable() and question != printable(question):
+                # half of a character that was erased, or a terminal of another encoding
+                print("(not whole characters of UTF-8; type it again)", file=out)
             elif question:
                 self._answer(question, out)
 

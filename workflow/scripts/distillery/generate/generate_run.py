@@ -126,6 +126,8 @@ def _check_flags(args: argparse.Namespace, task: tasks.Task) -> None:
             where="--stop-word",
             fix="leave it out, or give a text",
         )
+    if args.prompt is not None and not args.prompt.strip():
+        raise UsageProblem("an empty question", where="--prompt", fix="leave it out, or ask something")
     if args.prompt and args.prompt_file:
         raise UsageProblem("two sources of prompts", where="--prompt, --prompt-file", fix="give one of them")
     for name in ("max_new_tokens", "micro_batch_size", "log_interval"):

@@ -6,7 +6,6 @@ JSON-lines rows hold one of `messages` ([{"role", "content"}], the last one the 
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import closing
@@ -14,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from distillery import digests, parquet_files
+from distillery import digests, json_files, json_rows, parquet_files
 from distillery.problems import Problem
 
 QUESTION = "how are you?"  # what the reference's inference.py asks
@@ -40,12 +39,17 @@ class Prompt:
 
 
 def question(text: str = QUESTION) -> list[Prompt]:
-    """One prompt that is not in a file."""
+    """One prompt that is not in a file.
+
+    Raises:
+        Problem: text without a UTF-8 form.
+    """
+    check_text(text, "--prompt")
     return [Prompt("question", ({"role": "user", "content": text},))]
 
 
 def read(path: Path) -> list[Prompt]:
-    """Prompts of a .parquet, .jsonl or .json file, in its order.
+    """Prompts of a .parquet, .jsonl or .json file (lines or one array), in its order.
 
     Raises:
         Problem: no such file, no rows, a row without a prompt, or two rows with one id.
@@ -54,14 +58,14 @@ def read(path: Path) -> list[Prompt]:
         raise Problem("no such prompt file", where=path, fix="give a .parquet problem set or a .jsonl file")
     if path.suffix == ".parquet":
         rows = _parquet(path)
-    elif path.suffix in (".jsonl", ".json"):
-        rows = [(number, _json(line, f"{path}, line {number}")) for number, line in _lines(path)]
+    elif {".jsonl", ".json"} & set(path.suffixes[-2:]):
+        rows = json_rows.read(path)
     else:
         raise Problem(
             "prompts cannot be read from this kind of file",
             where=path,
             found=path.suffix or "no suffix",
-            wanted=".parquet, .jsonl or .json",
+            wanted=".parquet, .jsonl or .json, of which the last two may be packed: .gz, .zst",
         )
     prompts = [_prompt(row, number, f"{path}, row {number}") for number, row in rows]
     if not prompts:
@@ -74,11 +78,6 @@ def read(path: Path) -> list[Prompt]:
     return prompts
 
 
-def _lines(path: Path) -> list[tuple[int, str]]:
-    lines = path.read_text(encoding="utf-8").split("\n")  # not splitlines: U+2028 may stand in a text
-    return [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
-
-
 def _parquet(path: Path) -> list[tuple[int, Mapping[str, Any]]]:
     digests.check_file(path)
     wanted = ("id", "uuid", "problem", "prompt", "messages", "seed")
@@ -87,35 +86,58 @@ def _parquet(path: Path) -> list[tuple[int, Mapping[str, Any]]]:
     return list(enumerate(parquet_files.rows(path, columns), 1))
 
 
-def _json(line: str, where: str) -> Mapping[str, Any]:
-    try:
-        row = json.loads(line)
-    except ValueError as error:
-        raise Problem(
-            "a line is not JSON", where=where, found=error, wanted="one JSON object a line"
-        ) from None
-    if not isinstance(row, dict):
-        raise Problem("a line is no JSON object", where=where, found=type(row).__name__, wanted="an object")
-    return row
-
-
 def _prompt(row: Mapping[str, Any], number: int, where: str) -> Prompt:
     # an empty question is a question: whoever made the file kept it, and counted it
     text = next((row[key] for key in ("problem", "prompt") if row.get(key) is not None), None)
     messages = row.get("messages") or ([] if text is None else [{"role": "user", "content": text}])
-    kinds = {"user": "assistant", "assistant": "user"}
-    turns = messages[1:] if messages and messages[0].get("role") == "system" else messages
-    roles = [turn.get("role") for turn in turns]
-    good = roles and roles[0] == "user" and roles[-1] == "user"
-    good = good and all(after == kinds.get(role) for role, after in zip(roles, roles[1:], strict=False))
-    if not good or not all(isinstance(turn.get("content"), str) for turn in messages):
+    if fault := _fault(messages):
         raise Problem(
             "a row holds no prompt",
             where=where,
-            found=f"roles {[turn.get('role') for turn in messages]}" if messages else sorted(row),
-            wanted="problem, prompt, or messages that alternate and end with the user's",
+            found=fault if messages else f"only {', '.join(sorted(row))}",
+            wanted='problem, prompt, or messages: [{"role": "user", "content": "text"}, ...] that alternate and end with the user\'s',
             fix="correct or remove the row",
         )
+    for turn in messages:
+        check_text(turn["content"], where)
     seed = row.get("seed")
     named = [row[key] for key in ("id", "uuid") if row.get(key) is not None]  # 0 is a name like any other
     return Prompt(str([*named, number][0]), tuple(messages), seed)
+
+
+def _fault(messages: Any) -> str | None:
+    """What keeps a row's messages from being a conversation that waits for its answer; None if nothing does."""
+    if not isinstance(messages, list):
+        return f"messages is {_kind(messages)}: {str(messages)[:80]!r}"
+    for place, turn in enumerate(messages):
+        if not isinstance(turn, Mapping):
+            return f"messages.{place} is {_kind(turn)}: {str(turn)[:80]!r}"
+        content = turn.get("content")
+        if not isinstance(content, str):
+            return f"messages.{place}.content is {_kind(content)}: {str(content)[:80]!r}"
+    turns = messages[1:] if messages and messages[0].get("role") == "system" else messages
+    roles = [turn.get("role") for turn in turns]
+    good = roles and len(roles) % 2 and roles == (["user", "assistant"] * len(roles))[: len(roles)]
+    return None if good else f"roles {[turn.get('role') for turn in messages]}"
+
+
+def _kind(value: Any) -> str:
+    return next((name for kind, name in json_files.NAMES.items() if isinstance(value, kind)), "nothing")
+
+
+def check_text(text: str, where: str) -> None:
+    """Refuse text that UTF-8 cannot say: half of a character from a JSON escape, or bytes of another encoding in a command.
+
+    Raises:
+        Problem: naming the character's place.
+    """
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise Problem(
+            "text without a UTF-8 form",
+            where=f"{where}, character {error.start}",
+            found=ascii(text[max(0, error.start - 10) : error.start + 10]),
+            wanted="whole characters",
+            fix="correct the text: an escape such as \\ud83d needs its other half, and a command line must be UTF-8",
+        ) from None

@@ -11,10 +11,10 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from distillery.problems import Problem, first_line
-from distillery.source_files import PACKED
+from distillery.source_files import PACKED, opened
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,19 +48,6 @@ class NulledRow(dict):
 def text_columns(path: Path) -> list[str]:
     """The only column that a file of plain text has."""
     return ["text"]
-
-
-def opened(path: Path) -> BinaryIO:
-    """The file's bytes, unpacked if its name ends in .gz or .zst."""
-    if path.suffix == ".gz":
-        from isal import igzip
-
-        return igzip.open(path, "rb")
-    if path.suffix == ".zst":
-        import pyarrow as pa
-
-        return pa.input_stream(str(path), compression="zstd")
-    return path.open("rb")
 
 
 def read_text(path: Path, columns: list[str], block_rows: int) -> Iterator[Rows]:

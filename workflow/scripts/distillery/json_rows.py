@@ -1,0 +1,49 @@
+"""Small files of JSON rows as people write them: lines or one array, packed or not, with a byte order mark or without.
+
+    for number, row in json_rows.read(path): ...
+
+Lines end at \\n and nowhere else: U+2028, U+2029 and U+0085 may stand in a text.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import zlib
+from pathlib import Path
+
+from distillery import json_files, source_files
+from distillery.problems import Problem
+
+BOM, LARGEST = codecs.BOM_UTF8, 1 << 30  # bytes, unpacked
+
+
+def read(path: Path) -> list[tuple[int, json_files.Record]]:
+    """The objects of a file of JSON lines, or of one that is an array of them; packed if its name ends in .gz or .zst.
+
+    Returns:
+        Each with the number of its line, or of its place in the array, from 1.
+
+    Raises:
+        Problem: as `json_files.read`, naming the line or the place; or what packs it is damaged, or holds beyond LARGEST bytes.
+    """
+    with source_files.opened(path) as stream:
+        try:
+            data = stream.read(LARGEST + 1)
+        except (OSError, EOFError, zlib.error) as error:
+            raise Problem(
+                "a packed file that cannot be read", where=path, found=error, fix=json_files.MAKE_AGAIN
+            ) from None
+    if len(data) > LARGEST:
+        raise Problem("a file that is too large", where=path, wanted=f"at most {LARGEST} bytes, unpacked")
+    if data.removeprefix(BOM).lstrip().startswith(b"["):
+        return [
+            (number, json_files.parse(json.dumps(one).encode(), f"{path}, row {number}"))
+            for number, one in enumerate(json_files.parse(data, path, list), 1)
+        ]
+    lines = enumerate(data.split(b"\n"), 1)
+    return [
+        (number, json_files.parse(line, f"{path}, line {number}"))
+        for number, line in lines
+        if line.removeprefix(BOM).strip()
+    ]
