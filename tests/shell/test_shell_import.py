@@ -27,6 +27,7 @@ from shell_folders import (
     scripts,
 )
 
+from distillery.doctor import releases
 from distillery.planning import checks
 from distillery.problems import Problem
 from distillery.shell import importing, programs, reading
@@ -46,6 +47,12 @@ def test_scripts_that_agree_are_imported_without_a_finding():
     assert rows["source"]["hub"]["endpoints"] == ["https://hf-mirror.com"]
     assert found["hardware"]["ascend"]["environment"] == {"HCCL_CONNECT_TIMEOUT": 1800}
     assert found["hardware"]["ascend"]["msrun"] == {"cluster_time_out": 600, "bind_core": True}
+    # what they source, and what no script of MindSpeed-LLM does: without it ranks know no torch
+    assert found["hardware"]["ascend"]["set_env"] == [
+        "/usr/local/Ascend/ascend-toolkit/set_env.sh",
+        releases.of({"framework": "mindspore"}).set_env,
+    ]
+    assert "# no script sources /opt/MindSpeed-Core-MS/tests/scripts/set_path.sh" in imported.text
     one = experiment(imported)
     assert one["layout"] == {"tensor_parallel_size": 2, "pipeline_parallel_size": 1}
     assert (one["seq_length"], one["prompt_type"], one["params_dtype"]) == (4096, "qwen_math_r1", "bf16")
@@ -54,6 +61,16 @@ def test_scripts_that_agree_are_imported_without_a_finding():
     assert one["generate"]["task"] == "greedy" and one["generate"]["npus_per_node"] == 2
     assert "shards" not in one.get("tokenize", {})
     assert [one.id for one in checks.run(loaded(imported))] == ["device-unknown"]
+
+
+def test_scripts_that_source_nothing_get_what_ranks_need(tmp_path: Path):
+    for paths, framework in ((MATH, "mindspore"), (TORCHRUN, "pytorch")):
+        bare = []
+        for path in scripts(paths):
+            bare.append(tmp_path / path.name)
+            bare[-1].write_text(re.sub(r"(?m)^source .*\n", "", path.read_text()))
+        found = yaml.safe_load(importing.together(bare).text)["hardware"]["ascend"]
+        assert " and ".join(found["set_env"]) == releases.of({"framework": framework}).set_env
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from distillery import schema
 from distillery.shell import script_machines, shared_values
@@ -21,6 +22,14 @@ PROBLEMS = "math-500"  # an entry of config/sources
 # where no script says: as in the configurations that come with us, and beside it for the other back end
 PYTHON = "/opt/mindspeed-llm/bin/python"
 DIRECTORY = {"mindspore": "/opt/MindSpeed-Core-MS/MindSpeed-LLM", "pytorch": "/opt/MindSpeed-LLM"}
+# what ranks source, without which they know no torch; doctor/releases.json has the same for each version
+SET_ENV = {
+    "mindspore": ["/opt/MindSpeed-Core-MS/tests/scripts/set_path.sh"],
+    "pytorch": [
+        "/usr/local/Ascend/ascend-toolkit/set_env.sh",
+        "/usr/local/Ascend/nnal/atb/set_env.sh",
+    ],
+}
 
 
 def build(stages: Mapping[str, StageValues], model: Model, rows: Rows, scripts: Sequence[Script]) -> Draft:
@@ -83,8 +92,12 @@ def _machine(draft: Draft, stages: Mapping[str, StageValues], scripts: Sequence[
     draft.misread += misread
     for key, value in values.items():
         draft.put(f"%.{key}", value.value, value.place)
-    if paths := list(script_machines.sourced(scripts)):
-        draft.put("%.set_env", paths, comment="what ranks need besides: docs/ascend.md")
+    framework = next((one.framework for one in programs.values() if one.framework), "mindspore")
+    paths = list(script_machines.sourced(scripts))
+    there = {Path(path).parts[-2:] for path in paths}  # wherever CANN lies
+    unsaid = [path for path in SET_ENV[framework] if Path(path).parts[-2:] not in there]
+    comment = f"no script sources {' and '.join(unsaid)}: docs/ascend.md" if unsaid else ""
+    draft.put("%.set_env", paths + unsaid, comment=comment)
     if variables := script_machines.environment(scripts):
         known = {
             name: int(one.value) if one.value.isdigit() else one.value for name, one in variables.items()
@@ -92,7 +105,6 @@ def _machine(draft: Draft, stages: Mapping[str, StageValues], scripts: Sequence[
         draft.put("%.environment", known)
     if any("--npu-deterministic" in program.flags for program in programs.values()):
         draft.put("%.deterministic", True)
-    framework = next((one.framework for one in programs.values() if one.framework), "mindspore")
     home = {"python": PYTHON, "directory": DIRECTORY[framework], "framework": framework}
     draft.put("%.mindspeed_llm", home, comment="where it lies no script says")
 
