@@ -54,9 +54,11 @@ BASE = yaml.safe_load((FIXTURES / "workflow/small.yaml").read_text())
 BELOW = {"map_keys": "messages", "sweep": "prompt_type", "sets": "sums-heldout"}
 # what stands beside in any case, though the schema does not ask for it
 SERVER = "known"
+OTHER = "others"  # a second dataset
 BESIDE = {"teacher": {"server": SERVER, "max_new_tokens": 8}}
 KNOWN = {
     "dataset": "sums",
+    "name": "sums",
     "model": "tiny",
     "problems": "sums-heldout",
     "hardware": "laptop",

@@ -89,6 +89,7 @@ def configured(tried: list[Trial]) -> dict[str, Any]:
     """One configuration of all of them: sources in experiments of their own, several in one."""
     raw = copy.deepcopy(hostile.BASE)
     raw["hardware"], raw["servers"] = {}, {hostile.SERVER: {"url": "http://127.0.0.1:8000", "model": "any"}}
+    raw["datasets"][hostile.OTHER] = raw["datasets"]["sums"]
     asking: dict[int, dict[str, str]] = {}
     met = dict.fromkeys(SOURCES, 0)
     for one in tried:
@@ -96,6 +97,10 @@ def configured(tried: list[Trial]) -> dict[str, Any]:
         made = hostile.holding(schema.schema(), one.place, one.text, one.name, alone)[one.section]
         small = hostile.BASE["experiments"]["small"]
         if one.section == "experiments":
+            if isinstance(made.get(one.key, {}).get("dataset"), list):  # a mix is one of several
+                made[one.key]["dataset"] = [
+                    {"weight": 1, **part} for part in (*made[one.key]["dataset"], {"name": hostile.OTHER})
+                ]
             made = {one.key: small if one.place[1] == KEY else hostile.merged(small, made[one.key])}
         elif one.section == "hardware":
             made = {one.key: hostile.merged(MACHINE, made[one.key])}
