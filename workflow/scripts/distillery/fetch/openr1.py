@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from distillery import digests
+from distillery import arrow_arrays, digests
 from distillery.marks import END_THINK, THINK
 
 SHARD_SCHEMA = pa.schema(
@@ -114,7 +114,7 @@ def sampled_row(
 
 def write(rows: Iterable[dict[str, Any]], schema: pa.Schema, output: Path) -> int:
     """Write rows as one zstd parquet file, atomically; returns their number."""
-    table = pa.Table.from_pylist(list(rows), schema=schema)
+    table = arrow_arrays.table(list(rows), schema)
     with digests.atomic(output) as partial:
         pq.write_table(
             table,

@@ -51,9 +51,11 @@ class Origins:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        loose = pq.read_table(self.path)
-        order = pa.array([number for group in groups for number in group], pa.int64())
-        ends = pa.array(itertools.accumulate(map(len, groups), initial=0), pa.int32())
+        from distillery import arrow_arrays
+
+        loose = pq.ParquetFile(self.path).read()
+        order = arrow_arrays.array([number for group in groups for number in group], pa.int64())
+        ends = arrow_arrays.array([*itertools.accumulate(map(len, groups), initial=0)], pa.int32())
         laid = {
             name: pa.ListArray.from_arrays(ends, loose[name].take(order).combine_chunks())
             for name in loose.column_names
@@ -64,10 +66,14 @@ class Origins:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
+        from distillery import arrow_arrays
+
         schema = pa.schema({"shard": pa.string(), "row": pa.int64(), "uuid": pa.string()})
         if self._writer is None:  # not before processes are forked: they would hold it too
             self._writer = pq.ParquetWriter(self.path, schema, compression="zstd")
         now, self._waiting = self._waiting[:GROUP], self._waiting[GROUP:]
         columns = zip(*now, strict=True) if now else ((), (), ())
-        arrays = [pa.array(values, kind) for values, kind in zip(columns, schema.types, strict=True)]
+        arrays = [
+            arrow_arrays.array(values, kind) for values, kind in zip(columns, schema.types, strict=True)
+        ]
         self._writer.write_table(pa.Table.from_arrays(arrays, schema=schema), row_group_size=GROUP)
