@@ -58,3 +58,27 @@ def test_each_further_set_adds_its_own_answers_scores_and_page(tmp_path):
     assert "aime25=results/experiments/small/sets/aime25/comparison.json" in line
     # the entry's settings are on the line, so that the job runs again when they change
     assert "--files aime2025-I.jsonl aime2025-II.jsonl" in said and "opencompass/AIME2025" in said
+
+
+def test_a_sweep_is_compared_on_each_of_its_sets(tmp_path):
+    def change(raw: dict) -> None:
+        raw["experiments"]["small"] |= {
+            "problems": ["sums-heldout", "aime25"],
+            "sweep": {"train.seed": [1, 2]},
+        }
+
+    jobs, said = planned(tmp_path, change)
+    assert jobs["evaluate_sweep"] == jobs["evaluate_sweep_set"] == 2
+    (line,) = [
+        one
+        for one in said.splitlines()
+        if "seed1/sets/aime25/sweep.json" in one and "evaluate_sweep.py" in one
+    ]
+    for name in ("small-seed1", "small-seed2"):
+        assert f"{name}=results/experiments/{name}/sets/aime25/tuned.scores.jsonl" in line
+    (line,) = [
+        one
+        for one in said.splitlines()
+        if "--output results/experiments/small-seed1/sets/aime25/report.html" in one
+    ]
+    assert "--sweep results/experiments/small-seed1/sets/aime25/sweep.json" in line

@@ -202,9 +202,9 @@ def further_sets(artefact):
     return lambda w: list(set_artefacts.of_further_sets(artefact, EXPERIMENTS[w.experiment]).values())
 
 
-def siblings_scores(name):
-    """Tuned scores of all experiments of a sweep, by the experiment; none where there is no sweep."""
-    return {one: artefacts.TUNED_SCORES.at(experiment=one) for one in CONFIG.siblings(name)}
+def siblings_scores(w):
+    """Tuned scores of all of a sweep that were asked the job's problem set, by the experiment."""
+    return set_artefacts.sweep_scores(CONFIG, EXPERIMENTS[w.experiment], asked(w))
 
 
 def drawn_parts(e):

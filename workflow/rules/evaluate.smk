@@ -88,10 +88,10 @@ use rule evaluate_compare as evaluate_compare_set with:
         sets=[],
 
 
-# an experiment of a sweep beside all of it, on its first problem set
+# an experiment of a sweep beside all of it
 rule evaluate_sweep:
     input:
-        lambda w: siblings_scores(w.experiment).values(),
+        lambda w: siblings_scores(w).values(),
     output:
         artefacts.SWEEP.path,
     log:
@@ -102,7 +102,16 @@ rule evaluate_sweep:
         environment("cpu")
     params:
         **runs("evaluate_sweep"),
-        scores=lambda w: [f"{name}={path}" for name, path in siblings_scores(w.experiment).items()],
+        scores=lambda w: [f"{name}={path}" for name, path in siblings_scores(w).items()],
     shell:
         "{params.command:q} --reference {wildcards.experiment:q} --scores {params.scores:q}"
         " --output {output:q} --log {log:q}"
+
+
+use rule evaluate_sweep as evaluate_sweep_set with:
+    output:
+        set_artefacts.in_set(artefacts.SWEEP).path,
+    log:
+        set_artefacts.in_set(artefacts.SWEEP).log,
+    benchmark:
+        set_artefacts.in_set(artefacts.SWEEP).benchmark

@@ -48,11 +48,7 @@ rule report_page:
         plan=artefacts.PLAN.path,
         # linked from the experiment's page
         further=lambda w: [] if "problems" in w.keys() else further_sets(artefacts.REPORT)(w),
-        sweep=lambda w: (
-            [artefacts.SWEEP.at(experiment=w.experiment)]
-            if CONFIG.siblings(w.experiment) and "problems" not in w.keys()
-            else []
-        ),
+        sweep=lambda w: [of_set(artefacts.SWEEP)(w)] if siblings_scores(w) else [],
         rulegraph=artefacts.RULEGRAPH.path,
     output:
         page=report(

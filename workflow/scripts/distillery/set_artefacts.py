@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from distillery import artefacts
 from distillery.artefacts import Artefact
-from distillery.experiment import Experiment
+from distillery.experiment import Config, Experiment
 
 
 def in_set(one: Artefact) -> Artefact:
@@ -24,6 +24,20 @@ def of_set(one: Artefact, experiment: Experiment, problems: str) -> Artefact:
 def of_further_sets(one: Artefact, experiment: Experiment) -> dict[str, str]:
     """Paths of an artefact of each problem set but the first, by the set's name."""
     return {name: of_set(one, experiment, name).path for name in list(experiment.asked)[1:]}
+
+
+def sweep_scores(config: Config, experiment: Experiment, problems: str) -> dict[str, str]:
+    """Paths of the tuned models' scores of an experiment and of all others of its sweep that were asked this problem set.
+
+    By the experiment's name; none where there is no other.
+    """
+    siblings = [config.experiments[name] for name in config.siblings(experiment.name)]
+    found = {
+        one.name: of_set(artefacts.TUNED_SCORES, one, problems).path
+        for one in siblings
+        if problems in one.asked
+    }
+    return found if len(found) > 1 else {}
 
 
 def samples(experiment: Experiment, problems: str) -> dict[str, str]:
