@@ -3,6 +3,7 @@
 CONFIG ?= config/config.yaml
 CORES ?= all
 EXPERIMENT ?=
+BESIDE ?=
 QUICK ?=
 # processes that tests run in, side by side (tests/README.md): on two cores a third computes while the others wait for
 # Slurm, ranks and time limits
@@ -20,7 +21,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile $(call q,$(CONFIG))
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: new serve help setup setup-slurm setup-dev watch run unlock audit lint check test test-vllm bench doctor plan verify faults lock lock-env
+.PHONY: new serve help setup setup-slurm setup-dev watch run unlock audit compare lint check test test-vllm bench doctor plan verify faults lock lock-env
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -61,6 +62,9 @@ bench: setup-dev ## measure against named peers
 
 audit: setup ## list the verdicts of EXPERIMENT (of CONFIG) that a human may overrule
 	@$(BIN)/python workflow/scripts/evaluate_audit.py --configfile $(call q,$(CONFIG)) --experiment $(call q,$(EXPERIMENT))
+
+compare: setup ## set EXPERIMENT and BESIDE (of CONFIG) side by side: their numbers, and answers that flipped
+	@$(BIN)/python workflow/scripts/report_pair.py --configfile $(call q,$(CONFIG)) --experiment $(call q,$(EXPERIMENT)) --beside $(call q,$(BESIDE))
 
 plan: setup ## check CONFIG and print memory, time and disk per job
 	$(BIN)/python workflow/scripts/plan.py --configfile $(call q,$(CONFIG))

@@ -26,7 +26,7 @@ ROOMS = {
     "train": "tokenize convert engine",
     "generate": "tokenize convert engine",
     "evaluate": "",
-    "report": "",
+    "report": "evaluate",
     "launch": "tokenize convert engine train generate",
     "serving": "generate launch",
     "planning": "fetch tokenize engine generate evaluate launch serving",

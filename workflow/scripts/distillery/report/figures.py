@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib
@@ -118,18 +118,19 @@ def accuracy(rows: Sequence[dict[str, Any]]) -> str:
         return _svg(figure)
 
 
-def budgets(rows: Sequence[dict[str, Any]]) -> str:
+def budgets(rows: Sequence[dict[str, Any]], names: Mapping[str, str]) -> str:
     """Share of right answers where each may take so many tokens, both models.
 
     Args:
         rows: [{"tokens", "base", "tuned"}], with rising budgets.
+        names: what base and tuned are called.
     """
     with matplotlib.rc_context(STYLE):
         figure, axes = pyplot.subplots(figsize=(8, 2.8))
         at = [row["tokens"] for row in rows]
         for name in ("base", "tuned"):
             values = [100 * row[name] for row in rows]
-            axes.plot(at, values, "o-", color=COLOURS[name], markersize=4, linewidth=1.6, label=name)
+            axes.plot(at, values, "o-", color=COLOURS[name], markersize=4, linewidth=1.6, label=names[name])
         axes.set_xscale("log", base=2)
         axes.set_xticks(at, [f"{tokens:,}" for tokens in at])
         axes.minorticks_off()

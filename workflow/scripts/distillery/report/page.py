@@ -135,7 +135,7 @@ def collect(
         "figures": {
             "loss": figures.loss(metrics),
             "accuracy": figures.accuracy(families),
-            "budgets": figures.budgets(comparison["budgets"]),
+            "budgets": figures.budgets(comparison["budgets"], comparison["names"]),
             "lengths": figures.lengths(tokens["base"], tokens["tuned"]),
             "rows": figures.rows(read["quality"]["lengths"]),
             "rulegraph": graph_drawing.draw(digests.read_bytes(inputs["rulegraph"]).decode()),
