@@ -9,14 +9,18 @@ import re
 
 from distillery.evaluate import notation, quantities
 
-NEXT_QUANTITY = re.compile(r"(?<=[A-Za-z}])\s+(?=\d)")
+NEXT_QUANTITY = re.compile(r"(?<=[A-Za-z}])\s+(?=\d)|(?<=['\"}])\s*(?=\d)")
 
 
 def same(gold: str, answer: str) -> bool | None:
-    """Whether two lists have the same numbers; None where one is shorter than 2, or has items that are no numbers."""
-    sides = [_numbers(text) for text in (gold, answer)]
+    """Whether two lists have the same numbers; None where one is shorter than 2, or has items that are no numbers.
+
+    Quantities of several units are no single number: `6'2"` is not 62.
+    """
+    sides = [_listed(text) or _joined(text) for text in (gold, answer)]
     if not all(sides):
-        return None
+        pairs = ((gold, answer), (answer, gold))
+        return False if any(_joined(one) and quantities.number(other) for one, other in pairs) else None
     # a comma may group the digits of one number: what is one cannot be what is a list
     if any(quantities.number(text) for text in (gold, answer)):
         return False
@@ -32,12 +36,16 @@ def same(gold: str, answer: str) -> bool | None:
     return not left
 
 
-def _numbers(text: str) -> list[quantities.Number] | None:
-    items = notation.parts(text)
-    if len(items) == 1:
-        items = NEXT_QUANTITY.split(text)
-        named = [(item := quantities.number(part)) and item.unit not in (None, "?") for part in items]
-        if not all(named):
-            return None
-    numbers = [quantities.number(item) for item in items]
-    return numbers if len(numbers) > 1 and all(numbers) else None
+def _listed(text: str) -> list[quantities.Number] | None:
+    return _numbers(notation.parts(text))
+
+
+def _joined(text: str) -> list[quantities.Number] | None:
+    """The quantities, each with its unit, of one such as `1 hour 30 minutes`."""
+    numbers = _numbers(NEXT_QUANTITY.split(text))
+    return numbers if numbers and all(one.unit not in (None, "?") for one in numbers) else None
+
+
+def _numbers(items: list[str]) -> list[quantities.Number] | None:
+    numbers = [quantities.number(item) for item in items] if len(items) > 1 else []
+    return numbers if numbers and all(numbers) else None

@@ -26,6 +26,12 @@ LARGE = {"万": 10**4, "亿": 10**8}
 NUMERAL = "[零〇一二两三四五六七八九十百千万亿]+"
 CHINESE = re.compile(rf"(?P<below>{NUMERAL})分之(?P<above>{NUMERAL})|(?P<whole>{NUMERAL})")
 
+# `2 and a half`, in or out of \text{}, as long as no other word stands in there with it
+AND_A_PART = re.compile(
+    r"(?<=\d)\s*(?:\\(?:text|mathrm|mbox)\s*\{)?\s*and (?:a|one)[ -](half|third|quarter)\b\s*(?:\}|(?![^{]*\}))"
+)
+PARTS = {"half": " 1/2", "third": " 1/3", "quarter": " 1/4"}
+
 
 def leading(text: str) -> tuple[str, str] | None:
     """(the number in figures, what follows it), or None: the text begins with no number in words."""
@@ -97,3 +103,8 @@ def _chinese(text: str) -> int | None:
             place, large, skipped = 10**4, value, False
     short = digit is not None and not skipped and (place in (100, 1000) or (total and place == 10**4))
     return None if short or (skipped and digit is None) else total + section + (digit or 0)
+
+
+def with_parts(text: str) -> str:
+    """`2 and a half` as `2 1/2`."""
+    return AND_A_PART.sub(lambda found: PARTS[found[1]], text)

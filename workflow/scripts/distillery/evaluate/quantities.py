@@ -43,7 +43,7 @@ m metre meter 米: cm centimetre centimeter 厘米: mm millimetre millimeter 毫
 inch in inches 英寸: foot ft feet 英尺: yard yd 码: mile mi 英里: g gram 克: kg kilogram 千克 公斤: mg milligram 毫克
 pound lb lbs 磅: ounce oz 盎司: ton tonne 吨: s sec second 秒: min minute 分钟 分: h hr hour 小时 时: day 天 日: week 周 星期
 month 月 个月: year yr 年 岁: l L liter litre 升: ml mL milliliter millilitre 毫升: gallon gal 加仑: dollar usd 美元
-cent penny pennies: yuan rmb 元 人民币: degree deg 度: mph: kmh kph: J joule 焦耳: N newton 牛: W watt 瓦: V volt 伏: K kelvin
+cent penny pennies: yuan rmb 元 人民币: jiao 角: degree deg 度: mph: kmh kph: J joule 焦耳: N newton 牛: W watt 瓦: V volt 伏: K kelvin
 Hz hertz 赫兹: eV: Pa pascal
 """
 CANONICAL = {name: names.split()[0] for names in re.split("[:\n]", UNITS) for name in names.split()}
@@ -128,6 +128,7 @@ def number(text: str, lone: bool = False) -> Number | None:
 
 def _in_figures(text: str) -> str:
     """A number in words in figures, alone or before a unit: other words that begin with one (三角形) count nothing."""
+    text = number_words.with_parts(text)
     if found := number_words.leading(notation.unwrapped(text)):
         figures, rest = found
         if not rest or rest == "个" or _known(rest):
@@ -205,7 +206,8 @@ def _base_unit(name: str) -> str | None:
         name = re.sub(r"\s*(?:/|\bper\b)\s*", "/", name)
         sides = [_base_unit(side) for side in name.split("/")]
         return "/".join(sides) if all(sides) else None
-    for candidate in (name, name.lower(), name.lower().removesuffix("s"), name.lower().removesuffix("es")):
+    low = name.lower() if len(name) > 1 else name  # 5M are no metres
+    for candidate in (name, low, low.removesuffix("s"), low.removesuffix("es")):
         if candidate in CANONICAL:
             return CANONICAL[candidate]
     return None
@@ -217,9 +219,9 @@ def is_unit(name: str) -> bool:
 
 
 def same_unit(gold: Number, answer: Number) -> bool:
-    """False where both name units that are known, and other ones; a power that one leaves out is not another."""
+    """False where both name units that are known, and other ones: a power left out is not another, a percentage no amount."""
     if not {gold.unit, answer.unit}.isdisjoint({None, "?"}):
-        return True
+        return gold.percent == answer.percent or {gold.unit, answer.unit} <= {None, "?"}
     if {gold.unit, answer.unit} in PRIMES:
         return True
     (first, power), (second, other) = (unit.partition("^")[::2] for unit in (gold.unit, answer.unit))
