@@ -46,6 +46,12 @@ SAME = [
     (r"30^\circ 15'", "30 degrees 15 minutes"),
     ("5%", r"5\text{ percent}"),
     ("5%", "5 (of all)"),
+    ("m = 5, n = 6", "5, 6"),
+    ("n = 6, m = 5", "m = 5, n = 6"),
+    ("x = 2, x = 3", "3, 2"),
+    (r"5\text{ or more}", r"5 \text{ or more}"),
+    (r"1, 2, \ldots, 10", "1,2,...,10"),
+    (r"0.1212\ldots", "0.1212"),
 ]
 OTHER = [
     ("5", r"5\text{ million}"),
@@ -81,6 +87,15 @@ OTHER = [
     ("62", "6'2\""),
     ("90", "1 hour 30 minutes"),
     ("5", "5M"),
+    # a bound is no value, a list with dots none without, and names say which is which
+    ("5", r"5\text{ or more}"),
+    ("5", r"\text{at least } 5"),
+    ("5", r"\ge 5"),
+    ("5", "5+"),
+    ("5", "5人以上"),
+    ("1, 2, 10", r"1, 2, \ldots, 10"),
+    ("m = 5, n = 6", "6, 5"),
+    ("x_1 = 2, x_2 = 3", "3, 2"),
     # units are not converted, nor are currencies
     ("3 km", "3000 m"),
     ("2 hours", "120 minutes"),

@@ -66,6 +66,7 @@ SAID = re.compile(
     r"^\s*(?:\\text\s*\{\s*)?(?:(?:the )?(?:final )?answer(?: is|:)+|答案(?:是|为|:)+)\s*\}?(?=[^}]*(?:\{|$))",
     re.IGNORECASE,
 )
+DOTS = re.compile(r"(?<=,)\s*(?:\.{3}|…)\s*(?=,)")  # of a list whose middle is left out
 DEGREE = re.compile(r"\s*(?:\^\s*\{?\s*\\(?:circ|degree)(?![A-Za-z])\s*\}?|\\degree(?![A-Za-z]))")
 SYNONYMS = r"""
 \dfrac \frac  \tfrac \frac  \cfrac \frac  \leq \le  \leqslant \le  \geq \ge  \geqslant \ge  \ne \neq  \varnothing \emptyset
@@ -100,7 +101,7 @@ def _plainer(text: str) -> str:
     text = SIZES.sub("", COMMAND.sub(lambda found: SAME.get(found[0], found[0]), text))
     text = SHOWN.sub(lambda found: found[1] or found[2] or "", text)
     text = SAID.sub("", UNIT_OVER_UNIT.sub(r"\\text{\1/\2}", text))
-    text = DEGREE.sub(r"^{\\circ}", text)
+    text = DOTS.sub(r"\\ldots", DEGREE.sub(r"^{\\circ}", text))
     text = re.sub(r" +", " ", SPACES.sub(" ", text))
     if CHINESE.search(text) and not CHINESE.search(joined := CONJUNCTION.sub(", ", text)):
         text = joined

@@ -8,9 +8,11 @@ same text    The same characters, spaces aside. Also for golds that math-verify 
 choice       The gold names a choice: `C`, `(C)`, `\text{(C)}`, `C. 12`, or several, `ABD`, `(1)(3)`. Where the answer
              names one too, as in `\textbf{(C)}\ 12`, the letters are compared; else what stands beside the gold's letter.
              An answer `\textbf{(C)}\ 12` to a gold without a letter is its 12. math-verify takes `(1)(3)(4)` for 8.
+partial      A bound is no number: `5 or more`, `\ge 5`, `5+`; nor is a list with dots within the one without.
 number       Both are numbers as `quantities` reads them, in no other currency. math-verify multiplies `1 1/2` and `5e3`, drops the units of
              `5 cm` and `5 m`, and takes numbers as equal that agree in six places, 0.0000012 and 0.0000014.
 list         Numbers in any order, each with its unit: math-verify takes `35 cm, 4` for 35, c, m and 4. `1,000` is no list.
+named        `m = 5, n = 6` is `5, 6` and not `6, 5`.
 base         `12_5` and `12_7` differ. A base that the answer leaves out is taken to be the gold's.
 ratio        `2:4` is `1:2`; times such as `12:00` are compared as text.
 solution set `x \ge 2` is `[2,\infty)`, which math-verify may parse as a relation and an interval.
@@ -22,7 +24,7 @@ from __future__ import annotations
 
 import re
 
-from distillery.evaluate import lists, notation, quantities, solution_sets
+from distillery.evaluate import lists, notation, partial_answers, quantities, solution_sets
 
 Decision = tuple[bool, str]
 
@@ -224,9 +226,15 @@ def _list(gold: str, answer: str) -> bool | None:
     return lists.same(gold, answer)
 
 
+def _partial(gold: str, answer: str) -> bool | None:
+    return False if partial_answers.differ(gold, answer) else None
+
+
 RULES = {
+    "partial": _partial,
     "number": _number,
     "list": _list,
+    "named": partial_answers.in_order,
     "base": _base,
     "ratio": _ratio,
     "solution set": solution_sets.same,
