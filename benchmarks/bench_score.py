@@ -10,6 +10,7 @@ once, so that no answer is known from another sample.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import random
 import resource
@@ -18,6 +19,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+import psutil
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "workflow" / "scripts")]
@@ -76,6 +79,15 @@ def write(folder: Path, problems: int) -> None:
                 out.write(json.dumps(made) + "\n")
 
 
+def proportional_mb(pid: int) -> float:
+    """Memory of a process and those below it, in MB: pages that several share count once among them (PSS)."""
+    total = 0
+    for process in [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]:
+        with contextlib.suppress(psutil.Error):  # it ended meanwhile
+            total += process.memory_full_info().pss
+    return total / 2**20
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -95,13 +107,20 @@ def main() -> None:
             "scores.jsonl",
         )
         start = time.perf_counter()
-        subprocess.run([sys.executable, ROOT / "workflow/scripts/score.py", *files], cwd=folder, check=True)
+        scoring = subprocess.Popen([sys.executable, ROOT / "workflow/scripts/score.py", *files], cwd=folder)
+        together = 0.0
+        while scoring.poll() is None:
+            together = max(together, proportional_mb(scoring.pid))
+            time.sleep(0.2)
+        if scoring.returncode:
+            raise SystemExit(f"score.py ended with {scoring.returncode}")
         wall = time.perf_counter() - start
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     found = {
         "wall_s": wall,
         "cpu_s": used.ru_utime + used.ru_stime,
         "largest_process_mb": used.ru_maxrss / 1024,
+        "all_processes_mb": together,
     }
     found = {key: round(value, 2) for key, value in found.items()}
     print(json.dumps(found) if args.json else "  ".join(f"{key} {value}" for key, value in found.items()))
