@@ -1,57 +1,25 @@
-"""Experiments whose answers come from a started server: the same answers as the built-in engine's, and the same files after them."""
+"""Experiments whose answers come from a started server: the same files after them, and a run that is killed goes on."""
 
 from __future__ import annotations
 
 import json
+import os
+import re
+import signal
 import subprocess
 import sys
-from importlib.metadata import version
+import time
+from collections import Counter
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
+from commands import here
 from house import House
-from places import SCRIPTS, SUPPORT
-
-SHARE = 40  # of the 400 problems
+from places import SUPPORT
 
 
 def lines(path: Path) -> list[dict]:
     return [json.loads(one) for one in path.read_text().splitlines()]
-
-
-def test_transformers_serves_the_export_and_answers_as_our_engine(embedded: House, tmp_path: Path) -> None:
-    """Greedy answers; floats are summed in another order, so that one might differ."""
-    experiment = embedded.path / "results/experiments/embedded"
-    problems = pq.read_table(embedded.path / "resources/problems/arithmetic-heldout.parquet").slice(0, SHARE)
-    pq.write_table(problems, tmp_path / "some.parquet")
-    output = tmp_path / "served.jsonl"
-    words = [
-        "--load",
-        experiment / "hf",
-        "--server-python",
-        sys.executable,
-        "--server-engine",
-        "transformers",
-    ]
-    # two threads for matrices this small wait for one another most of the time
-    words += ["--env", "OMP_NUM_THREADS=1"]
-    words += ["--max-new-tokens", 76, "--prompt-file", tmp_path / "some.parquet", "--output", output]
-    command = [sys.executable, SCRIPTS / "generate_served.py", *words, "--concurrency", 8]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    ours, theirs = lines(experiment / "tuned.jsonl")[:SHARE], lines(output)
-    assert [one["id"] for one in theirs] == [one["id"] for one in ours]
-    unlike = [(a["text"], b["text"]) for a, b in zip(ours, theirs, strict=True) if a["text"] != b["text"]]
-    assert len(unlike) <= 1, unlike
-    same = [one for one, a in zip(theirs, ours, strict=True) if one["text"] == a["text"]]
-    like = {one["id"]: one for one in ours}
-    for one in same:
-        for key in ("tokens", "stop", "rendered_prompt", "seed", "prompt", "sample"):
-            assert one[key] == like[one["id"]][key], key
-    told = json.loads((tmp_path / "served.server.json").read_text())
-    known = ("engine", "version", "asked_as", "prompts_compared_by")
-    assert [told[key] for key in known] == ["transformers", version("transformers"), "text", "prompt_tokens"]
 
 
 @pytest.fixture(scope="module")
@@ -95,3 +63,31 @@ def test_only_what_decides_an_answer_makes_it_anew(changed: House) -> None:
         jobs = changed.planned()
     assert jobs["generate_tuned_answers_served"] == jobs["generate_base_answers_served"] == 1
     assert not {"train", "convert_mcore_to_hf"} & jobs.keys()
+
+
+def test_a_run_that_is_killed_amid_its_answers_goes_on_and_asks_none_twice(changed: House) -> None:
+    changed.run()
+    folder = changed.path / "results/experiments/small"
+    seen = {path: path.read_text() for path in (changed.path / "seen").glob("*.seeds")}
+    with changed.replaced("experiment.yaml", "concurrency: 4", "concurrency: 1, args: {seconds: 0.5}"):
+        line = [sys.executable, "-m", "snakemake", "--configfile", str(changed.configfile), "--cores", "1"]
+        line += ["--until", "generate_tuned_answers_served"]
+        run = subprocess.Popen(line, cwd=changed.path, stderr=subprocess.DEVNULL, start_new_session=True)
+        journal = folder / ".tuned.jsonl.journal"
+        while not journal.is_file() or journal.read_bytes().count(b"\n") < 4:
+            assert run.poll() is None
+            time.sleep(0.02)
+        os.killpg(run.pid, signal.SIGKILL)  # Snakemake, its job's shell and the job: not the server
+        run.wait()
+        assert here("unlock.py", cwd=changed.path).returncode == 0
+        changed.run(*line[-2:])
+    assert len(lines(folder / "tuned.jsonl")) == 8
+    (log,) = changed.path.glob("logs/small/generate_tuned*.log")
+    kept = int(re.search(r"continuing after (\d+) of 8", log.read_text())[1])
+    assert 3 <= kept < 8
+    asked = Counter()
+    for path in (changed.path / "seen").glob("*.seeds"):
+        told = path.read_text().removeprefix(seen.get(path, ""))
+        asked += Counter(one.split()[0] for one in told.splitlines() if one.split()[1] != "1")
+    # the one that was on its way is asked again, with the same seed
+    assert len(asked) == 8 and asked.total() <= 9
