@@ -65,6 +65,12 @@ TABLE = [
         {**TAUGHT, f"{TEACHER}/max_tokens": 199_999},
         {**TAUGHT, f"{TEACHER}/max_tokens": 200_000},
     ),
+    *(
+        ("teacher-shards", "error", {**TAUGHT, f"{TEACHER}/shards": 26, **said}, near)
+        for said in ({f"{TEACHER}/max_requests": 100}, {f"{TEACHER}/max_tokens": 50_000})
+        for near in ({**TAUGHT, f"{TEACHER}/shards": 25, **said}, {**TAUGHT, f"{TEACHER}/shards": 26})
+    ),
+    ("teacher-shards", "error", {**TAUGHT, f"{TEACHER}/shards": 101}, {**TAUGHT, f"{TEACHER}/shards": 100}),
     (
         "server-key",
         "warning",

@@ -19,6 +19,7 @@ from distillery.provenance import digest
 from distillery.servers import Server
 
 KIND = "teacher"
+BUDGETS = ("max_requests", "max_tokens")
 GRADING = ("keep", "thoughts", "pass_rate")  # settings that change no answer
 
 

@@ -77,6 +77,7 @@ SECTIONS = {
         "short-rows": "rows shorter than training pads them to",
         "some-shards": "only some of a dataset's shards",
         "taught-problems": "problems that a teacher is asked and the student is scored with",
+        "teacher-shards": "more shards than problems that a teacher may be asked",
         "teacher-budget": "a teacher's budget that may end before its problems do",
     },
     "answers": {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from distillery import teachers
 from distillery.planning.experiment_setup import Setup
 from distillery.planning.finding import Finding, error, warning
 
@@ -150,7 +151,7 @@ def resume(s: Setup) -> Iterator[Finding]:
 
 
 def teacher(s: Setup) -> Iterator[Finding]:
-    """A teacher's problems are learnt, hence not asked; and a budget that ends before them leaves some out."""
+    """A teacher's problems are learnt, hence not asked; each shard has some; a budget that ends before them leaves some out."""
     if s.teacher is None:
         return
     key, most = f"{s.dataset_key}.source.teacher", s.teacher.most
@@ -162,11 +163,18 @@ def teacher(s: Setup) -> Iterator[Finding]:
             "problems that are not learnt",
             "score with another problem set, or have the teacher asked another",
         )
+    if s.taught is not None and s.taught < s.teacher.parts:
+        yield error(
+            "teacher-shards",
+            [f"{key}.shards", *(f"{key}.{one}" for one in teachers.BUDGETS if one in s.teacher.settings)],
+            f"{s.teacher.parts} shards of at most {s.taught} problems, {s.questions or 'an unknown number'} in the set",
+            "a problem for each shard at least",
+            f"write at most {s.taught} shards, or allow more",
+        )
     if most is not None and (s.questions is None or most < s.questions):
-        budgets = [one for one in ("max_requests", "max_tokens") if one in s.teacher.settings]
         yield warning(
             "teacher-budget",
-            [*(f"{key}.{one}" for one in budgets), f"{key}.samples"],
+            [*(f"{key}.{one}" for one in teachers.BUDGETS if one in s.teacher.settings), f"{key}.samples"],
             f"at most {most} problems of {s.teacher.problems} can be asked",
             "a budget for all of them, or no more than that wanted",
             "raise it, or accept this: problems beyond are left out",
