@@ -21,7 +21,7 @@ ROOMS = {
     "ground": "",
     "fetch": "evaluate tokenize",
     "tokenize": "",
-    "convert": "",
+    "convert": "tokenize",
     "engine": "",
     "train": "tokenize convert engine",
     "generate": "tokenize convert engine",

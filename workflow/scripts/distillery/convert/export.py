@@ -13,7 +13,7 @@ from typing import Any
 
 from distillery import digests, json_files
 from distillery.checkpoint_names import DONE
-from distillery.convert import mcore
+from distillery.convert import mcore, own_template
 from distillery.convert.dtypes import DType, of
 from distillery.convert.shards import INDEX, Shard
 from distillery.digests import MANIFEST
@@ -31,6 +31,7 @@ CARRIED = (
     "merges.txt",
     "chat_template.jinja",
     "chat_template.json",
+    own_template.FILE,
     "LICENSE",
 )
 
@@ -70,14 +71,17 @@ def side_files(
             generation = {k: config[k] for k in ids if config.get(k) is not None}
         if template:
             generation["eos_token_id"] = template.get("stop_token_ids") or [template["eos_token_id"]]
-            _apply(template, side)
+            words = read.get("tokenizer_config.json", json_files.Record())
+            own = own_template.kept(side, words, template, original)
+            _apply(template, side, own)
         if sampling:
             generation |= {"do_sample": True, **sampling}
         side["generation_config.json"] = as_json(generation)
     return side
 
 
-def _apply(template: dict[str, Any], side: dict[str, bytes]) -> None:
+def _apply(template: dict[str, Any], side: dict[str, bytes], own: str | None) -> None:
+    """Put training's template, and its end, in the place of the original's, which is kept beside it where it is `own`."""
     if "tokenizer_config.json" in side:
         tokenizer = json.loads(side["tokenizer_config.json"])
         tokenizer["eos_token"] = template["eos_token"]
@@ -91,6 +95,9 @@ def _apply(template: dict[str, Any], side: dict[str, bytes]) -> None:
         # transformers prefers this file to the key in tokenizer_config.json, older vLLM reads only the key
         side["chat_template.jinja"] = template["chat_template"].encode()
         side.pop("chat_template.json", None)
+        side.pop(own_template.FILE, None)
+    if own is not None:
+        side[own_template.FILE] = own.encode()
 
 
 def template_of(load_dir: Path) -> dict[str, Any] | None:

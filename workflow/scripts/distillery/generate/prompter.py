@@ -17,15 +17,6 @@ if TYPE_CHECKING:
 Messages = Sequence[Mapping[str, str]]
 OPENING = 16  # ids at a prompt's end among which a thought may be opened
 
-# what two templates must render alike to be the same: with and without system text and history
-TALK = (
-    {"role": "system", "content": "Be brief."},
-    {"role": "user", "content": "1 + 1?"},
-    {"role": "assistant", "content": "2"},
-    {"role": "user", "content": "2 + 2?"},
-)
-PROBES = (TALK, TALK[:2], TALK[1:], TALK[1:2])
-
 
 @dataclass(frozen=True)
 class Prompter:
@@ -171,20 +162,11 @@ def _check_template(renderer: HubRenderer, record: dict[str, Any]) -> None:
     Raises:
         Problem: the weights were tuned with another rendering than the tokenizer's.
     """
-    from distillery.tokenize.conversation import Rejected
+    from distillery.tokenize.brought_template import probed
     from distillery.tokenize.hub_template import HubRenderer
 
-    def shown(by: HubRenderer) -> list[Any]:
-        found = []
-        for messages in PROBES:
-            try:
-                found.append(by.prompt(messages))
-            except Rejected:
-                found.append(None)
-        return found
-
     source = record.get("chat_template")
-    if source is None or shown(HubRenderer(renderer.tokenizer, source)) != shown(renderer):
+    if source is None or probed(HubRenderer(renderer.tokenizer, source).prompt) != probed(renderer.prompt):
         raise Problem(
             "the tokenizer's chat template does not render as the weights were tuned: the model would see markers "
             "it does not know, and not stop",

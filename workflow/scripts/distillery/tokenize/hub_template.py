@@ -15,7 +15,7 @@ from typing import Any
 
 from distillery import digests
 from distillery.problems import Problem
-from distillery.tokenize import limited_template
+from distillery.tokenize import brought_template, limited_template
 from distillery.tokenize.conversation import ASSISTANT, FUNCTION, OBSERVATION, USER, Conversation, Rejected
 from distillery.tokenize.templates import Template
 from distillery.tokenize.tokenizer import HubTokenizer
@@ -127,28 +127,13 @@ def _after(added: str, content: str) -> int:
 
 def is_brought(hub: HubTokenizer) -> bool:
     """Whether the tokenizer has a chat template, readable or not."""
-    return (Path(hub.directory) / "chat_template.jinja").is_file() or bool(hub.config.get("chat_template"))
+    return (Path(hub.directory) / brought_template.FILE).is_file() or bool(hub.config.get("chat_template"))
 
 
 def _source(hub: HubTokenizer) -> str:
-    path = Path(hub.directory) / "chat_template.jinja"
-    if path.is_file():
-        try:
-            return digests.read_bytes(path).decode()
-        except UnicodeDecodeError as error:
-            raise Problem("not UTF-8", where=f"{path}, byte {error.start}", fix="fetch it again") from None
-    source = hub.config.get("chat_template")
-    if isinstance(source, list):  # several by name
-        entries = hub.config.records("chat_template")
-        source = {entry.typed("name", str): entry.typed("template", str) for entry in entries}.get("default")
-    if source and not isinstance(source, str):
-        raise Problem(
-            "a value that cannot be used",
-            where=f"{hub.config.where}, chat_template",
-            found=repr(source)[:200],
-            wanted="a text, or a list of texts by name",
-        )
-    if not source:
+    path = Path(hub.directory) / brought_template.FILE
+    source = brought_template.source(hub.config, digests.read_bytes(path) if path.is_file() else None, path)
+    if source is None:
         raise Problem(
             "the tokenizer has no chat template",
             where=hub.directory,
