@@ -5,18 +5,20 @@ from __future__ import annotations
 import functools
 import json
 import threading
+import tracemalloc
 from pathlib import Path
 
 import pytest
 from served_questions import MODEL, STOP, TOKENIZER, ask, first_ids, served
 
-from distillery.generate import batch, prompter
+from distillery.generate import batch, prompter, prompts
 from distillery.generate.journal import Journal
 from distillery.generate.prompts import Prompt
 from distillery.generate.tasks import Task
 from distillery.problems import Problem
 from distillery.serving import asking
 from distillery.serving.api_key import ApiKey
+from distillery.serving.replies import Reply
 from distillery.serving.served_run import manner_of
 
 
@@ -174,3 +176,31 @@ def test_what_ends_a_started_server_ends_the_questions(tmp_path):
         with pytest.raises(Problem, match="the server has ended"):
             asking.answer(asked, voice, manner, sites, journal, log_interval=50)
     assert Path(journal.path).is_file()
+
+
+def peak(folder: Path, count: int) -> int:
+    """Bytes at most while so many problems of three hundred letters are read, rendered and journalled."""
+    question = "Find the number of positive integers below the sum of all its divisors. " * 4
+    with (folder / "p.jsonl").open("w") as stream:
+        for n in range(count):
+            stream.write(json.dumps({"id": f"p{n}", "prompt": f"Let n = {n}. {question}"}) + "\n")
+    voice, task = prompter.by_prompt_type(MODEL, "qwen_math_r1", None), Task("greedy")
+    limits = batch.Limits(512, 512, 200, 400)
+    manner = manner_of("vllm", "tuned", "completions", task, voice, limits)
+    reply = Reply("It is so.", "stop", None, tuple(range(300)), None, 300)
+    tracemalloc.start()
+    try:
+        asked = batch.ask(prompts.read(folder / "p.jsonl"), voice, task, 1, limits)
+        with Journal(folder / "a.jsonl", batch.identity("x", asked)) as journal:
+            for one in asked:
+                journal.add(asking.record(one, reply, voice, manner))
+            journal.finish((one.prompt.id, one.sample) for one in asked)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_hundred_thousand_problems_take_no_more_than_300_mb(tmp_path):
+    """By what each of some adds: a process with all that asks servers takes 80 MB before the first."""
+    each = (peak(tmp_path, 450) - peak(tmp_path, 150)) / 300
+    assert 80e6 + 100_000 * each < 300e6

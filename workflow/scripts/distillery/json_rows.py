@@ -8,8 +8,10 @@ Lines end at \\n and nowhere else: U+2028, U+2029 and U+0085 may stand in a text
 from __future__ import annotations
 
 import codecs
+import io
 import json
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from distillery import json_files, source_files
@@ -18,10 +20,10 @@ from distillery.problems import Problem
 BOM, LARGEST = codecs.BOM_UTF8, 1 << 30  # bytes, unpacked
 
 
-def read(path: Path) -> list[tuple[int, json_files.Record]]:
+def read(path: Path) -> Iterator[tuple[int, json_files.Record]]:
     """The objects of a file of JSON lines, or of one that is an array of them; packed if its name ends in .gz or .zst.
 
-    Returns:
+    Yields:
         Each with the number of its line, or of its place in the array, from 1.
 
     Raises:
@@ -37,13 +39,9 @@ def read(path: Path) -> list[tuple[int, json_files.Record]]:
     if len(data) > LARGEST:
         raise Problem("a file that is too large", where=path, wanted=f"at most {LARGEST} bytes, unpacked")
     if data.removeprefix(BOM).lstrip().startswith(b"["):
-        return [
-            (number, json_files.parse(json.dumps(one).encode(), f"{path}, row {number}"))
-            for number, one in enumerate(json_files.parse(data, path, list), 1)
-        ]
-    lines = enumerate(data.split(b"\n"), 1)
-    return [
-        (number, json_files.parse(line, f"{path}, line {number}"))
-        for number, line in lines
-        if line.removeprefix(BOM).strip()
-    ]
+        for number, one in enumerate(json_files.parse(data, path, list), 1):
+            yield number, json_files.parse(json.dumps(one).encode(), f"{path}, row {number}")
+        return
+    for number, line in enumerate(io.BytesIO(data), 1):
+        if line.removeprefix(BOM).strip():
+            yield number, json_files.parse(line, f"{path}, line {number}")

@@ -103,16 +103,26 @@ def rows(path: Path, columns: list[str] | None = None) -> list[dict[str, Any]]:
     """The rows of a file that is small enough for memory.
 
     Raises:
+        Problem: as `each_row`.
+    """
+    return list(each_row(path, columns))
+
+
+def each_row(path: Path, columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
+    """The rows of such a file, one after the other.
+
+    Raises:
         Problem: as `batches`; or the rows take more than four times the file's bytes and SPARE_ROWS.
     """
-    most, found = 4 * path.stat().st_size + SPARE_ROWS, []
+    most, read = 4 * path.stat().st_size + SPARE_ROWS, 0
     for batch in batches(path, columns):
         most -= batch.nbytes
         if most < 0:
-            raise damaged(path, f"row {len(found)}", "its rows take many times the file's own bytes")
-        with named(path, f"rows {len(found)} to {len(found) + batch.num_rows - 1}"):
-            found += batch.to_pylist()
-    return found
+            raise damaged(path, f"row {read}", "its rows take many times the file's own bytes")
+        with named(path, f"rows {read} to {read + batch.num_rows - 1}"):
+            rows = batch.to_pylist()
+        read += len(rows)
+        yield from rows
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,12 +44,12 @@ class Limits:
     stop_words: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Asked:
     """One line of the output to be: a prompt, rendered, and the number of its sample."""
 
     prompt: Prompt
-    ids: tuple[int, ...]
+    ids: array[int]  # four bytes each: of a hundred thousand prompts they are most of the memory
     sample: int
     seed: int
 
@@ -60,12 +61,10 @@ def ask(prompts: Sequence[Prompt], prompter: Prompter, task: Task, seed: int, li
         Problem: a prompt and its answer do not fit into the context, or a prompt has a token that the model lacks.
     """
     asked = []
-    shared: dict[
-        int, int
-    ] = {}  # one object for each id: of a hundred thousand prompts they are most of the memory
     for prompt in prompts:
-        ids = tuple(shared.setdefault(one, one) for one in prompter.ids(prompt.messages))
-        check_ids(ids, prompter, limits.vocab_size, prompt.id)
+        found = prompter.ids(prompt.messages)
+        check_ids(found, prompter, limits.vocab_size, prompt.id)
+        ids = array("I", found)
         for sample in range(task.requests_per_prompt):
             own = prompt.seed if prompt.seed is not None else seed
             asked.append(Asked(prompt, ids, sample, seed_of(own, prompt.id, sample)))
@@ -94,7 +93,12 @@ def check_ids(ids: Sequence[int], prompter: Prompter, vocab_size: int, name: str
 def unrendered(prompts: Sequence[Prompt], task: Task, seed: int) -> list[Asked]:
     """Prompts that are asked as messages, of a model whose template and tokenizer only its server has."""
     return [
-        Asked(prompt, (), sample, seed_of(seed if prompt.seed is None else prompt.seed, prompt.id, sample))
+        Asked(
+            prompt,
+            array("I"),
+            sample,
+            seed_of(seed if prompt.seed is None else prompt.seed, prompt.id, sample),
+        )
         for prompt in prompts
         for sample in range(task.requests_per_prompt)
     ]
@@ -158,7 +162,9 @@ def answer(
     missing = [i for i, each in enumerate(asked) if (each.prompt.id, each.sample) not in journal.taken]
     mine = range(journal.replica, len(asked), replicas)
     # its own share's: the first copy's journal grows while the others read it
-    requests = [Request(i, asked[i].ids, asked[i].seed, asked[i].prompt.id) for i in missing if i in mine]
+    requests = [
+        Request(i, tuple(asked[i].ids), asked[i].seed, asked[i].prompt.id) for i in missing if i in mine
+    ]
     watch = Watch(len(mine), len(mine) - len(requests), log_interval, shown=not journal.replica)
 
     def check() -> None:
@@ -200,7 +206,7 @@ def identity(deciding: Any, asked: Sequence[Asked]) -> str:
     """
     found = hashlib.sha256(canonical(deciding).encode())
     for each in asked:  # one by one: there may be a hundred thousand
-        found.update(canonical([each.prompt.id, each.ids, each.seed]).encode())
+        found.update(canonical([each.prompt.id, list(each.ids), each.seed]).encode())
     return found.hexdigest()
 
 

@@ -7,7 +7,7 @@ JSON-lines rows hold one of `messages` ([{"role", "content"}], the last one the 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from distillery.problems import Problem
 QUESTION = "how are you?"  # what the reference's inference.py asks
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Prompt:
     """A conversation that waits for its answer.
 
@@ -78,12 +78,12 @@ def read(path: Path) -> list[Prompt]:
     return prompts
 
 
-def _parquet(path: Path) -> list[tuple[int, Mapping[str, Any]]]:
+def _parquet(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     digests.check_file(path)
     wanted = ("id", "uuid", "problem", "prompt", "messages", "seed")
     with closing(parquet_files.Table(path)) as table:
         columns = [name for name in wanted if name in table.names]
-    return list(enumerate(parquet_files.rows(path, columns), 1))
+    return enumerate(parquet_files.each_row(path, columns), 1)
 
 
 def _prompt(row: Mapping[str, Any], number: int, where: str) -> Prompt:
