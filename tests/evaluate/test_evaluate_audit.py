@@ -4,11 +4,13 @@ import json
 import subprocess
 
 import pytest
+import sweep_files
 from commands import here
 
+from distillery import artefacts, digests
 from distillery.evaluate import audit, comparison, measures, overrules, scoring
 from distillery.fetch import openr1
-from distillery.problems import Problem
+from distillery.problems import Problem, UsageProblem
 
 GOLDS = ["[1,2]", "AB", "x^2", "70"]
 BOXES = [r"1 \le x \le 2", "BA", "x^3", "71"]
@@ -172,6 +174,24 @@ def test_kinds_of_verdicts(more, kind):
     assert audit.kind(verdict(**more)) == kind
 
 
+def test_an_answer_outside_of_a_box_is_shown_with_the_end_of_its_text(tmp_path):
+    openr1.write(
+        [{"uuid": "u0", "problem": "p", "answer": "8", "problem_type": "t"}],
+        openr1.PROBLEM_SCHEMA,
+        tmp_path / "p.parquet",
+    )
+    scores = [verdict(boxed=None, answer="8", lenient=True, sample=s) for s in range(2)]
+    answers = [{"id": "u0", "sample": s, "text": "word " * 500 + f"so it is 8, says {s}"} for s in range(2)]
+    for name, rows in (("s.jsonl", scores), ("g.jsonl", answers)):
+        (tmp_path / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    text = audit.of(
+        {"tuned": tmp_path / "s.jsonl"}, tmp_path / "p.parquet", answers={"tuned": tmp_path / "g.jsonl"}
+    )
+    (line,) = [one for one in text.splitlines() if one.startswith("  text")]
+    assert line.endswith("word so it is 8, says 0") and len(line) < 2 * audit.TEXT
+    assert '"answer": "8", "boxed": false, "right": true' in text
+
+
 def test_an_audit_shows_each_answer_once_and_nothing_that_could_move_a_cursor():
     rows = audit.collect(
         {"base": [verdict(sample=s, gold="x", answer="\x1b[2J7") for s in range(3)]}, everything=True
@@ -180,3 +200,17 @@ def test_an_audit_shows_each_answer_once_and_nothing_that_could_move_a_cursor():
     text = audit.show(rows, {"u0": "a\nb\x07"}, limit=5)
     assert "\x1b" not in text and "\x07" not in text and "a b" in text
     assert "the first 1" in audit.show({"unlike": [*rows["unlike"], verdict(given=[], id="v")]}, {}, limit=1)
+
+
+def test_the_command_lists_both_models_of_an_experiment_and_says_where_decisions_belong(tmp_path):
+    sweep_files.write(tmp_path)
+    scores = tmp_path / artefacts.TUNED_SCORES.at(experiment="small-seed2")
+    rows = [json.loads(line) for line in scores.read_text().splitlines()]
+    rows[1] |= {"strict": False, "lenient": True, "boxed": None, "math_verify": None}
+    digests.write_text(scores, "".join(json.dumps(row) + "\n" for row in rows))
+    done = here("evaluate_audit.py", "--configfile", "c.yaml", "--experiment", "small-seed2", cwd=tmp_path)
+    assert done.returncode == 0 and "== only lenient: 1" in done.stdout, done.stderr
+    assert "; tuned 0\n" in done.stdout and "config/overrules/sums-heldout.jsonl" in done.stdout
+    assert "  text     … " in done.stdout and "The answer is \\boxed{" in done.stdout
+    done = here("evaluate_audit.py", "--configfile", "c.yaml", "--experiment", "other", cwd=tmp_path)
+    assert done.returncode == UsageProblem.exit_code and "small-seed1, small-seed2" in done.stderr

@@ -6,47 +6,25 @@ from pathlib import Path
 import commands
 import pytest
 import report_files
-import yaml
-from places import FIXTURES
+import sweep_files
 
-from distillery import artefacts, config, digests
+from distillery import artefacts, digests
 from distillery.evaluate import comparison
-from distillery.fetch import openr1, synthetic
 from distillery.problems import UsageProblem
 
-PROBLEMS = 12
 LINE = ("report_pair.py", "--configfile", "c.yaml", "--experiment")
 
 
 @pytest.fixture
 def sweep(tmp_path) -> Path:
-    """Two experiments of a sweep, and the model that both started from."""
-    raw = yaml.safe_load((FIXTURES / "workflow/small.yaml").read_text())
-    raw["experiments"]["small"]["sweep"] = {"train.seed": [1, 2]}
-    (tmp_path / "c.yaml").write_text(yaml.safe_dump(raw))
-    first, second = config.load(raw).experiments.values()
-    places = [
-        ("base", artefacts.base_answers(first, "sums-heldout"), artefacts.base_scores(first, "sums-heldout")),
-        *(
-            (kind, *(one.of(experiment=e.name) for one in (artefacts.TUNED_ANSWERS, artefacts.TUNED_SCORES)))
-            for kind, e in (("base", first), ("tuned", second))
-        ),
-    ]
-    for kind, answers, scores in places:
-        for place, rows in zip((answers, scores), report_files.judged(kind, PROBLEMS), strict=True):
-            path = tmp_path / place.path
-            path.parent.mkdir(parents=True, exist_ok=True)
-            digests.write_text(path, "".join(json.dumps(row) + "\n" for row in rows))
-    problems = tmp_path / artefacts.PROBLEMS.at(problems="sums-heldout")
-    problems.parent.mkdir(parents=True)
-    openr1.write(list(synthetic.problem_rows(0, PROBLEMS)), openr1.PROBLEM_SCHEMA, problems)
+    sweep_files.write(tmp_path)
     return tmp_path
 
 
 def test_two_experiments_are_set_side_by_side_with_the_texts_that_flipped(sweep):
     done = commands.here(*LINE, "small-seed1", "--beside", "small-seed2", cwd=sweep)
     assert done.returncode == 0, done.stderr
-    base, tuned = (report_files.judged(kind, PROBLEMS)[1] for kind in ("base", "tuned"))
+    base, tuned = (report_files.judged(kind, sweep_files.PROBLEMS)[1] for kind in ("base", "tuned"))
     expected = comparison.compare(base, tuned, 0, ("small-seed1", "small-seed2"))
     folder = sweep / "results/comparisons/small-seed1/small-seed2"
     found = digests.read_json(folder / "sums-heldout.json")

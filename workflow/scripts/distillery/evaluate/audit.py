@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from distillery import artefacts, config, set_artefacts
@@ -43,17 +44,31 @@ def run(args: argparse.Namespace) -> str:
             "base": Path(artefacts.base_scores(experiment, problems).path),
             "tuned": Path(set_artefacts.of_set(artefacts.TUNED_SCORES, experiment, problems).path),
         }
+        answers = {
+            "base": Path(artefacts.base_answers(experiment, problems).path),
+            "tuned": Path(set_artefacts.of_set(artefacts.TUNED_ANSWERS, experiment, problems).path),
+        }
         if len(experiment.asked) > 1:
             said.append(f"==== {problems}")
-        said.append(of(scores, Path(artefacts.PROBLEMS.at(problems=problems)), args.limit, args.everything))
+        path = Path(artefacts.PROBLEMS.at(problems=problems))
+        said.append(of(scores, path, args.limit, args.everything, answers))
         said.append(
             f"to overrule, append such a line to {artefacts.OVERRULES.at(problems=problems)} and run again"
         )
     return "\n".join(said)
 
 
-def of(scores: Mapping[str, Path], problems: Path, limit: int = 20, everything: bool = False) -> str:
+def of(
+    scores: Mapping[str, Path],
+    problems: Path,
+    limit: int = 20,
+    everything: bool = False,
+    answers: Mapping[str, Path] = MappingProxyType({}),
+) -> str:
     """The audit of several models' scores of one problem set, as text.
+
+    Args:
+        answers: of each model, whose ends are shown where no box says what was answered.
 
     Raises:
         Problem: a file that is not there or not whole.
@@ -61,7 +76,17 @@ def of(scores: Mapping[str, Path], problems: Path, limit: int = 20, everything: 
     keys = ("id", "sample", "strict", "lenient", "answer", "gold", "boxed", "rule")
     rows = collect({side: scoring.read_jsonl(path, keys) for side, path in scores.items()}, everything)
     texts = {row["uuid"]: row.get("problem") or "" for row in scoring.read_problems(problems)}
+    _add_ends([row for listed in rows.values() for row in listed[:limit]], answers)
     return show(rows, texts, limit) if rows else "nothing speaks against any verdict\n"
+
+
+def _add_ends(rows: Iterable[dict[str, Any]], answers: Mapping[str, Path]) -> None:
+    """Give the rows whose answer stands in no box that counts the `end` of the text it was found in."""
+    wanted = {(row["given"][0], row["id"]): row for row in rows if row.get("boxed") is None}
+    for side, path in answers.items():
+        for answer in scoring.read_jsonl(path, ("id", "sample", "text")) if wanted else ():
+            if (row := wanted.get((f"{side} {answer['sample']}", answer["id"]))) is not None:
+                row["end"] = answer["text"][-TEXT:]
 
 
 def kind(score: Mapping[str, Any]) -> str:
@@ -122,6 +147,8 @@ def show(rows: Mapping[str, list[dict[str, Any]]], problems: Mapping[str, str], 
                 f"  gold     {_shown(row['gold'])}",
                 f"  answer   {_shown(row['answer'])}",
             ]
+            if "end" in row:
+                lines.append(f"  text     … {_shown(row['end'])}")
             if row["answer"] is not None and row.get("scorable", True):
                 lines.append(f"  overrule {overrules.line(row)}")
         lines.append("")
