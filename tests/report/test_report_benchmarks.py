@@ -119,7 +119,7 @@ class Text(HTMLParser):
         self.feed(page)
 
     def handle_starttag(self, tag, attrs):
-        if tag not in ("meta", "link", "br"):
+        if tag not in ("meta", "link", "br", "wbr", "input"):
             self.open.append(tag)
 
     def handle_endtag(self, tag):
@@ -152,10 +152,7 @@ def test_the_page_of_a_benchmark_in_a_sweep(tmp_path):
         assert words in text
     assert text.index("small 83.3%") < text.index("e-lr2 25.0%")  # best first
     flips = json.loads((tmp_path / "report/flips.json").read_text())
-    assert (
-        f"{len(flips)} of the {len(flips)} problems whose outcome changed, both answers side by side" in text
-    )
-    assert all(set(row["texts"]) == {"base", "tuned"} for row in flips)
+    assert flips and all(set(row["texts"]) == {"base", "tuned"} for row in flips)
     assert json.loads((tmp_path / "report/sweep.json").read_text())["reference"] == "small"
 
 

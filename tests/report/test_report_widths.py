@@ -1,9 +1,9 @@
-"""The page on a telephone and on a desk: all its tables and texts, the sweep's and the flips' too, and nothing beyond its edge."""
+"""The page on a telephone and on a desk: all its tables and texts, the sweep's too, and nothing beyond its edge."""
 
 import json
 
+import browser
 import commands
-import page_widths
 import report_files
 
 from distillery import files
@@ -33,19 +33,10 @@ def test_the_page_of_a_benchmark_in_a_sweep_fits_every_width(tmp_path):
         "All experiments of the sweep",
         "a-source-of-problems-2",
         names[2],
-        "both answers side by side",
+        "What to look at",
     ):
         assert part in text
-    rows, console = page_widths.measured(tmp_path / "report.html", (390, 1280), tmp_path)
-    assert not console
-    for row in rows:
-        assert row["needed"] <= row["visible"] <= row["width"] and not row["beyond"], row
-
-
-def test_a_page_that_is_too_wide_is_noticed(tmp_path):
-    (tmp_path / "bad.html").write_text(
-        '<p style="width:600px">wide</p><script>console.error("broken")</script>'
-    )
-    (narrow, wide), console = page_widths.measured(tmp_path / "bad.html", (390, 1280), tmp_path)
-    assert narrow["beyond"] == ["P wide"] and narrow["needed"] > 390 and not wide["beyond"]
-    assert any("broken" in line for line in console)
+    with browser.opened(tmp_path) as tab:
+        for width in (390, 1280):
+            assert tab.open(tmp_path / "report.html", width).beyond() == []
+            assert tab.faults() == [] and not tab.console

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 
-import page_widths
+import browser
 import pytest
 import yaml
 from places import FIXTURES
@@ -49,5 +49,6 @@ def test_a_sweep_of_three_reaches_its_pages(finished, tmp_path):
         2 * first[names[1]]["p"], rel=1e-3
     )
     assert first[names[2]]["sentence"].startswith("no difference shown at n = 8")
-    rows, console = page_widths.measured(house.path / pages[0], (390, 1280), tmp_path)
-    assert not console and all(row["needed"] <= row["visible"] and not row["beyond"] for row in rows), rows
+    with browser.opened(tmp_path) as tab:
+        for width in (390, 1280):
+            assert not tab.open(house.path / pages[0], width).beyond() and not tab.console

@@ -149,7 +149,7 @@ def goal(files):
 
 
 TEMPLATES = "tokenize/templates.json"
-PAGE_TEMPLATES = "../../report/*.j2"
+PAGE_TEMPLATES = "../../report/*"
 KERNELS = "engine/*.[ch]*"
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -201,8 +201,13 @@ def lines(path: Path) -> Iterator[bytes]:
     check(path, made.hexdigest())
 
 
-def json_lines(path: Path) -> list[json_files.Record]:
+def json_lines(
+    path: Path, keep: Callable[[json_files.Record], Any] = lambda record: record
+) -> list[json_files.Record]:
     """The objects of a file of JSON lines, the bytes compared; empty lines are none.
+
+    Args:
+        keep: what to make of each at once, where a file's objects are too large to be held together.
 
     Raises:
         Problem: no such file; a line that is no object.
@@ -210,8 +215,12 @@ def json_lines(path: Path) -> list[json_files.Record]:
     if not path.is_file():
         raise Problem("no such file", where=path, fix=again(path))
     try:
-        numbered = list(enumerate(lines(path), 1))
-        return [json_files.parse(line, f"{path}, line {number}") for number, line in numbered if line.strip()]
+        numbered = enumerate(lines(path), 1)
+        return [
+            keep(json_files.parse(line, f"{path}, line {number}"))
+            for number, line in numbered
+            if line.strip()
+        ]
     except Problem:
         check_file(path)  # says more than that a line is none
         raise

@@ -4,7 +4,7 @@
         train()
 
 One JSON line a sample: seconds since the start, resident memory and CPU use (since the sample before) of the process
-tree, and HBM, AI core, power and temperature of the job's chips. Samples come every half second at first, every five
+tree, and HBM, AI core, power and temperature of the job's chips; the first has what the machine is too. Samples come every half second at first, every five
 seconds from the first minute on, and once more at the end. It runs in a thread of its own and never fails the job:
 what goes wrong ends the sampling, with a line that says so.
 """
@@ -23,7 +23,7 @@ from typing import Any, TextIO
 
 import psutil
 
-from distillery import npu_smi
+from distillery import machine, npu_smi
 
 INTERVAL_SECONDS = 5.0
 FIRST_SECONDS = 0.5
@@ -69,11 +69,14 @@ class Sampler:
 
     def _sample(self, stream: TextIO) -> None:
         tree, start = _Tree(), time.monotonic()
+        first = True
         while True:
             over = self._stop.is_set()
             seconds = round(time.monotonic() - start, 1)
             try:
                 record = {"seconds": seconds, **tree.sample(), "chips": self._chips()}
+                record |= {"machine": machine.described()} if first else {}
+                first = False
             except (psutil.Error, subprocess.SubprocessError, ValueError) as error:
                 record = {"seconds": seconds, "stopped": f"{type(error).__name__}: {error}"}
             stream.write(json.dumps(record) + "\n")

@@ -13,6 +13,8 @@ from distillery import digests, files, json_files, resource_samples
 from distillery.digests import MANIFEST
 
 MEGABYTE, MEBIBYTE = 1e6, 2**20
+# less than this is a start of Python with its libraries, or a page of a disk: how far off an estimate of it was says nothing
+TELLING = {"time": 5.0, "memory": 200.0, "disk": 1.0}
 SMALLEST = 20  # MiB: less is the shell before Python has started, as Snakemake sees of a job of a second
 
 
@@ -27,8 +29,12 @@ class Row:
 
     @property
     def error(self) -> float | None:
-        """(estimate - measured) / measured."""
-        return self.estimate / self.measured - 1 if self.estimate is not None and self.measured else None
+        """(estimate - measured) / measured; None also where both are too small to tell (TELLING)."""
+        if self.estimate is None or not self.measured:
+            return None
+        if max(self.estimate, self.measured) < TELLING.get(self.quantity.partition(" ")[0], 0.0):
+            return None
+        return self.estimate / self.measured - 1
 
 
 def run(args: argparse.Namespace) -> dict[str, list[Any] | dict[str, Any]]:

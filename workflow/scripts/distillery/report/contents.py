@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from distillery import json_files
+
 Rows = list[dict[str, Any]]
 ById = Mapping[str, dict[str, Any]]
 EXAMPLES_OF_A_KIND = 3
-FLIPS_OF_A_KIND = 20  # shown side by side; all are in the table and in flips.json
-ENDING = 1500  # characters of an answer that flipped
+ENDING = 1500  # characters of an answer that is shown in the page itself
 QUALITY = ("unclosed_think", "missing_boxed", "empty_answer", "exact_duplicate", "near_duplicate")
 
 
@@ -61,6 +62,14 @@ def quality(card: dict[str, Any]) -> Rows:
     return [{"measure": name, "rows": rows, "share": rows / card["rows"]} for name, rows in counted]
 
 
+def without_tokens(record: json_files.Record) -> json_files.Record:
+    """An answer as it is shown: of its ids only how many they are, for those of thousands of long answers fill gigabytes."""
+    kept = {key: record[key] for key in ("id", "sample", "text")} | {
+        "tokens": len(record.typed("tokens", list))
+    }
+    return json_files.Record(kept).at(record.where)
+
+
 def answers(problems: Rows, generations: Mapping[str, ById], scores: Mapping[str, ById]) -> Rows:
     """For each problem its text, gold answer and both models' first samples with their scores.
 
@@ -71,7 +80,7 @@ def answers(problems: Rows, generations: Mapping[str, ById], scores: Mapping[str
 
     def side(name: str, uuid: str) -> dict[str, Any]:
         row, score = generations[name][uuid], scores[name][uuid]
-        return {"text": row["text"], "tokens": len(row["tokens"])} | {key: score[key] for key in judged}
+        return {"text": row["text"], "tokens": row["tokens"]} | {key: score[key] for key in judged}
 
     return [
         {key: problem[key] for key in ("uuid", "problem", "answer", "problem_type")}
@@ -129,18 +138,20 @@ def flips(answered: Rows, paired: dict[str, Any]) -> Rows:
     ]
 
 
-def flat(value: Any, prefix: str = "") -> list[tuple[str, Any]]:
-    """(dotted key, scalar) pairs of nested JSON; lists of scalars stay whole, long texts are left to their file."""
+def flat(value: Any, prefix: str = "", longest: float = 200) -> list[tuple[str, Any]]:
+    """(dotted key, scalar) pairs of nested JSON; lists of scalars stay whole, texts longer than this are left to their file."""
     if isinstance(value, dict):
         return [
             pair
             for key, item in value.items()
-            for pair in flat(item, f"{prefix}.{key}" if prefix else str(key))
+            for pair in flat(item, f"{prefix}.{key}" if prefix else str(key), longest)
         ]
     if isinstance(value, list) and any(isinstance(item, (dict, list)) for item in value):
-        return [pair for number, item in enumerate(value) for pair in flat(item, f"{prefix}.{number}")]
-    if isinstance(value, str) and len(value) > 200:
-        return [(prefix, f"{value[:200]} … ({len(value)} characters)")]
+        return [
+            pair for number, item in enumerate(value) for pair in flat(item, f"{prefix}.{number}", longest)
+        ]
+    if isinstance(value, str) and len(value) > longest:
+        return [(prefix, f"{value[: int(longest)]} … ({len(value)} characters)")]
     return [(prefix, ", ".join(map(str, value)) if isinstance(value, list) else value)]
 
 
@@ -157,8 +168,7 @@ def sets(summary: Mapping[str, Any], shown: str) -> Rows:
         {
             "name": name,
             "page": None if name == shown else f"sets/{name}/report.html",
-            **{side: one[side]["accuracy"] for side in ("base", "tuned")},
-            **{key: one[key] for key in ("problems", "samples", "sentence")},
+            **{key: one[key] for key in ("base", "tuned", "problems", "samples", "sentence")},
         }
         for name, one in sorted(named.items(), key=lambda item: (item[0] != shown, item[0]))
     ]

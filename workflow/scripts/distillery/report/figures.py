@@ -26,6 +26,7 @@ COLOURS = {
     "tuned": "#2a6fdb",
     "soft": "#b9d0f5",
 }
+READ = 1000  # steps whose values the page tells
 STYLE = {
     "svg.hashsalt": "distillery",  # element ids are random otherwise
     "svg.fonttype": "none",
@@ -63,6 +64,8 @@ def loss(metrics: Sequence[dict[str, Any]]) -> str:
         if held_out:
             points = [[record[key] for record in held_out] for key in ("iteration", "evaluation_loss")]
             top.plot(*points, "o", color=COLOURS["ink"], markersize=4, label="held-out")
+        if len(x) > 1:
+            top.set_xlim(x[0], x[-1])  # the page's reader of values counts on it
         positive = y[y > 0]
         if positive.size == y.size and y.max() > 20 * y.min():
             top.set_yscale("log")
@@ -75,6 +78,25 @@ def loss(metrics: Sequence[dict[str, Any]]) -> str:
         below.set_ylabel("lr")
         below.set_xlabel("step")
         return _svg(figure)
+
+
+def course(metrics: Sequence[dict[str, Any]]) -> list[list[float | None]]:
+    """[step, loss, its running mean, learning rate, held-out loss or None] of at most READ steps, the last one among them."""
+    steps = [record for record in metrics if "loss" in record]
+    held_out = {
+        record["iteration"]: record["evaluation_loss"] for record in metrics if "evaluation_loss" in record
+    }
+    means = running_mean(np.array([record["loss"] for record in steps], float))
+    stride = -(-len(steps) // READ)
+    return [
+        [
+            one["iteration"],
+            *(float(f"{value:.4g}") for value in (one["loss"], mean, one["lr"])),
+            held_out.get(one["iteration"]),
+        ]
+        for place, (one, mean) in enumerate(zip(steps, means, strict=True))
+        if (len(steps) - 1 - place) % stride == 0 or one["iteration"] in held_out
+    ]
 
 
 def running_mean(values: np.ndarray) -> np.ndarray:

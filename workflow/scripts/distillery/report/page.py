@@ -1,9 +1,11 @@
-"""Puts contents and figures together: one HTML page with nothing outside it, and each part as a file."""
+"""Puts contents and figures together: all that an experiment's page shows, from the experiment's files."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -11,11 +13,16 @@ from typing import Any
 
 from distillery import digests, files, json_files, parquet_files
 from distillery.problems import Problem, UsageProblem
-from distillery.provenance import SCRIPTS
-from distillery.report import benchmarks, contents, figures, graph_drawing, resource_curves
-
-TEMPLATE = "page.html.j2"
-
+from distillery.report import (
+    answer_texts,
+    benchmarks,
+    contents,
+    figures,
+    graph_drawing,
+    overview,
+    page_writing,
+    resource_curves,
+)
 
 # flags that name what is written, not what is read
 WRITTEN = ("output", "parts_dir", "log")
@@ -32,13 +39,14 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         settings = json.loads(args.config_json)
     except json.JSONDecodeError as error:
         raise UsageProblem("not JSON", where="--config-json", found=error) from None
+    prefix = os.path.relpath(args.parts_dir, args.output.parent)
     inputs = {
         role: path for role, path in vars(args).items() if isinstance(path, Path) and role not in WRITTEN
     }
     report = collect(args.name, inputs, settings, dict(args.samples))
     with digests.recorded(args.output) as parts:
-        parts += write_parts(report, args.parts_dir)
-        files.write_text(args.output, render(report))
+        parts += page_writing.write_parts(report, args.parts_dir)
+        files.write_text(args.output, page_writing.render(report, prefix))
     return report["verdict"]
 
 
@@ -77,8 +85,8 @@ def collect(
         for number, row in enumerate(parquet_files.rows(inputs["problems"]))
     ]
     generations, scores = (
-        {side: digests.json_lines(inputs[f"{side}_{kind}"]) for side in ("base", "tuned")}
-        for kind in ("generations", "scores")
+        {side: digests.json_lines(inputs[f"{side}_{kind}"], keep) for side in ("base", "tuned")}
+        for kind, keep in (("generations", contents.without_tokens), ("scores", lambda record: record))
     )
     firsts = [
         {
@@ -88,6 +96,9 @@ def collect(
         for kind, sides in (("generations", generations), ("scores", scores))
     ]
     answered = contents.answers(problems, *firsts)
+    of_problems = [
+        {side: _by_problem(rows) for side, rows in sides.items()} for sides in (generations, scores)
+    ]
     metrics = digests.json_lines(inputs["done"].parent / done["metrics"])
     proofs = {role: inputs[role] for role in ("conversion_proof", "export_proof") if role in inputs}
     families = contents.families(comparison)
@@ -97,11 +108,20 @@ def collect(
         for job, path in samples.items()
         for job, place in resource_curves.files(job, path).items()
     }
+    plan = digests.read_json(inputs["plan"]) if "plan" in inputs else None
+    quality = contents.quality(read["quality"])
     tokens = {side: [row["tokens"] for row in scores[side]] for side in ("base", "tuned")}
     return {
         "name": name,
         "comparison": comparison,
         "verdict": contents.verdict(comparison, read["summary"]),
+        "facts": overview.facts(
+            settings, comparison, inputs["problems"].stem, resource_curves.machine(samples), plan
+        ),
+        "cost": overview.cost(comparison, plan),
+        "notices": overview.notices(comparison, plan, quality, metrics),
+        "problems": answer_texts.index(problems, of_problems[1]),
+        "texts": of_problems,
         "families": families,
         "chances": benchmarks.chances(comparison),
         "groups": benchmarks.groups(comparison),
@@ -112,17 +132,18 @@ def collect(
         "mindspeed_answer": _text(inputs.get("mindspeed_answer")),
         "flips": contents.flips(answered, comparison["paired"]),
         "data": contents.flat(read["data_manifest"]),
-        "quality": contents.quality(read["quality"]),
+        "quality": quality,
         "roles": read["quality"]["roles"],
         "teacher": read["quality"].get("teacher"),
         "mix": done.get("mix", []),
         "training": contents.flat({key: value for key, value in done.items() if key != "mix"}),
         "proofs": {role: contents.flat(digests.read_json(path)) for role, path in proofs.items()},
-        "plan": digests.read_json(inputs["plan"]) if "plan" in inputs else None,
+        "plan": plan,
         "sets": contents.sets(read["summary"], inputs["problems"].stem),
         "sweep": digests.read_json(inputs["sweep"]) if "sweep" in inputs else None,
         "resources": used,
-        "settings": settings,
+        "settings": contents.flat(settings, longest=math.inf),
+        "course": figures.course(metrics),
         "digests": [
             {
                 "role": role.replace("_", " "),
@@ -148,65 +169,9 @@ def _text(path: Path | None) -> str | None:
     return digests.read_bytes(path).decode() if path else None
 
 
-def render(report: dict[str, Any]) -> str:
-    """The page. Every value is escaped; figures are our own SVG."""
-    import jinja2
-    from markupsafe import Markup
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(SCRIPTS.parent / "report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["percent"] = lambda value: f"{value:.1%}"
-    environment.filters["measure"] = lambda value, unit: (
-        "–" if value is None else f"{value:.1%}" if unit == "share" else f"{value:,.0f}"
-    )
-    environment.filters["head"] = lambda rows: [
-        row
-        for kind in ("lost", "gained")
-        for row in [one for one in rows if one["flip"] == kind][: contents.FLIPS_OF_A_KIND]
-    ]
-    environment.filters["amount"] = lambda value: "–" if value is None else f"{value:,.4g}"
-    environment.filters["pretty"] = lambda value: json.dumps(
-        value, indent=2, ensure_ascii=False, sort_keys=True
-    )
-    labels = {
-        "loss": "training loss by step",
-        "accuracy": "accuracy by problem family, base and tuned",
-        "budgets": "accuracy by tokens that an answer may take, base and tuned",
-        "lengths": "histogram of answer lengths",
-        "rows": "histogram of the training rows' lengths",
-        "rulegraph": "graph of the workflow's rules",
-        "resources": "memory, processor and device use of the jobs over time",
-    }
-    drawn = {name: Markup(figures.inline(svg, name, labels[name])) for name, svg in report["figures"].items()}
-    return environment.get_template(TEMPLATE).render(report | {"drawn": drawn, "colours": figures.COLOURS})
-
-
-def write_parts(report: dict[str, Any], directory: Path) -> list[Path]:
-    """Each figure as SVG and each table as JSON; returns the files."""
-    parts = []
-    for name, svg in report["figures"].items():
-        parts.append(directory / f"{name}.svg")
-        files.write_text(parts[-1], svg)
-    for name in (
-        "families",
-        "chances",
-        "groups",
-        "budgets",
-        "published",
-        "behaviour",
-        "examples",
-        "flips",
-        "digests",
-        "plan",
-        "quality",
-        "resources",
-        "sweep",
-    ):
-        parts.append(directory / f"{name}.json")
-        files.write_json(parts[-1], report[name])
-    return parts
+def _by_problem(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """All samples of each problem, in their order."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in sorted(rows, key=lambda row: row["sample"]):
+        found.setdefault(row["id"], []).append(row)
+    return found

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from distillery import artefacts, config, digests, files, json_files, parquet_files, set_artefacts
 from distillery.evaluate import comparison, scoring
 from distillery.experiment import Config, Experiment
 from distillery.problems import UsageProblem
-from distillery.provenance import SCRIPTS
-from distillery.report import benchmarks, contents, figures
+from distillery.report import benchmarks, contents, figures, page_writing
 
 TEMPLATE = "pair.html.j2"
 FOLDER = "results/comparisons/{one}/{other}"
@@ -108,7 +109,9 @@ def compare(one: Side, other: Side, problems: str, seed: int) -> tuple[dict[str,
         for number, row in enumerate(parquet_files.rows(path))
     ]
     texts = {
-        key: _firsts(digests.json_lines(side.answers(problems)), side.answers(problems))
+        key: _firsts(
+            digests.json_lines(side.answers(problems), contents.without_tokens), side.answers(problems)
+        )
         for key, side in sides.items()
     }
     verdicts = {
@@ -125,25 +128,19 @@ def _firsts(rows: Iterable[json_files.Record], where: Path) -> json_files.Record
 
 def render(compared: dict[str, Any], flips: contents.Rows, problems: str) -> str:
     """The page. Every value is escaped; the figure is our own SVG."""
-    import jinja2
-    from markupsafe import Markup
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(SCRIPTS.parent / "report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     svg = figures.budgets(compared["budgets"], compared["names"])
-    return environment.get_template(TEMPLATE).render(
-        comparison=compared,
-        summary=comparison.summary(compared),
-        problems=problems,
-        chances=benchmarks.chances(compared),
-        groups=benchmarks.groups(compared),
-        behaviour=benchmarks.behaviour(compared),
-        flips=flips,
-        drawn=Markup(figures.inline(svg, "budgets", "accuracy by tokens that an answer may take")),
-        colours=figures.COLOURS,
+    return (
+        page_writing.environment()
+        .get_template(TEMPLATE)
+        .render(
+            comparison=compared,
+            summary=comparison.summary(compared),
+            problems=problems,
+            chances=benchmarks.chances(compared),
+            groups=benchmarks.groups(compared),
+            behaviour=benchmarks.behaviour(compared),
+            flips=flips,
+            drawn=Markup(figures.inline(svg, "budgets", "accuracy by tokens that an answer may take")),
+            colours=figures.COLOURS,
+        )
     )

@@ -62,6 +62,12 @@ def collect(jobs: Mapping[str, Path]) -> dict[str, Any]:
     return {"rows": rows, "courses": courses, "missing": missing}
 
 
+def machine(jobs: Mapping[str, Path]) -> dict[str, Any] | None:
+    """What the first job with samples computed on, as its first sample says; None where none does."""
+    firsts = (samples[0] for path in jobs.values() if (samples := _read(path)))
+    return next((one["machine"] for one in firsts if "machine" in one), None)
+
+
 def files(job: str, path: Path) -> dict[str, Path]:
     """The sample files of a job that are there, by a name for each node."""
     others = {int(one.suffixes[-2][5:]): one for one in path.parent.glob(f"{path.stem}.node*{path.suffix}")}
