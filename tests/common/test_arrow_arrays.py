@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 import sys
 
@@ -85,6 +86,17 @@ def test_values_of_another_type_are_refused(kind, wrong):
         arrow_arrays.array([wrong], kind)
     with pytest.raises(NotImplementedError):
         arrow_arrays.array([1.0], pa.float64())
+
+
+def test_what_imports_pandas_is_not_used():
+    """Of pyarrow, by the files that do not import pandas themselves."""
+    imports = re.compile(
+        r"\bpa\.array\(|from_pylist\(|read_table\(|empty_table\(\)$|to_pandas_dtype\(", re.MULTILINE
+    )
+    texts = {path: path.read_text() for path in (SCRIPTS / "distillery").rglob("*.py")}
+    assert [
+        path.name for path, text in texts.items() if imports.search(text) and "import pandas" not in text
+    ] == []
 
 
 def test_a_shard_is_written_without_pandas(tmp_path):

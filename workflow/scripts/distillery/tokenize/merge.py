@@ -95,7 +95,7 @@ def _merge_rows(sources: list[DatasetFiles], target: Path) -> None:
 
     with closing(parquet_files.Table(sources[0].rows)) as first:
         schema = first.file.schema_arrow
-    waiting = schema.empty_table()
+    waiting = pa.Table.from_batches([], schema)  # its empty_table would bring pandas
     with pq.ParquetWriter(target, schema, compression="zstd") as writer:
         for each in sources:  # one open at a time: there may be more than a process can have
             with closing(parquet_files.Table(each.rows)) as table, parquet_files.named(each.rows, "its rows"):

@@ -97,13 +97,16 @@ def _write_rows(data: Data, order: np.ndarray, target: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    from distillery import arrow_arrays
     from distillery.tokenize.origins import GROUP
 
     tables = []
     for name, part in zip(data.mixture.names, data.parts, strict=True):
-        table = pq.read_table(DatasetFiles(part.prefix).rows)
-        tables.append(table.add_column(0, "dataset", pa.array([name] * len(table))))
-    pq.write_table(pa.concat_tables(tables).take(pa.array(order)), target, GROUP, compression="zstd")
+        table = pq.ParquetFile(DatasetFiles(part.prefix).rows).read()
+        named = arrow_arrays.array([name] * len(table), pa.string())
+        tables.append(table.add_column(0, "dataset", named))
+    mixed = pa.concat_tables(tables).take(arrow_arrays.array(order.tolist(), pa.int64()))
+    pq.write_table(mixed, target, GROUP, compression="zstd")
 
 
 def _supervised(data: Data, order: np.ndarray) -> int:
