@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hub_server import SHA1, HubServer
+from hub_listings import SHA1
+from hub_server import HubServer
 from hypothesis import given
 from hypothesis import strategies as st
 from places import SCRIPTS

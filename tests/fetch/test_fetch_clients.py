@@ -6,9 +6,10 @@ import os
 import subprocess
 import sys
 
-import hub_server
+import hub_listings
 import pytest
-from hub_server import DATE, SHA1, HubServer
+from hub_listings import DATE, SHA1
+from hub_server import HubServer
 from places import FIXTURES, SCRIPTS
 
 from distillery.fetch import clients, listing, locking
@@ -101,7 +102,7 @@ def test_of_a_model_no_pickles_and_no_code_are_taken(server, host):
     config = made.file("config.json")
     if host == "huggingface":  # a small file's only digest there is git's
         assert (
-            config.sha256 is None and config.git_sha1 == hub_server.hf_entry(MODEL["config.json"])["blobId"]
+            config.sha256 is None and config.git_sha1 == hub_listings.hf_entry(MODEL["config.json"])["blobId"]
         )
     server.repos["models", "lab/tiny"].files.pop("model.safetensors")
     with pytest.raises(Problem, match="pickled weights can run code"):

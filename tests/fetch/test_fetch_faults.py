@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 from fetched_file import NAME, OTHER, QUICK, RIGHT, assert_no_file, assert_right, fetch, lock, parquet
-from hub_server import SHA1
+from hub_listings import SHA1
 
 from distillery import files
 from distillery.fetch import fetching, part, transfer

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 from fetched_file import NAME, OTHER, QUICK, RIGHT, assert_no_file, assert_right, fetch, lock
-from hub_server import SHA1, HubServer
+from hub_listings import SHA1
+from hub_server import HubServer
 from places import SCRIPTS
 
 from distillery import json_files

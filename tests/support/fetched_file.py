@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from hub_server import SHA1, HubServer
+from hub_listings import SHA1
+from hub_server import HubServer
 
 from distillery.fetch import arrivals
 from distillery.fetch.listing import Listing, RemoteFile

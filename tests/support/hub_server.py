@@ -10,53 +10,19 @@ What the endpoints answer was read off the requests of the installed clients (hu
 tests/fetch/test_fetch_clients.py lets those clients fetch from it.
 """
 
-import gzip
 import hashlib
 import json
 import re
-import socket
-import struct
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
 
-LFS_FROM = 2048  # bytes; smaller files are git blobs, as hubs keep them
-SHA1 = hashlib.sha1(b"first commit").hexdigest()
-DATE = "2025-02-10T12:00:00.000Z"
-SECONDS = 1739188800  # the same moment
-
-
-@dataclass
-class Repo:
-    """Files of one repository at one commit; `names` may be lies about the listing."""
-
-    kind: str
-    files: dict[str, bytes]
-    commit: str = SHA1
-    listed: dict[str, bytes] = field(default_factory=dict)
-
-    def entries(self) -> dict[str, bytes]:
-        return self.files | self.listed
-
-
-@dataclass
-class Fault:
-    """One misbehaviour of the byte endpoints.
-
-    kind: cut, status, html, other, longer, silent, drip, reset, no-range, wrong-range, gzip, loop, scheme,
-        commit, unframed, tag, mixed (other bytes, If-Range unheard), unsatisfiable; `times` requests have it, after `skip` that do not.
-    """
-
-    kind: str
-    times: int = 10**9
-    skip: int = 0
-    at: int = 0
-    status: int = 503
-    body: bytes = b""
-    headers: dict[str, str] = field(default_factory=dict)
-    path: str = "body "  # part of "metadata /api/...", "resolve /..." or "body /..."
+import hub_faults
+import hub_listings
+from hub_faults import Fault
+from hub_listings import LFS_FROM, Repo
 
 
 @dataclass
@@ -180,26 +146,15 @@ class Handler(BaseHTTPRequestHandler):
 
     def hf_info(self, query, kind, repo, revision="main") -> None:
         if made := self.found(kind, repo, revision):
-            siblings = [{"rfilename": name} | hf_entry(body) for name, body in made.entries().items()]
-            self.json(
-                {"id": repo, "sha": made.commit, "lastModified": DATE, "private": False, "siblings": siblings}
-            )
+            self.json(hub_listings.hf_info(repo, made))
 
     def hf_commits(self, query, kind, repo, revision) -> None:
         if made := self.found(kind, repo, revision):
-            self.json(
-                [{"id": made.commit, "authors": [{"user": "a"}], "date": DATE, "title": "t", "message": ""}]
-            )
+            self.json(hub_listings.hf_commits(made))
 
     def hf_tree(self, query, kind, repo, revision) -> None:
         if made := self.found(kind, repo, revision):
-            entries = []
-            for name, body in made.entries().items():
-                entry = hf_entry(body)
-                lfs = {"oid": entry["lfs"]["sha256"], **entry["lfs"]} if "lfs" in entry else None
-                entry = {"type": "file", "path": name, "size": len(body), "oid": entry["blobId"]}
-                entries.append(entry | ({"lfs": lfs} if lfs else {}))
-            self.json(entries)
+            self.json(hub_listings.hf_tree(made))
 
     def hf_file(self, query, repo, revision, name, kind="models") -> None:
         made = self.found(kind, repo, revision)
@@ -213,14 +168,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def ms_files(self, query, kind, repo) -> None:
         if made := self.found(kind, repo, query.get("Revision", "master")):
-            entries = [
-                {"Path": name, "Name": name.rpartition("/")[2], "Size": len(body), "Type": "blob",
-                 "Sha256": hashlib.sha256(body).hexdigest(), "Revision": made.commit, "CommittedDate": SECONDS}
-                for name, body in made.entries().items()
-            ]  # fmt: skip
-            size = int(query.get("PageSize", 10**6))
-            first = (int(query.get("PageNumber", 1)) - 1) * size
-            self.json({"Code": 200, "Success": True, "Data": {"Files": entries[first : first + size]}})
+            self.json(hub_listings.ms_files(made, query))
 
     def ms_file(self, query, kind, repo) -> None:
         made = self.found(kind, repo, query.get("Revision", "master"))
@@ -258,79 +206,9 @@ class Handler(BaseHTTPRequestHandler):
         self.body(next(body for body in bodies if hashlib.sha256(body).hexdigest() == digest))
 
     def body(self, body: bytes, **headers: str) -> None:
+        """These bytes, or what a fault makes of them."""
         self.request_log.is_body = True
-        fault = self.hub.due("body " + self.path) or Fault("none")
-        if fault.kind in ("other", "tag", "mixed"):
-            body = fault.body
-        tag = f'"{fault.headers.get("ETag") or hashlib.md5(body).hexdigest()}"'
-        if fault.kind == "reset":
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self.close_connection = True
-            return self.connection.close()
-        if fault.kind == "silent":
-            time.sleep(fault.at)
-            self.close_connection = True
-            return None
-        if fault.kind == "status":
-            return self.reply(fault.status, b"busy", **fault.headers)
-        if fault.kind == "html":
-            return self.reply(200, b"<html>please log in</html>", Content_Type="text/html; charset=utf-8")
-        start = self.request_log.start
-        if start and (fault.kind == "unsatisfiable" or start >= len(body)):
-            return self.reply(416, b"", Content_Range=f"bytes */{len(body)}")
-        fresh = self.headers.get("If-Range", tag) != tag and fault.kind != "mixed"
-        status, part = 200, body
-        if start and fault.kind != "no-range" and not fresh:
-            status, part = 206, body[start:]
-            shown = start - 1 if fault.kind == "wrong-range" else start
-            headers["Content_Range"] = f"bytes {shown}-{len(body) - 1}/{len(body)}"
-        headers = {
-            "ETag": tag,
-            "Accept_Ranges": "bytes",
-            "Content_Type": "application/octet-stream",
-        } | headers
-        if fault.kind == "gzip":
-            part = gzip.compress(part)
-            headers["Content_Encoding"] = "gzip"
-        if self.command == "HEAD":
-            return self.reply(status, part, **headers)
-        return self.send(fault, status, part, headers)
-
-    def send(self, fault: Fault, status: int, part: bytes, headers: dict[str, str]) -> None:
-        if fault.kind == "longer":  # chunked, so that no header tells the size
-            self.request_log.status = status
-            self.send_response(status)
-            self.send_header("Transfer-Encoding", "chunked")
-            self.end_headers()
-            part += b"x" * 100
-            self.wfile.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(part), part))
-        elif fault.kind == "cut":
-            self.reply(status, part[: max(0, fault.at - self.request_log.start)],
-                       **(headers | {"Content_Length": str(len(part))}))  # fmt: skip
-            self.close_connection = True
-        elif fault.kind == "unframed":  # HTTP/1.0 style: the body ends when the connection does
-            self.request_log.status = status
-            self.send_response(status)
-            self.send_header("Connection", "close")
-            self.end_headers()
-            self.send_body(part[: fault.at])
-            self.close_connection = True
-        elif fault.kind == "drip":
-            self.reply(status, b"", **(headers | {"Content_Length": str(len(part))}))
-            for at in range(len(part)):
-                self.wfile.write(part[at : at + 1])
-                self.request_log.sent += 1
-                time.sleep(0.02)
-        else:
-            self.reply(status, part, **headers)
-
-
-def hf_entry(body: bytes) -> dict:
-    blob = hashlib.sha1(b"blob %d\0" % len(body) + body).hexdigest()
-    if len(body) < LFS_FROM:
-        return {"size": len(body), "blobId": blob}
-    lfs = {"size": len(body), "sha256": hashlib.sha256(body).hexdigest(), "pointerSize": 134}
-    return {"size": len(body), "blobId": blob, "lfs": lfs}
+        hub_faults.answer(self, body, self.hub.due("body " + self.path) or Fault("none"), headers)
 
 
 REPO = r"(?P<repo>[^/]+/[^/]+)"

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 from house import House
-from hub_server import SHA1, HubServer
+from hub_listings import SHA1
+from hub_server import HubServer
 
 from distillery import files, json_files
 
