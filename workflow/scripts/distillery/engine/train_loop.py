@@ -25,53 +25,10 @@ from distillery.engine.snapshots import Snapshots, State
 from distillery.engine.stop_signals import StopSignals
 from distillery.engine.train_progress import Display, Metrics, Silent, memory_megabytes
 from distillery.engine.train_settings import Settings
+from distillery.engine.train_start import Learnt, Start
 from distillery.problems import Interrupted, Problem
 
 MARKER = "diverged.json"
-
-
-@dataclass(frozen=True)
-class Cadence:
-    """How often, in steps, things happen that do not change the weights; 0 for never."""
-
-    save: int
-    log: int
-    evaluate: int
-    evaluate_steps: int  # global batches per evaluation
-
-
-@dataclass(frozen=True)
-class Ranks:
-    """What this rank has to do with the others.
-
-    Args:
-        leader: whether it records and shows what all ranks know.
-        agree: whether any rank's argument is true; every rank calls it after every step.
-    """
-
-    leader: bool = True
-    agree: Callable[[bool], bool] = bool
-
-
-@dataclass(frozen=True)
-class Circumstances:
-    """What may differ between the starts of one run: it changes last bits at most, and is said when it does.
-
-    Args:
-        data_parallel: ranks that share a global batch.
-        code: digest of the engine's code.
-    """
-
-    data_parallel: int = 1
-    code: str = ""
-
-    def changes(self, before: dict[str, Any], done: int) -> Iterator[str]:
-        """Lines to say of a run that goes on after step `done`, whose state.json is `before`."""
-        if self.data_parallel != before["data_parallel"]:
-            was = before["data_parallel"]
-            yield f"data-parallel size {self.data_parallel} now, {was} until step {done}: sums differ in their last bits"
-        if self.code != before.get("code"):
-            yield f"other engine code now than until step {done}, of the same version (numerics.py): sums may differ in their last bits"
 
 
 class Trainer(Protocol):
@@ -96,29 +53,24 @@ class Outcome:
 
 def train(
     build: Callable[[], Trainer],
-    rows: Rows,
+    learnt: Learnt,
     settings: Settings,
-    cadence: Cadence,
     snapshots: Snapshots,
-    describe: Callable[[int], object],
-    flops: float | None,
-    ranks: Ranks,
-    circumstances: Circumstances,
-    mixture: Mixture | None = None,
+    start: Start,
 ) -> Outcome | None:
     """Train to the last step and return where the result lies (None on all ranks but the leader).
 
     Args:
         build: makes the trainer with its initial weights; called only if a step is left to do.
-        describe: document number -> what to call it in an error (shard and uuid).
-        flops: operations of a step on one rank, to record how fast they are; None: not to.
-        mixture: of the datasets whose rows these are; None for one.
+        settings: what the weights depend on, beside them and the rows.
+        snapshots: of the run's work directory.
 
     Raises:
         Problem: the loss became NaN or infinite, now or in an earlier run of the same key.
         Interrupted: SIGTERM, SIGUSR1 or Ctrl-C came; the state is saved.
     """
-    work = snapshots.work
+    work, rows, mixture = snapshots.work, learnt.rows, learnt.mixture
+    cadence, ranks, circumstances = start.cadence, start.ranks, start.circumstances
     if (work / MARKER).exists():
         raise _divergence(work, json_files.read(work / MARKER))
     done = snapshots.latest(lambda text: print(text, flush=True)) or 0
@@ -146,12 +98,14 @@ def train(
             chosen = way.sequence[(step - 1) * batch : step * batch]
             batches = micro_batches(rows, chosen, settings)
             loss, norm = trainer.run(step, batches)
-            record = _record(step, loss, norm, batches, settings, time.perf_counter() - began, flops)
+            record = _record(step, loss, norm, batches, settings, time.perf_counter() - began, start.flops)
             if mixture:
                 record["datasets"] = mixture.counts(chosen)
             metrics.add(record)
             if not math.isfinite(loss) or not math.isfinite(norm):
-                raise _diverged(work, step, loss, norm, [describe(int(one)) for one in chosen], ranks.leader)
+                raise _diverged(
+                    work, step, loss, norm, [learnt.describe(int(one)) for one in chosen], ranks.leader
+                )
             display.step(step, record)
             best = False
             if held_out.due(step):

@@ -2,7 +2,7 @@
 
 The words are those of the first key.json that was written, whatever fields and modules are called today: a run that was
 killed before a renaming goes on after it. What changes only the last bits of a number is left out, and said when a run
-goes on (train_loop.Circumstances).
+goes on (train_start.Circumstances).
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ ENGINE_SOURCES = ("engine/*.cpp", "engine/*.h")
 
 if TYPE_CHECKING:
     from distillery.engine.mesh import Mesh
-    from distillery.engine.train_loop import Ranks
+    from distillery.engine.train_start import Ranks
 
 
 def run(args: argparse.Namespace) -> dict[str, Any] | None:
@@ -36,7 +36,8 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
 
     from distillery.engine import collectives, supported_models
     from distillery.engine.mixture import course
-    from distillery.engine.train_loop import Cadence, Circumstances, train
+    from distillery.engine.train_loop import train
+    from distillery.engine.train_start import Cadence, Circumstances, Learnt, Start
     from distillery.train import mixed_data, run_identity, tokenized_data, train_files
 
     arch = supported_models.read(args.tokenizer_name_or_path)
@@ -85,18 +86,9 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
     tokens = chosen.global_batch_size * chosen.seq_length / place.world
     flops = arch.flops_per_token(args.seq_length) * tokens if args.log_throughput else None
     circumstances = Circumstances(place.data, provenance.code(*ENGINE_CODE, data=ENGINE_SOURCES))
-    outcome = train(
-        build,
-        data.rows,
-        chosen,
-        cadence,
-        snapshots,
-        data.describe,
-        flops,
-        _ranks(place),
-        circumstances,
-        data.mixture,
-    )
+    learnt = Learnt(data.rows, data.describe, data.mixture)
+    start = Start(cadence, _ranks(place), circumstances, flops)
+    outcome = train(build, learnt, chosen, snapshots, start)
     if outcome is None:
         return None
     mix = mixed_data.said(data, course(data.rows, data.mixture, chosen), chosen.seq_length)
@@ -105,7 +97,7 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
 
 def _ranks(place: Mesh) -> Ranks:
     from distillery.engine.collectives import Agreement
-    from distillery.engine.train_loop import Ranks
+    from distillery.engine.train_start import Ranks
 
     return Ranks() if place.world == 1 else Ranks(place.rank == 0, Agreement(place.world).any)
 
