@@ -44,11 +44,8 @@ TAGS = {
     "assistant_tag": "assistant",
     "system_tag": "system",
 }
-SYSTEM = (
-    "<|im_start|>system\nPlease reason step by step, and put your final answer within \\boxed{}.<|im_end|>\n"
-)
+PEERS = ("datasets.map", "encode_batch_fast")  # tokenize_peers.py
 OURS = ("distillery", "distillery, 2")  # workers
-FIELDS = ("input_ids", "attention_mask", "labels")
 
 
 def ours(shard: Path, tokenizer: Path, prefix: Path, workers: int) -> list[str]:
@@ -105,59 +102,6 @@ def formats(shard: Path, tokenizer: Path, rounds: int, home: Path) -> dict[str, 
     return found
 
 
-def datasets_map(shard: Path, tokenizer: Path, prefix: Path) -> None:
-    """The peer: what one writes with datasets and transformers when nothing is in the way."""
-    import datasets
-    import numpy as np
-    from transformers import AutoTokenizer
-
-    from distillery.tokenize import indexed
-    from distillery.tokenize.dataset_files import DatasetFiles
-
-    hub = AutoTokenizer.from_pretrained(tokenizer)
-    end = hub.convert_tokens_to_ids("<|im_end|>")
-
-    def tokenize(row: dict) -> dict:
-        (question, answer) = (message["content"] for message in row["messages"])
-        asked = f"<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n"
-        source = [*hub.encode(SYSTEM, add_special_tokens=False), *hub.encode(asked, add_special_tokens=False)]
-        target = [*hub.encode(answer, add_special_tokens=False), end]
-        ids = source + target
-        return {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": [-100] * len(source) + target}
-
-    cache = str(prefix.parent / "cache")
-    rows = datasets.load_dataset("parquet", data_files=str(shard), split="train", cache_dir=cache)
-    rows = rows.map(tokenize, remove_columns=rows.column_names).with_format("numpy")
-    made = DatasetFiles(prefix)
-    lengths: list[int] = []
-    streams = {field: made.bin(f"packed_{field}").open("wb") for field in FIELDS}
-    for row in rows:
-        lengths.append(len(row["input_ids"]))
-        for field, stream in streams.items():
-            stream.write(row[field].astype("<i4").tobytes())
-    for stream in streams.values():
-        stream.close()
-    index = indexed.from_outcomes(np.array(lengths))
-    for field in FIELDS:
-        index.write(made.idx(f"packed_{field}"))
-
-
-def encode_batch_fast(shard: Path, tokenizer: Path, prefix: Path) -> None:
-    """The usual upper bound: only the encoding."""
-    import pyarrow.parquet as pq
-    from tokenizers import Tokenizer
-
-    encode = Tokenizer.from_file(str(tokenizer / "tokenizer.json")).encode_batch_fast
-    tokens = 0
-    for batch in pq.ParquetFile(shard).iter_batches(64, columns=["messages"]):
-        texts = [message["content"] for row in batch.to_pylist() for message in row["messages"]]
-        tokens += sum(len(each) for each in encode(texts, add_special_tokens=False))
-    print(tokens, "tokens")
-
-
-PEERS = {"datasets.map": datasets_map, "encode_batch_fast": encode_batch_fast}
-
-
 def measure(command: list[str]) -> dict[str, float]:
     """CPU seconds with those of all its processes, wall seconds, and the peak of the largest process [GB]."""
     environment = os.environ | {
@@ -204,8 +148,7 @@ def run(
             if side in PEERS:
                 command = [
                     sys.executable,
-                    __file__,
-                    "--peer",
+                    str(Path(__file__).with_name("tokenize_peers.py")),
                     side,
                     str(shard),
                     str(tokenizer),
@@ -233,14 +176,7 @@ def main() -> None:
     flags.add_argument("--big", type=float, metavar="GB")
     flags.add_argument("--formats", action="store_true")
     flags.add_argument("--json", action="store_true", help="print one JSON object")
-    flags.add_argument(
-        "--peer", nargs=4, metavar=("NAME", "SHARD", "TOKENIZER", "PREFIX"), help=argparse.SUPPRESS
-    )
     args = flags.parse_args()
-    if args.peer:
-        name, *paths = args.peer
-        PEERS[name](*map(Path, paths))
-        return
     import qwen
 
     with tempfile.TemporaryDirectory() as temporary:
