@@ -16,13 +16,15 @@ import resource
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from itertools import pairwise
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "workflow/scripts"), str(ROOT / "tests/support")]
+sys.path[:0] = [str(ROOT / "workflow/scripts"), str(ROOT / "tests/support"), str(Path(__file__).parent)]
+
+from generate_peer import Transformers  # noqa: E402
+from generate_starts import starts  # noqa: E402
 
 QUESTIONS = (
     "What is the capital of France?",
@@ -91,48 +93,6 @@ class Ours:
         )
         rows = sorted(answers, key=lambda answer: answer.request.index)
         return [list(row.tokens) for row in rows], steps[1] - begin
-
-
-class Transformers:
-    def __init__(self, model: Path, threads: int, kernels: str):
-        import torch
-        from transformers import AutoModelForCausalLM
-
-        torch.set_num_threads(threads)
-        self.torch = torch
-        self.model = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
-
-    def prepare(self, batch: list[list[int]], new: int) -> dict[str, float]:
-        start = time.perf_counter()
-        self.run(batch, 2)
-        return {"warm_up": time.perf_counter() - start}
-
-    def run(self, batch: list[list[int]], new: int) -> tuple[list[list[int]], float]:
-        torch, longest = self.torch, max(map(len, batch))
-        ids = torch.tensor([[0] * (longest - len(row)) + row for row in batch])
-        mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in batch])
-        arrivals: list[float] = []
-
-        class Clock:  # generate() hands it the prompt, then every step's tokens
-            def put(self, value: object) -> None:
-                arrivals.append(time.perf_counter())
-
-            def end(self) -> None: ...
-
-        begin = time.perf_counter()
-        options = {"max_new_tokens": new, "do_sample": False, "eos_token_id": None, "pad_token_id": 0}
-        out = self.model.generate(ids, attention_mask=mask, streamer=Clock(), **options)
-        return out[:, longest:].tolist(), arrivals[1] - begin
-
-    def bandwidth(self) -> float:
-        """Bytes a second at which torch reads memory: the sum of an array of 512 MB."""
-        array = self.torch.ones(1 << 27)
-        times = []
-        for _ in range(7):
-            start = time.perf_counter()
-            array.sum()
-            times.append(time.perf_counter() - start)
-        return array.nbytes / statistics.median(times)
 
 
 def serve(side: str, model: Path, threads: int, kernels: str) -> None:
@@ -209,34 +169,6 @@ def measure(workers: dict[str, Worker], batch: int, new: int, repeats: int) -> d
         both = [result[side][f"median_{kind}"] for side in ("transformers", "ours")]
         result[f"{kind}_ratio"] = both[0] / both[1]
     return result
-
-
-def starts(model: Path, threads: int) -> dict[str, list[dict[str, float]]]:
-    """By kernels, what two runs of inference.py take until they can answer.
-
-    The first has nothing in the caches of libraries and graphs, the second what the first left there.
-    """
-    found: dict[str, list[dict[str, float]]] = {}
-    line = [
-        sys.executable,
-        ROOT / "workflow/scripts/inference.py",
-        "--load",
-        model,
-        "--prompt-type",
-        "chatml",
-    ]
-    line += ["--task", "greedy", "--max-new-tokens", 1, "--threads", threads]
-    with tempfile.TemporaryDirectory() as folder:
-        for kernels in ("native", "composed"):
-            output = Path(folder) / f"{kernels}.jsonl"
-            words = list(map(str, [*line, "--kernels", kernels, "--output", output]))
-            environment = {**os.environ, "XDG_CACHE_HOME": str(Path(folder) / kernels)}
-            for _ in range(2):
-                subprocess.run(words, env=environment, check=True, capture_output=True)
-                times = json.loads(output.with_suffix(".timings.json").read_text())
-                kept = {key: times[key] for key in ("load_seconds", "cpu_seconds")}
-                found.setdefault(kernels, []).append(kept)
-    return found
 
 
 def table(found: dict) -> None:
