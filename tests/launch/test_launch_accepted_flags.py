@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shipped_lines import CONVERT
 
-from distillery.launch.mindspeed import (
-    accepted_flags,
-)
+from distillery.launch.mindspeed import accepted_flags
+from distillery.problems import Problem
 
 
 @pytest.mark.parametrize(
@@ -60,6 +59,38 @@ def test_each_back_end_has_its_converter_and_its_options():
         named = [*line, "--ai-framework", "mindspore"]
         assert (accepted_flags.faults("convert_ckpt.py hf", named, framework) == []) == takes
         assert accepted_flags.faults("convert_ckpt.py hf", line, framework) == []
+
+
+def test_master_has_options_of_its_own():
+    """Dumped from branch master at 2026-08-21 in the way that gives 2.2.0's 693 and 695."""
+    versions = accepted_flags.VERSION, "master"
+    assert [accepted_flags.engine(one) for one in (None, *versions)] == [
+        "mindspeed-llm-2.2.0",
+        "mindspeed-llm-2.2.0",
+        "mindspeed-llm-master",
+    ]
+    for framework, count in (("pytorch", 800), ("mindspore", 805)):
+        assert len(accepted_flags.options("posttrain_gpt.py", framework, "master")) == count
+        for words, wanted in (
+            ("--swap-layer-input", [False, True]),
+            ("--optimizer muon", [False, True]),
+            ("--qlora", [True, False]),
+            ("--mtp-after-norm", [True, False]),
+            ("--stage orm", [True, False]),
+        ):
+            line = words.split()
+            taken = [accepted_flags.faults("inference.py", line, framework, one) == [] for one in versions]
+            assert (words, taken) == (words, wanted)
+    (fault,) = accepted_flags.faults("posttrain_gpt.py", ["--qlora"], "pytorch", "master")
+    assert fault == "--qlora: MindSpeed-LLM master's posttrain_gpt.py has no such option"
+    with pytest.raises(Problem, match="MindSpeed-LLM master would reject this line"):
+        accepted_flags.refuse("posttrain_gpt.py", ["--qlora"], "pytorch", "master")
+    # only one back end has these, and an option that master declares anew has no default of 2.2.0's
+    assert accepted_flags.faults("posttrain_gpt.py", ["--enable-seq1f1b"], "mindspore", "master") == []
+    assert accepted_flags.faults("posttrain_gpt.py", ["--enable-seq1f1b"], "pytorch", "master") != []
+    assert "default" not in accepted_flags.options("preprocess_data.py", version="master")["--prompt-type"]
+    assert accepted_flags.options("convert_ckpt.py hf", "mindspore", "master") == {}
+    assert accepted_flags.converter("master") == "convert_ckpt_v2.py"
 
 
 def argparse_of(parser):

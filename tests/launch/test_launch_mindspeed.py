@@ -154,12 +154,12 @@ def test_the_second_converter_is_chosen_by_the_version(bias, name):
     common = {"qkv_bias": bias, "load": "L", "save": "S", "version": "master", "framework": "pytorch"}
     parser, there = convert_stage.hf_to_mcore(Layout("bf16", 2, 2, (12, 16)), **common)
     words = commandline.words(there)
-    assert parser == "convert_ckpt_v2.py" and accepted_flags.faults(parser, words, "pytorch") == []
+    assert parser == "convert_ckpt_v2.py" and accepted_flags.faults(parser, words, "pytorch", "master") == []
     shipped = f"""--load-model-type hf --save-model-type mg --target-tensor-parallel-size 2
         --target-pipeline-parallel-size 2 --load-dir L --save-dir S --model-type-hf {name} --num-layer-list 12,16"""
     assert pairs(words) == pairs(shipped.split())
     parser, back = convert_stage.mcore_to_hf("bf16", **common)
-    assert accepted_flags.faults(parser, commandline.words(back), "pytorch") == []
+    assert accepted_flags.faults(parser, commandline.words(back), "pytorch", "master") == []
     assert (back["save_dir"], back["hf_cfg_dir"]) == ("S/mg2hf", "S")
 
 
@@ -169,9 +169,11 @@ def test_on_mindspore_the_second_converter_is_another_and_knows_no_dense_qwen2_o
     parser, there = convert_stage.hf_to_mcore(
         Layout("bf16", 2, 1), qkv_bias=bias, load="L", save="S", version="master", framework="mindspore"
     )
-    assert accepted_flags.script(parser) == "mindspeed_llm/mindspore/convert_ckpt_v2.py"
+    assert (
+        accepted_flags.script(parser, "mindspore", "master") == "mindspeed_llm/mindspore/convert_ckpt_v2.py"
+    )
     assert there["ai_framework"] == "mindspore"
-    (fault,) = accepted_flags.faults(parser, commandline.words(there))
+    (fault,) = accepted_flags.faults(parser, commandline.words(there), version="master")
     assert fault.startswith(f"--model-type-hf: found '{name}', wanted one of qwen3, ")
 
 

@@ -30,6 +30,16 @@ TABLE = [
         {"e/tokenize": {"engine": "mindspeed-llm"}, "e/prompt_type": "hunyuan9"},
         {"e/tokenize": {"engine": "mindspeed-llm"}},
     ),
+    (  # master's second converter, of which MindSpore's own knows no Qwen2
+        "mindspeed-flag",
+        "error",
+        {"h/mindspeed_llm/version": "master", "e/convert": {"engine": "mindspeed-llm"}},
+        {
+            "h/mindspeed_llm/version": "master",
+            "h/mindspeed_llm/framework": "pytorch",
+            **{f"e/{stage}": {"engine": "mindspeed-llm"} for stage in ("tokenize", "convert")},
+        },
+    ),
     (
         "mindspeed-pack",
         "error",

@@ -1,4 +1,4 @@
-"""Convert weights by MindSpeed-LLM 2.2.0's convert_ckpt.py, either way.
+"""Convert weights by MindSpeed-LLM's convert_ckpt.py, either way.
 
     python workflow/scripts/convert_mindspeed.py --load-dir resources/models/qwen --save-dir results/checkpoints/qwen/tp2 \\
         --target-tensor-parallel-size 2 --params-dtype bf16 --log-dir logs/msrun --directory /opt/MindSpeed-LLM \\

@@ -1,4 +1,4 @@
-"""Let MindSpeed-LLM 2.2.0's inference.py answer its built-in question, and keep the answer.
+"""Let MindSpeed-LLM's inference.py answer its built-in question, and keep the answer.
 
     python workflow/scripts/generate_mindspeed.py --load results/experiments/math/train \\
         --tokenizer-name-or-path resources/models/qwen --output mindspeed_answer.txt --workers 2 --npus 2 \\

@@ -1,4 +1,4 @@
-"""Tokenize shards by MindSpeed-LLM 2.2.0's preprocess_data.py.
+"""Tokenize shards by MindSpeed-LLM's preprocess_data.py.
 
     python workflow/scripts/tokenize_mindspeed.py --input resources/datasets/math/train-00000-of-00010.parquet \\
         --tokenizer-name-or-path resources/models/qwen --output-prefix results/datasets/math/math --log-dir logs/msrun \\

@@ -1,4 +1,4 @@
-"""Fine-tune an MCore checkpoint by MindSpeed-LLM 2.2.0 under msrun.
+"""Fine-tune an MCore checkpoint by MindSpeed-LLM under msrun or torchrun.
 
     python workflow/scripts/train_mindspeed.py --load results/checkpoints/qwen/bf16-tp1-pp2 --save results/tuned \\
         --data-path results/datasets/math/math --tokenizer-name-or-path resources/models/qwen \\

@@ -4,25 +4,22 @@ A line that these take is one that the reference takes.
 """
 
 import argparse
-import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(os.environ.get("DISTILLERY", Path(__file__).parents[3]))
-FACTS = ROOT / "workflow/scripts/distillery/launch/mindspeed/mindspeed-llm-2.2.0.json"
-
-
 sys.path.insert(0, str(ROOT / "workflow/scripts"))
+
+from distillery.launch.mindspeed import accepted_flags  # noqa: E402
 
 
 def arguments(parser, framework="mindspore"):
     """The command line, as that parser of the reference reads it."""
     made = argparse.ArgumentParser(allow_abbrev=False)
     types = {"int": int, "float": float}
-    facts = json.loads(FACTS.read_text())
-    known = {**facts["parsers"][parser], **facts["frameworks"][framework]["parsers"].get(parser, {})}
+    known = accepted_flags.options(parser, framework)
     for option, fact in known.items():
         if fact["type"] == "switch":
             made.add_argument(option, action="store_true")

@@ -38,3 +38,8 @@ class Hardware:
     def framework(self) -> str:
         """MindSpeed-LLM's back end: `mindspore`, the guide's, or `pytorch`, upstream's main line."""
         return (self.mindspeed_llm or {}).get("framework", "mindspore")
+
+    @property
+    def mindspeed_version(self) -> str | None:
+        """MindSpeed-LLM's version as `mindspeed_llm.version` names it; None is the guide's."""
+        return (self.mindspeed_llm or {}).get("version")

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from distillery.launch.mindspeed import accepted_flags
+
 RELEASES = Path(__file__).with_name("releases.json")
 
 
@@ -50,7 +52,7 @@ class Release:
 
 def of(installation: Mapping[str, str]) -> Release:
     """The release of `hardware.NAME.mindspeed_llm`: its framework (default mindspore) and version (default 2.2.0)."""
-    version = installation.get("version") or _data()["default"]
+    version = installation.get("version") or accepted_flags.VERSION
     framework = installation.get("framework") or "mindspore"
     found = _data()["mindspeed-llm"][version][framework]
     lists = {key: tuple(value) for key, value in found.items() if isinstance(value, list)}

@@ -110,7 +110,7 @@ SECTIONS = {
         "host-memory": "a job larger than the machine's memory",
         "visible-npus": "fewer devices visible than a stage wants",
     },
-    "MindSpeed-LLM 2.2.0": {
+    "MindSpeed-LLM": {
         "mindspeed-home": "its engine is asked for, and no installation is named",
         "set-env": "a script that clones again, sourced at every start",
         "mindspeed-flag": "a flag that its parser rejects",

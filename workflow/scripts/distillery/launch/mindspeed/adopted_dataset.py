@@ -39,8 +39,8 @@ def written(recipe: Recipe, prefix: Path) -> tuple[Path, ...]:
     return tuple(path for stem in made.stems for path in (made.bin(stem), made.idx(stem)))
 
 
-def adopt(recipe: Recipe, shard: Path, prefix: Path) -> dict[str, Any]:
-    """Write rows and manifest beside the reference's files and return the manifest.
+def adopt(recipe: Recipe, shard: Path, prefix: Path, version: str | None = None) -> dict[str, Any]:
+    """Write rows and manifest beside the reference's files and return the manifest, which names its version.
 
     Raises:
         Problem: indices that do not fit their data, each other, or the shard.
@@ -73,7 +73,7 @@ def adopt(recipe: Recipe, shard: Path, prefix: Path) -> dict[str, Any]:
     named = sorted(set(range(total)) - set(kept)) if not recipe.rules.pack else []
     renderer, hub = None if recipe.plain else recipe.renderer(), recipe.work().tokenizer
     manifest = preprocessing.described(recipe, renderer, hub, made.stems) | {
-        "engine": accepted_flags.VERSION,
+        "engine": accepted_flags.engine(version),
         "inputs": [{"name": shard.name, "sha256": digest, "rows": total}],
         "rows": total,
         "kept": count,

@@ -144,5 +144,6 @@ def _same(directory: Path, what: str, found: Any, wanted: Any) -> None:
             where=directory,
             found=found,
             wanted=wanted,
-            fix="check that its version is 2.2.0, or leave convert.engine out: ours writes the same",
+            fix="check that the checkout is of the version that mindspeed_llm.version names (default 2.2.0), or leave"
+            " convert.engine out: ours writes the same",
         )

@@ -52,7 +52,7 @@ def hf_to_mcore(
         return SECOND, {
             **common,
             "model_type_hf": "qwen25" if qkv_bias else "llama2",
-            **_framework(SECOND, framework),
+            **_framework(SECOND, framework, version),
         }
     return f"{SCRIPT} hf", {
         "use_mcore_models": True,
@@ -62,7 +62,7 @@ def hf_to_mcore(
         "tokenizer_model": f"{load}/tokenizer.json",
         "model_type_hf": "llama2",
         "params_dtype": layout.params_dtype,
-        **_framework(f"{SCRIPT} hf", framework),
+        **_framework(f"{SCRIPT} hf", framework, version),
     }
 
 
@@ -90,7 +90,7 @@ def mcore_to_hf(
             **common,
             **own,
             "model_type_hf": "qwen25" if qkv_bias else "llama2",
-            **_framework(SECOND, framework),
+            **_framework(SECOND, framework, version),
         }
     return f"{SCRIPT} mg", {
         "use_mcore_models": True,
@@ -102,13 +102,13 @@ def mcore_to_hf(
         "num_layer_list": num_layer_list,
         "add_qkv_bias": qkv_bias,
         "params_dtype": params_dtype,
-        **_framework(f"{SCRIPT} mg", framework),
+        **_framework(f"{SCRIPT} mg", framework, version),
     }
 
 
-def _framework(parser: str, framework: str) -> Flags:
+def _framework(parser: str, framework: str, version: str | None) -> Flags:
     """The back end's name, where its converter takes it: PyTorch's knows of no other."""
-    takes = "--ai-framework" in accepted_flags.options(parser, framework)
+    takes = "--ai-framework" in accepted_flags.options(parser, framework, version)
     return {"ai_framework": framework} if takes else {}
 
 
@@ -204,7 +204,8 @@ def to_hf(
 
 def _launch(request: Request, parser: str, flags: Flags, expected: Path) -> None:
     words = commandline.words(flags)
-    accepted_flags.refuse(parser, words, request.framework)
-    place = accepted_flags.script(parser.partition(" ")[0], request.framework)
+    back_end = request.framework, request.version
+    accepted_flags.refuse(parser, words, *back_end)
+    place = accepted_flags.script(parser.partition(" ")[0], *back_end)
     script = str((request.directory / place).absolute())
     launcher.start(replace(request, worker=(script, *words), expect=(expected,)))

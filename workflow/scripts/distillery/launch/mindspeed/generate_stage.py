@@ -109,7 +109,7 @@ def run(args: argparse.Namespace) -> str:
     load, tokenizer, output = args.load, args.tokenizer_name_or_path, args.output
     model = commandline.words(shape(supported_models.read(tokenizer)))
     script, *words = worker(request, model, load=load, tokenizer=tokenizer)
-    accepted_flags.refuse(SCRIPT, words, request.framework)
+    accepted_flags.refuse(SCRIPT, words, request.framework, request.version)
     disk.remove(output)
     launcher.start(replace(request, worker=(script, *words)))
     log = request.log_dir / "worker_0.log"

@@ -148,8 +148,8 @@ def _shard(request: Request, recipe: Recipe, shard: Path, folder: Path) -> Path:
         cache=str(folder / "cache"),
     )
     words = [*request.worker, *commandline.words(paths)]
-    accepted_flags.refuse(SCRIPT, words, request.framework)
+    accepted_flags.refuse(SCRIPT, words, request.framework, request.version)
     script = str((request.directory / SCRIPT).absolute())
     launcher.start(replace(request, worker=(script, *words), expect=adopted_dataset.written(recipe, part)))
-    adopted_dataset.adopt(recipe, shard, part)
+    adopted_dataset.adopt(recipe, shard, part, request.version)
     return part

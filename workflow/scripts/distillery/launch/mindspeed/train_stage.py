@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
         chosen[chosen.index("--split") + 1] = f"{manifest['training']},{manifest['held_out']},0"
         request = replace(request, worker=tuple(chosen))
     content = {
-        "engine": accepted_flags.VERSION,
+        "engine": accepted_flags.engine(request.version),
         "flags": [*chosen, *model],
         "data": manifest,
         "weights": weights_identity(load),
@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
             script, *words = worker(
                 request, model, load=start, save=work, data=data, tokenizer=tokenizer, resume=resume
             )
-            accepted_flags.refuse(SCRIPT, words, request.framework)
+            accepted_flags.refuse(SCRIPT, words, request.framework, request.version)
             if first and not request.print_only:
                 digests.write_json(work / "key.json", content)
                 train_progress.cut(work / "metrics.jsonl", reached if resume else 0)

@@ -1,4 +1,4 @@
-"""What MindSpeed-LLM 2.2.0 would refuse of an experiment: its own parsers as facts, and its validation."""
+"""What MindSpeed-LLM would refuse of an experiment: its own parsers as facts, and its validation."""
 
 from __future__ import annotations
 
@@ -55,11 +55,11 @@ def set_env(s: Setup) -> Iterator[Finding]:
 
 def flags(s: Setup) -> Iterator[Finding]:
     """Its parsers take every line that is derived for it."""
+    hardware = s.experiment.hardware
+    back_end = hardware.framework, hardware.mindspeed_version
     for stage in _asked(s):
         for parser, line in _lines(s, stage):
-            for fault in accepted_flags.faults(
-                parser, commandline.words(line), s.experiment.hardware.framework
-            ):
+            for fault in accepted_flags.faults(parser, commandline.words(line), *back_end):
                 expected = f"a line that {parser} takes"
                 cure = f"change that value, or leave {stage}.engine out"
                 yield error("mindspeed-flag", s.keys(stage), fault, expected, cure)
@@ -74,8 +74,7 @@ def _lines(s: Setup, stage: str) -> Iterator[tuple[str, train_lines.Flags]]:
         yield tokenize_stage.SCRIPT, {**settings, **paths}
     elif stage == "convert":
         layout = e.convert.layout
-        home = e.hardware.mindspeed_llm or {}
-        places |= {"framework": e.hardware.framework, "version": home.get("version")}
+        places |= {"framework": e.hardware.framework, "version": e.hardware.mindspeed_version}
         yield convert_stage.hf_to_mcore(layout, qkv_bias=True, **places)
         yield convert_stage.mcore_to_hf(layout.params_dtype, qkv_bias=True, **places)
     elif stage == "train":
