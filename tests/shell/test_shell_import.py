@@ -72,6 +72,30 @@ def test_scripts_that_source_nothing_get_what_ranks_need(tmp_path: Path):
         assert " and ".join(found["set_env"]) == releases.of({"framework": framework}).set_env
 
 
+def test_a_back_end_that_no_script_tells_is_said_to_be_assumed(tmp_path: Path):
+    (tmp_path / "convert.sh").write_text(
+        "python convert_ckpt.py --load-model-type hf --target-tensor-parallel-size 2\n"
+    )
+    alone = importing.together([tmp_path / "convert.sh"])
+    assert yaml.safe_load(alone.text)["hardware"]["ascend"]["mindspeed_llm"]["framework"] == "mindspore"
+    assumed = "nor its back end"
+    assert assumed in alone.text and "write framework: pytorch" in " ".join(alone.text.split())
+    for told in (scripts(MATH), scripts(TORCHRUN)):
+        assert assumed not in importing.together(told).text
+
+
+def test_a_flag_that_only_master_has_names_that_version(tmp_path: Path):
+    for flag, master in (("--swap-layer-input", True), ("--swap-layer-outputs", False)):
+        (tmp_path / "tune.sh").write_text(
+            f"torchrun --nproc_per_node 8 posttrain_gpt.py --stage sft {flag}\n"
+        )
+        (found,) = (
+            one for one in importing.together([tmp_path / "tune.sh"]).findings if one.id == "mindspeed-flag"
+        )
+        assert found.found == f"{flag}: MindSpeed-LLM 2.2.0's posttrain_gpt.py has no such option"
+        assert ("version: master" in found.fix) == master
+
+
 @pytest.mark.parametrize(
     "paths",
     [

@@ -21,6 +21,10 @@ from distillery.shell.stage_values import SHARED, Misread, StageValues, read
 PROBLEMS = "math-500"  # an entry of config/sources
 # where no script says: as in the configurations that come with us, and beside it for the other back end
 PYTHON = "/opt/mindspeed-llm/bin/python"
+NO_BACK_END = (
+    "where it lies no script says, nor its back end: without a launcher, --ai-framework or mindspeed_llm/mindspore/ in"
+    " them mindspore is taken, the guide's; write framework: pytorch if convert_ckpt.py in the root is to run as it is"
+)
 DIRECTORY = {"mindspore": "/opt/MindSpeed-Core-MS/MindSpeed-LLM", "pytorch": "/opt/MindSpeed-LLM"}
 # what ranks source, without which they know no torch; doctor/releases.json has the same for each version
 SET_ENV = {
@@ -92,7 +96,8 @@ def _machine(draft: Draft, stages: Mapping[str, StageValues], scripts: Sequence[
     draft.misread += misread
     for key, value in values.items():
         draft.put(f"%.{key}", value.value, value.place)
-    framework = next((one.framework for one in programs.values() if one.framework), "mindspore")
+    told = next((one.framework for one in programs.values() if one.framework), None)
+    framework = told or "mindspore"
     paths = list(script_machines.sourced(scripts))
     there = {Path(path).parts[-2:] for path in paths}  # wherever CANN lies
     unsaid = [path for path in SET_ENV[framework] if Path(path).parts[-2:] not in there]
@@ -106,7 +111,8 @@ def _machine(draft: Draft, stages: Mapping[str, StageValues], scripts: Sequence[
     if any("--npu-deterministic" in program.flags for program in programs.values()):
         draft.put("%.deterministic", True)
     home = {"python": PYTHON, "directory": DIRECTORY[framework], "framework": framework}
-    draft.put("%.mindspeed_llm", home, comment="where it lies no script says")
+    comment = "where it lies no script says" if told else NO_BACK_END
+    draft.put("%.mindspeed_llm", home, comment=comment)
 
 
 def _tokenizing(draft: Draft, stages: Mapping[str, StageValues], rows: Rows) -> None:

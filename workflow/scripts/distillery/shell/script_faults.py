@@ -19,6 +19,7 @@ PARSERS = {
     ("export", "convert_ckpt.py"): "convert_ckpt.py mg",
     ("reshard", "convert_ckpt.py"): "convert_ckpt.py mg",
 }
+MASTER = "master"  # the other version that an installation may be
 PATHS = (
     "--load --save --data-path --tokenizer-name-or-path --tokenizer-model --lora-load --load-dir --save-dir --input "
     "--output-prefix --hf-dir --mg-dir --task-data-path --ref-model --reward-model --cache-dir --tensorboard-dir "
@@ -161,10 +162,19 @@ def _faults(parser: str, flag: Flag, framework: str) -> Iterator[Finding]:
         option for option, fact in accepted_flags.options(parser, framework).items() if fact.get("required")
     }
     words = [flag.name, *(value.text for value in flag.values)]
+    later = (
+        ""
+        if accepted_flags.faults(parser, words, framework, MASTER)
+        else f", or set version: {MASTER}, which takes it"
+    )
     for fault in accepted_flags.faults(parser, words, framework):
         if fault.partition(":")[0] not in required - {flag.name}:
             yield error(
-                "mindspeed-flag", [flag.place], fault, f"a line that {parser} takes", "change that value"
+                "mindspeed-flag",
+                [flag.place],
+                fault,
+                f"a line that {parser} takes",
+                f"change that value{later}",
             )
 
 
