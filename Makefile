@@ -77,7 +77,7 @@ serve: setup ## serve the export of EXPERIMENT (of CONFIG) by the engine that is
 	@$(BIN)/python workflow/scripts/generate_serve.py --configfile $(call q,$(CONFIG)) $(if $(EXPERIMENT),--experiment $(call q,$(EXPERIMENT))) \
 		$(if $(SERVER),--python $(call q,$(SERVER)))
 
-watch: ## devices, processes and last loss lines of what runs here, every two seconds
+watch: ## devices, and jobs that run, have finished or failed here, every two seconds
 	$(BIN)/python workflow/scripts/watch.py
 
 doctor: setup ## what is installed here, and what is missing

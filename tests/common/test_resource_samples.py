@@ -2,13 +2,14 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
 
 from places import FIXTURES, ROOT
 
-from distillery import npu_smi, resource_samples
+from distillery import npu_smi, processes, resource_samples
 
 DATA = FIXTURES / "launch"
 
@@ -128,12 +129,32 @@ def test_watch_shows_devices_and_the_last_loss_of_each_job(tmp_path, monkeypatch
     (logs / "other.log").write_text(line + "\n")
     (logs / "msrun_train" / "worker_0.log").write_text(line + "\n")
     command = [sys.executable, str(ROOT / "workflow/scripts/watch.py"), "--once", "--logs", "logs"]
-    environment = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "120"}
+    here = {"process": os.getpid(), "began": processes.began(os.getpid()), "host": socket.gethostname()}
+    states = {
+        "long_running": here | {"line": "12/400 answers  310 tokens/s  0:40 left"},
+        "killed": here | {"began": "1", "line": "3/400 answers"},
+        "wrong": here | {"ended": 1, "line": ""},
+        "saved": here | {"ended": 3, "line": ""},
+        "elsewhere": here | {"host": "another", "line": ""},
+    }
+    for name, said in states.items():
+        (logs / f"{name}.log").write_text("")
+        (logs / f"{name}.progress.json").write_text(json.dumps(said))
+    environment = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "80"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     rows = [line.replace("│", " ").split() for line in done.stdout.splitlines()]
     assert ["0", "0", "OK", "0.0", "3197", "/", "65536", "91.3", "33.0"] in rows
-    assert ["logs/e/train.log", "10", "40", "1.2500", "60.1", "4321", "99.5"] in rows
-    assert ["logs/e/generate_tuned.log", "-", "-", "-", "2.0", "12", "1.5"] in rows
-    assert ["logs/e/other.log", "7", "2000", "3.250000E+00", "-", "-", "-"] in rows
+    assert ["e/train", "finished", "10/40", "steps", "loss", "1.2500", "4321", "99.5"] in rows
+    assert ["e/generate_tuned", "finished", "12", "1.5"] in rows
+    wrapped = ["e/other", "finished", "7/2000", "steps", "loss", "-", "-"]
+    assert rows[rows.index(wrapped) + 1] == ["3.250000E+00"]
+    assert ["e/killed", "died", "3/400", "answers", "-", "-"] in rows
+    assert ["e/wrong", "failed", "-", "-"] in rows and ["e/saved", "stopped", "-", "-"] in rows
+    # those that run stand first
+    running = [row for row in rows if "running" in row]
+    assert {row[0] for row in running} == {"e/elsewhere", "e/long_running"}
+    assert "12/400 answers" in done.stdout and "0:40 left" in done.stdout
+    assert rows.index(running[-1]) < rows.index(["e/killed", "died", "3/400", "answers", "-", "-"])
+    assert max(map(len, done.stdout.splitlines())) <= 80
     assert "worker_0" not in done.stdout and "merge" not in done.stdout

@@ -19,7 +19,7 @@ from places import SCRIPTS
 from distillery.engine import runner_choice, supported_models
 from distillery.engine.generation import Request, Stopping, generate
 from distillery.generate.batch import Limits
-from distillery.generate.chat import Chat
+from distillery.generate.chat import Chat, spoken
 from distillery.generate.prompter import by_prompt_type
 from distillery.generate.tasks import Task, seed_of
 from distillery.terminal_text import printable
@@ -108,6 +108,35 @@ def test_a_conversation_from_greeting_to_leaving(speaker):
     assert terminal.left() == 0
 
 
+def test_lines_are_edited_and_found_again_and_bytes_that_are_no_text_are_asked_for_again(speaker):
+    terminal = chat(speaker, "--max-new-tokens", 60)
+    terminal.see("> ")
+    terminal.type("leaR\x7fr\x01c\n")  # backspace, Home
+    terminal.see(r"\(a new conversation\)\n\n> ")
+    terminal.type("\x1b[A\n")  # the arrow up
+    terminal.see(r"\(a new conversation\)\n\n> ")
+    os.write(terminal.end, b"a\xff\xfe\n")
+    terminal.see("ask again.*\n\n> ")
+    terminal.type("hello\n")
+    assert "ok 🙂!" in terminal.see("\n\n> ")
+    terminal.type("quit\n")
+    assert terminal.left() == 0
+
+
+@pytest.mark.parametrize(
+    ("answer", "thinking", "said"),
+    [
+        ("<think>a</think>\n\nb", False, "b"),
+        ("a</think>b<think>c</think> d ", True, "d"),
+        ("a, never ended", True, ""),
+        ("b <think>a, never ended", False, "b "),
+        ("b ", False, "b "),
+    ],
+)
+def test_later_questions_are_asked_without_earlier_thoughts(answer, thinking, said):
+    assert spoken(answer, thinking) == said
+
+
 def test_a_stop_word_ends_the_answer_and_is_neither_shown_nor_remembered(speaker):
     terminal = chat(speaker, "--max-new-tokens", 60, "--stop-word", "ok 🙂")
     terminal.see("> ")
@@ -181,7 +210,7 @@ def test_history_is_what_the_model_is_asked_with(tiny):
     )
     questions = iter(["How many?", "And then 3?", "Why", "clear", "And then 3?", "q"])
     screen = io.StringIO()
-    talk.run(lambda: next(questions), screen)
+    talk.run(lambda prompt: next(questions), screen)
 
     fresh = runner_choice.build(arch, states.load_state(tiny), 1, 512)
     asked: list[list[dict[str, str]]] = []
@@ -194,7 +223,8 @@ def test_history_is_what_the_model_is_asked_with(tiny):
         request = Request(0, tuple(prompter.ids(asked[-1])), seed_of(5, "chat", number))
         begin = task.begin(Stopping(20, prompter.stop_ids))
         answers.append(prompter.answer(next(generate(fresh, [request], begin)).tokens))
-        history += [{"role": "user", "content": question}, {"role": "assistant", "content": answers[-1]}]
+        said = spoken(answers[-1], thinking=False)
+        history += [{"role": "user", "content": question}, {"role": "assistant", "content": said}]
     assert [len(each) for each in asked] == [1, 3, 5, 1]
     assert len(set(answers)) == 4
     at = 0

@@ -42,7 +42,7 @@ from distillery import source_files
 from distillery.launch import commandline
 from distillery import config as configuration
 from distillery.fetch import source_flags
-from distillery.launch import prefix, server_line
+from distillery.launch import prefix, run_view, server_line
 from distillery.launch.mindspeed import generate_stage, shape, tokenize_stage, train_lines
 from distillery.planning import checks, estimate, fetched_settings, finding
 from distillery.planning.checks import machine_checks
@@ -53,6 +53,7 @@ from distillery.verify import presence, standing
 
 try:
     if workflow.is_main_process:
+        run_view.install(workflow, sys.argv)
         former_run.record(sys.argv)
         snakemake_options.refuse_repeated(sys.argv)
         # Snakemake reads the files itself, and takes the last of two equal keys

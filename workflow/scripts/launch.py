@@ -35,4 +35,4 @@ if __name__ == "__main__":
     from distillery.launch.launch_request import arguments
 
     sys.argv[1:] = arguments(sys.argv[1:])
-    command.run(parser(), main)
+    command.run(parser(), main, leads=False)

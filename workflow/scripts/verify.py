@@ -38,4 +38,4 @@ def main(args: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    command.run(parser(), main)
+    command.run(parser(), main, leads=False)

@@ -1,9 +1,10 @@
-"""Show what is running here, again and again: devices, job processes, and the last loss line of each job.
+"""Show what runs here, again and again: devices, and jobs with their state, how far they are, memory and CPU.
 
     python workflow/scripts/watch.py                 every two seconds, until Ctrl-C
     python workflow/scripts/watch.py --once          one look, for scripts
 
-Devices are those of `npu-smi info`; jobs are the logs below logs/ that changed in the last --minutes.
+Devices are those of `npu-smi info`; jobs are the logs below logs/ that changed in the last --minutes. A job is running,
+finished, failed, stopped (saved, and to be continued) or died (killed without a word).
 """
 
 import argparse
@@ -42,4 +43,4 @@ def main(args: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    command.run(parser(), main)
+    command.run(parser(), main, leads=False)

@@ -47,11 +47,16 @@ def named_file(text: str) -> tuple[str, Path]:
 
 
 def run(
-    parser: argparse.ArgumentParser, main: Callable[[argparse.Namespace], None], sampled: bool = False
+    parser: argparse.ArgumentParser,
+    main: Callable[[argparse.Namespace], None],
+    sampled: bool = False,
+    leads: bool = True,
 ) -> None:
     """Parse sys.argv, call `main`, exit with the code its outcome deserves.
 
-    With `sampled` memory, CPU and NPU use go to LOG's stem with .samples.jsonl while it runs.
+    Args:
+        sampled: memory, CPU and NPU use go to LOG's stem with .samples.jsonl while it runs.
+        leads: False for a command whose processes have the progress to tell.
     """
     parser.add_argument(
         "--log",
@@ -67,7 +72,10 @@ def run(
         terminal = _redirect(args.log) if args.log else None
         if args.log or sys.stdout.isatty():  # what goes to a pipe is data
             sys.stdout = shown(sys.stdout)
-        with _sampler(args.log) if sampled and args.log else nullcontext():
+        with (
+            _live(parser.prog, args.log, leads),
+            _sampler(args.log) if sampled and args.log else nullcontext(),
+        ):
             main(args)
         sys.stdout.flush()
     except BaseException as error:
@@ -113,8 +121,12 @@ def _end(code: int) -> None:
     sys.exit(code)
 
 
+# named at run time, both: a change of what is shown or measured changes no result, so it must make none stale
+def _live(name: str, log: Path | None, leads: bool) -> AbstractContextManager:
+    return importlib.import_module("distillery.live").Live(name, log, leads)
+
+
 def _sampler(log: Path) -> AbstractContextManager:
-    # named at run time: a change of the sampler changes no result, so it must make none stale
     sampling = importlib.import_module("distillery.resource_samples")
     return sampling.Sampler(sampling.beside(log), sampling.visible(os.environ))
 

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from distillery.files import write_text
 from distillery.problems import Problem
+from distillery.processes import began
 
 LOCKS = Path(".snakemake/locks")
 RUNS = Path(".snakemake/distillery-runs")
@@ -43,7 +44,7 @@ def record(line: Sequence[str]) -> None:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(RUNS.absolute()))
     if any(DRY.fullmatch(word) for word in line):
         return
-    name = f"{os.getpid()}-{_began(os.getpid())}"
+    name = f"{os.getpid()}-{began(os.getpid())}"
     os.environ[VARIABLE] = name
     path = (RUNS / name).absolute()
     write_text(path, socket.gethostname())
@@ -70,7 +71,7 @@ def run(args: argparse.Namespace) -> None:
         with suppress(OSError):  # it has just ended
             if path.read_text(errors="replace") != socket.gethostname() or not name:
                 elsewhere.append(path)
-            elif _began(int(name[1])) == name[2]:
+            elif began(int(name[1])) == name[2]:
                 raise Problem(
                     "a run goes on in this folder",
                     where=Path.cwd(),
@@ -110,16 +111,6 @@ def _wait_for_jobs(name: str) -> None:
             )
             said = left
         time.sleep(POLL)
-
-
-def _began(process: int) -> str | None:
-    """When a process began, in ticks since boot as /proc says; None for one that is gone, or ended and is not yet reaped."""
-    try:
-        # the name in parentheses may hold anything
-        fields = Path(f"/proc/{process}/stat").read_text(errors="replace").rpartition(")")[2].split()
-    except OSError:
-        return None
-    return None if fields[0] in "ZX" else fields[19]
 
 
 def _bearing(name: str) -> list[str]:

@@ -67,7 +67,7 @@ def second_run(configfile: Path, cores: str, finished: Path | None) -> Iterator[
     with tempfile.TemporaryDirectory(prefix="distillery-verify-") as name:
         asked = [sys.executable, "-m", "snakemake", "--snakefile", str(SCRIPTS.parents[1] / "Snakefile")]
         asked += ["--configfile", str(configfile.resolve()), "--directory", name, "--cores", cores]
-        if subprocess.run([*asked, "--quiet", "progress"], check=False).returncode:
+        if subprocess.run(asked, check=False).returncode:
             raise Problem("the second run failed", fix="see Snakemake's messages above")
         yield Path(name)
 

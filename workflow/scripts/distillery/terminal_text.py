@@ -6,6 +6,7 @@ import io
 import re
 from typing import TextIO
 
+from distillery import live_lines
 from distillery.addresses import masked
 
 # C0 but for tab and newline, delete, C1: an escape sequence begins with one of them; and what turns the direction of text
@@ -34,10 +35,14 @@ class Shown(io.TextIOWrapper):
             encoding=stream.encoding,
             errors="backslashreplace",
             line_buffering=getattr(stream, "line_buffering", False),
+            write_through=getattr(stream, "write_through", False),  # PYTHONUNBUFFERED
         )
 
     def write(self, text: str) -> int:
-        super().write(printable(masked(text)))
+        with live_lines.LOCK:
+            live_lines.erase()
+            super().write(printable(masked(text)))
+            live_lines.wrote(text)
         return len(text)
 
 
@@ -47,6 +52,10 @@ def shown(stream: TextIO) -> TextIO:
 
 
 def drawn(stream: TextIO) -> TextIO:
-    """The stream for control sequences of our own; foreign text that goes there must be `printable` before."""
+    """The stream for control sequences of our own; foreign text that goes there must be `printable` before.
+
+    Whoever takes it draws alone: the line that shows a command's progress is gone for good.
+    """
+    live_lines.end()
     stream.flush()
     return stream.raw_text if isinstance(stream, Shown) else stream

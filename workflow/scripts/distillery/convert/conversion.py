@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from distillery import progress
 from distillery.convert import (
-    byte_progress,
     convert,
     convert_flags,
     copying,
@@ -65,8 +65,9 @@ def run(args: Namespace) -> dict[str, Any]:
         convert_it = partial(
             convert.to_hf, source, original, dtype, target, template=template, sampling=sampling
         )
-    with copying.taught(target, total), byte_progress.bar() as begin:
-        manifest = convert_it(facts=facts, progress=begin(total), checks=checks.calls)
+    progress.begin(progress.BYTES, total)
+    with copying.taught(target, total):
+        manifest = convert_it(facts=facts, progress=progress.add, checks=checks.calls)
     say(checks.line)
     return manifest
 

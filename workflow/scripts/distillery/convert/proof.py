@@ -12,6 +12,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from distillery import progress
 from distillery.convert import tensor_map
 from distillery.convert.convert import whole
 from distillery.convert.dtypes import DType
@@ -43,11 +44,14 @@ def round_trip(hf: Source, mcore: Source) -> dict[str, Any]:
             raise Problem(
                 "these are different models", where=key, found=value, wanted=getattr(hf.architecture, key)
             )
+    progress.begin("tensors", len(names))
     with Reader() as reader, ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
 
         def digests(name: str) -> tuple[str, str]:
             piece = whole(name, shapes[name])
-            return _sha256(piece, hf, hf.dtype, reader), _sha256(piece, mcore, hf.dtype, reader)
+            both = _sha256(piece, hf, hf.dtype, reader), _sha256(piece, mcore, hf.dtype, reader)
+            progress.add(1)
+            return both
 
         found = dict(zip(names, pool.map(digests, names), strict=True))
         copies = _differing_copies(mcore, reader)

@@ -137,7 +137,6 @@ def train(
     finally:
         stopped.restore()
         metrics.close()
-        display.close()
     if not ranks.leader:
         return None
     checkpoint = work / iteration_name(settings.train_iters)

@@ -1,4 +1,4 @@
-"""What a run shows: one JSON line per step, a bar on a terminal, lines elsewhere."""
+"""What a run shows: one JSON line per step, and lines where no terminal shows how far it is."""
 
 from __future__ import annotations
 
@@ -10,13 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Column
 
-from distillery import digests, files
+from distillery import digests, files, progress
 from distillery.problems import Problem
-from distillery.terminal_text import drawn, printable
 
 PATIENCE = 30  # seconds without a line, after which a slow step is shown out of turn
 
@@ -71,32 +67,21 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 
 class Display:
-    """A live bar if standard error is a terminal, else a line every `interval` steps and at least every PATIENCE."""
+    """A line every `interval` steps and at least every PATIENCE, and progress for whoever shows it otherwise."""
 
     def __init__(self, total: int, done: int, interval: int):
         self.total, self.interval = total, interval
         self._said = time.monotonic()
-        self._bar = None
-        if sys.stderr.isatty():
-            whole = Column(no_wrap=True)  # 80 columns must do; only the bar may shrink
-            columns = [
-                MofNCompleteColumn(table_column=whole),
-                BarColumn(bar_width=None, table_column=Column(ratio=1)),
-                TimeRemainingColumn(table_column=whole.copy()),
-                TextColumn("{task.fields[text]}", table_column=whole.copy()),
-            ]
-            self._bar = Progress(*columns, console=Console(file=drawn(sys.stderr)), expand=True)
-            self._task = self._bar.add_task("", total=total, completed=done, text="compiling")
-            self._bar.start()
+        progress.begin("steps", total, done, "compiling")
 
     def step(self, iteration: int, record: dict[str, Any]) -> None:
-        """Show a step's record of the metrics: all of it in a line, loss and speed beside the bar."""
+        """Show a step's record of the metrics: all of it in a line, loss and speed as progress."""
         loss, speed = f"loss {record['loss']:.4f}", f"{record['tokens_per_second']:.0f} tokens/s"
         if "tflops" in record:
             speed += f"  {record['tflops']:.3f} TFLOP/s"
-        if self._bar is not None:
-            self._bar.update(self._task, completed=iteration, text=f"{loss}  {speed}")
-        elif iteration % self.interval == 0 or iteration == self.total or self._quiet() > PATIENCE:
+        progress.reached(iteration, f"{loss}  {speed}")
+        due = iteration % self.interval == 0 or iteration == self.total or self._quiet() > PATIENCE
+        if due and not sys.stderr.isatty():
             rate = f"lr {record['lr']:.2e}  grad norm {record['grad_norm']:.3f}"
             self.say(f"step {iteration}/{self.total}  {loss}  {rate}  {speed}")
 
@@ -105,15 +90,8 @@ class Display:
 
     def say(self, text: str) -> None:
         """A line that stays."""
-        if self._bar is not None:
-            self._bar.console.print(printable(text), markup=False)
-        else:
-            print(text, file=sys.stderr, flush=True)
-            self._said = time.monotonic()
-
-    def close(self) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+        print(text, file=sys.stderr, flush=True)
+        self._said = time.monotonic()
 
 
 class Silent:

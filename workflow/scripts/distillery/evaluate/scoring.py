@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from distillery import digests, parquet_files
+from distillery import digests, parquet_files, progress
 from distillery.evaluate import extraction, golds, overrules
 from distillery.evaluate.judge import Question, judge
 from distillery.problems import Problem, located
@@ -102,7 +102,9 @@ def score(
                 asked.append(len(scores) - 1)
                 yield Question(scores[-1]["gold"], row["text"], row["stop"], thinking, row["id"])
 
-    for number, verdict in judge(questions(), workers, cpu_seconds, plain):
+    progress.begin("answers")
+    for judged, (number, verdict) in enumerate(judge(questions(), workers, cpu_seconds, plain), 1):
+        progress.reached(judged)
         scores[asked[number]] |= {
             "strict": verdict.strict,
             "lenient": verdict.lenient,

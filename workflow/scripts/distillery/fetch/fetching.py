@@ -5,16 +5,14 @@ from __future__ import annotations
 import shutil
 import sys
 import threading
-from collections.abc import Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from pathlib import Path
 
+from distillery import progress
 from distillery.fetch import clients, transfer
 from distillery.fetch.listing import Listing, RemoteFile
 from distillery.fetch.transfer import Policy, Progress, Source
 from distillery.problems import Problem
-from distillery.terminal_text import drawn
 
 RESERVE = 64 << 20  # bytes of the disk that stay free
 
@@ -54,8 +52,8 @@ def fetch(
             )
     addresses = list(listing.urls) or clients.endpoints(listing.host, endpoints)
     jobs = [(wanted[name], _sources(listing, name, addresses), targets[name]) for name in missing]
-    with _progress(sum(one.bytes or 0 for one, _, _ in jobs)) as progress:
-        _run(jobs, policy, progress, workers)
+    progress.begin(progress.BYTES, sum(one.bytes or 0 for one, _, _ in jobs) or None)
+    _run(jobs, policy, Progress(add=progress.add), workers)
     return len(missing)
 
 
@@ -87,13 +85,13 @@ def _check_room(jobs: list[tuple[RemoteFile, Path]]) -> None:
 
 
 def _run(
-    jobs: list[tuple[RemoteFile, list[Source], Path]], policy: Policy, progress: Progress, workers: int
+    jobs: list[tuple[RemoteFile, list[Source], Path]], policy: Policy, arrivals: Progress, workers: int
 ) -> None:
     stopped = threading.Event()
-    progress.stop = stopped.is_set
+    arrivals.stop = stopped.is_set
     with ThreadPoolExecutor(max_workers=workers) as pool:
         futures = [
-            pool.submit(transfer.fetch, one, sources, to, policy, progress) for one, sources, to in jobs
+            pool.submit(transfer.fetch, one, sources, to, policy, arrivals) for one, sources, to in jobs
         ]
         try:
             wait(futures, return_when=FIRST_EXCEPTION)
@@ -105,32 +103,6 @@ def _run(
     told = [failure for failure in failures if not isinstance(failure, transfer.Stopped)]
     if told:
         raise told[0]
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Progress]:
-    """A bar in bytes on a terminal; elsewhere a line for each tenth."""
-    lock, state = threading.Lock(), {"bytes": 0, "told": 0}
-    if sys.stderr.isatty():
-        from rich.console import Console
-        from rich.progress import BarColumn, DownloadColumn, TimeRemainingColumn, TransferSpeedColumn
-        from rich.progress import Progress as Bar
-
-        columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-        with Bar(*columns, console=Console(file=drawn(sys.stderr))) as bar:
-            task = bar.add_task("", total=total or None)
-            yield Progress(add=lambda count: bar.advance(task, count))
-        return
-
-    def add(count: int) -> None:
-        with lock:
-            state["bytes"] += count
-            tenth = 10 * state["bytes"] // total if total else 0
-            if tenth > state["told"]:
-                state["told"] = tenth
-                print(f"{_size(state['bytes'])} of {_size(total)}", file=sys.stderr, flush=True)
-
-    yield Progress(add=add)
 
 
 def _size(count: int | None) -> str:

@@ -175,14 +175,11 @@ def answer(
         longest = max(len(request.prompt) for request in requests) + limits.max_new_tokens
         runner = build(count, longest)
         watch.ready()
-        try:
-            for one in generate(runner, requests, task.begin(stopping), check):
-                text = stopping.trim(prompter.answer(one.tokens))
-                found = {"text": text, "tokens": one.tokens, "stop": one.stop, "rank": one.rank}
-                journal.add(record(asked[one.request.index], prompter, **found))
-                watch.saw(one.rank, len(one.tokens))
-        finally:
-            watch.close()
+        for one in generate(runner, requests, task.begin(stopping), check):
+            text = stopping.trim(prompter.answer(one.tokens))
+            found = {"text": text, "tokens": one.tokens, "stop": one.stop, "rank": one.rank}
+            journal.add(record(asked[one.request.index], prompter, **found))
+            watch.saw(one.rank, len(one.tokens))
     if journal.replica:
         journal.end()
         return watch.timings()

@@ -1,6 +1,7 @@
 """A conversation on a terminal.
 
-`q`, `quit` or `exit` (or Ctrl-D) leaves, `clear` or `new` forgets the conversation, Ctrl-C stops an answer.
+`q`, `quit` or `exit` (or Ctrl-D) leaves, `clear` or `new` forgets the conversation, Ctrl-C stops an answer. Lines are edited, and
+earlier ones found again, as in a shell: arrows, Home and End, Ctrl-R.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from distillery.generate.batch import Limits, check_ids
 from distillery.generate.prompter import Prompter
 from distillery.generate.stream import Characters, Thoughts, Until
 from distillery.generate.tasks import Task, seed_of
-from distillery.marks import THINK
+from distillery.marks import END_THINK, THINK
 from distillery.problems import UsageProblem
 from distillery.terminal_text import drawn, printable
 
@@ -43,16 +44,33 @@ def require_terminal() -> None:
         )
 
 
-def read_line() -> str:
-    """A line typed at the terminal, without its end.
+def read_line(prompt: str) -> str:
+    """A line typed at the terminal after `prompt`, without its end.
 
     Raises:
         KeyboardInterrupt: Ctrl-C was pressed.
         EOFError: Ctrl-D was.
+        ValueError: what was typed is no text in the terminal's encoding.
     """
-    signals.wait_for(sys.stdin, signal.SIGINT)
-    with signals.delivered(signal.SIGINT):  # a line ended by Ctrl-D goes on
-        return input()
+    import readline  # noqa: F401  input() edits lines with it
+
+    with signals.delivered(signal.SIGINT):
+        text = input(prompt)
+    text.encode()  # bytes that are no text come as halves of characters
+    return text
+
+
+def spoken(answer: str, thinking: bool) -> str:
+    """An answer without its thoughts: what later questions are asked with.
+
+    As DeepSeek-R1's own chat template has it, which keeps what follows the last </think> of an earlier answer.
+
+    Args:
+        thinking: the prompt had opened the thought.
+    """
+    if END_THINK in answer:
+        return answer.rpartition(END_THINK)[2].strip()
+    return "" if thinking else answer.partition(THINK)[0]
 
 
 class Chat:
@@ -81,20 +99,26 @@ class Chat:
         self.cached: list[int] = []  # ids whose keys are in the slot
         self.asked = 0
 
-    def run(self, read: Callable[[], str] = read_line, out: TextIO | None = None) -> None:
+    def run(self, read: Callable[[str], str] = read_line, out: TextIO | None = None) -> None:
         """Read and answer until the user leaves. See `signals` for Ctrl-C."""
         out = out or drawn(sys.stdout)
         print(GREETING, file=out)
         while True:
-            print("\n> ", end="", file=out, flush=True)
+            print(file=out, flush=True)
             try:
-                question = read().strip()
+                question = read("> ").strip()
             except KeyboardInterrupt:
                 print("\n(q leaves)", file=out)
                 continue
             except EOFError:
                 print(file=out)
                 return
+            except ValueError as error:
+                print(
+                    f"(this is no UTF-8, of which the terminal should be: {printable(str(error))}; ask again)",
+                    file=out,
+                )
+                continue
             if question in LEAVE:
                 return
             if question in FORGET:
@@ -113,7 +137,8 @@ class Chat:
             return
         characters, thoughts = Characters(self.prompter.text), Thoughts(self.fold)
         until = Until(self.limits.stop_words)
-        if self.prompter.opens(ids, THINK):
+        thinking = self.prompter.opens(ids, THINK)
+        if thinking:
             out.write(thoughts.opened())
         tokens: list[int] = []
         stopped = False
@@ -127,7 +152,7 @@ class Chat:
                 break
         out.write(thoughts.feed(printable(until.feed(characters.end()) + until.end())) + thoughts.end())
         print("\n(stopped)" if stopped else "", file=out, flush=True)
-        self.turns.append((question, self.stopping.trim(self.prompter.answer(tokens))))
+        self.turns.append((question, spoken(self.stopping.trim(self.prompter.answer(tokens)), thinking)))
 
     def _prompt(self, question: str) -> list[int] | None:
         """Ids of the conversation with as many earlier turns as are wanted and fit; None if none fits."""

@@ -6,11 +6,11 @@ import sys
 import time
 from typing import Any
 
-from distillery.terminal_text import drawn
+from distillery import progress
 
 
 class Watch:
-    """Progress on standard error (a bar on a terminal, else a line now and then), and the run's times in seconds.
+    """Progress (a line now and then where no terminal shows it), and the run's times in seconds.
 
     Args:
         shown: False for all copies of the model but the first: a launcher shows the rank that tells of progress, and only
@@ -21,40 +21,26 @@ class Watch:
         self.total, self.done, self.log_interval, self.shown = total, done, log_interval, shown
         self.resumed, self.tokens = done, 0
         self.start = self.begun = time.perf_counter()
-        self.bar = None
+        if shown:
+            progress.begin("answers", total, done, "loading")
         if done and shown:
             print(f"continuing after {done} of {total} answers", file=sys.stderr, flush=True)
 
     def ready(self) -> None:
         """The runner is built; what follows is generation."""
         self.begun = time.perf_counter()
-        if self.shown and sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-            columns = (
-                BarColumn(),
-                MofNCompleteColumn(),
-                TimeRemainingColumn(),
-                TextColumn("{task.description}"),
-            )
-            self.bar = Progress(*columns, console=Console(file=drawn(sys.stderr)))
-            self.bar.add_task("", total=self.total, completed=self.done)
-            self.bar.start()
 
     def saw(self, rank: int, tokens: int) -> None:
         """Count an answer of so many tokens; of those that one search returns, the first."""
         self.done += rank == 0
         self.tokens += tokens
+        if not self.shown:
+            return
         rate = f"{self.tokens / (time.perf_counter() - self.begun):.0f} tokens/s"
-        if self.bar is not None:
-            self.bar.update(self.bar.task_ids[0], completed=self.done, description=rate)
-        elif self.shown and rank == 0 and (self.done % self.log_interval == 0 or self.done == self.total):
+        progress.reached(self.done, rate)
+        told = rank == 0 and (self.done % self.log_interval == 0 or self.done == self.total)
+        if told and not sys.stderr.isatty():
             print(f"{self.done}/{self.total} answers, {rate}", file=sys.stderr, flush=True)
-
-    def close(self) -> None:
-        if self.bar is not None:
-            self.bar.stop()
 
     def timings(self) -> dict[str, Any]:
         now = time.perf_counter()

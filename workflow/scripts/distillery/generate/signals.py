@@ -7,13 +7,10 @@ the command calls `hold` before anything else, numpy's import included.
 
 from __future__ import annotations
 
-import select
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TextIO
 
-POLL_SECONDS = 0.1
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # USR1 is what schedulers send ahead of a time limit
 
 
@@ -36,19 +33,6 @@ def delivered(number: signal.Signals) -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, former)
-
-
-def wait_for(stream: TextIO, number: signal.Signals) -> None:
-    """Wait until something can be read.
-
-    The signal stays held meanwhile: delivered just before a read begins, it would not end that read.
-
-    Raises:
-        KeyboardInterrupt: the signal came first.
-    """
-    while not select.select([stream], [], [], POLL_SECONDS)[0]:
-        if arrived(number):
-            raise KeyboardInterrupt
 
 
 def arrived(*numbers: signal.Signals) -> signal.Signals | None:

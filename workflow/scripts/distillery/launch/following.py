@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from distillery import progress
 from distillery.launch import loglines
 
 
@@ -74,12 +75,19 @@ class Follower:
                 if record is not None:
                     if "train_iters" in record:
                         self.reached = (record["iteration"], record.pop("train_iters"))
+                        self._tell(record)
                     self._record(record)
             if rank == self.shown:
                 for line in lines:
                     if not loglines.NOISE.match(line):
                         self._show(line)
         return wrote
+
+    def _tell(self, record: Mapping[str, Any]) -> None:
+        iteration, goal = self.reached or (0, 0)
+        if progress.current().total != goal:
+            progress.begin("steps", goal, iteration - 1)
+        progress.reached(iteration, f"loss {record['loss']:.4f}" if "loss" in record else "")
 
     def first_error(self) -> int | None:
         """The rank whose log told of an error before the others' did."""

@@ -7,21 +7,24 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from distillery import resource_samples
+from distillery import live, resource_samples
 from distillery.launch.launch_request import RANKS
+from distillery.problems import Interrupted
 from distillery.terminal_text import drawn, printable
 
 TAIL_BYTES = 65536
 # Megatron's line, and the built-in engine's
 STEP = re.compile(r"iteration +\d+/|^step \d+/\d+")
+RUNNING, DIED, FAILED, STOPPED, FINISHED = STATES = "running", "died", "failed", "stopped", "finished"
 LOSS = re.compile(r"(?:iteration|step) +(\d+)/ *(\d+).*?\bloss:? +([0-9.E+-]+)")
 
 
@@ -72,20 +75,38 @@ def _devices() -> Table:
 
 
 def _jobs(logs: Path, minutes: float) -> Table:
-    """Jobs that train or are sampled, one row each; of several nodes the first one's use."""
-    table = Table(title="jobs")
-    for column in ("log", "step", "of", "loss", "seconds", "memory MB", "CPU %"):
-        table.add_column(column, justify="left" if column == "log" else "right")
+    """Jobs by what became of them, those that run first; of several nodes the first one's use.
+
+    Of those that have ended well, the ones that train or are sampled.
+    """
+    table = Table(title="jobs", expand=True)
+    for name, share in (("job", 2), ("state", None), ("so far", 3), ("MB", None), ("CPU %", None)):
+        side = "right" if name in ("MB", "CPU %") else "left"
+        table.add_column(name, ratio=share, justify=side, no_wrap=share is None, overflow="fold")
+    found = []
     for log in recent(logs, minutes):
-        found, use = last_step(log), resource_samples.last(resource_samples.beside(log))
-        if found is not None or use:
-            cells = (use.get(key, "-") for key in ("seconds", "memory_megabytes", "cpu_percent"))
-            table.add_row(*map(_cell, (log, *(found or "---"), *cells)))
+        said, use = live.read(log), resource_samples.last(resource_samples.beside(log))
+        state, step = state_of(said), last_step(log)
+        if state != FINISHED or step or use:
+            far = said.get("line") or (step and "{}/{} steps  loss {}".format(*step)) or ""
+            cells = (use.get(key, "-") for key in ("memory_megabytes", "cpu_percent"))
+            found.append((state, log.relative_to(logs).with_suffix(""), state, far, *cells))
+    for _, *cells in sorted(found, key=lambda row: STATES.index(row[0])):
+        table.add_row(*map(_cell, cells))
     if not table.rows:
         table.caption = printable(
             f"no job that trains or answers below {logs} in the last {minutes:g} minutes"
         )
     return table
+
+
+def state_of(said: Mapping[str, Any]) -> str:
+    """What became of the command that said this beside its log (`live.read`): one of STATES."""
+    if not said:
+        return FINISHED
+    if "ended" in said:
+        return STOPPED if said["ended"] == Interrupted.exit_code else FAILED
+    return RUNNING if live.goes_on(said) else DIED
 
 
 def _cell(value: object) -> Text:

@@ -81,10 +81,7 @@ def answer(
     pace = pacing.Pace(sites.concurrency * len(sites.urls))
     if missing:
         watch.ready()
-        try:
-            asyncio.run(_ask(iter(missing), voice, manner, sites, pace, journal, watch))
-        finally:
-            watch.close()
+        asyncio.run(_ask(iter(missing), voice, manner, sites, pace, journal, watch))
     journal.finish((one.prompt.id, one.sample) for one in asked)
     timings = watch.timings() | {"least_at_once": pace.lowest}
     files.write_json(journal.target.with_name(f"{journal.target.stem}.timings.json"), timings)

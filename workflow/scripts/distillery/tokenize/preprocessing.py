@@ -81,7 +81,8 @@ def preprocess(
     skip, most = taken_rows.window(sources[0], *row_span) if row_span else (0, max_samples)
     tally = Tally()
     outputs = Outputs(prefix, recipe.fields, packed=not recipe.plain, rules=recipe.rules)
-    with _beside() as beside, Progress(log_interval) as progress, outputs:
+    progress = Progress(log_interval)
+    with _beside() as beside, outputs:
         made: list[Future[str]] = []
 
         def digest() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from distillery import digests
+from distillery import digests, progress
 from distillery.marks import END_THINK, THINK
 from distillery.problems import Problem
 from distillery.tokenize import conversation, handlers, held_rows, indexed
@@ -65,6 +65,7 @@ def card(
     manifest = digests.read_json(made.manifest)
     first = manifest["fields"][0]
     made.check(manifest, digests.again(made.manifest), [made.idx(first)])
+    progress.begin("rows", manifest["rows"])
     lengths = indexed.read(made.bin(first), made.idx(first)).lengths
     inputs = [source for shard in shards for source in sources(shard)]
     _same_shards(manifest, [source.path for source in inputs], made.manifest)
@@ -146,6 +147,7 @@ def _conversations(manifest: dict[str, Any], inputs: list) -> Iterator[tuple[str
     rows = {entry["name"]: entry["rows"] for entry in manifest["inputs"]}
     taken = (blocks([source], source.check(columns, (), told), rows[source.path.name]) for source in inputs)
     for block in itertools.chain.from_iterable(taken):
+        progress.add(len(block.rows))
         for number, row in enumerate(block.rows, block.first):
             if held and held.holds(row):
                 continue
