@@ -21,7 +21,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile $(call q,$(CONFIG))
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: new serve help setup setup-slurm setup-dev watch run unlock audit compare lint check test test-vllm bench doctor plan verify faults lock lock-env
+.PHONY: new serve help setup setup-slurm setup-dev watch run unlock audit compare runs lint check test test-vllm bench doctor plan verify faults lock lock-env
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -65,6 +65,9 @@ audit: setup ## list the verdicts of EXPERIMENT (of CONFIG) that a human may ove
 
 compare: setup ## set EXPERIMENT and BESIDE (of CONFIG) side by side: their numbers, and answers that flipped
 	@$(BIN)/python workflow/scripts/report_pair.py --configfile $(call q,$(CONFIG)) --experiment $(call q,$(EXPERIMENT)) --beside $(call q,$(BESIDE))
+
+runs: setup ## compare the current run of EXPERIMENT (of CONFIG) with the earlier ones that were kept
+	@$(BIN)/python workflow/scripts/evaluate_runs.py --configfile $(call q,$(CONFIG)) --experiment $(call q,$(EXPERIMENT))
 
 plan: setup ## check CONFIG and print memory, time and disk per job
 	$(BIN)/python workflow/scripts/plan.py --configfile $(call q,$(CONFIG))

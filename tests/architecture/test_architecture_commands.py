@@ -90,4 +90,6 @@ def test_one_helper_makes_the_parsers(path):
     text = path.read_text(encoding="utf-8")
     assert text.count("    parser = command.parser(__doc__)\n") == 1
     assert "ArgumentParser(" not in text
-    assert re.search(r"^    command\.run\(parser\(\), main(, sampled=True|, leads=False)?\)$", text, re.MULTILINE)
+    assert re.search(
+        r"^    command\.run\(parser\(\), main(, sampled=True|, leads=False)?\)$", text, re.MULTILINE
+    )

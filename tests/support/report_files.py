@@ -68,6 +68,7 @@ def write(folder: Path, problems: int = 12) -> list[str]:
     done = {
         "iteration": 100,
         "loss": 0.04,
+        "key": "0123456789abcdef",
         "metrics": "work/metrics.jsonl",
         "template": {"chat_template": "x" * 500},
     }

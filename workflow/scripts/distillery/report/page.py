@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from distillery import digests, files, json_files, parquet_files
+from distillery import digests, files, json_files, kept_runs, parquet_files
 from distillery.problems import Problem, UsageProblem
 from distillery.report import (
     answer_texts,
@@ -29,7 +29,7 @@ WRITTEN = ("output", "parts_dir", "log")
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Write the page that report_page.py's flags ask for, and its parts; returns the verdict.
+    """Write the page that report_page.py's flags ask for, and its parts, and keep the run; returns the verdict.
 
     Raises:
         UsageProblem: --config-json is no JSON.
@@ -47,6 +47,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     with digests.recorded(args.output) as parts:
         parts += page_writing.write_parts(report, args.parts_dir)
         files.write_text(args.output, page_writing.render(report, prefix))
+        written = list(parts)
+    kept_runs.keep(args.output, written, inputs, settings, digests.read_json(inputs["done"])["key"])
     return report["verdict"]
 
 

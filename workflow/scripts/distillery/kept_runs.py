@@ -1,0 +1,105 @@
+"""Answers, scores and reports of an experiment's runs, kept below it when the next run takes their places.
+
+    kept_runs.keep(Path("report.html"), parts, {"tuned_scores": Path("tuned.scores.jsonl"), ...}, settings, key)   # runs/3f4b165a9c0d
+    kept_runs.of(Path("results/experiments/embedded"))
+
+A run is named by what decides it, never by a time. What is kept are the same files under second names (hard links), which cost
+no room until the first are replaced; weights are not kept.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from distillery import digests, files
+from distillery.provenance import digest
+
+FOLDER = "runs"
+SETTINGS = "settings.json"
+REPORT = "report.html"
+# what is kept, by the role that the report's command knows it by
+NAMES = {
+    "base_generations": "base.jsonl",
+    "base_scores": "base.scores.jsonl",
+    "tuned_generations": "tuned.jsonl",
+    "tuned_scores": "tuned.scores.jsonl",
+    "comparison": "comparison.json",
+    "summary": "summary.json",
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that was kept.
+
+    Attributes:
+        current: its scores are those that lie at the experiment's top.
+        settings: the experiment's resolved configuration.
+    """
+
+    name: str
+    folder: Path
+    current: bool
+    settings: Mapping[str, Any]
+
+    @property
+    def scores(self) -> Path:
+        """Those of the tuned model."""
+        return self.folder / NAMES["tuned_scores"]
+
+
+def keep(
+    report: Path,
+    parts: Iterable[Path],
+    inputs: Mapping[str, Path],
+    settings: Mapping[str, Any],
+    training: str,
+) -> Path:
+    """Keep a run whose report was just written, in a folder beside that, and return the folder.
+
+    Args:
+        parts: of the report, below its folder: what the page links.
+        inputs: files by role, as in `NAMES`.
+        settings: the experiment's resolved configuration.
+        training: its key, which stands for data, weights and code.
+    """
+    of_results = [files.sha256(inputs[role]) for role in ("tuned_generations", "tuned_scores")]
+    target = report.parent / FOLDER / digest([settings, training, *of_results])[:12]
+    with files.atomic_directory(target) as partial:
+        for role, name in NAMES.items():
+            _second_name(inputs[role], partial / name)
+            digests.record(partial / name)
+        _second_name(report, partial / REPORT)
+        for part in parts:
+            name = partial / part.relative_to(report.parent)
+            name.parent.mkdir(parents=True, exist_ok=True)
+            _second_name(part, name)
+        digests.write_json(partial / SETTINGS, dict(settings))
+    return target
+
+
+def of(folder: Path) -> Iterator[Run]:
+    """The kept runs of one problem set of an experiment, whose results lie in `folder`, by their names.
+
+    Raises:
+        Problem: settings that are not those that were written.
+    """
+    scores = folder / NAMES["tuned_scores"]
+    now = files.sha256(scores) if scores.is_file() else None
+    for path in sorted((folder / FOLDER).glob(f"[!.]*/{SETTINGS}")):
+        settings = digests.read_json(path)
+        kept = path.with_name(scores.name)
+        current = kept.is_file() and files.sha256(kept) == now
+        yield Run(path.parent.name, path.parent, current, settings)
+
+
+def _second_name(path: Path, name: Path) -> None:
+    try:
+        os.link(path, name)
+    except OSError:  # a disk without hard links, or more of them than it holds
+        shutil.copyfile(path, name)
