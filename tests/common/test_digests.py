@@ -154,3 +154,15 @@ def test_all_records_of_a_file_are_held_against_it(tmp_path):
             digests.check_file(path)
         assert f"as {one} has it" in str(caught.value)
         one.write_text(whole)
+
+
+def test_a_line_of_a_list_ends_where_sha256sum_ends_it(tmp_path):
+    names = ["a\u2028b", "c\x85d", "e"]
+    for name in names:
+        (tmp_path / name).write_text(name)
+    listing = tmp_path / "list.sha256"
+    listing.write_text("".join(f"{files.sha256(tmp_path / name)}  {name}\n" for name in names))
+    assert set(digests.listed(listing)) == {tmp_path / name for name in names}
+    (tmp_path / names[0]).write_text("changed")
+    with pytest.raises(Problem, match="not the one whose digest"):
+        digests.check_file(tmp_path / names[0])

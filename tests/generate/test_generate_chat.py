@@ -116,7 +116,7 @@ def test_lines_are_edited_and_found_again_and_bytes_that_are_no_text_are_asked_f
     terminal.type("\x1b[A\n")  # the arrow up
     terminal.see(r"\(a new conversation\)\n\n> ")
     os.write(terminal.end, b"a\xff\xfe\n")
-    terminal.see("ask again.*\n\n> ")
+    terminal.see("type it again.*\n\n> ")
     terminal.type("hello\n")
     assert "ok 🙂!" in terminal.see("\n\n> ")
     terminal.type("quit\n")

@@ -3,6 +3,8 @@
 import gzip
 import json
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from commands import here
 
@@ -14,8 +16,6 @@ LINES = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in ROWS).enco
 
 
 def zstd(data: bytes) -> bytes:
-    import pyarrow as pa
-
     return pa.compress(data, codec="zstd", asbytes=True)
 
 
@@ -46,6 +46,15 @@ def test_one_reader_of_json_lines_for_all(tmp_path, name, data):
         (b'{"messages": {"role": "user", "content": "x"}}', r"messages is an object"),
         (b'{"messages": ["hello"]}', r"messages.0 is a text: 'hello'"),
         (b'{"messages": [{"role": "user", "content": [{"type": "text", "text": "x"}]}]}', r"messages.0.content is a list"),
+        (b'{"prompt": 5}', r"prompt is a whole number: '5'"),
+        (b'{"problem": null, "id": 1}', r"found:  problem is nothing"),
+        (b'{"messages": []}', r"messages is an empty list"),
+        (b'{"id": 1}', r"found:  only id"),
+        (b'{"prompt": "x", "id": "\\ud83d"}', r"row 2, id, character 0"),
+        (b'{"prompt": "x", "id": ["a"]}', r"an id that cannot be used(?s:.*)a list"),
+        (b'{"prompt": "x", "seed": "7"}', r"a seed that cannot be used(?s:.*)a text: '7'"),
+        (b'{"prompt": "x", "seed": true}', r"a seed that cannot be used(?s:.*)true"),
+        (b'{"prompt": "x", "seed": -1}', r"a seed that cannot be used(?s:.*)from 0 to"),
         (b'{"messages": [{"role": "assistant", "content": "x"}]}', r"roles \['assistant'\]"),
     ],
 )  # fmt: skip
@@ -53,6 +62,25 @@ def test_what_is_wrong_with_a_row_is_said(tmp_path, line, words):
     (tmp_path / "p.jsonl").write_bytes(b'{"prompt": "x"}\n' + line + b"\n")
     with pytest.raises(Problem, match=words):
         prompts.read(tmp_path / "p.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        ({"uuid": ["a"]}, "a file without prompts(?s:.*)found:  uuid"),
+        ({"problem": ["x", None], "uuid": ["a", "b"]}, "row 2(?s:.*)problem is nothing"),
+        ({"problem": [1], "uuid": ["a"]}, "problem is a whole number"),
+        ({"messages": [[{"role": "user", "content": "x"}], []]}, "row 2(?s:.*)an empty list"),
+    ],
+)
+def test_what_is_wrong_with_a_parquet_file_is_said(tmp_path, columns, words):
+    path = tmp_path / "p.parquet"
+    pq.write_table(pa.table(columns), path)
+    with pytest.raises(Problem, match=words):
+        prompts.read(path)
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(Problem, match="cannot be read(?s:.*)p.parquet, the footer"):
+        prompts.read(path)
 
 
 def test_a_damaged_packed_file_is_named(tmp_path):

@@ -111,7 +111,7 @@ def intact(path: Path) -> bool:
 
 def listed(listing: Path) -> dict[Path, str]:
     """{file: sha256} of a list as `sha256sum` writes it."""
-    pairs = [line.partition("  ") for line in listing.read_text(encoding="utf-8").splitlines()]
+    pairs = [line.partition("  ") for line in listing.read_text(encoding="utf-8").split("\n") if line]
     return {listing.parent / name: digest for digest, _, name in pairs}
 
 

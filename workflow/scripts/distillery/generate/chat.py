@@ -113,20 +113,15 @@ class Chat:
             except EOFError:
                 print(file=out)
                 return
-            except ValueError as error:
-                print(
-                    f"(this is no UTF-8, of which the terminal should be: {printable(str(error))}; ask again)",
-                    file=out,
-                )
+            except ValueError:
+                # half of a character that was erased, or a terminal of another encoding
+                print("(not whole characters of UTF-8; type it again)", file=out)
                 continue
             if question in LEAVE:
                 return
             if question in FORGET:
                 self.turns.clear()
                 print("(a new conversation)", file=out)
-            elif not question.isprintable() and question != printable(question):
-                # half of a character that was erased, or a terminal of another encoding
-                print("(not whole characters of UTF-8; type it again)", file=out)
             elif question:
                 self._answer(question, out)
 

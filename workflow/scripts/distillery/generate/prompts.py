@@ -16,6 +16,8 @@ from typing import Any
 from distillery import digests, json_files, json_rows, parquet_files
 from distillery.problems import Problem
 
+TEXTS = "problem", "prompt"  # keys of the user's turn
+SEEDS = 1 << 53  # every JSON reader keeps a smaller one whole
 QUESTION = "how are you?"  # what the reference's inference.py asks
 
 
@@ -82,27 +84,57 @@ def _parquet(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     digests.check_file(path)
     wanted = ("id", "uuid", "problem", "prompt", "messages", "seed")
     with closing(parquet_files.Table(path)) as table:
-        columns = [name for name in wanted if name in table.names]
+        names = table.names
+    columns = [name for name in wanted if name in names]
+    if not set(TEXTS).union(["messages"]).intersection(columns):
+        raise Problem(
+            "a file without prompts",
+            where=path,
+            found=", ".join(names) or "no columns",
+            wanted="a column problem, prompt or messages",
+        )
     return enumerate(parquet_files.each_row(path, columns), 1)
 
 
 def _prompt(row: Mapping[str, Any], number: int, where: str) -> Prompt:
     # an empty question is a question: whoever made the file kept it, and counted it
-    text = next((row[key] for key in ("problem", "prompt") if row.get(key) is not None), None)
-    messages = row.get("messages") or ([] if text is None else [{"role": "user", "content": text}])
-    if fault := _fault(messages):
+    key = next((key for key in TEXTS if row.get(key) is not None), None)
+    messages = row.get("messages") or ([{"role": "user", "content": row[key]}] if key else [])
+    if fault := _fault(messages) if messages else _nothing(row):
         raise Problem(
             "a row holds no prompt",
             where=where,
-            found=fault if messages else f"only {', '.join(sorted(row))}",
+            found=fault if row.get("messages") else fault.replace("messages.0.content", str(key)),
             wanted='problem, prompt, or messages: [{"role": "user", "content": "text"}, ...] that alternate and end with the user\'s',
             fix="correct or remove the row",
         )
     for turn in messages:
         check_text(turn["content"], where)
-    seed = row.get("seed")
     named = [row[key] for key in ("id", "uuid") if row.get(key) is not None]  # 0 is a name like any other
-    return Prompt(str([*named, number][0]), tuple(messages), seed)
+    name, seed = [*named, number][0], row.get("seed")
+    if isinstance(name, bool) or not isinstance(name, (str, int)):
+        raise _unusable("an id", where, name, "text or a whole number")
+    check_text(str(name), f"{where}, id")
+    if seed is not None and (type(seed) is not int or not 0 <= seed < SEEDS):
+        raise _unusable("a seed", where, seed, f"a whole number from 0 to {SEEDS - 1}")
+    return Prompt(str(name), tuple(messages), seed)
+
+
+def _unusable(what: str, where: str, found: Any, wanted: str) -> Problem:
+    kind = f"{_kind(found)}: {str(found)[:80]!r}"
+    return Problem(
+        f"{what} that cannot be used", where=where, found=kind, wanted=wanted, fix="correct the row"
+    )
+
+
+def _nothing(row: Mapping[str, Any]) -> str:
+    """What a row has that asks nothing."""
+    asked = [key for key in (*TEXTS, "messages") if key in row]
+    if asked:
+        return ", ".join(
+            f"{key} is {'an empty list' if row[key] == [] else _kind(row[key])}" for key in asked
+        )
+    return f"only {', '.join(sorted(row))}" if row else "an empty object"
 
 
 def _fault(messages: Any) -> str | None:
@@ -122,6 +154,8 @@ def _fault(messages: Any) -> str | None:
 
 
 def _kind(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
     return next((name for kind, name in json_files.NAMES.items() if isinstance(value, kind)), "nothing")
 
 
