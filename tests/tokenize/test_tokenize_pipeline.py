@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from places import SCRIPTS
+from terminals import on_a_terminal
 from tokenize_runs import FLAGS, FULL, MANY, contents, merge, run, sequences, shard
 
 from distillery.problems import Problem
@@ -177,27 +178,16 @@ def test_progress_goes_to_standard_error(tmp_path: Path, capsys: pytest.CaptureF
     assert shown.out.startswith("330 rows: 328 kept, 2 rejected, 0 too long; 328 sequences, ")
 
 
-def test_a_terminal_is_shown_a_bar(tmp_path: Path) -> None:
+def test_a_terminal_is_shown_how_far_it_is(tmp_path: Path) -> None:
+    """Beside processes that are forked meanwhile; not at once, but for this test."""
     source = shard(tmp_path / "rows.parquet", MANY)
-    command = [
-        sys.executable,
-        SCRIPTS / "preprocess_data.py",
-        "--input",
-        source,
-        "--output-prefix",
-        tmp_path / "d",
-    ]
+    script = SCRIPTS / "preprocess_data.py"
+    program = (
+        f"import runpy, sys; sys.path.insert(0, {str(SCRIPTS)!r}); from distillery import live;"
+        f" live.PATIENCE = live.TICK = 0.002; runpy.run_path({str(script)!r}, run_name='__main__')"
+    )
+    command = [sys.executable, "-c", program, "--input", source, "--output-prefix", tmp_path / "d"]
     command += ["--tokenizer-name-or-path", FULL, *FLAGS, "--workers", "2", "--log-interval", "100"]
-    ours, theirs = pty.openpty()
-    with subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, stderr=theirs) as process:
-        os.close(theirs)
-        shown = b""
-        try:
-            while chunk := os.read(ours, 4096):
-                shown += chunk
-        except OSError:  # how Linux says that a terminal's other end is closed
-            pass
-        os.close(ours)
-    assert process.returncode == 0, shown.decode()
-    assert b"330 rows, " in shown and b"Mtok/s" in shown and "\u2501".encode() in shown
-    assert b"processed" not in shown
+    shown = on_a_terminal(list(map(str, command)))
+    assert re.search(r"\d+ rows  \d+ rows/s, [\d.]+ Mtok/s", shown), shown
+    assert "330 rows: 328 kept" in shown and "processed" not in shown
