@@ -16,7 +16,7 @@ from commands import here
 from house import House
 from places import FIXTURES, SCRIPTS
 
-from distillery import former_run
+from distillery import former_run, processes
 
 # a run in miniature: it records itself, locks, starts a job that outlives it, and waits
 RUN = f"""
@@ -79,7 +79,7 @@ def test_a_run_that_lives_is_left_alone_and_one_that_died_is_said_in_a_line(tmp_
 def test_jobs_of_a_dead_run_are_waited_for(tmp_path, started):
     run = started(3)
     run.kill()  # nobody has waited for it: a zombie, as under a first process that reads no status
-    until(lambda: former_run._began(run.pid) is None)
+    until(lambda: processes.began(run.pid) is None)
     done = here("unlock.py", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     waiting, died = done.stdout.splitlines()
