@@ -39,7 +39,7 @@ def test_one_reader_of_json_lines_for_all(tmp_path, name, data):
 @pytest.mark.parametrize(
     "line, words",
     [
-        (b'{"prompt": "half \\ud83d of a face"}', r"row 2, character 5"),
+        (b'{"prompt": "half \\ud83d of a face"}', r"line 2, prompt, character 5"),
         ("{\"prompt\": \"\u4e94\"}".encode("gbk"), r"not UTF-8(?s:.*)line 2, byte"),
         (b"{", r"not JSON(?s:.*)line 2"),
         (b'{"messages": "hello"}', r"row 2(?s:.*)messages is a text: 'hello'"),
@@ -50,7 +50,7 @@ def test_one_reader_of_json_lines_for_all(tmp_path, name, data):
         (b'{"problem": null, "id": 1}', r"found:  problem is nothing"),
         (b'{"messages": []}', r"messages is an empty list"),
         (b'{"id": 1}', r"found:  only id"),
-        (b'{"prompt": "x", "id": "\\ud83d"}', r"row 2, id, character 0"),
+        (b'{"prompt": "x", "id": "\\ud83d"}', r"line 2, id, character 0"),
         (b'{"prompt": "x", "id": ["a"]}', r"an id that cannot be used(?s:.*)a list"),
         (b'{"prompt": "x", "seed": "7"}', r"a seed that cannot be used(?s:.*)a text: '7'"),
         (b'{"prompt": "x", "seed": true}', r"a seed that cannot be used(?s:.*)true"),

@@ -6,12 +6,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tokenize_runs import run, sequences
 
+from distillery import json_files
 from distillery.dataset import PLAIN_TEXT
+from distillery.problems import Problem
 from distillery.tokenize import alpaca, handlers, silent_losses, text_readers
 from distillery.tokenize.dataset_files import DatasetFiles
 from distillery.tokenize.parts import CSV_NULL
@@ -163,3 +167,36 @@ def test_texts_are_learnt_whole(tmp_path: Path) -> None:
     assert sequences(tmp_path / "c", "packed_input_ids")[1] == [*ids[1][:10], end]
     dropped = run(path, tmp_path / "e", *flags, "--seq-length", "12")
     assert dropped["dropped"]["overlong"]["count"] == 1
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_rows_that_are_all_rejected_say_why_and_stay_to_be_seen(tmp_path, kind):
+    """Whatever the reason was, the advice had been to look at --map-keys."""
+    rows = [
+        {"question": "a?", "answer": "1"},
+        {"question": "b?", "answer": None},
+        {"question": "c?", "answer": None},
+    ]
+    rows[0]["answer"] = None if kind == "parquet" else ""
+    path = tmp_path / f"rows.{kind}"
+    if kind == "csv":
+        path.write_text("question,answer\n" + "".join(f"{row['question']},\n" for row in rows))
+    else:
+        pq.write_table(pa.Table.from_pylist(rows, pa.schema([(one, pa.string()) for one in rows[0]])), path)
+    words = ["--handler-name", "AlpacaStyleInstructionHandler", "--prompt-type", "qwen", "--seq-length", "64"]
+    keys = json.dumps({"prompt": "question", "query": "", "response": "answer"})
+    with pytest.raises(Problem) as raised:
+        run(path, tmp_path / "d", *words, "--map-keys", keys)
+    said = str(raised.value)
+    listed = tmp_path / "d_rejected.jsonl"
+    entries = list(json_files.lines(listed))
+    assert "no row is left to train on" in said and "3 rows read, 3 rejected" in said
+    assert f"{entries[0]['reason']} (3); first {path.name}, row 0: " in said and str(listed) in said
+    assert [one["row"] for one in entries] == [0, 1, 2]
+    assert [one.name for one in tmp_path.glob("d_*")] == [listed.name]
+    # a dataset of before keeps its own list
+    (tmp_path / "good.jsonl").write_text('{"question": "a?", "answer": "1"}\n')
+    run(tmp_path / "good.jsonl", tmp_path / "d", *words, "--map-keys", keys)
+    with pytest.raises(Problem) as raised:
+        run(path, tmp_path / "d", *words, "--map-keys", keys)
+    assert str(listed) not in str(raised.value) and not listed.exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from train_parts import command, flags
 
 from distillery import json_files
+from distillery.engine.batches import Rows, first_unlearnt
 from distillery.generate import batch
 from distillery.generate.prompter import by_prompt_type
 from distillery.marks import IGNORED
@@ -102,3 +104,30 @@ def test_answering_names_the_token_that_the_model_lacks(parts):
         batch.ask(prompts, voice, batch.Task("greedy"), 0, limits)
     assert "prompt p1, token 0" in str(caught.value) and "id 39" in str(caught.value)
     assert batch.ask(prompts, voice, batch.Task("greedy"), 0, batch.Limits(128, 128, 8, vocab_size=400))
+
+
+def test_a_step_whose_answers_are_all_cut_off_is_refused_before_training(parts, tmp_path):
+    """Its loss was 0.0000, and counted."""
+    done = command("posttrain_gpt.py", *flags(parts, tmp_path, "--seq-length", 4, "--cut-max-seqlen"))
+    assert done.returncode == 1, done.stderr
+    assert "a step has nothing to learn" in done.stderr and "step 1, " in done.stderr
+    assert "first 4 tokens" in done.stderr and "raise --seq-length" in done.stderr
+    assert not (tmp_path / "work").exists() and "loss" not in done.stdout
+
+
+@pytest.mark.parametrize("packing", ["none", "neat", "reset"])
+def test_the_first_step_without_a_label_is_found(packing):
+    """Of rows whose labels begin at 1, at 5, or nowhere, cut to 4 tokens."""
+    learnt, late, never = [IGNORED, 7, 7, 7, 7, 7], [IGNORED] * 5 + [7], [IGNORED] * 6
+    rows = Rows(
+        [np.full(6, 3, np.int32)] * 3,
+        [np.array(one, np.int32) for one in (learnt, late, never)],
+        [np.ones(6, np.int32)] * 3,
+    )
+    chosen = SimpleNamespace(
+        global_batch_size=2, seq_length=4, packing=packing, cut_plainly=True, eos_token_id=9
+    )
+    assert first_unlearnt(rows, np.array([0, 1, 2, 0]), chosen) is None
+    assert first_unlearnt(rows, np.array([0, 1, 1, 2, 0, 0]), chosen) == 2
+    chosen.seq_length = 6
+    assert first_unlearnt(rows, np.array([0, 1, 1, 2, 2, 2]), chosen) == 3

@@ -103,6 +103,26 @@ def assemble(rows: Rows, documents: Sequence[int], settings: Settings) -> Batch:
     return Batch(ids, labels, positions, segments, tokens)
 
 
+def first_unlearnt(rows: Rows, sequence: np.ndarray, settings: Settings) -> int | None:
+    """The number, from 1, of the first step none of whose rows has a label left once they are cut; None where all have.
+
+    Of each step as many rows are looked at as it takes to find a label: mostly one.
+    """
+    known: dict[int, bool] = {}
+
+    def learns(document: int) -> bool:
+        if document not in known:
+            _, labels, segments = _row(rows, document, settings)
+            known[document] = bool(((labels[1:] != IGNORED) & (segments[1:] == segments[:-1])).any())
+        return known[document]
+
+    size = settings.global_batch_size
+    for at in range(0, len(sequence), size):
+        if not any(learns(int(one)) for one in sequence[at : at + size]):
+            return at // size + 1
+    return None
+
+
 def micro_batches(rows: Rows, documents: np.ndarray, settings: Settings) -> list[Batch]:
     """These documents, a micro-batch after the other."""
     size = settings.micro_batch_size

@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from distillery import digests, parquet_files, progress
+from distillery import digests, parquet_files, progress, whole_text
 from distillery.evaluate import extraction, golds, overrules
 from distillery.evaluate.judge import Question, judge
 from distillery.problems import Problem, located
@@ -211,6 +211,8 @@ def read_jsonl(path: Path, keys: tuple[str, ...]) -> Iterator[dict[str, Any]]:
         except (ValueError, TypeError) as error:
             digests.check_file(path)
             raise Problem("not a JSON object", where=f"{path}, line {number}", found=error) from None
+        if whole_text.ESCAPED.search(line):
+            whole_text.check_value(row, f"{path}, line {number}")
         if absent:
             raise Problem("a key is missing", where=f"{path}, line {number}", wanted=", ".join(absent))
         first = seen.setdefault((row["id"], row["sample"]), number)

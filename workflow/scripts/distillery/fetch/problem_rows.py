@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from distillery import digests, dotted, json_files, source_files
+from distillery import digests, dotted, json_files, source_files, whole_text
 from distillery.fetch import wheel
 from distillery.problems import Problem
 from distillery.provenance import canonical
@@ -90,6 +90,7 @@ def read(
         number = 0
         for block in source.blocks(asked):
             for values in block:
+                whole_text.check_value(values, f"{name}, row {number}")
                 yield Row(f"{name}, row {number}", values)
                 number += 1
 

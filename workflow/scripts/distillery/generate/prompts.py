@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from distillery import digests, json_files, json_rows, parquet_files
+from distillery import digests, json_files, json_rows, parquet_files, whole_text
 from distillery.problems import Problem
 
 TEXTS = "problem", "prompt"  # keys of the user's turn
@@ -46,7 +46,7 @@ def question(text: str = QUESTION) -> list[Prompt]:
     Raises:
         Problem: text without a UTF-8 form.
     """
-    check_text(text, "--prompt")
+    whole_text.check(text, "--prompt")
     return [Prompt("question", ({"role": "user", "content": text},))]
 
 
@@ -109,12 +109,12 @@ def _prompt(row: Mapping[str, Any], number: int, where: str) -> Prompt:
             fix="correct or remove the row",
         )
     for turn in messages:
-        check_text(turn["content"], where)
+        whole_text.check(turn["content"], where)
     named = [row[key] for key in ("id", "uuid") if row.get(key) is not None]  # 0 is a name like any other
     name, seed = [*named, number][0], row.get("seed")
     if isinstance(name, bool) or not isinstance(name, (str, int)):
         raise _unusable("an id", where, name, "text or a whole number")
-    check_text(str(name), f"{where}, id")
+    whole_text.check(str(name), f"{where}, id")
     if seed is not None and (type(seed) is not int or not 0 <= seed < SEEDS):
         raise _unusable("a seed", where, seed, f"a whole number from 0 to {SEEDS - 1}")
     return Prompt(str(name), tuple(messages), seed)
@@ -157,21 +157,3 @@ def _kind(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return next((name for kind, name in json_files.NAMES.items() if isinstance(value, kind)), "nothing")
-
-
-def check_text(text: str, where: str) -> None:
-    """Refuse text that UTF-8 cannot say: half of a character from a JSON escape, or bytes of another encoding in a command.
-
-    Raises:
-        Problem: naming the character's place.
-    """
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise Problem(
-            "text without a UTF-8 form",
-            where=f"{where}, character {error.start}",
-            found=ascii(text[max(0, error.start - 10) : error.start + 10]),
-            wanted="whole characters",
-            fix="correct the text: an escape such as \\ud83d needs its other half, and a command line must be UTF-8",
-        ) from None

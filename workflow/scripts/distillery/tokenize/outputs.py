@@ -145,6 +145,14 @@ class Outputs(AbstractContextManager):
             manifest, {self.files.bin(stem): crc for stem, crc in self.checksums.items()}
         )
 
+    def keep_rejected(self) -> Path | None:
+        """Leave the list of rejected rows though there will be no dataset; None beside one of before, which has its own."""
+        self._close()
+        if self.files.manifest.exists() or not hidden(self.files.rejected).exists():
+            return None
+        os.replace(hidden(self.files.rejected), self.files.rejected)
+        return self.files.rejected
+
     def _bin(self, field: str) -> Path:
         return hidden(self.files.bin(self.stem(field)))
 

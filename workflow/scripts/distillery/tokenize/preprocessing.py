@@ -100,7 +100,7 @@ def preprocess(
         spans = taken_rows.spans(sources, recipe.columns(), most, processes, skip, recipe.held_columns())
         workers.ordered(row_spans.SpanWork(work), spans, take, outputs.write, processes)
         digest()  # of a span without rows too
-        row_tally.check(tally, sources, max_rejected_share, whole=row_span is None)
+        row_tally.check(tally, sources, max_rejected_share, row_span is None, outputs.keep_rejected)
         outputs.finish(renderer.pad_id if renderer else 0, subsets)
         span = {"span": "{}/{}".format(*row_span)} if row_span else {}
         inputs = [

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from distillery import whole_text
 from distillery.dataset import PLAIN_TEXT
 from distillery.problems import Problem
 from distillery.tokenize import (
@@ -218,6 +219,7 @@ def _numbered(
     for number, row in enumerate(block.rows, block.first):
         uuid = row.get(UUID)
         uuid = uuid if uuid is None else str(uuid)
+        whole_text.check(uuid or "", f"{block.file}, row {number}, column {UUID}")
         if held and held.holds(row):
             part.held_out.append((number, uuid))
         else:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from distillery.problems import Problem
@@ -21,6 +23,7 @@ class Tally:
     kept: int = 0
     truncated: int = 0
     reasons: Counter = field(default_factory=Counter)
+    examples: dict[str, dict[str, Any]] = field(default_factory=dict)  # the first row of each reason
     roles: Counter = field(default_factory=Counter)
     noted: dict[str, dict[str, Any]] = field(default_factory=dict)
     overlong: dict[str, Any] = field(default_factory=lambda: {"count": 0, "rows": []})
@@ -33,7 +36,9 @@ class Tally:
         self.kept += part.seen - len(part.rejected) - len(part.overlong) - len(part.held_out)
         self.truncated += part.truncated
         self.roles += part.roles
-        self.reasons.update(entry["reason"] for entry in part.rejected)
+        for entry in part.rejected:
+            self.reasons[entry["reason"]] += 1
+            self.examples.setdefault(entry["reason"], entry)
         for note, row, uuid in part.noted:
             _name(self.noted.setdefault(note, {"count": 0, "rows": []}), file, row, uuid)
         for row, uuid, _ in part.overlong:
@@ -48,25 +53,36 @@ def _name(entry: dict[str, Any], file: str, row: int, uuid: str | None) -> None:
         entry["rows"].append({"file": file, "row": row, "uuid": uuid})
 
 
-def check(tally: Tally, sources: list[Source], max_rejected_share: float | None, whole: bool = True) -> None:
+def check(
+    tally: Tally,
+    sources: list[Source],
+    max_rejected_share: float | None,
+    whole: bool,
+    keep_rejected: Callable[[], Path | None],
+) -> None:
     """Few enough rows were rejected; and of whole files some were read and some are left.
 
+    Args:
+        keep_rejected: keeps the list of rejected rows though nothing else is kept, and says where it lies.
+
     Raises:
-        Problem: else, with the most frequent reasons.
+        Problem: else, with the most frequent reasons, and the first row that was rejected for the most frequent one.
     """
     rejected = sum(tally.reasons.values())
     frequent = "; ".join(f"{reason} ({count})" for reason, count in tally.reasons.most_common(3))
     where = sources[0].path if len(sources) == 1 else sources[0].path.parent
     if whole and tally.read == 0:
         raise Problem("no rows", where=where, found="an empty table", wanted="at least one row")
+    if rejected:
+        first = tally.examples[tally.reasons.most_common(1)[0][0]]
+        frequent += f"; first {first['file']}, row {first['row']}: {first.get('detail') or first['reason']}"
     if max_rejected_share is not None and rejected > max_rejected_share * tally.read:
         raise Problem(
             "too many rows were rejected",
             where=where,
             found=f"{rejected} of {tally.read} rows ({rejected / tally.read:.2%}): {frequent}",
             wanted=f"at most {max_rejected_share:.2%}",
-            fix="run without --max-rejected-share to see each of them in the _rejected.jsonl file; check --map-keys, "
-            "mend the rows, or raise the share",
+            fix=f"{_mend(keep_rejected())}, or raise the share",
         )
     if whole and tally.kept == 0:
         raise Problem(
@@ -75,10 +91,15 @@ def check(tally: Tally, sources: list[Source], max_rejected_share: float | None,
             found=f"{tally.read} rows read, {rejected} rejected, {tally.overlong['count']} too long"
             + (f": {frequent}" if frequent else ""),
             wanted="at least one usable row",
-            fix="check --map-keys"
+            fix=_mend(keep_rejected())
             if rejected > tally.overlong["count"]
             else "raise --seq-length or give --overlong truncate-keep-eos",
         )
+
+
+def _mend(listed: Path | None) -> str:
+    seen = f"see each of them in {listed}; " if listed else ""
+    return f"{seen}mend the rows; if other columns hold the texts, name those with --map-keys"
 
 
 def overlong(file: str, entry: tuple[int, str | None, int], rules: Rules) -> Problem:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from distillery.marks import END_THINK, THINK
+from distillery.tokenize import conversation
 from distillery.tokenize.conversation import Rejected
 
 _THOUGHT = re.compile(f"{THINK}(.*){END_THINK}", re.DOTALL)
@@ -23,7 +24,7 @@ def describe(signatures: object, style: str) -> str:
     """Text for the system prompt from the JSON text of tool signatures; "" where they cannot be read.
 
     Raises:
-        Rejected: the reference has no working tool format for this prompt type.
+        Rejected: the reference has no working tool format for this prompt type; text without a UTF-8 form.
     """
     if not signatures:
         return ""
@@ -32,9 +33,10 @@ def describe(signatures: object, style: str) -> str:
     if style == "ignored":
         return ""
     try:
-        return _default(json.loads(signatures))  # type: ignore[arg-type]
+        text = _default(json.loads(signatures))  # type: ignore[arg-type]
     except (AttributeError, KeyError, TypeError, ValueError, IndexError):
         return ""
+    return conversation.text(text, "tools")  # escapes within the JSON text
 
 
 def _default(signatures: Any) -> str:
@@ -72,7 +74,7 @@ def call(slots: tuple, content: str, style: str) -> list:
     """The pieces of a function call.
 
     Raises:
-        Rejected: a call that the reference crashes on.
+        Rejected: a call that the reference crashes on; text without a UTF-8 form.
     """
     if style == "broken":
         raise Rejected("function call in a prompt type without a tool format")
@@ -86,6 +88,7 @@ def call(slots: tuple, content: str, style: str) -> list:
         name, arguments = "", ""
     if not isinstance(name, str):
         raise Rejected("function call whose name is not a text", repr(name))
+    conversation.text(name + arguments, "a function call")
     return [
         slot.replace("{{name}}", name).replace("{{arguments}}", arguments) if isinstance(slot, str) else slot
         for slot in slots
@@ -103,5 +106,7 @@ def _tagged(content: str) -> str:
         ]
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise Rejected("function call that is not JSON of name and arguments", str(error)) from None
-    text = "\n".join(f"<tool_call>\n{each}\n</tool_call>" for each in listed)
+    text = conversation.text(
+        "\n".join(f"<tool_call>\n{each}\n</tool_call>" for each in listed), "a function call"
+    )
     return thought.group(0) + text if thought else text

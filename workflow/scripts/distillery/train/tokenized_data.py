@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from distillery import digests, files, parquet_files, provenance
-from distillery.engine.batches import Rows
+from distillery.engine.batches import Rows, first_unlearnt
 from distillery.engine.mixture import Mixture
+from distillery.engine.train_settings import Settings
 from distillery.marks import IGNORED
 from distillery.problems import Problem
 from distillery.tokenize import indexed
@@ -164,6 +165,30 @@ def check_ids(data: Data, vocab_size: int) -> None:
                 wanted=f"0 to {vocab_size - 1}" + (f", or {but} where nothing is learnt" if but else ""),
                 fix="tokenize again with this model's tokenizer; if that changes nothing the file was damaged",
             )
+
+
+def check_batches(data: Data, sequence: np.ndarray, settings: Settings) -> None:
+    """Each step has something to learn, once its rows are cut.
+
+    Args:
+        sequence: numbers of the rows in the order in which they are trained on.
+
+    Raises:
+        Problem: naming the first step without a label.
+    """
+    step = first_unlearnt(data.rows, sequence, settings)
+    if step is not None:
+        size = settings.global_batch_size
+        chosen = [int(one) for one in sequence[(step - 1) * size : step * size]]
+        longest = max(len(data.rows.labels[one]) for one in chosen)
+        raise Problem(
+            "a step has nothing to learn",
+            where=f"step {step}, {', '.join(str(data.describe(one)) for one in chosen[:3])}"
+            + (f" and {len(chosen) - 3} rows more" if len(chosen) > 3 else ""),
+            found=f"no label among the first {settings.seq_length} tokens of each row, of which the longest has {longest}",
+            wanted="an answer that begins within --seq-length in one row of each step",
+            fix="raise --seq-length, drop rows that are too long when they are tokenized, or raise --global-batch-size",
+        )
 
 
 def check_tokenizer(data: Data, directory: Path) -> None:

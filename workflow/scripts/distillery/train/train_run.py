@@ -48,6 +48,8 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
     sizes = args.tensor_model_parallel_size, args.pipeline_model_parallel_size
     place = collectives.join(*sizes, args.device_target)
     chosen = engine_settings.settings(args, data, place.data)
+    way = course(data.rows, data.mixture, chosen)
+    tokenized_data.check_batches(data, way.sequence, chosen)
     part = train_files.load_part(args.load, place, arch, args.num_layer_list)
     from distillery.engine import kernels
 
@@ -91,7 +93,7 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
     outcome = train(build, learnt, chosen, snapshots, start)
     if outcome is None:
         return None
-    mix = mixed_data.said(data, course(data.rows, data.mixture, chosen), chosen.seq_length)
+    mix = mixed_data.said(data, way, chosen.seq_length)
     return train_files.finish(args.save, work, outcome, data.manifest["template"], key, mix)
 
 
