@@ -86,6 +86,22 @@ def test_a_path_below_results_teaches_what_to_write(path):
     assert f"model: {{experiment: {'first' if 'first' in path else 'NAME'}}}" in said
 
 
+@pytest.mark.parametrize(
+    ("kind", "source", "at", "cure"),
+    [
+        ("datasets", {"source": {"path": {"path": "results/generations/tiny", "files": "*.jsonl"}}},
+            "datasets.mine.source.path.path: found", "teacher: {experiment: NAME"),
+        ("problem_sets", {"path": {"path": "results/experiments/first", "files": "tuned.jsonl"}},
+            "problem_sets.mine.path.path: found", "copy what shall not change"),
+    ],
+)  # fmt: skip
+def test_results_are_no_source_of_rows_and_problems_either(kind, source, at, cure):
+    raw = staged()
+    raw[kind]["mine"] = source
+    said = refused(raw)
+    assert at in said and cure in said
+
+
 def test_the_drawn_graph_of_stages_has_no_circle():
     once = {
         ("model", "convert_hf_to_mcore"),

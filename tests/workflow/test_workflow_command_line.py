@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import re
 import shlex
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -166,3 +167,42 @@ def test_a_workflow_imports_it_with_a_dictionary(tmp_path, source, prefix, words
     dry = forked.run(forked.SNAKEMAKE, "--dry-run", cwd=tmp_path)
     said = dry.stdout + dry.stderr
     assert words in said and (dry.returncode == 0) is (words == "d_report_page"), said
+
+
+# what snakedeploy 0.17.1 wrote of a clone at `workflow/Snakefile`, but for the clone's path
+DEPLOYED = """from snakemake.utils import min_version
+
+
+min_version("6.10.0")
+
+
+configfile: "config/config.yaml"
+
+
+# declare {clone} as a module
+module clone:
+    snakefile: 
+        "workflow/Snakefile"
+    config:
+        config
+
+
+# use all rules from {clone}
+use rule * from clone
+"""
+
+
+def test_what_snakedeploy_leaves_of_a_clone_runs_once_its_module_names_the_clone(tmp_path):
+    """It copies config/ and profiles/ and writes a Snakefile, whose path of a local clone is not the clone's."""
+    clone, here = House(tmp_path / "clone", SMALL).path, tmp_path / "deployed"
+    for part in ("config", "profiles"):
+        shutil.copytree(clone / part, here / part)
+    (here / "workflow").mkdir()
+    named = DEPLOYED.replace('"workflow/Snakefile"', f'"{clone}/workflow/Snakefile"').format(clone=clone)
+    (here / "workflow/Snakefile").write_text(named)
+    text = (ROOT / "profiles/README.md").read_text()
+    assert "snakedeploy deploy-workflow" in text and 'snakefile: "CLONE/workflow/Snakefile"' in text
+    said = House(here).default("--dry-run")
+    own = House(clone).default("--dry-run")
+    tables = [text.partition("Job stats:")[2].partition("total")[0].split() for text in (said, own)]
+    assert sorted(tables[0]) == sorted(tables[1]) and "report_page" in tables[0]

@@ -64,7 +64,7 @@ def root(filled: Mapping[str, Any], name: str) -> str:
 
 
 def faults(filled: Mapping[str, Any]) -> Iterator[str]:
-    """A line for each circle of experiments, and for each model that is another's result under a path."""
+    """A line for each circle of experiments, and for each model, dataset and problem set that is a result under a path."""
     told: set[frozenset[str]] = set()
     for name in filled["experiments"]:
         circle = _circle(filled, name)
@@ -74,9 +74,11 @@ def faults(filled: Mapping[str, Any]) -> Iterator[str]:
                 f"{needs(filled, one)[other]} {other}" for one, other in zip(circle, circle[1:], strict=False)
             )
             yield f"experiments.{name}: {way}: a circle, none of them could run first; let one start from a model, or learn from other data"
-    for name, model in filled["models"].items():
-        if "path" in model and (made := _below_results(Path(model["path"]["path"]))):
-            yield f"models.{name}.path.path: found {model['path']['path']}, which {made}"
+    for kind in ("models", "datasets", "problem_sets"):
+        for name, one in filled[kind].items():
+            at, source = (f"{name}.source", one["source"]) if kind == "datasets" else (name, one)
+            if "path" in source and (made := _below_results(kind, Path(source["path"]["path"]))):
+                yield f"{kind}.{at}.path.path: found {source['path']['path']}, which {made}"
 
 
 def _circle(filled: Mapping[str, Any], start: str) -> list[str]:
@@ -92,14 +94,19 @@ def _circle(filled: Mapping[str, Any], start: str) -> list[str]:
     return []
 
 
-def _below_results(path: Path) -> str | None:
-    """What to say of a folder that the workflow itself makes; None of any other."""
+def _below_results(kind: str, path: Path) -> str | None:
+    """What to say of a folder that the workflow itself makes; None of any other.
+
+    Args:
+        kind: of what lies there, as the configuration calls it.
+    """
     results = Path("results").resolve()
     if not path.resolve().is_relative_to(results):
         return None
     parts = path.resolve().relative_to(results).parts
     name = parts[1] if parts[:1] == ("experiments",) and len(parts) > 1 else "NAME"
-    return (
-        "an experiment makes, so that nobody would wait for it; "
-        f"write model: {{experiment: {name}}} in the experiment that starts from it"
-    )
+    cure = {
+        "models": f"write model: {{experiment: {name}}} in the experiment that starts from it",
+        "datasets": f"write source: {{teacher: {{experiment: {name}, ...}}}}, or copy what shall not change to a folder elsewhere",
+    }.get(kind, "copy what shall not change to a folder elsewhere")
+    return f"an experiment makes, so that nobody would wait for it; {cure}"
