@@ -157,6 +157,17 @@ def test_an_answer_reaches_the_terminal_as_text_and_not_as_a_command_to_it(tmp_p
     assert terminal.left() == 0
 
 
+def test_a_terminal_of_another_encoding_sees_a_sign_for_what_it_lacks(speaker, monkeypatch):
+    monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
+    terminal = chat(speaker, "--max-new-tokens", 60)
+    terminal.see("> ")
+    terminal.type("hello\n")
+    assert "</think>" in terminal.see(r"ok \?!\n\n> ")
+    assert b"<think>G\xf6?" in terminal.bytes
+    terminal.type("quit\n")
+    assert terminal.left() == 0
+
+
 def test_answers_as_long_as_the_context_are_refused_before_loading(speaker):
     terminal = chat(speaker, "--max-new-tokens", 128, "--seq-length", 128)
     assert "--max-new-tokens 64" in terminal.see("no question would fit.*fix:[^;]*")

@@ -58,4 +58,7 @@ def drawn(stream: TextIO) -> TextIO:
     """
     live_lines.end()
     stream.flush()
-    return stream.raw_text if isinstance(stream, Shown) else stream
+    found = stream.raw_text if isinstance(stream, Shown) else stream
+    if isinstance(found, io.TextIOWrapper):  # what a terminal of another encoding than UTF-8 has no sign for
+        found.reconfigure(errors="replace")
+    return found
