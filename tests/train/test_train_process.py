@@ -30,6 +30,23 @@ assert scipy.linalg.det([[2.0]]) == 2.0
     assert done.returncode == 0, done.stderr
 
 
+def test_mindspores_data_pipeline_is_not_loaded_to_be_cleaned_up_at_the_end():
+    program = """
+import atexit, sys
+sys.path.insert(0, sys.argv[1])
+# called last: after MindSpore's own
+atexit.register(lambda: print("dataengine" in open("/proc/self/maps").read(), flush=True))
+from distillery.engine import mindspore_import
+mindspore_import.load("CPU")
+if sys.argv[2:]:
+    import mindspore.dataset
+"""
+    for more, wanted in ([], "False\n"), (["real"], "True\n"):
+        line = [sys.executable, "-c", program, SCRIPTS, *more]
+        done = subprocess.run(line, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (0, wanted), done.stderr
+
+
 def test_two_processes_of_one_thread_keep_to_a_cpu_each(monkeypatch, tmp_path):
     """On one CPU there is nothing to share out; a third process of two CPUs goes unbound."""
     program = """
