@@ -14,7 +14,7 @@ from distillery.launch import commandline
 from distillery.planning import estimate
 from distillery.planning.experiment_setup import gather
 from distillery.problems import Problem
-from distillery.verify import standing
+from distillery.verify import served_results, standing
 
 SMALL = yaml.safe_load((FIXTURES / "workflow/small.yaml").read_text())
 URL = {"url": "https://teacher.example/v1", "model": "r1"}
@@ -172,6 +172,15 @@ def test_a_plan_says_what_the_teacher_is_asked_and_an_experiment_stands_on_its_a
     assert "resources/datasets/taught.pass_rates/train-00001-of-00002.parquet.json" in paths
 
 
+def test_an_experiment_stands_on_the_teachers_of_all_datasets_of_a_mix():
+    raw = taught()
+    raw["experiments"]["student"]["dataset"] = [{"name": one, "weight": 1} for one in ("sums", "taught")]
+    loaded = config.load(raw)
+    paths = {str(one.path) for one in standing.of(loaded, "student")}
+    assert paths >= {*standing.teacher_answers(teachers.of(loaded, "taught"))}
+    assert "resources/datasets/taught.pass_rates/train-00000-of-00001.parquet.json" in paths
+
+
 def test_a_plan_of_a_server_says_its_questions():
     loaded = config.load(taught(server="there", max_new_tokens=50))
     (step,) = [one for one in estimate.of(gather(loaded, "student")).steps if one.name == "ask teacher"]
@@ -182,3 +191,40 @@ def test_a_plan_of_a_server_says_its_questions():
 def test_a_set_of_the_catalogue_can_be_asked():
     loaded = config.load(taught(server="there", max_new_tokens=50, problems="gsm8k"))
     assert "gsm8k" in loaded.problem_sets
+
+
+OWN = "results/experiments/student"
+# of the student, by who taught: what a second run may make otherwise
+FOLLOWS = {
+    "resources/datasets/taught/train-00000-of-00001.parquet": "there mine",
+    "resources/datasets/taught.pass_rates/train-00000-of-00001.parquet.json": "there mine",
+    "resources/datasets/sums/train-00000-of-00002.parquet": "",
+    "resources/models/tiny/config.json": "",
+    f"{OWN}/train/iter_0000004/state.json": "there mine",
+    f"{OWN}/hf/model.safetensors": "there mine",
+    f"{OWN}/tuned.scores.jsonl": "there mine answers",
+    f"{OWN}/summary.json": "there mine answers",
+    "results/experiments/small/hf/model.safetensors": "",
+    "results/experiments/second/hf/model.safetensors": "there mine",
+    "results/checkpoints/student+tuned/fp32-tp2-pp1/manifest.json": "there mine",
+}
+
+
+@pytest.mark.parametrize("who", ["there", "mine", "answers", "small"])
+def test_what_follows_from_a_servers_answers_may_differ_in_a_second_run(who):
+    said = {
+        "there": {"server": "there", "max_new_tokens": 9},
+        "mine": {"server": "mine", "experiment": "small"},
+    }
+    raw = taught(**said.get(who, {}))
+    if who == "answers":
+        raw["experiments"]["student"]["generate"]["engine"] = "mine"
+    second = raw["experiments"]["student"] | {"model": {"experiment": "student"}, "dataset": "sums"}
+    raw["experiments"]["second"] = {key: one for key, one in second.items() if key != "tokenize"}
+    loaded = config.load(raw)
+    free = served_results.of(loaded)
+    assert {name for name in FOLLOWS if free(name)} == {
+        name for name, by in FOLLOWS.items() if who in by.split()
+    }
+    (answers,) = standing.teacher_answers(teachers.of(loaded, "taught"))
+    assert free(answers) == (who in ("there", "mine"))

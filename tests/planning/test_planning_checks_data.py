@@ -33,6 +33,7 @@ TAUGHT = {
     "e/dataset": "taught",
 }
 TEACHER = "c/datasets/taught/source/teacher"
+MIXED = {**TAUGHT, "e/dataset": [{"name": one, "weight": 1} for one in ("openr1-math-220k", "taught")]}
 
 # id, severity, what brings it about, and what comes near without doing so
 TABLE = [
@@ -70,7 +71,10 @@ TABLE = [
         for said in ({f"{TEACHER}/max_requests": 100}, {f"{TEACHER}/max_tokens": 50_000})
         for near in ({**TAUGHT, f"{TEACHER}/shards": 25, **said}, {**TAUGHT, f"{TEACHER}/shards": 26})
     ),
-    ("teacher-shards", "error", {**TAUGHT, f"{TEACHER}/shards": 101}, {**TAUGHT, f"{TEACHER}/shards": 100}),
+    *(
+        ("teacher-shards", "error", {**one, f"{TEACHER}/shards": 101}, {**one, f"{TEACHER}/shards": 100})
+        for one in (TAUGHT, MIXED)
+    ),
     (
         "server-key",
         "warning",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -91,3 +92,28 @@ def test_a_run_that_is_killed_amid_its_answers_goes_on_and_asks_none_twice(chang
         asked += Counter(one.split()[0] for one in told.splitlines() if one.split()[1] != "1")
     # the one that was on its way is asked again, with the same seed
     assert len(asked) == 8 and asked.total() <= 9
+
+
+def test_a_second_run_may_have_other_answers_of_servers_and_nothing_else(
+    changed: House, tmp_path: Path
+) -> None:
+    changed.run()
+    for top in ("resources", "results"):
+        shutil.copytree(changed.path / top, tmp_path / top, symlinks=True)
+    own = "results/experiments/small"
+    for name in ("tuned.jsonl", "summary.json"):
+        (tmp_path / own / name).write_text("another")
+    done = changed.verify("--against", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert (
+        f"2 are not, which follow from a server's answers: {own}/summary.json, {own}/tuned.jsonl"
+        in done.stdout
+    )
+    (tmp_path / own / "hf/config.json").write_text("another")
+    (tmp_path / own / "tuned.scores.jsonl").unlink()
+    done = changed.verify("--against", str(tmp_path))
+    assert done.returncode == 1 and "2 of " in done.stderr
+    assert (
+        f"{own}/hf/config.json: " in done.stderr
+        and f"{own}/tuned.scores.jsonl: only in one run" in done.stderr
+    )

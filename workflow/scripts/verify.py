@@ -4,7 +4,8 @@
     python workflow/scripts/verify.py --configfile config/config.yaml --quick
 
 What is compared: fetched and tokenized data, checkpoints, exports, answers and scores. What is left out:
-logs, reports, and the sidecars that hold times. Names each file that differs and exits 1.
+logs, reports, and the sidecars that hold times. Names each file that differs and exits 1, but for what follows from a
+server's answers: that is compared and named, for two answers of a server may differ.
 
 --quick runs nothing: it reads everything that the experiments here stand on, reports included, holds it against the
 digests that were recorded when it was written, and lists all faults, each with the command that makes it again.

@@ -7,8 +7,9 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from distillery import artefacts, set_artefacts
@@ -16,10 +17,13 @@ from distillery.files import sha256
 from distillery.problems import Problem
 from distillery.provenance import SCRIPTS
 
+MISSING = "only in one run"
 # the compared files, below a run's directory: these, and all that lies around those
 SINGLE = (
     artefacts.SHARD,
     artefacts.PROBLEMS,
+    artefacts.TEACHER_QUESTIONS,
+    artefacts.TEACHER_ANSWERS,
     artefacts.CONVERSION_PROOF,
     artefacts.BASE_ANSWERS,
     artefacts.BASE_SCORES,
@@ -48,14 +52,36 @@ KINDS = [
 ]
 
 
-def run(args: argparse.Namespace) -> int:
-    """Compare this directory's run with the one that verify.py's flags ask for; returns the number of files.
+@dataclass(frozen=True)
+class Compared:
+    """What two runs have.
+
+    Attributes:
+        same: files that are byte-identical.
+        others: names of those that are not, and may be others each time.
+    """
+
+    same: int
+    others: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        text = f"{self.same} files are byte-identical in both runs"
+        if not self.others:
+            return text
+        return f"{text}; {len(self.others)} are not, which follow from a server's answers: {', '.join(self.others)}"
+
+
+def run(args: argparse.Namespace, free: Callable[[str], bool]) -> Compared:
+    """Compare this directory's run with the one that verify.py's flags ask for.
+
+    Args:
+        free: as `compare` takes it.
 
     Raises:
         Problem: as `second_run` and `compare`.
     """
     with second_run(args.configfile, args.cores, args.against) as again:
-        return compare(Path.cwd(), again)
+        return compare(Path.cwd(), again, free)
 
 
 @contextmanager
@@ -72,23 +98,28 @@ def second_run(configfile: Path, cores: str, finished: Path | None) -> Iterator[
         yield Path(name)
 
 
-def compare(first: Path, second: Path) -> int:
-    """The number of files compared.
+def compare(first: Path, second: Path, free: Callable[[str], bool] = lambda name: False) -> Compared:
+    """What is the same in both, and what is not though it need not be.
+
+    Args:
+        free: whether a file of this name, which is in both, may have other bytes each time.
 
     Raises:
-        Problem: naming every file that differs or is missing on one side.
+        Problem: naming every other file that differs, and every one that is missing on one side.
     """
     names = sorted(_names(first) | _names(second))
     if not names:
         raise Problem("there is nothing to compare", where=first, fix="finish a run first: make run")
-    faults = [f"{name}: {fault}" for name in names if (fault := _difference(first / name, second / name))]
+    found = {name: fault for name in names if (fault := _difference(first / name, second / name))}
+    others = tuple(name for name, fault in found.items() if fault != MISSING and free(name))
+    faults = [f"{name}: {fault}" for name, fault in found.items() if name not in others]
     if faults:
         raise Problem(
             f"{len(faults)} of {len(names)} files differ",
             found="\n          ".join(faults),
             wanted="the same bytes from the same configuration",
         )
-    return len(names)
+    return Compared(len(names) - len(others), others)
 
 
 def _names(run: Path) -> set[str]:
@@ -103,7 +134,7 @@ def _names(run: Path) -> set[str]:
 
 def _difference(first: Path, second: Path) -> str | None:
     if not first.is_file() or not second.is_file():
-        return "only in one run"
+        return MISSING
     if first.stat().st_size != second.stat().st_size:
         return f"{first.stat().st_size} and {second.stat().st_size} bytes"
     return None if sha256(first) == sha256(second) else "same size, other bytes"

@@ -9,6 +9,7 @@ from typing import Literal
 
 from distillery import artefacts, lineage, set_artefacts, shard_files, stage_inputs, teachers
 from distillery.experiment import Config, Experiment
+from distillery.teachers import Teacher
 
 Kind = Literal["model", "checkpoint", "training", "dataset", "file"]
 
@@ -48,11 +49,17 @@ def _shards(config: Config, name: str) -> Iterator[Product]:
     shards = [path for part in e.parts for path in shard_files.all_shards(config, part.tokenize)]
     if config.models[e.tokenize.model].kind == "random":
         shards += shard_files.tokenizer_shards(config, e.tokenize.model)[0]
-    shards += shard_files.pass_rates(config.datasets[e.dataset], e.tokenize)
-    if teacher := teachers.of(config, e.dataset):
-        parts = [{"index": f"{one:05d}", "total": f"{teacher.parts:05d}"} for one in range(teacher.parts)]
-        shards += [artefacts.TEACHER_ANSWERS.at(teacher=teacher.name, **one) for one in parts]
+    for part in e.parts:
+        shards += shard_files.pass_rates(config.datasets[part.dataset], part.tokenize)
+        if teacher := teachers.of(config, part.dataset):
+            shards += teacher_answers(teacher)
     yield from (Product(Path(path), "file", below=True) for path in shards)
+
+
+def teacher_answers(teacher: Teacher) -> list[str]:
+    """A teacher's answers, part by part."""
+    names = [{"index": f"{part:05d}", "total": f"{teacher.parts:05d}"} for part in range(teacher.parts)]
+    return [artefacts.TEACHER_ANSWERS.at(teacher=teacher.name, **one) for one in names]
 
 
 def _others(config: Config, name: str) -> Iterator[Product]:

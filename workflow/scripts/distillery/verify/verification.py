@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from distillery import config, reproduction
-from distillery.verify import quick_check
+from distillery.verify import quick_check, served_results
 
 
 def run(args: argparse.Namespace) -> str:
@@ -14,6 +14,7 @@ def run(args: argparse.Namespace) -> str:
     Raises:
         Problem: as `quick_check.run` and `reproduction.run`.
     """
+    loaded = config.read(args.configfile)
     if args.quick:
-        return str(quick_check.run(config.read(args.configfile)))
-    return f"{reproduction.run(args)} files are byte-identical in both runs"
+        return str(quick_check.run(loaded))
+    return str(reproduction.run(args, served_results.of(loaded)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from distillery.planning.checks.machine_checks import servers_of
 from distillery.planning.experiment_setup import Setup
 from distillery.planning.finding import Finding, error, warning
 from distillery.serving import api_key, dialects
@@ -198,8 +199,8 @@ def served_base(s: Setup) -> Iterator[Finding]:
 
 def server_key(s: Setup) -> Iterator[Finding]:
     """A key goes through networks encrypted, or stays on this machine."""
-    for server in (s.experiment.tuned_generation.server, s.teacher and s.teacher.server):
-        if not (server and server.url and server.api_key_env and api_key.exposed(server.url)):
+    for server in servers_of(s):
+        if not (server.url and server.api_key_env and api_key.exposed(server.url)):
             continue
         yield warning(
             "server-key",

@@ -23,6 +23,7 @@ from distillery.planning import estimate, finding, plan_step
 from distillery.planning.experiment_setup import Setup, gather
 from distillery.planning.finding import Finding, error, warning
 from distillery.planning.memory import GIB
+from distillery.servers import Server
 
 DISK = "disk"
 CONNECT_SECONDS = 2.0
@@ -51,10 +52,17 @@ def run(config: Config, directory: Path, *, local: bool) -> list[Finding]:
     )
 
 
+def servers_of(s: Setup) -> list[Server]:
+    """The servers that an experiment's problems, or its datasets' teachers, are asked of, each once."""
+    found = [s.experiment.tuned_generation.server]
+    found += [one.teacher.server for one in (s, *s.others) if one.teacher]
+    return list({one.name: one for one in found if one}.values())
+
+
 def servers(s: Setup) -> Iterator[Finding]:
     """A server that runs already takes connections now; it may be started until answers are asked for."""
-    for server in [s.experiment.tuned_generation.server, s.teacher and s.teacher.server]:
-        if not (server and server.url):
+    for server in servers_of(s):
+        if not server.url:
             continue
         address = urlsplit(server.url)
         port = address.port or (443 if address.scheme == "https" else 80)

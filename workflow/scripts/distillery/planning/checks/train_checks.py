@@ -151,6 +151,12 @@ def resume(s: Setup) -> Iterator[Finding]:
 
 
 def teacher(s: Setup) -> Iterator[Finding]:
+    """Of each dataset that has one."""
+    for one in (s, *s.others):
+        yield from _teacher(one)
+
+
+def _teacher(s: Setup) -> Iterator[Finding]:
     """A teacher's problems are learnt, hence not asked; each shard has some; a budget that ends before them leaves some out."""
     if s.teacher is None:
         return
