@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import threading
 import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from places import SUPPORT
 from served_questions import ask, served
 
 
@@ -71,6 +73,11 @@ def test_what_lasts_is_told_apart_and_what_was_answered_is_kept(asks, kind, time
         server.asked.clear()
         _, rows = asks(server, count=4)
         assert len(rows) == 4 and len(server.asked) == 2  # the first two were kept
+
+
+def test_every_fault_of_the_server_is_tried():
+    known = set(re.findall(r'case "(\w+)"', (SUPPORT / "llm_server.py").read_text()))
+    assert known == {one["kind"] for one in PASSING} | {kind for kind, *_ in LASTING}
 
 
 def test_fewer_are_asked_while_the_server_has_too_much_to_do(asks, tmp_path):
