@@ -20,3 +20,25 @@ def test_printed_commands_work_when_pasted_and_give_the_same_bytes(finished, tmp
     assert done.returncode == 0, done.stdout + done.stderr
     # shards, tokens, weights of four kinds, answers and scores of both sides
     assert reproduction.compare(finished.path, tmp_path).same > 40
+
+
+def test_a_second_run_finds_what_a_configuration_names_by_relative_paths(finished, tmp_path):
+    """A source, and a human's verdicts; nothing that the first run made."""
+    rows = finished.path / "my rows/rows.jsonl"
+    overrules = finished.path / "config/overrules/sums-heldout.jsonl"
+    for path in (rows, overrules):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("{}\n")
+    source = 'source:\n      path: {path: "my rows", files: rows.jsonl}'
+    old = "source:\n      generator: {seed: 5, shards: 2, rows_per_shard: 60}"
+    try:
+        with finished.replaced("experiment.yaml", old, source):
+            reproduction.bare(finished.path, tmp_path)
+            asked = ["--dry-run", "--directory", str(tmp_path)]
+            dry = finished.snakemake(*asked, "tokenize")
+    finally:
+        for path in (rows, overrules):
+            path.unlink()
+    assert dry.returncode == 0 and "absent-source" not in dry.stderr, dry.stderr
+    assert (tmp_path / "config/overrules").exists() and not (tmp_path / "results").exists()
+    assert {"fetch_path_shard", "fetch_path_model"} & set(dry.stdout.split() + dry.stderr.split())

@@ -17,6 +17,7 @@ from distillery.files import sha256
 from distillery.problems import Problem
 from distillery.provenance import SCRIPTS
 
+MADE = ("resources", "results", "logs", ".snakemake")
 MISSING = "only in one run"
 # the compared files, below a run's directory: these, and all that lies around those
 SINGLE = (
@@ -91,11 +92,22 @@ def second_run(configfile: Path, cores: str, finished: Path | None) -> Iterator[
         yield finished
         return
     with tempfile.TemporaryDirectory(prefix="distillery-verify-") as name:
+        bare(Path.cwd(), Path(name))
         asked = [sys.executable, "-m", "snakemake", "--snakefile", str(SCRIPTS.parents[1] / "Snakefile")]
         asked += ["--configfile", str(configfile.resolve()), "--directory", name, "--cores", cores]
         if subprocess.run(asked, check=False).returncode:
             raise Problem("the second run failed", fix="see Snakemake's messages above")
         yield Path(name)
+
+
+def bare(first: Path, second: Path) -> None:
+    """Make `second` a directory from which relative paths of a configuration lead where they do from `first`, and nothing is made.
+
+    That is where sources, servers' interpreters and a human's verdicts lie.
+    """
+    for entry in first.iterdir():
+        if entry.name not in MADE:
+            (second / entry.name).symlink_to(entry.absolute())
 
 
 def compare(first: Path, second: Path, free: Callable[[str], bool] = lambda name: False) -> Compared:
