@@ -64,9 +64,16 @@ def pin(core: Path, versions: dict[str, str]) -> None:
     for one in core.glob("MindSpeed/*.dist-info"):
         shutil.rmtree(one)
     for name, version in versions.items():
-        folder = core / f"MindSpeed/{name}-{version}.dist-info"
-        folder.mkdir()
-        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        write_package(core / "MindSpeed", name, version)
+
+
+def write_package(folder: Path, name: str, version: str) -> None:
+    """The metadata of an installed distribution, in the place of that of another version."""
+    for one in folder.glob(f"{name}-*.dist-info"):
+        shutil.rmtree(one)
+    made = folder / f"{name}-{version}.dist-info"
+    made.mkdir()
+    (made / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
 
 
 def checkout(core: Path, tag: str) -> None:

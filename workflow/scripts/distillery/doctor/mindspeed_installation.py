@@ -85,8 +85,7 @@ def imports(machine: Hardware, release: Release) -> Iterator[Result]:
     answer = _asked([python, "-c", IMPORT, ",".join(release.imports), ",".join(packages)], sourced, machine)
     if answer.returncode:
         lines = (answer.stderr or answer.stdout).strip().splitlines() or ["no answer"]
-        cure = f"hardware.{machine.name}.set_env must name {release.set_env}, which sets PYTHONPATH for {release.home}"
-        yield fail(name, lines[-1][:200], cure)
+        yield fail(name, lines[-1][:200], _importable(lines[-1], machine, release))
         return
     found = dict(line.split() for line in answer.stdout.splitlines() if len(line.split()) == 2)
     lacks = [one for one in packages if found.get(one, "nothing") == "nothing"]
@@ -105,6 +104,19 @@ def imports(machine: Hardware, release: Release) -> Iterator[Result]:
     yield good(
         name, f"{', '.join(release.imports)} import; {', '.join(f'{one} {found[one]}' for one in packages)}"
     )
+
+
+def _importable(fault: str, machine: Hardware, release: Release) -> str:
+    """What makes a module importable: what is absent is where the release puts it, what breaks lacks its environment."""
+    module = fault.partition(":")[0]
+    absent = fault.startswith(f"{module}: ModuleNotFoundError")
+    if absent and module in {**release.packages, **dict.fromkeys(release.present)}:
+        pin = f"{module}=={release.packages[module]}" if module in release.packages else module
+        return f"{machine.mindspeed_llm['python']} -m pip install {pin}"  # type: ignore[index]
+    named = f"hardware.{machine.name}.set_env must name {release.set_env}"
+    if absent and release.framework == "pytorch":
+        return f"{release.install}: {release.modules}"
+    return f"{named}, {release.modules}" if absent else named
 
 
 def _git(directory: Path, *words: str) -> str:

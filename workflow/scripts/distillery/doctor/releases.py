@@ -23,7 +23,8 @@ class Release:
     """One version of MindSpeed-LLM on one framework.
 
     Attributes:
-        home: the checkouts that it consists of. `install` brings them, `set_env` names what its ranks source.
+        home: the checkouts that it consists of. `install` brings them, `set_env` names what its ranks source, `modules`
+            says how Python comes to find them.
         checkouts: tags and branches of MindSpeed-LLM that are this version.
         scripts: that must be there. `imports`: modules that must import where its ranks run, in this order.
         packages: {distribution: version}; `present`: distributions of any version.
@@ -35,6 +36,7 @@ class Release:
     home: str
     install: str
     set_env: str
+    modules: str
     checkouts: tuple[str, ...]
     scripts: tuple[str, ...]
     packages: Mapping[str, str]
