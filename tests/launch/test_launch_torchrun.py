@@ -13,6 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 from places import ROOT, SUPPORT
 
@@ -36,10 +37,12 @@ while state["iteration"] < 30:
     time.sleep(0.05)
     if rank == 1:
         print(f" iteration {state['iteration']:8d}/      30 | lm loss: {state['value']:.6E} |", flush=True)
+    if rank == 0 and (share[1] or state["iteration"] % 5 == 0):
+        made = place.with_suffix(".new")
+        made.write_text(json.dumps(state))
+        os.replace(made, place)
     if share[1]:
         break
-if rank == 0:
-    place.write_text(json.dumps(state))
 dist.destroy_process_group()
 """
 
@@ -60,16 +63,55 @@ def trainer(tmp_path) -> str:
     return str(tmp_path / "train.py")
 
 
-@pytest.mark.slow
-def test_two_ranks_train_are_stopped_and_resumed_to_the_same_number(tmp_path, trainer):
-    whole = launch(tmp_path, str(tmp_path / "whole.json"), worker=trainer)
-    assert whole.returncode == 0, whole.stdout + whole.stderr
-    assert "iteration       30/      30" in whole.stdout  # the rank that holds the loss is shown
-    words = line(tmp_path, trainer, str(tmp_path / "broken.json"))
-    process = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> bytes:
+    """What a run leaves that nobody stops."""
+    folder = tmp_path_factory.mktemp("whole")
+    (folder / "train.py").write_text(TRAINER)
+    done = launch(folder, str(folder / "whole.json"), worker=str(folder / "train.py"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "iteration       30/      30" in done.stdout  # the rank that holds the loss is shown
+    return (folder / "whole.json").read_bytes()
+
+
+def begun(words: list[str], folder: Path, step: int) -> subprocess.Popen[str]:
+    """A launch that has just shown a step."""
+    process = subprocess.Popen(words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     for shown in process.stdout:
-        if "iteration        3/" in shown:
-            break
+        if f"iteration {step:8d}/" in shown:
+            return process
+    raise AssertionError(process.stderr.read())
+
+
+@pytest.mark.slow
+@pytest.mark.faults
+def test_two_ranks_are_killed_and_resumed_to_the_same_number(tmp_path, trainer, whole):
+    """SIGKILL, which saves nothing: to one rank, then to all at once, as a machine that loses its power."""
+    words = line(tmp_path, trainer, str(tmp_path / "broken.json"))
+    for step, everything in ((8, False), (18, True)):
+        process = begun(words, tmp_path, step)
+        started = psutil.Process(process.pid).children(recursive=True)
+        ranks = {one.environ()["RANK"]: one for one in started if one.cmdline()[1:2] == [trainer]}
+        assert sorted(ranks) == ["0", "1"] and len(started) == 3  # torchrun, and two that the shell became
+        for one in [process, *started] if everything else [ranks["1"]]:
+            one.send_signal(signal.SIGKILL)
+        _, said = process.communicate(timeout=60)
+        if everything:
+            assert process.returncode == -signal.SIGKILL
+        else:
+            assert process.returncode == 1 and "rank 1 was killed by SIGKILL" in said
+        reached = json.loads((tmp_path / "broken.json").read_text())["iteration"]
+        assert step - 3 <= reached < 30 and reached % 5 == 0
+    again = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert again.returncode == 0, again.stderr
+    assert f"iteration {reached + 1:8d}/" in again.stdout and f"iteration {reached:8d}/" not in again.stdout
+    assert (tmp_path / "broken.json").read_bytes() == whole
+
+
+@pytest.mark.slow
+def test_two_ranks_train_are_stopped_and_resumed_to_the_same_number(tmp_path, trainer, whole):
+    words = line(tmp_path, trainer, str(tmp_path / "broken.json"))
+    process = begun(words, tmp_path, 3)
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 3, said
@@ -78,7 +120,7 @@ def test_two_ranks_train_are_stopped_and_resumed_to_the_same_number(tmp_path, tr
     assert 3 <= reached < 30
     again = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     assert again.returncode == 0, again.stderr
-    assert (tmp_path / "broken.json").read_bytes() == (tmp_path / "whole.json").read_bytes()
+    assert (tmp_path / "broken.json").read_bytes() == whole
 
 
 @pytest.mark.faults
