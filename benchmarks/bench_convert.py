@@ -27,6 +27,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
+from distillery import model_config  # noqa: E402
 from distillery.convert import shards, tensor_map  # noqa: E402
 from distillery.convert.dtypes import BF16  # noqa: E402
 
@@ -45,7 +46,7 @@ def make(directory: Path, sizes: dict[str, int]) -> int:
     (directory / "config.json").write_text(json.dumps(config))
     noise = np.random.default_rng(0).standard_normal(1 << 24, np.float32).astype(ml_dtypes.bfloat16).tobytes()
     total = 0
-    for shard in shards.plan(tensor_map.shapes(tensor_map.read(directory)), BF16):
+    for shard in shards.plan(tensor_map.shapes(model_config.read(directory)), BF16):
         with (directory / shard.name).open("wb") as stream:
             stream.write(shard.prelude)
             left = shard.size - len(shard.prelude)

@@ -51,11 +51,12 @@ class Ours:
 
         engine_threads.limit(threads)
         os.environ["GLOG_v"] = "3"  # noqa: SIM112, MindSpore's name for it
+        from distillery import model_config
         from distillery.convert import states
-        from distillery.engine import runner_choice, supported_models
+        from distillery.engine import runner_choice
 
         self.build = lambda slots, length: runner_choice.build(
-            supported_models.read(model), states.load_state(model), slots, length, kernels=kernels
+            model_config.read(model), states.load_state(model), slots, length, kernels=kernels
         )
         self.runner = None
 

@@ -29,7 +29,7 @@ ROOMS = {
     "report": "evaluate",
     "launch": "tokenize convert engine train generate",
     "serving": "generate launch",
-    "planning": "fetch tokenize engine generate evaluate launch serving",
+    "planning": "fetch tokenize generate evaluate launch serving",
     "configure": "planning fetch tokenize evaluate",
     "doctor": "fetch launch",
     "shell": "launch planning",

@@ -7,7 +7,6 @@ import argparse
 import pytest
 
 from distillery import megatron_flags
-from distillery.engine.supported_models import from_config
 from distillery.launch import commandline
 from distillery.launch.mindspeed import accepted_flags
 from distillery.megatron_flags import (
@@ -18,6 +17,7 @@ from distillery.megatron_flags import (
     SILENT_SWITCHES,
     SILENT_VALUES,
 )
+from distillery.model_config import from_config
 from distillery.problems import UsageProblem
 
 SIZES = {

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distillery import json_files
-from distillery.engine import supported_models
+from distillery import json_files, model_config
 from distillery.problems import Problem
 
 ANYTHING = st.recursive(
@@ -81,7 +80,7 @@ def test_any_value_at_any_key_of_config_json(key, value):
     """A right result, or a Problem with the key: nothing else comes out."""
     data = json.dumps({**CONFIG, key: value}).encode()
     try:
-        found = supported_models.from_config(json_files.parse(data, "config.json"), "config.json")
+        found = model_config.from_config(json_files.parse(data, "config.json"), "config.json")
     except Problem as problem:
         assert "config.json" in str(problem)
     else:
@@ -92,7 +91,7 @@ def test_any_value_at_any_key_of_config_json(key, value):
 def test_any_value_at_any_rotary_key(value, name):
     scaling = {"rope_type": "linear", "factor": 2.0, name: value}
     try:
-        supported_models.from_config(json_files.Record(CONFIG | {"rope_scaling": scaling}), "config.json")
+        model_config.from_config(json_files.Record(CONFIG | {"rope_scaling": scaling}), "config.json")
     except Problem as problem:
         assert "rope_scaling" in str(problem)
 
@@ -100,4 +99,4 @@ def test_any_value_at_any_rotary_key(value, name):
 @pytest.mark.parametrize("layers", [10**9, 0, -1, True, "2", 2.5])
 def test_sizes_beyond_sense_are_refused_before_they_are_enumerated(layers):
     with pytest.raises(Problem, match="num_hidden_layers"):
-        supported_models.from_config(json_files.Record(CONFIG | {"num_hidden_layers": layers}), "config.json")
+        model_config.from_config(json_files.Record(CONFIG | {"num_hidden_layers": layers}), "config.json")

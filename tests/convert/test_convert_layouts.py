@@ -12,7 +12,8 @@ from convert_parts import assert_same, make_model, tensors
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from distillery.convert import convert, proof, states, tensor_map
+from distillery import model_config
+from distillery.convert import convert, proof, states
 from distillery.convert.mcore_layout import Layout
 from distillery.convert.weight_sources import open_hf, open_mcore
 
@@ -27,7 +28,7 @@ def models(draw):
     heads = groups * draw(st.integers(1, 3))
     unit = math.lcm(groups, heads)
     return {
-        "model_type": draw(st.sampled_from(["qwen2", "llama"])),
+        "model_type": draw(st.sampled_from(["qwen2", "qwen3", "llama", "mistral"])),
         "num_key_value_heads": groups,
         "num_attention_heads": heads,
         "head_dim": draw(st.sampled_from([2, 4])),
@@ -73,6 +74,8 @@ def expected_shapes(c: dict, layout: Layout) -> dict[str, tuple[int, ...]]:
     return {
         "word_embeddings.weight": (padded // tp, h),
         "output_layer.weight": (padded // tp, h),
+        "q_layernorm.weight": (d,),
+        "k_layernorm.weight": (d,),
         "layernorm.weight": (h,),
         "linear_qkv.weight": ((nh + 2 * ng) * d // tp, h),
         "linear_qkv.bias": ((nh + 2 * ng) * d // tp,),
@@ -131,7 +134,7 @@ def test_payload_is_what_the_layout_implies(tmp_path):
     """HF bytes + replicated norms + vocabulary padding, + the tied embedding's copy with pipeline ranks."""
     hf = make_model(tmp_path / "hf", tie_word_embeddings=True, vocab_size=41)
     source = open_hf(hf)
-    a = tensor_map.read(hf)
+    a = model_config.read(hf)
     convert.to_mcore(source, Layout(2, 2), source.dtype, tmp_path / "mg", facts={})
     found = proof.payload(source, open_mcore(tmp_path / "mg"))
     norms, padding, copy = (2 * 2 + 1) * 16, 1 * 16, 42 * 16

@@ -29,7 +29,7 @@ def test_too_large_for_fp16(tmp_path):
 
 def test_unknown_families_and_features(tmp_path):
     for change, parts in [
-        ({"model_type": "qwen3_moe"}, ["qwen3_moe", "qwen2 or llama", "FAMILIES"]),
+        ({"model_type": "qwen3_moe"}, ["qwen3_moe", "qwen2 or qwen3", "CONTRIBUTING"]),
         ({"model_type": "llama", "attention_bias": True}, ["attention_bias"]),
         ({"quantization_config": {"bits": 4}}, ["quantization_config"]),
     ]:

@@ -6,7 +6,8 @@ import pytest
 import torch
 from engine_oracle import SMALL, mcore, model
 
-from distillery.engine import compiling, runner_choice, supported_models
+from distillery import model_config
+from distillery.engine import compiling, runner_choice
 from distillery.engine.beam import Beams, BeamSearch
 from distillery.engine.cache import CHUNK
 from distillery.engine.generation import Request, Sampled, Stopping, generate
@@ -26,7 +27,7 @@ def pair(request):
     made = model(family, max_position_embeddings=256, tie_word_embeddings=family == "llama")
     for weight in made.parameters() if rounded else ():
         weight.data = weight.data.bfloat16().float()
-    arch = supported_models.from_config(made.config.to_dict())
+    arch = model_config.from_config(made.config.to_dict())
     cached = runner_choice.build(arch, mcore(made), 4, max(LENGTHS) + NEW, kernels=kernels)
     if kernels == "native":
         assert cached.table.dtype == (ms.uint16 if rounded else ms.float32), "bf16 weights are kept as such"
@@ -135,6 +136,18 @@ def test_feeding_in_pieces_gives_the_same_scores_as_at_once(pair):
     np.testing.assert_allclose(found, wanted, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("kernels", ["composed", "native"])
+@pytest.mark.parametrize("family", ["qwen3", "mistral"])
+def test_families_without_a_bias_answer_as_transformers_do(family, kernels):
+    """Qwen3's heads are normalized before they are rotated, and have a size of their own."""
+    made = model(family, max_position_embeddings=256, head_dim=10, sliding_window=None)
+    arch = model_config.from_config(made.config.to_dict())
+    cached = runner_choice.build(arch, mcore(made), 2, 24 + FEW, kernels=kernels)
+    stopping = Stopping(FEW, frozenset([EOS]))
+    for answer in generate(cached, requests(4), lambda r: Sampled(r, stopping, None)):
+        assert list(answer.tokens) == oracle(made, answer.request, FEW)[0]
+
+
 @pytest.mark.parametrize("wide", [["-mavx2", "-mfma"], ["-msse4.2"]], ids=["avx2", "sse"])
 def test_kernels_of_narrower_vectors_score_as_transformers_does(wide, monkeypatch, tmp_path):
     """The 4-wide code is NEON's, too."""
@@ -142,7 +155,7 @@ def test_kernels_of_narrower_vectors_score_as_transformers_does(wide, monkeypatc
     monkeypatch.setattr(compiling, "FLAGS", [f for f in compiling.FLAGS if f != "-march=native"] + wide)
     compiling.library.cache_clear()
     made = model("qwen2", max_position_embeddings=256)
-    arch, ids = supported_models.from_config(made.config.to_dict()), requests()[6].prompt
+    arch, ids = model_config.from_config(made.config.to_dict()), requests()[6].prompt
     try:
         for _ in ("float32", "bf16"):
             narrow = runner_choice.build(arch, mcore(made), 2, len(ids), kernels="native")
@@ -165,7 +178,7 @@ def test_scores_that_are_no_numbers_stop_the_run_and_name_the_prompt(kernels):
     state = mcore(made)
     state["decoder.layers.1.mlp.linear_fc2.weight"][3, 5] = np.nan
     broken = runner_choice.build(
-        supported_models.from_config(made.config.to_dict()), state, 4, 40, kernels=kernels
+        model_config.from_config(made.config.to_dict()), state, 4, 40, kernels=kernels
     )
     stopping = Stopping(4)
     searches = [

@@ -10,7 +10,8 @@ import torch
 from engine_oracle import SMALL, mcore, model
 from places import SUPPORT
 
-from distillery.engine import composed, native, passes, supported_models
+from distillery import model_config
+from distillery.engine import composed, native, passes
 from distillery.engine.batches import Rows, assemble
 from distillery.engine.decoder import Decoder, load_state, state_dict
 from distillery.engine.mesh import Mesh
@@ -58,7 +59,7 @@ def some_rows(count: int = 8, seed: int = 0) -> Rows:
 
 
 def ours(made, kernels=native) -> Decoder:
-    decoder = Decoder(supported_models.from_config(made.config.to_dict()), kernels)
+    decoder = Decoder(model_config.from_config(made.config.to_dict()), kernels)
     load_state(decoder, mcore(made))
     return decoder
 

@@ -16,7 +16,8 @@ import pytest
 from generate_models import parrot
 from places import SCRIPTS
 
-from distillery.engine import runner_choice, supported_models
+from distillery import model_config
+from distillery.engine import runner_choice
 from distillery.engine.generation import Request, Stopping, generate
 from distillery.generate.batch import Limits
 from distillery.generate.chat import Chat, spoken
@@ -204,7 +205,7 @@ def test_history_is_what_the_model_is_asked_with(tiny):
     """Turn by turn with a reused cache, the answers are those to the whole conversation asked afresh."""
     from distillery.convert import states
 
-    arch = supported_models.read(tiny)
+    arch = model_config.read(tiny)
     prompter, task, limits = (
         by_prompt_type(tiny, "qwen_math_r1", None),
         Task("chat"),

@@ -21,9 +21,9 @@ from transformers import AutoModelForCausalLM
 
 from distillery.convert import states
 from distillery.convert.mcore_layout import Layout
-from distillery.engine.supported_models import read
 from distillery.fetch import synthetic
 from distillery.generate import prompter
+from distillery.model_config import read
 from distillery.problems import UsageProblem
 from distillery.tokenize import rendering
 

@@ -13,9 +13,9 @@ from generate_models import answers, inference
 from places import SCRIPTS
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from distillery import files
+from distillery import files, model_config
 from distillery.convert import states
-from distillery.engine import runner_choice, supported_models
+from distillery.engine import runner_choice
 from distillery.engine.generation import Request, Sampled, Stopping, generate
 from distillery.tokenize import rendering
 
@@ -92,7 +92,7 @@ def asked(smollm2) -> list[Request]:
 def answer(directory: Path, requests: list[Request], slots: int, new: int) -> list[tuple[int, ...]]:
     longest = max(len(request.prompt) for request in requests)
     runner = runner_choice.build(
-        supported_models.read(directory), states.load_state(directory), slots, longest + new
+        model_config.read(directory), states.load_state(directory), slots, longest + new
     )
     found = generate(runner, requests, lambda request: Sampled(request, Stopping(new), None))
     return [one.tokens for one in sorted(found, key=lambda one: one.request.index)]

@@ -21,7 +21,7 @@ from transformers import AutoModelForCausalLM
 
 from distillery.convert import states
 from distillery.convert.mcore_layout import Layout
-from distillery.engine.supported_models import read
+from distillery.model_config import read
 from distillery.tokenize import rendering
 
 pytestmark = [pytest.mark.msrun, pytest.mark.mindspore]

@@ -6,7 +6,6 @@ import shlex
 import pytest
 from shipped_lines import CONVERT, GENERATE, TUNE
 
-from distillery.engine.supported_models import from_config
 from distillery.experiment import Dataset, Layout, Source, Tokenization
 from distillery.launch import commandline
 from distillery.launch.mindspeed import (
@@ -17,6 +16,7 @@ from distillery.launch.mindspeed import (
     tokenize_stage,
     train_lines,
 )
+from distillery.model_config import from_config
 from distillery.problems import Problem
 
 # Qwen2.5-Math-7B's config.json, the keys that matter

@@ -7,9 +7,9 @@ import json
 import pytest
 from commands import here
 
-from distillery.engine.supported_models import from_config
 from distillery.experiment import Source
 from distillery.fetch import model_directory, rope_override
+from distillery.model_config import from_config
 from distillery.planning import known_models
 
 

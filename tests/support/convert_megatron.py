@@ -49,6 +49,7 @@ def answer(folder: Path, tp: int, pp: int, rank: int) -> None:
         ffn_hidden_size=args.ffn_hidden_size,
         add_qkv_bias=args.add_qkv_bias,
         add_bias_linear=False,
+        qk_layernorm=getattr(args, "qk_layernorm", False),
         gated_linear_unit=True,
         activation_func=torch.nn.functional.silu,
         normalization="RMSNorm",
@@ -68,7 +69,7 @@ def answer(folder: Path, tp: int, pp: int, rank: int) -> None:
     )
     model = GPTModel(
         config,
-        get_gpt_layer_local_spec(normalization="RMSNorm"),
+        get_gpt_layer_local_spec(normalization="RMSNorm", qk_layernorm=config.qk_layernorm),
         vocab_size=args.padded_vocab_size,
         max_sequence_length=args.max_position_embeddings,
         pre_process=p == 0,

@@ -87,6 +87,8 @@ def make_model(directory: Path, seed: int = 0, dtype=ml_dtypes.bfloat16, **confi
         }
         if c["model_type"] == "qwen2":
             layer |= {f"self_attn.{p}_proj.bias": (size,) for p, size in [("q", q), ("k", k), ("v", k)]}
+        if c["model_type"] == "qwen3":
+            layer |= {f"self_attn.{p}_norm.weight": (d,) for p in "qk"}
         shapes |= {f"model.layers.{i}.{name}": shape for name, shape in layer.items()}
     directory.mkdir(parents=True)
     weights = {name: rng.standard_normal(shape).astype(dtype) for name, shape in shapes.items()}

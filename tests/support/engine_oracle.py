@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from transformers import AutoModelForCausalLM, LlamaConfig, Qwen2Config
+from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig, Qwen2Config, Qwen3Config
 
 SMALL = {
     "vocab_size": 61,
@@ -18,7 +18,7 @@ SMALL = {
     "eos_token_id": 1,
     "pad_token_id": None,  # a padding id would get no gradient in torch
 }
-KINDS = {"qwen2": Qwen2Config, "llama": LlamaConfig}
+KINDS = {"qwen2": Qwen2Config, "qwen3": Qwen3Config, "llama": LlamaConfig, "mistral": MistralConfig}
 
 
 def model(family: str, seed: int = 0, **changes):
@@ -53,6 +53,9 @@ def mcore(made, tensors: dict[str, torch.Tensor] | None = None) -> dict[str, np.
                     -1, *rest
                 )
         assert q.shape[0] == heads * size or kind == "bias"
+        for p in "qk":
+            if f"{old}self_attn.{p}_norm.weight" in part:
+                state[f"{new}self_attention.{p}_layernorm.weight"] = part[f"{old}self_attn.{p}_norm.weight"]
         state[f"{new}input_layernorm.weight"] = part[f"{old}input_layernorm.weight"]
         state[f"{new}self_attention.linear_proj.weight"] = part[f"{old}self_attn.o_proj.weight"]
         state[f"{new}pre_mlp_layernorm.weight"] = part[f"{old}post_attention_layernorm.weight"]

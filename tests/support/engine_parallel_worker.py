@@ -20,10 +20,10 @@ mindspore_import.load("CPU")  # as the commands do, before any module of the eng
 import numpy as np  # noqa: E402
 from engine_settings import MICRO_BATCHES, SETTINGS, STEPS  # noqa: E402
 
-from distillery import files  # noqa: E402
+from distillery import files, model_config  # noqa: E402
 from distillery.convert import states  # noqa: E402
 from distillery.convert.mcore_layout import Layout  # noqa: E402
-from distillery.engine import native, supported_models  # noqa: E402
+from distillery.engine import native  # noqa: E402
 from distillery.engine.batches import Batch, Rows, assemble  # noqa: E402
 from distillery.engine.decoder import Decoder, load_state  # noqa: E402
 from distillery.engine.mesh import Mesh, mesh  # noqa: E402
@@ -46,7 +46,7 @@ def curve(hf: Path, place: Mesh, zero: bool, recompute: bool = False) -> list[tu
     from distillery.engine.pipeline_step import PipelineStep
     from distillery.engine.train_step import Step
 
-    arch = supported_models.read(hf)
+    arch = model_config.read(hf)
     layout = Layout(place.tensor, place.pipeline)
     state = states.load_state(hf, layout, place.tensor_rank, place.pipeline_rank)
     layers = arch.num_layers // place.pipeline

@@ -145,7 +145,14 @@ def decoding(library):
             values = floats(slots, groups, capacity, -(-dim // PAD) * PAD)
             angles = floats(capacity, dim // 2), floats(capacity, dim // 2)
             norm, live = floats(hidden), ints(4, 2)
-            attention = (norm, panels(fused, hidden, dtype), floats(fused), panels(hidden, hidden, dtype))
+            normed = floats(2 * dim if groups == 2 else 1)  # weights of the heads' norms, or none
+            attention = (
+                norm,
+                panels(fused, hidden, dtype),
+                floats(fused),
+                panels(hidden, hidden, dtype),
+                normed,
+            )
             # a panel of fc1 holds the gates and the ups of LANES / 2 features
             halves = -(-ffn // (LANES // 2)) * LANES
             fc2 = panels(hidden, ffn, dtype)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from places import ROOT, SUPPORT
 
-from distillery.convert import slices, states, tensor_map
+from distillery import model_config
+from distillery.convert import slices, states
 from distillery.convert.mcore_layout import Layout
 
 STANDIN = SUPPORT / "standin_mindspeed"
@@ -36,7 +37,7 @@ def prepare(folder):
     (folder / "model/config.json").write_text(json.dumps(CONFIG))
     (folder / "data_manifest.json").write_text(json.dumps({"template": {"prompt_type": "qwen_math_r1"}}))
     numbers = np.random.default_rng(5)
-    model = tensor_map.read(folder / "model")
+    model = model_config.read(folder / "model")
     layout = Layout(1, 2)
     parts = {
         (0, stage): {

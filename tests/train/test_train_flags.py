@@ -13,8 +13,10 @@ from train_parts import CONFIG, command, make, ranks
 sys.path.insert(0, str(SCRIPTS))
 import posttrain_gpt  # noqa: E402
 
-from distillery import schema  # noqa: E402
-from distillery.engine import supported_models  # noqa: E402
+from distillery import (
+    model_config,  # noqa: E402
+    schema,  # noqa: E402
+)
 from distillery.problems import UsageProblem  # noqa: E402
 from distillery.resolution import OVERRIDES  # noqa: E402
 from distillery.train import engine_settings  # noqa: E402
@@ -96,7 +98,7 @@ def test_numbers_out_of_range_are_refused(words, wanted, capsys):
     ],
 )
 def test_what_would_change_the_result_is_refused(words, wanted):
-    arch = supported_models.from_config({"model_type": "qwen2", "vocab_size": 400, **CONFIG})
+    arch = model_config.from_config({"model_type": "qwen2", "vocab_size": 400, **CONFIG})
     args = posttrain_gpt.parser().parse_args([*NEEDED.split(), *words.split()])
     with pytest.raises(UsageProblem, match="does not have this") as raised:
         engine_settings.check(args, arch)

@@ -58,7 +58,13 @@ MODEL = Architecture(
     add_qkv_bias=True,
     max_position_embeddings=128,
 )
-OTHER = {"style": "cosine", "packing": "neat", "split": (90.0, 10.0, 0.0), "rope_scaling": (("factor", 2.0),)}
+OTHER = {
+    "style": "cosine",
+    "packing": "neat",
+    "split": (90.0, 10.0, 0.0),
+    "rope_scaling": (("factor", 2.0),),
+    "sliding_window": 64,
+}
 
 
 def key(settings: Settings = SETTINGS, model: Architecture = MODEL, **more: object) -> str:

@@ -23,7 +23,7 @@ SHAPE = {
     "rotary_base": float,
     "norm_epsilon": float,
 }
-SHAPE_SWITCHES = ("add_qkv_bias", "untie_embeddings_and_output_weights")
+SHAPE_SWITCHES = ("add_qkv_bias", "untie_embeddings_and_output_weights", "qk_layernorm")
 # what all models here have
 FIXED = {"normalization": "RMSNorm", "position_embedding_type": "rope"}
 FIXED_SWITCHES = ("disable_bias_linear", "swiglu")
@@ -59,6 +59,9 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(option(name), action="store_true", help=argparse.SUPPRESS)
     for name in SILENT_VALUES:
         parser.add_argument(option(name), help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--spec", nargs="*", help=argparse.SUPPRESS
+    )  # module and function of the reference's layers
 
 
 def check(args: argparse.Namespace, arch: Architecture) -> None:
@@ -74,7 +77,7 @@ def check(args: argparse.Namespace, arch: Architecture) -> None:
                 where=option(name),
                 found=getattr(args, name),
                 wanted=wanted,
-                fix="leave it out: Qwen2 and Llama have no other",
+                fix="leave it out: no family here has another",
             )
     for name in (*SHAPE, *SHAPE_SWITCHES):
         found, wanted = getattr(args, name), getattr(arch, name)
@@ -91,12 +94,14 @@ def check(args: argparse.Namespace, arch: Architecture) -> None:
 def of(model: Architecture) -> dict[str, Any]:
     """The flags that say a model's shape, in the order of the reference's scripts; what it takes for granted is None."""
     heads, grouped = model.num_attention_heads, model.num_query_groups != model.num_attention_heads
+    usual = model.kv_channels * heads == model.hidden_size and not model.qk_layernorm
     return {
         **{name: getattr(model, name) for name in ("num_layers", "hidden_size", "ffn_hidden_size")},
         "num_attention_heads": heads,
         "group_query_attention": grouped,
         "num_query_groups": model.num_query_groups if grouped else None,
-        "kv_channels": None if model.kv_channels * heads == model.hidden_size else model.kv_channels,
+        "kv_channels": None if usual else model.kv_channels,
+        "qk_layernorm": model.qk_layernorm,
         "disable_bias_linear": True,
         "add_qkv_bias": model.add_qkv_bias,
         "swiglu": True,

@@ -53,6 +53,8 @@ def build(a: Architecture, layout: Layout, dtype: DType, padded_vocab_size: int,
         bf16=dtype.name == "bf16",
         fp16=dtype.name == "fp16",
         iteration=iteration,
+        # said of models that have it: of others the bytes stay what they were
+        **({"qk_layernorm": True} if a.qk_layernorm else {}),
     )
 
 
@@ -84,6 +86,7 @@ def from_args(args: Namespace, num_layers: int, padded_vocab_size: int, where: o
             max_position_embeddings=int(saved.get("max_position_embeddings") or 4096),
             norm_epsilon=float(saved.get("norm_epsilon", 1e-6)),
             rotary_base=float(saved.get("rotary_base") or 10000.0),
+            qk_layernorm=bool(saved.get("qk_layernorm", False)),
         ).checked(f"{where}, args")
     except KeyError as missing:
         raise Problem(

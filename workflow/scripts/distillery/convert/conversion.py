@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from distillery import progress
+from distillery import model_config, progress
 from distillery.convert import (
     convert,
     convert_flags,
@@ -18,7 +18,6 @@ from distillery.convert import (
     mcore,
     rank_files,
     stored_bytes,
-    tensor_map,
     vocabulary_rows,
     weight_sources,
 )
@@ -135,7 +134,7 @@ def _hf_directories(args: Namespace) -> tuple[Path, Path]:
 
 def _warn_of_changes(source: Source, original: Path) -> None:
     """Settings that no tensor shows, and that some trainers change: config.json's are kept, which may be wrong."""
-    config = tensor_map.read(original)
+    config = model_config.read(original)
     for key in ("rotary_base", "max_position_embeddings", "norm_epsilon"):
         saved, kept = getattr(source.architecture, key), getattr(config, key)
         if saved != kept:

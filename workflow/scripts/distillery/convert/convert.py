@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from distillery import digests, files, provenance
+from distillery import digests, files, model_config, provenance
 from distillery.architecture import Architecture
 from distillery.checkpoint_names import DONE, RANK_FILE
 from distillery.convert import arguments, copying, export, mcore, shards, tensor_map
@@ -21,6 +21,8 @@ from distillery.digests import MANIFEST
 from distillery.problems import Problem
 
 Progress = Callable[[int], None]
+# no tensor's shape depends on them, and the reference does not always save them
+SETTINGS = ("max_position_embeddings", "norm_epsilon", "rotary_base", "rope_scaling", "sliding_window")
 
 
 def to_mcore(
@@ -95,7 +97,7 @@ def to_hf(
     Raises:
         Problem: the original is of another shape; `save_dir` holds files that no export wrote; as `to_mcore`.
     """
-    a = tensor_map.read(original)
+    a = model_config.read(original)
     same_model(source.architecture, a, original)
     shapes = tensor_map.shapes(a)
     plans = shards.plan(shapes, dtype)
@@ -151,8 +153,8 @@ def same_model(found: Architecture, wanted: Architecture, original: Path) -> Non
     """
     for key, value in vars(wanted).items():
         held = getattr(found, key)
-        if key in ("max_position_embeddings", "norm_epsilon", "rotary_base", "rope_scaling"):
-            continue  # no tensor's shape depends on them, and the reference does not always save them
+        if key in SETTINGS:
+            continue
         if held != value and not (key == "vocab_size" and held > value):  # its args may count padding
             raise Problem(
                 "the checkpoint and config.json describe different models",

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from distillery.convert import tensor_map
+from distillery import model_config
 from distillery.convert.rank_files import iteration_directory, read_ranks
 from distillery.convert.states import mapped
 from distillery.convert.torchfile import Stored
@@ -31,7 +31,7 @@ def check(hf_dir: Path, mcore_dir: Path) -> dict[str, Any]:
         Problem: transformers with torch is not installed, the model is too large for a check in memory, or
             the logits differ.
     """
-    a = tensor_map.read(hf_dir)
+    a = model_config.read(hf_dir)
     if a.num_parameters > LARGEST:
         raise Problem(
             "too large to compare logits in memory",
@@ -133,7 +133,11 @@ def _attention(
     if a.add_qkv_bias:
         qkv = qkv + _f(shard, prefix + "linear_qkv.bias")
     qkv = qkv.reshape(*x.shape[:2], groups, repeats + 2, d)
-    q, k = _rotate(qkv[..., :repeats, :], rotation), _rotate(qkv[..., repeats : repeats + 1, :], rotation)
+    q, k = qkv[..., :repeats, :], qkv[..., repeats : repeats + 1, :]
+    if a.qk_layernorm:
+        q = _norm(q, _f(shard, prefix + "q_layernorm.weight"), a.norm_epsilon)
+        k = _norm(k, _f(shard, prefix + "k_layernorm.weight"), a.norm_epsilon)
+    q, k = _rotate(q, rotation), _rotate(k, rotation)
     scores = np.einsum("bsgrd,btgd->bgrst", q, k[..., 0, :]) / np.sqrt(d)
     scores = np.where(np.tril(np.ones(scores.shape[-2:], bool)), scores, -np.inf)
     weights = np.exp(scores - scores.max(-1, keepdims=True))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from distillery.architecture import Architecture
 from distillery.convert.mcore_layout import Grid
-from distillery.convert.tensor_map import EMBEDDING, HEAD, NORM, Rule, layer_rules
+from distillery.convert.tensor_map import EMBEDDING, HEAD, NORM, Rule, layer_rules, layer_shapes
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,8 @@ def _layer_slice(rule: Rule, prefix: str, a: Architecture, tp: int, t: int) -> S
     names = [prefix + part for part in rule.parts]
     h, f, d = a.hidden_size, a.ffn_hidden_size, a.kv_channels
     if rule.kind == "replicated":
-        return _stack((Segment(names[0], 0, h, 0, 1),), vector=True)
+        (size,) = layer_shapes(a)[rule.parts[0]]
+        return _stack((Segment(names[0], 0, size, 0, 1),), vector=True)
     if rule.kind == "columns":
         width = (f if "fc2" in rule.mcore else a.num_attention_heads * d) // tp
         return _stack((Segment(names[0], 0, h, t * width, (t + 1) * width),))

@@ -5,18 +5,11 @@ A kind of tensor is one `Rule` of `layer_rules`. Both directions, both formats a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-from distillery import architecture
 from distillery.architecture import Architecture
-from distillery.problems import Problem
 
 EMBEDDING, NORM, HEAD = "model.embed_tokens.weight", "model.norm.weight", "lm_head.weight"
-# in Llama attention_bias also puts a bias on o_proj, mlp_bias on the MLP: MCore's layout has neither
-REFUSED = {"qwen2": (), "llama": ("attention_bias", "mlp_bias")}
 
 
 @dataclass(frozen=True)
@@ -43,6 +36,10 @@ def layer_rules(a: Architecture) -> tuple[Rule, ...]:
             Rule(f"self_attention.linear_qkv.{leaf}", "qkv", tuple(attention(p, leaf) for p in "qkv"))
             for leaf in (("weight", "bias") if a.add_qkv_bias else ("weight",))
         ),
+        *(
+            Rule(f"self_attention.{part}_layernorm.weight", "replicated", (f"self_attn.{part}_norm.weight",))
+            for part in ("qk" if a.qk_layernorm else "")
+        ),
         Rule("pre_mlp_layernorm.weight", "replicated", ("post_attention_layernorm.weight",)),
         Rule("mlp.linear_fc1.weight", "gated", ("mlp.gate_proj.weight", "mlp.up_proj.weight")),
         Rule("mlp.linear_fc2.weight", "columns", ("mlp.down_proj.weight",)),
@@ -58,6 +55,8 @@ def layer_shapes(a: Architecture) -> dict[str, tuple[int, ...]]:
         shapes[f"self_attn.{part}_proj.weight"] = (size, a.hidden_size)
         if a.add_qkv_bias:
             shapes[f"self_attn.{part}_proj.bias"] = (size,)
+        if a.qk_layernorm and part != "v":
+            shapes[f"self_attn.{part}_norm.weight"] = (a.kv_channels,)
     return shapes | {
         "self_attn.o_proj.weight": (a.hidden_size, heads),
         "post_attention_layernorm.weight": (a.hidden_size,),
@@ -76,24 +75,3 @@ def shapes(a: Architecture) -> dict[str, tuple[int, ...]]:
     if not a.tied:
         table[HEAD] = (a.vocab_size, a.hidden_size)
     return table
-
-
-def read(directory: Path) -> Architecture:
-    """The architecture that a Hugging Face directory's config.json names.
-
-    Raises:
-        Problem: what architecture.read raises; tensors that MCore's layout has no place for. What changes no tensor,
-            such as any RoPE scaling, is converted.
-    """
-    return architecture.read(directory, _refuse)
-
-
-def _refuse(config: Mapping[str, Any], where: object) -> None:
-    for key in (*REFUSED[config["model_type"]], "quantization_config"):
-        if config.get(key):
-            raise Problem(
-                "the model has tensors that the MCore layout has no place for",
-                where=f"{where}, {key}",
-                found=config[key],
-                wanted=f"{key} absent or false",
-            )

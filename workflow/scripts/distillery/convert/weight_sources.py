@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from distillery import model_config
 from distillery.architecture import Architecture
 from distillery.checkpoint_names import TRACKER
 from distillery.convert import arguments, shards, tensor_map
@@ -70,11 +71,11 @@ def open_hf(directory: Path) -> Source:
     """The weights of a Hugging Face directory, names and shapes checked against config.json.
 
     Raises:
-        Problem: what `shards.read` and `tensor_map.read` raise; a tensor missing, unexpected or misshapen.
+        Problem: what `shards.read` and `model_config.read` raise; a tensor missing, unexpected or misshapen.
     """
     if not directory.is_dir():
         raise Problem("there is no such directory", where=directory, fix="correct --load-dir")
-    a = tensor_map.read(directory)
+    a = model_config.read(directory)
     stored = shards.read(directory)
     if a.tied and tensor_map.HEAD in stored:
         # some exporters write the shared matrix twice; config.json says which one counts

@@ -1,1 +1,1 @@
-"""The built-in engine: Qwen2 and Llama decoders in MindSpore, trained and sampled on a CPU or an NPU."""
+"""The built-in engine: Qwen2, Qwen3, Llama and Mistral decoders in MindSpore, trained and sampled on a CPU or an NPU."""

@@ -113,6 +113,10 @@ class CachedDecoder(Slots):
         for i, layer in enumerate(self.model.decoder.layers):
             fused = layer.self_attention.linear_qkv(layer.input_layernorm(x)).reshape(rows, width, -1)
             q, k, v = composed.split_qkv(fused, self.groups, self.repeats, self.head_dim)
+            attention = layer.self_attention
+            if attention.q_layernorm is not None:
+                norms = attention.q_layernorm.weight, attention.k_layernorm.weight
+                q, k = attention.normalized(q, k, *norms)
             keys = self.remember(self.keys[i], targets, rotate(k, cos, sin), slots)
             values = self.remember(self.values[i], targets, v, slots)
             mixed = composed.attend(rotate(q, cos, sin), keys, values, penalty)

@@ -1,6 +1,6 @@
-"""The decoder: Qwen2 and Llama in one class, its parameters named and laid out as in an MCore rank file.
+"""The decoder: Qwen2, Qwen3, Llama and Mistral in one class, its parameters named and laid out as in an MCore rank file.
 
-    model = Decoder(supported_models.read(hf_directory))
+    model = Decoder(model_config.read(hf_directory))
     load_state(model, state)            # {MCore name: array}, from a rank file
     logits = model(ids)                 # [batch, seq, vocab]
 
@@ -11,8 +11,8 @@ So {name: array} of `state_dict` IS the rank file's "model" dict; no mapping lay
 
 with `core` = kernels.Attention on whole sequences. Generation composes the same parts with a core of its
 own that reads a KV cache: `Decoder.embed`, `Decoder.angles`, per layer `layer.input_layernorm`,
-`layer.self_attention.linear_qkv` (then composed.split_qkv, rope.rotate, composed.attend),
-`layer.self_attention.linear_proj`, `layer.pre_mlp_layernorm`, `layer.mlp`, and `Decoder.logits`.
+`layer.self_attention.linear_qkv` (then composed.split_qkv, `layer.self_attention.normalized`, rope.rotate,
+composed.attend), `layer.self_attention.linear_proj`, `layer.pre_mlp_layernorm`, `layer.mlp`, and `Decoder.logits`.
 
 Activations are [tokens, hidden], tokens = batch * seq. Linear weights are [out, in] as in MCore. On a mesh of
 ranks a Decoder is one rank's part: a slice of every matrix (tensor parallel) of some layers (pipeline).
@@ -68,19 +68,37 @@ class Norm(nn.Cell):
 
 
 class SelfAttention(nn.Cell):
-    """linear_qkv -> core -> linear_proj."""
+    """linear_qkv -> norms of each query and key head, where the model has them -> core -> linear_proj."""
 
-    def __init__(self, arch: Architecture, kernels: ModuleType):
+    def __init__(self, arch: Architecture, kernels: ModuleType, tensor_peers: tuple[int, ...]):
         super().__init__()
         self.linear_qkv = Linear(arch.hidden_size, arch.qkv_size, arch.add_qkv_bias)
         self.linear_proj = Linear(arch.num_attention_heads * arch.kv_channels, arch.hidden_size)
         self.core = kernels.Attention(arch.num_query_groups, arch.repeats, arch.kv_channels)
+        self.heads = (arch.num_query_groups, arch.repeats + 2, arch.kv_channels)
+        self.q_layernorm, self.k_layernorm = (
+            Norm(arch.kv_channels, arch.norm_epsilon, kernels) if arch.qk_layernorm else None for _ in "qk"
+        )
+        # a rank's gradient of these weights is that of its own heads: the whole is the sum over ranks
+        self.share = Copy(tensor_peers)
 
-    def with_weights(self, x, cos, sin, segments, qkv, bias, proj) -> Tensor:
+    def with_weights(self, x, cos, sin, segments, qkv, bias, proj, q_norm, k_norm) -> Tensor:
         b, s = segments.shape
-        fused = self.linear_qkv.with_weights(x, qkv, bias).reshape(b, s, -1)
-        mixed = self.core(fused, cos, sin, segments)
+        fused = self.linear_qkv.with_weights(x, qkv, bias)
+        if q_norm is not None:
+            heads = fused.reshape(b * s, *self.heads)
+            q, k, v = heads[:, :, :-2], heads[:, :, -2:-1], heads[:, :, -1:]
+            fused = ops.concat((*self.normalized(q, k, self.share(q_norm), self.share(k_norm)), v), 2)
+        mixed = self.core(fused.reshape(b, s, -1), cos, sin, segments)
         return self.linear_proj.with_weights(mixed.reshape(b * s, -1), proj)
+
+    def normalized(self, q: Tensor, k: Tensor, q_norm: Tensor, k_norm: Tensor) -> tuple[Tensor, Tensor]:
+        """Queries and keys [..., head_dim], each head divided by its root mean square and weighted."""
+        size = self.heads[-1]
+        return (
+            self.q_layernorm.kernel(q.reshape(-1, size), q_norm).reshape(q.shape),
+            self.k_layernorm.kernel(k.reshape(-1, size), k_norm).reshape(k.shape),
+        )
 
 
 class Mlp(nn.Cell):
@@ -107,7 +125,7 @@ class Layer(nn.Cell):
         super().__init__()
         self.enter, self.leave = Copy(tensor_peers), Reduce(tensor_peers)
         self.input_layernorm = Norm(arch.hidden_size, arch.norm_epsilon, kernels)
-        self.self_attention = SelfAttention(arch, kernels)
+        self.self_attention = SelfAttention(arch, kernels, tensor_peers)
         self.pre_mlp_layernorm = Norm(arch.hidden_size, arch.norm_epsilon, kernels)
         self.mlp = Mlp(arch, kernels)
 
@@ -120,11 +138,18 @@ class Layer(nn.Cell):
         norms = self.input_layernorm.weight, self.pre_mlp_layernorm.weight
         found = (*norms, qkv.weight, self.self_attention.linear_proj.weight)
         found = (*found, mlp.linear_fc1.weight, mlp.linear_fc2.weight)
-        return found if qkv.bias is None else (*found, qkv.bias)
+        found = found if qkv.bias is None else (*found, qkv.bias)
+        attention = self.self_attention
+        if attention.q_layernorm is None:
+            return found
+        return (*found, attention.q_layernorm.weight, attention.k_layernorm.weight)
 
-    def with_weights(self, x, cos, sin, segments, norm1, norm2, qkv, proj, fc1, fc2, bias=None) -> Tensor:
+    def with_weights(self, x, cos, sin, segments, norm1, norm2, qkv, proj, fc1, fc2, *more) -> Tensor:
+        bias = more[0] if len(more) % 2 else None  # before the two norms of heads, or none
+        q_norm, k_norm = more[-2:] if len(more) > 1 else (None, None)
         inner = self.enter(self.input_layernorm.kernel(x, norm1))
-        x = x + self.leave(self.self_attention.with_weights(inner, cos, sin, segments, qkv, bias, proj))
+        mixed = self.self_attention.with_weights(inner, cos, sin, segments, qkv, bias, proj, q_norm, k_norm)
+        x = x + self.leave(mixed)
         inner = self.enter(self.pre_mlp_layernorm.kernel(x, norm2))
         return x + self.leave(self.mlp.with_weights(inner, fc1, fc2))
 

@@ -129,6 +129,8 @@ static void normalize(long t, const float* x, const float* weight, float eps, lo
 struct Cache {  // keys [slots, groups, capacity / KEYS, dim, KEYS], values [slots, groups, capacity, padded dim]
     float *keys, *values;
     const float *cos, *sin;  // [capacity, dim / 2]
+    const float* norms;      // weights of query and key heads, [2, dim]; null in a model without these norms
+    float eps;
     long groups, repeats, dim, pad, capacity;
 
     float* key(long slot, long group, long position) const {
@@ -146,17 +148,25 @@ struct Cache {  // keys [slots, groups, capacity / KEYS, dim, KEYS], values [slo
             y[(i + half) * stride] = (x[i + half] * c[i] + x[i] * s[i]) * scale;
         }
     }
-    void remember(const float* fused, long slot, long group, long position) const {
+    // A query's head (kind 0) or a key's (1), normalized into `own` where the model does so.
+    const float* head(const float* x, int kind, float* own) const {
+        if (!norms) return x;
+        normalize(0, x, norms + kind * dim, eps, dim, own);
+        return own;
+    }
+    void remember(const float* fused, long slot, long group, long position, float* buffer) const {
         const float* k = fused + (group * (repeats + 2) + repeats) * dim;
-        rotate(k, position, 1.0f, key(slot, group, position), KEYS);
+        rotate(head(k, 1, buffer), position, 1.0f, key(slot, group, position), KEYS);
         std::memcpy(value(slot, group, position), k + dim, dim * sizeof(float));
     }
+    long buffered() const { return 2 * pad + capacity + SPAN; }
     // The heads of one group at one token: out[repeats * dim].
     void attend(const float* fused, long slot, long group, long position, float* buffer, float* out) const {
-        float *query = buffer, *score = buffer + pad;  // score: whole spans
+        float *query = buffer, *own = buffer + pad, *score = own + pad;  // score: whole spans
         long length = position + 1, spans = (length + SPAN - 1) / SPAN * SPAN;
         for (long r = 0; r < repeats; ++r) {
-            rotate(fused + (group * (repeats + 2) + r) * dim, position, 1.0f / std::sqrt(float(dim)), query, 1);
+            const float* q = head(fused + (group * (repeats + 2) + r) * dim, 0, own);
+            rotate(q, position, 1.0f / std::sqrt(float(dim)), query, 1);
             for (long p = 0; p < spans; p += SPAN) {
                 vec acc[SPAN / W] = {};
                 const float* block = key(slot, group, p);
@@ -203,13 +213,13 @@ struct Layer {
     Meeting* meeting;
     float* memory;  // normed [live, hidden], then what lies between the products
 
-    // norm, qkv, bias, proj, keys, values, cos, sin, slots, positions from params[at] on
+    // norm, qkv, bias, proj, norms of heads, keys, values, cos, sin, slots, positions from params[at] on
     Cache cache(int at) const {
-        Cache cache{F(at + 4), F(at + 5), F(at + 6), F(at + 7)};
-        cache.groups = shapes[at + 4][1];
-        cache.dim = shapes[at + 4][3];
-        cache.capacity = shapes[at + 5][2];
-        cache.pad = shapes[at + 5][3];
+        Cache cache{F(at + 5), F(at + 6), F(at + 7), F(at + 8), shapes[at + 4][0] > 1 ? F(at + 4) : nullptr, eps};
+        cache.groups = shapes[at + 5][1];
+        cache.dim = shapes[at + 5][3];
+        cache.capacity = shapes[at + 6][2];
+        cache.pad = shapes[at + 6][3];
         cache.repeats = shapes[at + 3][1] / cache.dim / cache.groups;
         return cache;
     }
@@ -218,11 +228,11 @@ struct Layer {
     void attention(int at, const float* x, const float* base, float* out) const {
         const Cache cache = this->cache(at);
         const float* bias = F(at + 2);
-        const int32_t *slots = I(at + 8), *positions = I(at + 9);
+        const int32_t *slots = I(at + 9), *positions = I(at + 10);
         long fused = shapes[at + 2][0], mixed = shapes[at + 3][1], live = this->live, hidden = this->hidden;
         float *normed = memory, *heads = normed + live * hidden, *mix = heads + live * fused;
         static thread_local std::vector<float> own;
-        float* buffer = scratch(own, cache.pad + cache.capacity + SPAN);
+        float* buffer = scratch(own, cache.buffered());
 #pragma omp for nowait
         for (long t = 0; t < live; ++t) normalize(t, x, F(at), eps, hidden, normed);
         meeting->wait();
@@ -232,7 +242,8 @@ struct Layer {
         meeting->wait();
 #pragma omp for nowait
         for (long t = 0; t < live; ++t)
-            for (long g = 0; g < cache.groups; ++g) cache.remember(heads + t * fused, slots[t], g, positions[t]);
+            for (long g = 0; g < cache.groups; ++g) 
+                cache.remember(heads + t * fused, slots[t], g, positions[t], buffer);
         meeting->wait();
 #pragma omp for collapse(2) schedule(dynamic, 1) nowait
         for (long t = 0; t < live; ++t)
@@ -291,30 +302,30 @@ static int team(void** params, int64_t** shapes, int live, Inner inner, Run run)
     return 0;
 }
 
-// Slots and positions of the live tokens, params[10] and [11], lie in the cache, params[6] and [7].
+// Slots and positions of the live tokens, params[11] and [12], lie in the cache, params[7] and [8].
 static bool remembered(void** params, int64_t** shapes, int live) {
     if (I(live)[0] < 0 || I(live)[0] > shapes[0][0]) return false;
-    return within(I(10), I(live)[0], shapes[6][0]) && within(I(11), I(live)[0], shapes[7][2]);
+    return within(I(11), I(live)[0], shapes[7][0]) && within(I(12), I(live)[0], shapes[8][2]);
 }
 
 template <class S>
 static int whole(void** params, int64_t** shapes) {
-    if (!remembered(params, shapes, 15)) return OUTSIDE;
+    if (!remembered(params, shapes, 16)) return OUTSIDE;
     return team(
-        params, shapes, 15, [](const Layer& l) { return std::max(l.attention_inner(2), l.mlp_inner(12)); },
+        params, shapes, 16, [](const Layer& l) { return std::max(l.attention_inner(2), l.mlp_inner(13)); },
         [=](const Layer& l) {
-            l.attention<S>(2, F(0), F(0), F(16));
+            l.attention<S>(2, F(0), F(0), F(17));
             l.meeting->wait();
-            l.mlp<S>(12, F(16), F(16), F(16));
+            l.mlp<S>(13, F(17), F(17), F(17));
         });
 }
 
 template <class S>
 static int attention_part(void** params, int64_t** shapes) {
-    if (!remembered(params, shapes, 12)) return OUTSIDE;
+    if (!remembered(params, shapes, 13)) return OUTSIDE;
     return team(
-        params, shapes, 12, [](const Layer& l) { return l.attention_inner(2); },
-        [=](const Layer& l) { l.attention<S>(2, F(0), nullptr, F(13)); });
+        params, shapes, 13, [](const Layer& l) { return l.attention_inner(2); },
+        [=](const Layer& l) { l.attention<S>(2, F(0), nullptr, F(14)); });
 }
 
 template <class S>
@@ -324,8 +335,8 @@ static int mlp_part(void** params, int64_t** shapes) {
         [=](const Layer& l) { l.mlp<S>(2, F(0), nullptr, F(6)); });
 }
 
-// x [T, hidden], eps [1], norm, qkv, bias, proj, keys, values, cos, sin, slots [T], positions [T], norm, fc1, fc2,
-// live [2] -> [T, hidden]
+// x [T, hidden], eps [1], norm, qkv, bias, proj, norms of heads [2 * dim] or none [1], keys, values, cos, sin, slots [T],
+// positions [T], norm, fc1, fc2, live [2] -> [T, hidden]
 KERNEL(decode_layer) {
     return dtypes[3][0] == 'f' ? whole<float>(params, shapes) : whole<uint16_t>(params, shapes);
 }

@@ -110,7 +110,7 @@ class NativeDecoder(Slots):
         x = self.embed(ids, live) if self.has_table else self.links.receive(ids.shape[0], ids)
         for i in range(len(self.weights)):
             memory = (self.keys[i], self.values[i], self.cos, self.sin, slots, positions)
-            attention, mlp = self.weights[i][:4], self.weights[i][4:]
+            attention, mlp = self.weights[i][:5], self.weights[i][5:]
             if self.split:
                 x = x + self.links.over_tensor(self._attention(x, self.eps, *attention, *memory, live))
                 x = x + self.links.over_tensor(self._mlp(x, self.eps, *mlp, live))
@@ -159,11 +159,13 @@ def _layer(arch: Architecture, state: dict[str, np.ndarray], number: int, packin
     bias = (
         part("self_attention.linear_qkv.bias") if arch.add_qkv_bias else np.zeros(arch.qkv_size, np.float32)
     )
+    heads = [part(f"self_attention.{p}_layernorm.weight") for p in ("qk" if arch.qk_layernorm else "")]
     arrays = [
         part("input_layernorm.weight"),
         pack(part("self_attention.linear_qkv.weight"), packing),
         bias,
         pack(part("self_attention.linear_proj.weight"), packing),
+        np.concatenate(heads) if heads else np.zeros(1, np.float32),  # a kernel takes no absent array
         part("pre_mlp_layernorm.weight"),
         pack(interleave(part("mlp.linear_fc1.weight")), packing),
         pack(part("mlp.linear_fc2.weight"), packing),

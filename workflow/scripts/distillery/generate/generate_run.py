@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> None:
     megatron_flags.check(args, found.architecture)
     layout = generate_ranks.layout(args, found.architecture)
     context = _context(args, found, task)
-    model_context = found.architecture.max_position_embeddings
+    model_context, _ = found.architecture.context
     rows = found.architecture.vocab_size
     limits = Limits(context, model_context, args.max_new_tokens, rows, tuple(args.stop_word))
     voice = prompter_choice.of(args, found, tokenizer).stopping_at(args.add_eos_token, args.stop_word)
@@ -150,12 +150,12 @@ def _target(output: Path | None) -> Iterator[Path]:
 
 
 def _context(args: argparse.Namespace, found: Weights, task: tasks.Task) -> int:
-    model = found.architecture.max_position_embeddings
+    model, key = found.architecture.context
     seq_length, new = args.seq_length, args.max_new_tokens
     if seq_length is not None and seq_length > model:
         raise Problem(
             "--seq-length is longer than the model's context",
-            where=f"--seq-length; config.json of {found.directory}, max_position_embeddings",
+            where=f"--seq-length; config.json of {found.directory}, {key}",
             found=seq_length,
             wanted=f"at most {model}",
             fix=f"use --seq-length {model}",

@@ -40,7 +40,7 @@ def find(directory: Path, tokenizer: Path) -> Weights:
     Raises:
         Problem: it holds neither a Hugging Face model nor an MCore checkpoint.
     """
-    from distillery.engine import supported_models
+    from distillery import model_config
 
     records = {name: _record(directory / name) for name in (MANIFEST, DONE)}
     template = records[DONE].get("template") or records[MANIFEST].get("template")
@@ -57,7 +57,7 @@ def find(directory: Path, tokenizer: Path) -> Weights:
             fix="give --load the directory that the fetch, convert or train step wrote",
         )
     identity = digest(records if any(records.values()) else _sizes(directory))
-    return Weights(directory, kind, supported_models.read(config), template, identity)
+    return Weights(directory, kind, model_config.read(config), template, identity)
 
 
 def prompt_type(weights: Weights, asked: str | None) -> str:

@@ -24,6 +24,8 @@ def words(settings: Mapping[str, Any]) -> list[str]:
             found.append(f"--{key.replace('_', '-')}")
             if isinstance(value, str) and (not value or value.startswith("-")):
                 found[-1] += f"={value}"  # else it would pass for a flag, or be no word of a line
+            elif isinstance(value, tuple):
+                found += value  # several words of one flag
             elif value is not True:
                 found.append(canonical(value) if isinstance(value, dict) else str(value))
     return found

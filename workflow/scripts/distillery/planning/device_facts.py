@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from distillery.architecture import Architecture
-from distillery.engine.supported_models import from_config
 from distillery.hardware import Hardware
+from distillery.model_config import from_config
 
 CHIPS = Path(__file__).with_name("chips.json")
 RESERVED_GIB = 3.0  # CANN, collective buffers and the allocator's own

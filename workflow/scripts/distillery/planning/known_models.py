@@ -13,9 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from distillery import json_files
+from distillery import json_files, model_config
 from distillery.architecture import Architecture
-from distillery.engine import supported_models
 from distillery.experiment import Rope, Source
 from distillery.fetch import rope_override, tiny_model, tiny_tokenizer
 
@@ -87,7 +86,7 @@ def read(directory: Path) -> Known | None:
     if not path.is_file():
         return None
     config = json_files.read(path)
-    return Known(directory.name, config, supported_models.from_config(config, path), None)
+    return Known(directory.name, config, model_config.from_config(config, path), None)
 
 
 def rotated(one: Known, rope: Rope) -> Known:
@@ -99,7 +98,7 @@ def rotated(one: Known, rope: Rope) -> Known:
         rotary_base=rope.rotary_base,
         max_position_embeddings=rope.max_position_embeddings,
     )
-    return replace(one, config=config, architecture=supported_models.from_config(config, one.name))
+    return replace(one, config=config, architecture=model_config.from_config(config, one.name))
 
 
 @functools.cache
@@ -113,7 +112,7 @@ def known(repo: str) -> Known | None:
     return Known(
         repo,
         config,
-        supported_models.from_config(config, repo),
+        model_config.from_config(config, repo),
         Tokenizer(**table["tokenizers"][entry["tokenizer"]]),
     )
 
@@ -172,6 +171,6 @@ def _random(settings: Mapping[str, Any]) -> Known:
     return Known(
         "random",
         config,
-        supported_models.from_config(config),
+        model_config.from_config(config),
         Tokenizer(eos=eos, bos=None, length=size, tokens=ids, system=None),
     )

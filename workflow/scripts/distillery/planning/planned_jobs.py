@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distillery.checkpoint_names import WORK
-from distillery.engine.supported_models import from_config
 from distillery.fetch import rope_override
 from distillery.launch import commandline, launch_request, launcher
 from distillery.launch.launch_request import Request
 from distillery.launch.mindspeed import generate_stage, shape, train_stage
+from distillery.model_config import from_config
 from distillery.planning.experiment_setup import Setup
 from distillery.problems import Problem
 

@@ -77,9 +77,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 def _limits(args: argparse.Namespace, found: Weights) -> Limits:
     model = found.architecture
-    context = args.seq_length or model.max_position_embeddings
+    longest, _ = model.context
     words = tuple(args.stop_word)
-    return Limits(context, model.max_position_embeddings, args.max_new_tokens, model.vocab_size, words)
+    return Limits(args.seq_length or longest, longest, args.max_new_tokens, model.vocab_size, words)
 
 
 def _check_foreign(args: argparse.Namespace) -> None:

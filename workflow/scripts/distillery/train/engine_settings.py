@@ -54,13 +54,14 @@ def check(args: argparse.Namespace, arch: Architecture) -> None:
                 fix=fix,
             )
     megatron_flags.check(args, arch)
-    if args.seq_length > arch.max_position_embeddings:
+    longest, key = arch.context
+    if args.seq_length > longest:
         raise UsageProblem(
             "rows longer than the model's context",
             where="--seq-length",
             found=args.seq_length,
-            wanted=f"at most max_position_embeddings = {arch.max_position_embeddings} of config.json",
-            fix="lower --seq-length, or raise max_position_embeddings in the model's config.json on purpose",
+            wanted=f"at most {key} = {longest} of config.json",
+            fix=f"lower --seq-length, or raise {key} in the model's config.json on purpose",
         )
 
 

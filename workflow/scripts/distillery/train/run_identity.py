@@ -69,4 +69,7 @@ def _model(a: Architecture) -> dict[str, Any]:
         "max_positions": a.max_position_embeddings,
         "rope_theta": a.rotary_base,
         "rope_scaling": a.rope_scaling,
+        # said of models that have them: runs of before go on
+        **({"qk_layernorm": True} if a.qk_layernorm else {}),
+        **({"sliding_window": a.sliding_window} if a.sliding_window is not None else {}),
     }

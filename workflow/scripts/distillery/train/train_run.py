@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distillery import digests, provenance
+from distillery import digests, model_config, provenance
 from distillery.checkpoint_names import WORK
 from distillery.train import engine_settings
 
@@ -34,13 +34,13 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
     threads.limit(args.threads)
     mindspore_import.load(args.device_target)
 
-    from distillery.engine import collectives, supported_models
+    from distillery.engine import collectives
     from distillery.engine.mixture import course
     from distillery.engine.train_loop import train
     from distillery.engine.train_start import Cadence, Circumstances, Learnt, Start
     from distillery.train import mixed_data, run_identity, tokenized_data, train_files
 
-    arch = supported_models.read(args.tokenizer_name_or_path)
+    arch = model_config.read(args.tokenizer_name_or_path)
     engine_settings.check(args, arch)
     data = mixed_data.read(args.data_path, args.data_epochs)
     tokenized_data.check_tokenizer(data, args.tokenizer_name_or_path)

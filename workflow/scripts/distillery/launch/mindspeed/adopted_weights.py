@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from distillery import checksums, digests, files
+from distillery import checksums, digests, files, model_config
 from distillery.convert import (
     convert,
     dtypes,
@@ -22,7 +22,6 @@ from distillery.convert import (
     rank_files,
     shards,
     stored_bytes,
-    tensor_map,
     weight_sources,
 )
 from distillery.convert.mcore_layout import Layout
@@ -42,7 +41,7 @@ def adopt_mcore(directory: Path, asked: Asked, *, load: Path, save: Path) -> dic
         Problem: ranks or tensors are missing, misshapen or damaged; another model, layout or type than asked for.
     """
     source = weight_sources.open_mcore(directory)
-    model = tensor_map.read(load)
+    model = model_config.read(load)
     convert.same_model(source.architecture, model, load)
     layout = Layout(asked.tensor_parallel_size, asked.pipeline_parallel_size, asked.num_layer_list)
     grid, dtype = layout.grid(model), dtypes.of(asked.params_dtype)
@@ -83,7 +82,7 @@ def trained_payload(directory: Path, iteration: int, tensor: int, pipeline: int,
             wanted=f"{(tensor, pipeline)}",
             fix="ranks are missing or of another run: look at the ranks' logs",
         )
-    convert.same_model(source.architecture, tensor_map.read(model), model)
+    convert.same_model(source.architecture, model_config.read(model), model)
     stored_bytes.of_storages(source).run()
     return mcore.payload_digest(source.entries)
 

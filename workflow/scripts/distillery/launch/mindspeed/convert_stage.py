@@ -14,13 +14,13 @@ from types import MappingProxyType
 from typing import Any
 
 from distillery import files as disk
+from distillery import model_config
 from distillery.checkpoint_names import TRACKER
-from distillery.engine import supported_models
 from distillery.experiment import Layout
 from distillery.launch import commandline, launch_request, launcher
 from distillery.launch.launch_request import Request
 from distillery.launch.mindspeed import accepted_flags
-from distillery.launch.mindspeed.shape import Flags, stages
+from distillery.launch.mindspeed.shape import NORMED_HEADS, Flags, stages
 
 SCRIPT, SECOND = "convert_ckpt.py", "convert_ckpt_v2.py"
 
@@ -29,6 +29,7 @@ def hf_to_mcore(
     layout: Layout,
     *,
     qkv_bias: bool,
+    qk_layernorm: bool = False,
     load: str,
     save: str,
     framework: str = "mindspore",
@@ -51,7 +52,7 @@ def hf_to_mcore(
     if accepted_flags.converter(version) == SECOND:
         return SECOND, {
             **common,
-            "model_type_hf": "qwen25" if qkv_bias else "llama2",
+            "model_type_hf": "qwen3" if qk_layernorm else "qwen25" if qkv_bias else "llama2",
             **_framework(SECOND, framework, version),
         }
     return f"{SCRIPT} hf", {
@@ -60,7 +61,8 @@ def hf_to_mcore(
         **common,
         "add_qkv_bias": qkv_bias,
         "tokenizer_model": f"{load}/tokenizer.json",
-        "model_type_hf": "llama2",
+        "model_type_hf": "qwen3" if qk_layernorm else "llama2",
+        "spec": NORMED_HEADS if qk_layernorm else None,
         "params_dtype": layout.params_dtype,
         **_framework(f"{SCRIPT} hf", framework, version),
     }
@@ -70,6 +72,7 @@ def mcore_to_hf(
     params_dtype: str,
     *,
     qkv_bias: bool,
+    qk_layernorm: bool = False,
     load: str,
     save: str,
     num_layer_list: str | None = None,
@@ -89,13 +92,14 @@ def mcore_to_hf(
         return SECOND, {
             **common,
             **own,
-            "model_type_hf": "qwen25" if qkv_bias else "llama2",
+            "model_type_hf": "qwen3" if qk_layernorm else "qwen25" if qkv_bias else "llama2",
             **_framework(SECOND, framework, version),
         }
     return f"{SCRIPT} mg", {
         "use_mcore_models": True,
         "model_type": "GPT",
-        "model_type_hf": "llama2",
+        "model_type_hf": "qwen3" if qk_layernorm else "llama2",
+        "spec": NORMED_HEADS if qk_layernorm else None,
         **common,
         "target_tensor_parallel_size": 1,
         "target_pipeline_parallel_size": 1,
@@ -150,7 +154,7 @@ def to_mcore(request: Request, layout: Layout, *, load: Path, save: Path) -> dic
             layout,
             framework=request.framework,
             version=request.version,
-            qkv_bias=supported_models.read(load).add_qkv_bias,
+            **_biases(load),
             load=str(load.absolute()),
             save=str(folder / "mcore"),
         )
@@ -191,7 +195,7 @@ def to_hf(
             params_dtype,
             framework=request.framework,
             version=request.version,
-            qkv_bias=supported_models.read(original).add_qkv_bias,
+            **_biases(original),
             load=str(load.absolute()),
             save=str(beside),
             num_layer_list=num_layer_list,
@@ -200,6 +204,12 @@ def to_hf(
         return adopted_weights.adopt_hf(
             beside / "mg2hf", params_dtype, load=load, original=original, save=save, sampling=sampling
         )
+
+
+def _biases(original: Path) -> dict[str, bool]:
+    """By which tensors the reference's converters know a family."""
+    model = model_config.read(original)
+    return {"qkv_bias": model.add_qkv_bias, "qk_layernorm": model.qk_layernorm}
 
 
 def _launch(request: Request, parser: str, flags: Flags, expected: Path) -> None:

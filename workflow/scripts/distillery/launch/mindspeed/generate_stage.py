@@ -13,9 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from distillery import digests
+from distillery import digests, model_config
 from distillery import files as disk
-from distillery.engine import supported_models
 from distillery.experiment import Experiment
 from distillery.launch import commandline, launch_request, launcher
 from distillery.launch.launch_request import Request
@@ -107,7 +106,7 @@ def run(args: argparse.Namespace) -> str:
     """
     request = launch_request.from_args(args, args.worker)
     load, tokenizer, output = args.load, args.tokenizer_name_or_path, args.output
-    model = commandline.words(shape(supported_models.read(tokenizer)))
+    model = commandline.words(shape(model_config.read(tokenizer)))
     script, *words = worker(request, model, load=load, tokenizer=tokenizer)
     accepted_flags.refuse(SCRIPT, words, request.framework, request.version)
     disk.remove(output)

@@ -19,6 +19,8 @@ Flags = dict[str, Any]
 
 # its fused NPU kernels; the CPU side of this project has no part in them
 FUSED = {"use_fused_swiglu": True, "use_fused_rmsnorm": True, "use_fused_rotary_pos_emb": True}
+# the layers of a model whose query and key heads are normalized: module and function
+NORMED_HEADS = ("mindspeed_llm.tasks.models.spec.qwen3_spec", "layer_spec")
 PRECISION = {"bf16": {"bf16": True}, "fp16": {"fp16": True}, "fp32": {}}
 
 
@@ -37,7 +39,12 @@ def architecture(model: Architecture) -> Flags:
             wanted="an integer",
             fix="set train.engine: mindspore",
         )
-    return {**megatron_flags.of(model), "rotary_base": int(base), **_scaling(dict(model.rope_scaling))}
+    return {
+        "spec": NORMED_HEADS if model.qk_layernorm else None,
+        **megatron_flags.of(model),
+        "rotary_base": int(base),
+        **_scaling(dict(model.rope_scaling)),
+    }
 
 
 def _scaling(rope: Mapping[str, Any]) -> Flags:

@@ -15,9 +15,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from distillery import digests, files, json_files, one_writer
+from distillery import digests, files, json_files, model_config, one_writer
 from distillery.checkpoint_names import DONE, TRACKER, WORK, iteration_name
-from distillery.engine import supported_models, train_progress
+from distillery.engine import train_progress
 from distillery.launch import commandline, launch_request, launcher
 from distillery.launch.launch_request import Request
 from distillery.launch.mindspeed import accepted_flags, adopted_weights, shape, train_lines
@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
     """
     request, chosen = launch_request.from_args(args, args.worker), args.worker
     load, save, data, tokenizer = args.load, args.save, args.data_path, args.tokenizer_name_or_path
-    model = commandline.words(shape.architecture(supported_models.read(tokenizer)))
+    model = commandline.words(shape.architecture(model_config.read(tokenizer)))
     manifest = digests.read_json(data.with_name(f"{data.name}_manifest.json"))
     if "mix" in manifest:  # samples, and behind them what is held out
         chosen = list(chosen)

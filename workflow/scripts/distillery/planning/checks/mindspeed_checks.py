@@ -75,8 +75,13 @@ def _lines(s: Setup, stage: str) -> Iterator[tuple[str, train_lines.Flags]]:
     elif stage == "convert":
         layout = e.convert.layout
         places |= {"framework": e.hardware.framework, "version": e.hardware.mindspeed_version}
-        yield convert_stage.hf_to_mcore(layout, qkv_bias=True, **places)
-        yield convert_stage.mcore_to_hf(layout.params_dtype, qkv_bias=True, **places)
+        model = s.architecture  # of one that is not known yet, Qwen2's line
+        tensors = {
+            "qkv_bias": model is None or model.add_qkv_bias,
+            "qk_layernorm": model is not None and model.qk_layernorm,
+        }
+        yield convert_stage.hf_to_mcore(layout, **tensors, **places)
+        yield convert_stage.mcore_to_hf(layout.params_dtype, **tensors, **places)
     elif stage == "train":
         yield "posttrain_gpt.py", train_lines.of_experiment(e)
     else:

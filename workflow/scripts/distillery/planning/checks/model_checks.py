@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from distillery.planning.experiment_setup import Setup
 from distillery.planning.finding import Finding, error, warning
@@ -94,8 +95,17 @@ def context(s: Setup) -> Iterator[Finding]:
         return
     for name, stage in s.stages():
         declared = stage.rope.max_position_embeddings if stage.rope.override else None
-        limit = declared or s.architecture.max_position_embeddings
-        if stage.seq_length > limit:
+        model = replace(s.architecture, max_position_embeddings=declared) if declared else s.architecture
+        limit, key = model.context
+        if stage.seq_length > limit and key == "sliding_window":
+            yield error(
+                "context",
+                [s.stage_key(name, "seq_length"), s.model_key],
+                f"{stage.seq_length} tokens",
+                f"at most {limit}, sliding_window of config.json of {s.known.name}: no engine here hides earlier tokens",
+                f"set seq_length to {limit}",
+            )
+        elif stage.seq_length > limit:
             yield error(
                 "context",
                 [s.stage_key(name, "seq_length"), s.model_key],
