@@ -45,9 +45,7 @@ def run(args: Namespace) -> dict[str, Any]:
     if args.tokenizer_model:
         say(vocabulary_rows.check(args.tokenizer_model, source.architecture.vocab_size))
     checks = stored_bytes.of_source(args.load_dir, source)
-    dtype = dtypes.of(args.params_dtype) if args.params_dtype else source.dtype
-    if dtype != source.dtype:
-        say(f"weights change from {source.dtype.name} to {dtype.name}, as --params-dtype says")
+    dtype = _dtype(args, source)
     facts: dict[str, Any] = {"source_digest": convert.source_digest(args.load_dir)}
     template = export.template_of(args.load_dir) if args.load_model_type == "mg" else None
     total = copying.payload(source, dtype)
@@ -69,6 +67,25 @@ def run(args: Namespace) -> dict[str, Any]:
         manifest = convert_it(facts=facts, progress=progress.add, checks=checks.calls)
     say(checks.line)
     return manifest
+
+
+def _dtype(args: Namespace, source: Source) -> dtypes.DType:
+    """The type to write: that of --params-dtype, or else the one that all weights have."""
+    types = source.types()
+    named = ", ".join(f"{one.name} ({tensor})" for one, tensor in types.items())
+    if not args.params_dtype and len(types) > 1:
+        raise UsageProblem(
+            "the tensors are not of one type",
+            where=f"{args.load_dir}; --params-dtype",
+            found=named,
+            wanted="the one type that the checkpoint shall have",
+            fix="add --params-dtype bf16, or fp32, which holds them all exactly",
+        )
+    dtype = dtypes.of(args.params_dtype) if args.params_dtype else source.dtype
+    if set(types) != {dtype}:
+        found = named if len(types) > 1 else source.dtype.name
+        say(f"weights change from {found} to {dtype.name}, as --params-dtype says")
+    return dtype
 
 
 def say(line: str | None) -> None:

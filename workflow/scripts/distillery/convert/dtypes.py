@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import ml_dtypes
@@ -29,6 +30,11 @@ BF16 = DType("bf16", np.dtype(ml_dtypes.bfloat16), "bfloat16", "BF16", "BFloat16
 FP16 = DType("fp16", np.dtype(np.float16), "float16", "F16", "HalfStorage")
 FP32 = DType("fp32", np.dtype(np.float32), "float32", "F32", "FloatStorage")
 ALL = (BF16, FP16, FP32)
+
+
+def common(types: Collection[DType]) -> DType:
+    """The narrowest type that holds every value of these: their own, or of several fp32."""
+    return next(iter(types)) if len(set(types)) == 1 else FP32
 
 
 def of(name: object, where: object = None) -> DType:

@@ -126,18 +126,21 @@ def chunks(piece: Slice, source: Source, reader: Reader, dtype: DType) -> Iterat
     Raises:
         Problem: a weight does not fit the narrower type.
     """
-    item = source.dtype.itemsize
-    width = (piece.shape[1] if len(piece.shape) > 1 else 1) * item
-    buffer = _scratch()
-    if buffer.size < width:
-        buffer = np.empty(width, np.uint8)
-    used = 0
+    columns = piece.shape[1] if len(piece.shape) > 1 else 1
+    buffer, used, held = _scratch(), 0, source.dtype
     for rows, parts in bands(piece, source.blocks):
+        if parts[0].stored.dtype != held:  # of its parts, which a layout's ranks hold, all have one type
+            if used:
+                yield _cast(buffer[:used], held, dtype, piece)
+            used, held = 0, parts[0].stored.dtype
+        width = columns * held.itemsize
+        if buffer.size < width:
+            buffer = np.empty(width, np.uint8)
         done = 0
         while done < rows:
             count = min(rows - done, (buffer.size - used) // width)
             if count == 0:
-                yield _cast(buffer[:used], source.dtype, dtype, piece)
+                yield _cast(buffer[:used], held, dtype, piece)
                 used = 0
                 continue
             target = buffer[used : used + count * width].reshape(count, width)
@@ -145,7 +148,7 @@ def chunks(piece: Slice, source: Source, reader: Reader, dtype: DType) -> Iterat
                 reader.fill(target, part, done)
             used += count * width
             done += count
-    yield _cast(buffer[:used], source.dtype, dtype, piece)
+    yield _cast(buffer[:used], held, dtype, piece)
 
 
 def _cast(raw: np.ndarray, source: DType, target: DType, piece: Slice) -> np.ndarray:

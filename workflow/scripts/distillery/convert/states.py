@@ -25,7 +25,7 @@ from distillery import checksums
 from distillery.architecture import Architecture
 from distillery.checkpoint_names import RANK_FILE
 from distillery.convert import arguments, copying, gather, mcore, stored_bytes, torchfile
-from distillery.convert.dtypes import DType, of
+from distillery.convert.dtypes import DType, common, of
 from distillery.convert.mcore_layout import Layout, rank_directory
 from distillery.convert.rank_files import iteration_directory, read_rank
 from distillery.convert.slices import Slice, rank_slices
@@ -116,9 +116,10 @@ def _array(piece: Slice, source: Source, reader: gather.Reader) -> np.ndarray:
         view = mapped(part.stored)
         view = view[part.row : part.row + piece.shape[0]]
         return view if view.ndim == 1 else view[:, part.left : part.left + part.width]
-    data = np.empty(piece.shape, source.dtype.numpy)
+    dtype = common({part.stored.dtype for _, parts in places for part in parts})
+    data = np.empty(piece.shape, dtype.numpy)
     raw, done = data.reshape(-1).view(np.uint8), 0
-    for chunk in gather.chunks(piece, source, reader, source.dtype):
+    for chunk in gather.chunks(piece, source, reader, dtype):
         raw[done : done + chunk.size] = chunk
         done += chunk.size
     return data

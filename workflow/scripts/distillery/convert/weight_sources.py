@@ -18,7 +18,7 @@ from typing import Any
 from distillery import model_config
 from distillery.architecture import Architecture
 from distillery.checkpoint_names import TRACKER
-from distillery.convert import arguments, shards, tensor_map
+from distillery.convert import arguments, dtypes, shards, tensor_map
 from distillery.convert.dtypes import DType
 from distillery.convert.mcore_layout import Grid
 from distillery.convert.rank_files import iteration_directory, read_ranks, stages
@@ -44,6 +44,7 @@ class Source:
     """Weights ready to be read.
 
     Attributes:
+        dtype: the narrowest type that holds all weights exactly: theirs, or of mixed ones fp32.
         blocks: for each Hugging Face tensor, the rectangles it lies in; replicas besides the first are in `copies`.
         args: the saved arguments, of an MCore checkpoint.
         storages: per .pt file, (offset, bytes, CRC-32) of the storages in which weights lie.
@@ -60,6 +61,10 @@ class Source:
     storages: dict[Path, list[tuple[int, int, int]]] | None = None
     tensor_bytes: int = 0
     entries: tuple[tuple[str, str, str, tuple[int, ...], int], ...] = ()
+
+    def types(self) -> dict[DType, str]:
+        """{type: a tensor of that type}; a Hugging Face model may have, say, bf16 weights with fp32 norms."""
+        return {block.stored.dtype: name for name, held in self.blocks.items() for block in held}
 
 
 def open_source(directory: Path) -> Source:
@@ -83,17 +88,8 @@ def open_hf(directory: Path) -> Source:
     stored = {name: place for name, place in stored.items() if not name.endswith("rotary_emb.inv_freq")}
     wanted = tensor_map.shapes(a)
     _compare({name: place.shape for name, place in stored.items()}, wanted, directory)
-    types = {place.dtype.name: name for name, place in stored.items()}
-    if len(types) > 1:
-        raise Problem(
-            "the tensors are not of one type",
-            where=directory,
-            found=", ".join(f"{dtype} ({name})" for dtype, name in types.items()),
-            wanted="one type for all weights",
-            fix="save the model with one torch_dtype",
-        )
     blocks = {name: [_whole(stored[name])] for name in wanted}
-    return Source(a, next(iter(stored.values())).dtype, blocks, {})
+    return Source(a, dtypes.common({place.dtype for place in stored.values()}), blocks, {})
 
 
 def open_mcore(directory: Path, iteration: int | None = None) -> Source:

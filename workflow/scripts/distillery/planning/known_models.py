@@ -40,7 +40,7 @@ class Tokenizer:
 class Known:
     """A model before it is here. `name` is its repository, its folder, or `random` for one made from a seed.
 
-    `tokenizer` is None where only config.json was read: its files are large, and plan_sources looks at them.
+    `tokenizer` is None where only config.json is known: its files are large, and plan_sources looks at them.
     """
 
     name: str
@@ -108,13 +108,9 @@ def known(repo: str) -> Known | None:
     entry = table["models"].get(repo)
     if entry is None:
         return None
-    config = entry["config"]
-    return Known(
-        repo,
-        config,
-        model_config.from_config(config, repo),
-        Tokenizer(**table["tokenizers"][entry["tokenizer"]]),
-    )
+    config, name = entry["config"], entry.get("tokenizer")
+    tokenizer = Tokenizer(**table["tokenizers"][name]) if name else None
+    return Known(repo, config, model_config.from_config(config, repo), tokenizer)
 
 
 def repositories() -> tuple[str, ...]:
@@ -148,7 +144,7 @@ def tokenizer_mismatches(
         ids: the id of a token, None for one that it does not have.
     """
     one = known(recorded_name(origin))
-    if one is None:
+    if one is None or one.tokenizer is None:
         return []
     pairs = {key: (found[key], getattr(one.tokenizer, key)) for key in ("eos", "bos", "length")}
     pairs |= {token: (ids(token), number) for token, number in one.tokenizer.tokens.items()}
