@@ -26,6 +26,7 @@ ROOMS = {
     "train": "tokenize convert engine",
     "generate": "tokenize convert engine",
     "evaluate": "",
+    "select": "tokenize evaluate",
     "report": "evaluate",
     "launch": "tokenize convert engine train generate",
     "serving": "generate launch",

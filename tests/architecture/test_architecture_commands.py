@@ -11,7 +11,7 @@ from places import SCRIPTS
 
 from distillery import megatron_flags
 
-STAGES = ("plan", "fetch", "tokenize", "convert", "train", "generate", "evaluate", "report")
+STAGES = ("plan", "fetch", "select", "tokenize", "convert", "train", "generate", "evaluate", "report")
 # those that bear no stage's word: the guide's four, and what people type or other programs call
 KEPT = {
     "preprocess_data": "tokenize",

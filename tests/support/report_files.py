@@ -82,6 +82,7 @@ def write(folder: Path, problems: int = 12) -> list[str]:
         "dropped": {"overlong": 1},
         "noted": {"an empty answer": 2},
         "roles": {"user": 40, "assistant": 40},
+        "overlap_words": 8,
     }
     card |= counted | {"lengths": {"histogram": bins, "seq_length": 64, "cut_rows": 10}}
     files.write_json(folder / "quality.json", card | {"overlap": {"aime": {"rows": 4}}})

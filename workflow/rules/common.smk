@@ -210,11 +210,12 @@ def siblings_scores(w):
 
 def drawn_parts(e):
     """What decides which rules lead to an experiment's report, beside the rules themselves."""
-    sources = [CONFIG.models[e.model], CONFIG.datasets[e.dataset].source]
+    sources = [CONFIG.models[e.model], *(one.source for one in datasets_of(e.name))]
     sources += [CONFIG.problem_sets[one].source for one in e.asked]
     layouts = [e.convert.layout.name, e.train.layout.name, e.generate.layout.name]
     served = [bool(one.server) for asked in e.asked.values() for one in (asked.tuned, asked.base)]
-    return [e.engines, [one.kind for one in sources], layouts, served, artefacts.rotated(e) == e.model]
+    chosen = [artefacts.rotated(e) == e.model, "select" in e.settings]
+    return [e.engines, [one.kind for one in sources], layouts, served, *chosen]
 
 
 def run_by(engine, stage, artefact=lambda e: e.name):

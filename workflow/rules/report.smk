@@ -41,6 +41,7 @@ rule report_page:
         problems=lambda w: artefacts.PROBLEMS.at(problems=asked(w)),
         data=lambda w: artefacts.tokenized(EXPERIMENTS[w.experiment]).path,
         quality=lambda w: artefacts.quality(EXPERIMENTS[w.experiment]).path,
+        mixed=lambda w: list(stage_inputs.mixed_quality(EXPERIMENTS[w.experiment]).values()),
         done=artefacts.TRAINED.path,
         proof=lambda w: artefacts.conversion_proof(EXPERIMENTS[w.experiment]).path,
         export_proof=artefacts.EXPORT_PROOF.path,
@@ -87,6 +88,9 @@ rule report_page:
         asked=lambda w, input: (
             ["--mindspeed-answer", *input.mindspeed_answer] if input.mindspeed_answer else []
         ),
+        mixed=lambda w: commandline.named(
+            "--mixed-quality", stage_inputs.mixed_quality(EXPERIMENTS[w.experiment])
+        ),
         config=lambda w: canonical(EXPERIMENTS[w.experiment].settings),
         name=lambda w: ":".join([w.experiment, *([w.problems] if "problems" in w.keys() else [])]),
     shell:
@@ -94,7 +98,7 @@ rule report_page:
         " --summary {input.summary:q} --base-generations {input.base:q} --tuned-generations {input.tuned:q}"
         " --base-scores {input.base_scores:q} --tuned-scores {input.tuned_scores:q} --problems {input.problems:q}"
         " --data-manifest {input.data:q} --quality {input.quality:q} --done {input.done:q} --conversion-proof {input.proof:q}"
-        " --export-proof {input.export_proof:q} --plan {input.plan:q} {params.asked:q} {params.sweep:q} --samples {params.samples:q}"
+        " --export-proof {input.export_proof:q} --plan {input.plan:q} {params.asked:q} {params.sweep:q} {params.mixed:q} --samples {params.samples:q}"
         " --rulegraph {input.rulegraph:q} --config-json {params.config:q}"
         " --output {output.page:q} --parts-dir {params.parts:q} --log {log:q}"
 

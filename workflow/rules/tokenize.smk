@@ -31,6 +31,7 @@ rule tokenize_shard:
         shards=lambda w: [ancient(path) for path in shard_files.shards(CONFIG.datasets[w.dataset], w.batch)],
         digest=lambda w: shard_files.digest(w.dataset, w.batch),
         model=lambda w: artefacts.MODEL.at(model=TOKENIZATIONS[w.tokenization].model),
+        left_out=lambda w: shard_files.selection(TOKENIZATIONS[w.tokenization], artefacts.LEFT_OUT),
         handler=lambda w: shard_files.recognised(CONFIG.datasets[w.dataset]),
     output:
         artefacts.TOKENIZED_SHARD.path,
@@ -50,10 +51,11 @@ rule tokenize_shard:
             CONFIG.datasets[w.dataset], TOKENIZATIONS[w.tokenization], w.batch
         ),
         handler=lambda w, input: [word for one in input.handler for word in ("--handler-file", one)],
+        left_out=lambda w, input: [word for one in input.left_out for word in ("--left-out", one)],
     shell:
         "{params.command:q} --input {input.shards:q} --tokenizer-name-or-path {params.tokenizer:q}"
         " --output-prefix {params.prefix:q} --workers {threads:q} --log-interval 1000 --tokenizer-type PretrainedFromHF"
-        " {params.flags:q} {params.handler:q} --log {log:q}"
+        " {params.flags:q} {params.handler:q} {params.left_out:q} --log {log:q}"
 
 
 rule tokenize_merge:
@@ -86,6 +88,8 @@ rule tokenize_quality:
             ancient(path) for path in shard_files.all_shards(CONFIG, TOKENIZATIONS[w.tokenization])
         ],
         problems=lambda w: artefacts.quality_problems(w.problems),
+        left_out=lambda w: shard_files.selection(TOKENIZATIONS[w.tokenization], artefacts.LEFT_OUT),
+        selection=lambda w: shard_files.selection(TOKENIZATIONS[w.tokenization], artefacts.SELECTION),
         pass_rates=lambda w: shard_files.pass_rates(CONFIG.datasets[w.dataset], TOKENIZATIONS[w.tokenization]),
     output:
         artefacts.QUALITY.path,
@@ -101,8 +105,16 @@ rule tokenize_quality:
         **runs("tokenize_quality", TEMPLATES),
         prefix=subpath(input.data, strip_suffix=artefacts.TOKENIZED_ENDING),
         taught=lambda w, input: ["--pass-rates", *input.pass_rates] if input.pass_rates else [],
+        chosen=lambda w, input: [
+            word
+            for flag, found in (("--left-out", input.left_out), ("--selection", input.selection))
+            for one in found
+            for word in (flag, one)
+        ],
+        words=lambda w: commandline.overlap(TOKENIZATIONS[w.tokenization]),
     shell:
         "{params.command:q} --data-prefix {params.prefix:q} --input {input.shards:q} --problems {input.problems:q} {params.taught:q}"
+        " {params.chosen:q} {params.words:q}"
         " --seq-length {wildcards.seq_length:q} --output {output:q} --log {log:q}"
 
 

@@ -95,6 +95,9 @@ def parser() -> argparse.ArgumentParser:
         help="JSON of one_in and columns: rows that are left out, to be asked about",
     )
     ours.add_argument(
+        "--left-out", type=Path, metavar="JSONL", help="rows that are passed over, of select_rows.py"
+    )
+    ours.add_argument(
         "--text-labels",
         action="store_true",
         help="GeneralPretrainHandler: what fine-tuning reads, every token of a text learnt, the end of --prompt-type behind it",

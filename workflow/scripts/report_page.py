@@ -58,6 +58,14 @@ def parser() -> argparse.ArgumentParser:
         help="of evaluate_sweep.py, where the experiment is one of a sweep",
     )
     parser.add_argument(
+        "--mixed-quality",
+        type=command.named_file,
+        nargs="+",
+        default=[],
+        metavar="DATASET=FILE",
+        help="quality cards of all datasets of a mix",
+    )
+    parser.add_argument(
         "--samples",
         type=command.named_file,
         nargs="+",

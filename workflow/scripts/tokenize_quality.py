@@ -27,6 +27,13 @@ def parser() -> argparse.ArgumentParser:
         help="of the shards that a teacher wrote (fetch_teacher_shard.py)",
     )
     parser.add_argument(
+        "--left-out", type=Path, metavar="JSONL", help="of select_rows.py, if the dataset was made with it"
+    )
+    parser.add_argument(
+        "--selection", type=Path, metavar="JSON", help="that command's card, which becomes part of this"
+    )
+    options.add(parser, "experiments.*.select", "overlap_words", default=8)
+    parser.add_argument(
         "--seq-length",
         type=options.number("experiments.*.seq_length"),
         help="tokens that training sees of a row",

@@ -18,6 +18,7 @@ from distillery import (
     lineage,
     mixes,
     resolution,
+    row_selection,
     schema,
     source_files,
     sweep,
@@ -63,6 +64,7 @@ def load(raw: Mapping[str, Any]) -> Config:
             *_unknown_names(filled, members),
             *_idle_words(raw),
             *mixes.faults(filled),
+            *row_selection.faults(filled),
             *teachers.faults(filled),
         ]
         faults = faults or list(lineage.faults(filled))

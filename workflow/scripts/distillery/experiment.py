@@ -14,6 +14,7 @@ from distillery import schema
 from distillery.dataset import Dataset, Source
 from distillery.hardware import Hardware
 from distillery.provenance import digest
+from distillery.row_selection import RowSelection
 from distillery.servers import Server
 
 RARE = ("overlong", "strict", "special_tokens_in_text", "enable_thinking", "n_subs")  # of a Tokenization
@@ -95,6 +96,7 @@ class Tokenization:
     special_tokens_in_text: str = schema.default("experiments.*.tokenize.special_tokens_in_text")
     enable_thinking: bool | None = None
     n_subs: int = schema.default("experiments.*.tokenize.n_subs")
+    selection: RowSelection | None = None
 
     @property
     def rare(self) -> dict[str, Any]:
@@ -104,8 +106,10 @@ class Tokenization:
     @property
     def name(self) -> str:
         # both engines write the same bytes; ours has no part in the name
-        silent = (*RARE, "engine") if self.engine == "mindspore" else RARE
+        silent = (*RARE, "selection", "engine") if self.engine == "mindspore" else (*RARE, "selection")
         chosen = {key: value for key, value in vars(self).items() if key not in silent} | self.rare
+        if self.selection:
+            chosen["selection"] = self.selection.name
         return f"{self.model}-{self.prompt_type}-{digest(chosen)[:8]}"
 
 

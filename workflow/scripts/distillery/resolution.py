@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from distillery import lineage, schema, task_settings
+from distillery import lineage, row_selection, schema, task_settings
 from distillery.experiment import (
     Asked,
     Conversion,
@@ -154,16 +154,18 @@ def experiment(
         for problems in schema.listed(e["problems"])
         for own in [e["generate"]["sets"].get(problems, {})]
     }
+    made = {
+        "model": root,
+        "prompt_type": e["prompt_type"],
+        "seq_length": e["seq_length"],
+        **e["tokenize"],
+    }
     parts = tuple(
         Part(
             Tokenization(
-                **{
-                    "dataset": part["name"],
-                    "model": root,
-                    "prompt_type": e["prompt_type"],
-                    "seq_length": e["seq_length"],
-                    **e["tokenize"],
-                }
+                dataset=part["name"],
+                selection=row_selection.of(e.get("select"), part["name"], list(asked_of), made),
+                **made,
             ),
             part.get("weight"),
             part.get("epochs"),

@@ -56,6 +56,19 @@ def recognised(dataset: Dataset) -> list[str]:
     return [artefacts.HANDLER.at(dataset=dataset.name)] if dataset.is_auto else []
 
 
+def all_digests(config: Config, tokenization: Tokenization) -> list[str]:
+    """What stands for the content of the shards that a tokenized dataset is made of."""
+    dataset = config.datasets[tokenization.dataset]
+    found = (digest(dataset.name, one) for one in batches(dataset, tokenization))
+    return list(dict.fromkeys(found))
+
+
+def selection(tokenization: Tokenization, made: artefacts.Artefact) -> list[str]:
+    """LEFT_OUT or SELECTION of what is tokenized; none where all rows are."""
+    chosen = tokenization.selection
+    return [made.at(dataset=chosen.dataset, selection=chosen.name)] if chosen else []
+
+
 def pass_rates(dataset: Dataset, tokenization: Tokenization) -> list[str]:
     """What became of a teacher's answers, of each shard that is tokenized; none of other datasets."""
     if dataset.source.kind != teachers.KIND:

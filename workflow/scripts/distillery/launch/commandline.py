@@ -12,6 +12,7 @@ from distillery import artefacts, schema, set_artefacts, shard_names, stage_inpu
 from distillery.experiment import Dataset, Experiment, Generation, Layout, Rope, Tokenization
 from distillery.generate import tasks
 from distillery.provenance import canonical
+from distillery.row_selection import RowSelection
 from distillery.task_settings import DRAWN
 from distillery.teachers import Teacher
 
@@ -56,6 +57,30 @@ def tokenize(dataset: Dataset, tokenization: Tokenization, batch: str = "") -> l
             **rare,
         }
     )
+
+
+def select(dataset: Dataset, chosen: RowSelection) -> list[str]:
+    """How rows are read, and which are left out."""
+    tokens = dict(chosen.tokens or {})
+    tokens.pop("model", None)  # a directory of its own
+    if "enable_thinking" in tokens:
+        tokens["enable_thinking"] = canonical(tokens["enable_thinking"])
+    filters = {key: value for key, value in chosen.filters.items() if key != "scripts"}
+    thoughts = dataset.thoughts if dataset.thoughts != schema.default("datasets.*.thoughts") else None
+    read = {
+        "handler_name": dataset.handler_name,
+        "map_keys": None if dataset.is_auto else dataset.map_keys,
+        "hold_out": dataset.hold_out,
+        "thoughts": thoughts,
+    }
+    scripts = chosen.filters.get("scripts")
+    return words(read | tokens | filters) + (["--scripts", *scripts] if scripts else [])
+
+
+def overlap(tokenization: Tokenization) -> list[str]:
+    """How many words in a row make a question overlap with a problem, where that is said."""
+    chosen = tokenization.selection
+    return words({"overlap_words": chosen.filters.get("overlap_words")}) if chosen else []
 
 
 def train(experiment: Experiment) -> list[str]:
@@ -166,10 +191,15 @@ def sampling(settings: Generation) -> list[str]:
     return words({key: value for key, value in task.settings().items() if key in DRAWN})
 
 
+def named(flag: str, paths: Mapping[str, str]) -> list[str]:
+    """A flag that takes NAME=FILE, once for all of them; nothing for none."""
+    return [flag, *(f"{name}={path}" for name, path in paths.items())] if paths else []
+
+
 def sets(experiment: Experiment) -> list[str]:
     """Which problem sets an experiment's summary names."""
     others = set_artefacts.of_further_sets(artefacts.COMPARISON, experiment)
-    further = ["--further-sets", *(f"{name}={path}" for name, path in others.items())] if others else []
+    further = named("--further-sets", others)
     return ["--problem-set", experiment.problems, *further]
 
 

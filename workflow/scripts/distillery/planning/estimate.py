@@ -17,7 +17,7 @@ from distillery.planning import device_facts, memory, stage_costs
 from distillery.planning.experiment_setup import Setup, gather
 from distillery.planning.finding import Finding
 from distillery.planning.memory import GIB
-from distillery.planning.plan_step import START_SECONDS, Step
+from distillery.planning.plan_step import START_SECONDS, Step, select_step
 
 # bytes of a row of OpenR1-Math-220k on disk: ten shards of 213 to 217 MB hold 93,733 rows
 PARQUET_BYTES_PER_TOKEN = 4.3
@@ -112,19 +112,14 @@ def _data(s: Setup) -> tuple[Step, ...]:
     return (
         Step(
             "fetch data",
-            (
-                "fetch_generated_shard",
-                "fetch_solution_shard",
-                "fetch_shard",
-                "fetch_path_shard",
-                "fetch_teacher_shard",
-            ),
+            tuple(f"fetch_{kind}shard" for kind in ("", "generated_", "path_", "solution_", "teacher_")),
             "-",
             artefacts.store(f"datasets/{e.dataset}")
             if stored
             else artefacts.SHARD.of(dataset=e.dataset).folder,
             disk_bytes=_shard_bytes(s),
         ),
+        *([select_step(chosen, s.own_rows, tokens)] if (chosen := e.tokenize.selection) else []),
         Step(
             "tokenize",
             ("tokenize_shard", "tokenize_shard_mindspeed"),

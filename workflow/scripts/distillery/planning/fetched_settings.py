@@ -28,6 +28,7 @@ class Settings:
         prompt_type: of the training data; `answer_prompt_type` of the prompts.
         train_length: tokens of a row that training sees.
         tokenize_length: rows of so many tokens are left out; None keeps rows of any length.
+        decontaminated: rows that have words in common with problems are left out before tokenize.
         max_rejected_share: of rows; above it tokenize fails.
         prompt_room: by problem set, tokens that each key's answers leave for the prompt.
         own_template: prompts are rendered by the tokenizer's chat template, not by `answer_prompt_type`.
@@ -47,6 +48,7 @@ class Settings:
     map_keys: Mapping[str, Any] = field(default_factory=dict)
     thoughts: str = "drop"
     hold_out: Mapping[str, Any] | None = None
+    decontaminated: bool = False
     tokenize_length: int | None = None
     max_rejected_share: float = 0.01
     prompt_room: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
@@ -80,6 +82,7 @@ def _of(config: Config, e: Experiment) -> Settings:
         map_keys=dataset.map_keys,
         thoughts=dataset.thoughts,
         hold_out=dataset.hold_out,
+        decontaminated=bool(made.selection and made.selection.problems),
         tokenize_length=made.seq_length,
         max_rejected_share=made.max_rejected_share,
         prompt_room={problems: _room(e, problems) for problems in e.asked},

@@ -7,10 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from distillery import files
+from distillery import artefacts, files
 from distillery.planning.memory import Memory
+from distillery.row_selection import RowSelection
 
 START_SECONDS = 0.5  # Python and its imports, of the light commands
+# CPU seconds of a row that is looked at, whose words are compared, that may be nearly another, whose answer is judged
+LOOKED, COMPARED, NEAR, JUDGED = 1 / 9000, 1 / 7000, 1 / 3000, 1 / 250
+COUNTED_PER_SECOND = 8.7e6  # tokens, as tokenization has them
+JUDGE_BYTES, COMPARED_BYTES = 0.25e9, 2000  # of a process with sympy; of a row that others are compared with
 
 
 @dataclass(frozen=True)
@@ -89,3 +94,20 @@ def duration(seconds: float | None) -> str:
         if seconds >= 2 * size:
             return f"{seconds / size:.2g} {name}"
     return f"{seconds:.2g} s"
+
+
+def select_step(chosen: RowSelection, rows: int | None, tokens: float | None) -> Step:
+    """The step that leaves rows out, rated as if no row said itself whether its answer is right.
+
+    Args:
+        rows, tokens: of the dataset; None where only the files know.
+    """
+    asked, seconds = chosen.filters, None
+    if rows is not None and (tokens is not None or not chosen.tokens):
+        each = LOOKED + COMPARED * (bool(asked.get("overlap_words")) + asked["exact_duplicates"])
+        each += NEAR * asked["near_duplicates"] + JUDGED * asked["right_answer"]
+        counted = (tokens or 0) / COUNTED_PER_SECOND if chosen.tokens else 0
+        seconds = START_SECONDS + rows * each + counted
+    made = artefacts.LEFT_OUT.of(dataset=chosen.dataset, selection=chosen.name)
+    size = JUDGE_BYTES + COMPARED_BYTES * (rows or 0) * asked["near_duplicates"]
+    return Step("select", ("select_rows",), "-", timed=made.benchmark, host_bytes=size, seconds=seconds)

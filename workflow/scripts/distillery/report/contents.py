@@ -50,12 +50,12 @@ def quality(card: dict[str, Any]) -> Rows:
     counted = [
         ("rejected", card["rejected"]["count"]),
         ("dropped as too long", card["dropped"]["overlong"]),
-        *(("held out", rows) for why, rows in card["dropped"].items() if why == "held_out"),
+        *((why.replace("_", " "), rows) for why, rows in card["dropped"].items() if why != "overlong"),
         *card["noted"].items(),
         (f"longer than the {lengths['seq_length']} tokens of training", lengths["cut_rows"]),
         *((kind.replace("_", " "), card[kind]["rows"]) for kind in QUALITY),
         *(
-            (f"sharing eight words with a problem of {name}", one["rows"])
+            (f"sharing {card['overlap_words']} words in a row with a problem of {name}", one["rows"])
             for name, one in card["overlap"].items()
         ),
     ]
@@ -68,6 +68,29 @@ def without_tokens(record: json_files.Record) -> json_files.Record:
         "tokens": len(record.typed("tokens", list))
     }
     return json_files.Record(kept).at(record.where)
+
+
+def selection(card: dict[str, Any]) -> Rows:
+    """Rows of the table of filters: what each left out, what share of all rows that is, and the first of them."""
+    chosen = card.get("selection", {"left_out": []})
+    return [
+        {**one, "filter": one["filter"].replace("_", " "), "share": one["rows"] / chosen["rows"]}
+        for one in chosen["left_out"]
+    ]
+
+
+def mixed_quality(cards: Mapping[str, dict[str, Any]]) -> dict[str, Any] | None:
+    """The quality tables of a mix's datasets side by side: `datasets` by name, of each measure `rows` with one for each of them.
+
+    Args:
+        cards: of all datasets; None comes of fewer than two. What a dataset does not count is None.
+    """
+    if len(cards) < 2:
+        return None
+    tables = [{row["measure"]: row for row in quality(card)} for card in cards.values()]
+    measures = dict.fromkeys(measure for table in tables for measure in table)
+    found = [{"measure": one, "datasets": [table.get(one) for table in tables]} for one in measures]
+    return {"datasets": list(cards), "rows": found}
 
 
 def answers(problems: Rows, generations: Mapping[str, ById], scores: Mapping[str, ById]) -> Rows:

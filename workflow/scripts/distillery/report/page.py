@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     inputs = {
         role: path for role, path in vars(args).items() if isinstance(path, Path) and role not in WRITTEN
     }
-    report = collect(args.name, inputs, settings, dict(args.samples))
+    report = collect(args.name, inputs, settings, dict(args.samples), dict(args.mixed_quality))
     with digests.recorded(args.output) as parts:
         parts += page_writing.write_parts(report, args.parts_dir)
         files.write_text(args.output, page_writing.render(report, prefix))
@@ -57,6 +57,7 @@ def collect(
     inputs: dict[str, Path],
     settings: dict[str, Any],
     samples: Mapping[str, Path] = MappingProxyType({}),
+    mixed_quality: Mapping[str, Path] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Everything the page shows, from the files of one experiment.
 
@@ -67,6 +68,7 @@ def collect(
             mindspeed_answer, plan and sweep.
         settings: the experiment's resolved configuration.
         samples: files of resource samples by job; they need not be there.
+        mixed_quality: quality cards of a mix's datasets, by their names.
 
     Raises:
         Problem: an input is missing, or training left no metrics.
@@ -112,6 +114,7 @@ def collect(
     }
     plan = digests.read_json(inputs["plan"]) if "plan" in inputs else None
     quality = contents.quality(read["quality"])
+    cards = {f"quality of {dataset}": path for dataset, path in mixed_quality.items()}
     tokens = {side: [row["tokens"] for row in scores[side]] for side in ("base", "tuned")}
     return {
         "name": name,
@@ -136,6 +139,10 @@ def collect(
         "data": contents.flat(read["data_manifest"]),
         "quality": quality,
         "roles": read["quality"]["roles"],
+        "selection": contents.selection(read["quality"]),
+        "mixed_quality": contents.mixed_quality(
+            {dataset: digests.read_json(path) for dataset, path in mixed_quality.items()}
+        ),
         "teacher": read["quality"].get("teacher"),
         "mix": done.get("mix", []),
         "training": contents.flat({key: value for key, value in done.items() if key != "mix"}),
@@ -153,7 +160,7 @@ def collect(
                 "bytes": path.stat().st_size,
                 "sha256": files.sha256(path),
             }
-            for role, path in [*sorted(inputs.items()), *sampled.items()]
+            for role, path in [*sorted(inputs.items()), *cards.items(), *sampled.items()]
         ],
         "figures": {
             "loss": figures.loss(metrics),

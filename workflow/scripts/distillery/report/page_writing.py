@@ -33,6 +33,8 @@ TABLES = (
     "digests",
     "plan",
     "quality",
+    "mixed_quality",
+    "selection",
     "resources",
     "sweep",
 )

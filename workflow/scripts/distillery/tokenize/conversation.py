@@ -66,3 +66,12 @@ def text(value: Any, where: str) -> str:
 def optional(value: Any, where: str) -> str | None:
     """`value` as `text`, or None."""
     return None if value is None else text(value, where)
+
+
+def ends(made: Conversation) -> tuple[str, str]:
+    """(the first question, the last answer), each "" where there is none; a text has no answer."""
+    if made.is_text:
+        return made.messages[0].content, ""
+    question = next((message.content for message in made.messages if message.role == USER), "")
+    answers = [message.content for message in made.messages if message.role == ASSISTANT]
+    return question, answers[-1] if answers else ""

@@ -23,7 +23,18 @@ from distillery.tokenize.origins import GROUP
 from distillery.tokenize.outputs import NAMED_ROWS
 
 # what must agree between parts for their tokens to mean the same
-SAME = ("format", "fields", "handler", "map_keys", "thoughts", "hold_out", "template", "tokenizer", "options")
+SAME = (
+    "format",
+    "fields",
+    "handler",
+    "map_keys",
+    "thoughts",
+    "hold_out",
+    "left_out",
+    "template",
+    "tokenizer",
+    "options",
+)
 COUNTS = ("rows", "kept", "truncated", "documents", "tokens", "supervised_tokens")
 
 

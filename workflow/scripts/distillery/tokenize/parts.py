@@ -51,6 +51,7 @@ class Part:
     noted: list[tuple[str, int, str | None]] = field(default_factory=list)
     overlong: list[tuple[int, str | None, int]] = field(default_factory=list)
     held_out: list[tuple[int, str | None]] = field(default_factory=list)
+    left_out: list[tuple[int, str | None]] = field(default_factory=list)
     roles: Counter = field(default_factory=Counter)
 
     def size(self, field: str) -> int:

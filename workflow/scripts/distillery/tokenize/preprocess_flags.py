@@ -9,7 +9,7 @@ from dataclasses import asdict
 from distillery import digests
 from distillery.dataset import AUTO, PLAIN_TEXT
 from distillery.problems import UsageProblem
-from distillery.tokenize import hub_template, recognition, sharegpt, templates
+from distillery.tokenize import hub_template, left_out, recognition, sharegpt, templates
 from distillery.tokenize.documents import Rules
 from distillery.tokenize.readers import Source
 from distillery.tokenize.row_spans import Recipe
@@ -66,6 +66,7 @@ def recipe(args: argparse.Namespace) -> Recipe:
         thoughts=args.thoughts if args.thoughts == sharegpt.JOIN else None,
         text_labels=args.text_labels,
         hold_out=args.hold_out,
+        left_out=left_out.read(args.left_out) if args.left_out else None,
         templates=args.prompt_type_path or templates.TEMPLATES,
     )
 

@@ -110,6 +110,8 @@ def preprocess(
         ]
         for source, one in zip(sources, inputs, strict=True):
             digests.check(source.path, one["sha256"])
+            if recipe.left_out:
+                recipe.left_out.check(source.path.name, one["sha256"])
         manifest = _manifest(recipe, renderer, work.tokenizer, inputs, tally, outputs)
         if max_samples is not None:
             manifest["max_samples"] = max_samples
@@ -161,7 +163,9 @@ def _manifest(
         "kept": tally.kept,
         "truncated": tally.truncated,
         "rejected": {"count": sum(tally.reasons.values()), "reasons": dict(tally.reasons)},
-        "dropped": {"overlong": tally.overlong} | ({"held_out": tally.held_out} if recipe.hold_out else {}),
+        "dropped": {"overlong": tally.overlong}
+        | ({"held_out": tally.held_out} if recipe.hold_out else {})
+        | ({"left_out": tally.left_out} if recipe.left_out else {}),
         "noted": tally.noted,
         "roles": dict(tally.roles),
         "documents": outputs.sequences,
@@ -179,6 +183,7 @@ def described(recipe: Recipe, renderer: Any, hub: HubTokenizer, stems: Sequence[
         "map_keys": recipe.map_keys,
         **({"thoughts": recipe.thoughts} if recipe.thoughts else {}),
         **({"hold_out": recipe.hold_out} if recipe.hold_out else {}),
+        **({"left_out": recipe.left_out.sha256} if recipe.left_out else {}),
         "template": renderer.record() if renderer else None,
         "split_markers": renderer.split_markers() if renderer else [],
         "tokenizer": {

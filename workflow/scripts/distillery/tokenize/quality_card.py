@@ -17,12 +17,13 @@ import numpy as np
 from distillery import digests, progress
 from distillery.marks import END_THINK, THINK
 from distillery.problems import Problem
-from distillery.tokenize import conversation, handlers, held_rows, indexed
-from distillery.tokenize.conversation import ASSISTANT, USER, Conversation, Rejected
+from distillery.tokenize import conversation, handlers, held_rows, indexed, left_out
+from distillery.tokenize.conversation import Rejected
 from distillery.tokenize.dataset_files import DatasetFiles
+from distillery.tokenize.left_out import LeftOut
 from distillery.tokenize.readers import sources
 from distillery.tokenize.row_spans import UUID
-from distillery.tokenize.similarity import NearDuplicates, Overlap, fingerprint, words
+from distillery.tokenize.similarity import NGRAM, NearDuplicates, Overlap, fingerprint, problems_of, words
 from distillery.tokenize.taken_rows import blocks
 
 EXAMPLES = 20
@@ -36,7 +37,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     Raises:
         Problem: as `card`.
     """
-    made = card(args.data_prefix, args.input, args.problems, args.seq_length)
+    chosen = left_out.read(args.left_out) if args.left_out else None
+    made = card(args.data_prefix, args.input, args.problems, args.seq_length, chosen, args.overlap_words)
+    if args.selection:
+        made["selection"] = digests.read_json(args.selection)
     if args.pass_rates:
         made["teacher"] = pass_rates(digests.read_json(path) for path in args.pass_rates)
     digests.write_json(args.output, made)
@@ -44,7 +48,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def card(
-    prefix: Path, shards: Sequence[Path], problem_sets: Sequence[Path], seq_length: int | None
+    prefix: Path,
+    shards: Sequence[Path],
+    problem_sets: Sequence[Path],
+    seq_length: int | None,
+    chosen: LeftOut | None = None,
+    overlap_words: int = NGRAM,
 ) -> dict[str, Any]:
     """Measure a dataset.
 
@@ -53,9 +62,11 @@ def card(
         shards: the files (or directories) that it was made of.
         problem_sets: parquet files with columns uuid and problem, whose texts should not occur in training.
         seq_length: tokens that training will see of a row; None if it sees all.
+        chosen: the rows that a selection left out of it.
+        overlap_words: words in a row that make a question overlap with a problem.
 
     Raises:
-        Problem: the dataset is not whole, or the shards are not those it was made of.
+        Problem: the dataset is not whole, or the shards or the selection are not those it was made of.
     """
     made = DatasetFiles(prefix)
     if not made.manifest.is_file():
@@ -67,6 +78,7 @@ def card(
     made.check(manifest, digests.again(made.manifest), [made.idx(first)])
     progress.begin("rows", manifest["rows"])
     lengths = indexed.read(made.bin(first), made.idx(first)).lengths
+    _same_selection(manifest, chosen, made.manifest)
     inputs = [source for shard in shards for source in sources(shard)]
     _same_shards(manifest, [source.path for source in inputs], made.manifest)
     for path in (*(source.path for source in inputs), *problem_sets):
@@ -82,7 +94,8 @@ def card(
         "supervised_tokens": manifest["supervised_tokens"],
         "roles": manifest["roles"],
         "lengths": measure_lengths(lengths, seq_length),
-        **_measure_texts(_conversations(manifest, inputs), problem_sets),
+        "overlap_words": overlap_words,
+        **_measure_texts(_conversations(manifest, inputs, chosen), problem_sets, overlap_words),
     }
 
 
@@ -135,7 +148,9 @@ def measure_lengths(lengths: np.ndarray, seq_length: int | None) -> dict[str, An
     }
 
 
-def _conversations(manifest: dict[str, Any], inputs: list) -> Iterator[tuple[str, str, str]]:
+def _conversations(
+    manifest: dict[str, Any], inputs: list, chosen: LeftOut | None
+) -> Iterator[tuple[str, str, str]]:
     """(label of the row, question, last answer) of each row that can be used; a text has no answer."""
     handler, columns = None, manifest["fields"]
     if manifest["template"]:
@@ -148,30 +163,25 @@ def _conversations(manifest: dict[str, Any], inputs: list) -> Iterator[tuple[str
     taken = (blocks([source], source.check(columns, (), told), rows[source.path.name]) for source in inputs)
     for block in itertools.chain.from_iterable(taken):
         progress.add(len(block.rows))
+        unchosen = chosen.of(block.file) if chosen else ()
         for number, row in enumerate(block.rows, block.first):
-            if held and held.holds(row):
+            if number in unchosen or (held and held.holds(row)):
                 continue
             label = row.get(UUID) or f"{block.file}:{number}"
             try:
                 if handler is None:
                     yield label, conversation.text(row[columns[0]], columns[0]), ""
                 else:
-                    yield label, *_ends(handler.convert(row))
+                    yield label, *conversation.ends(handler.convert(row))
             except Rejected:
                 continue
 
 
-def _ends(made: Conversation) -> tuple[str, str]:
-    if made.is_text:
-        return made.messages[0].content, ""
-    question = next((message.content for message in made.messages if message.role == USER), "")
-    answers = [message.content for message in made.messages if message.role == ASSISTANT]
-    return question, answers[-1] if answers else ""
-
-
-def _measure_texts(rows: Iterator[tuple[str, str, str]], problem_sets: Sequence[Path]) -> dict[str, Any]:
-    asked = {path.stem: list(_problems(path)) for path in problem_sets}
-    overlaps = {name: Overlap(problems) for name, problems in asked.items()}
+def _measure_texts(
+    rows: Iterator[tuple[str, str, str]], problem_sets: Sequence[Path], size: int
+) -> dict[str, Any]:
+    asked = {path.stem: list(problems_of(path)) for path in problem_sets}
+    overlaps = {name: Overlap(problems, size) for name, problems in asked.items()}
     leaks: dict[str, dict[str, Any]] = {name: {"rows": 0, "examples": [], "hit": set()} for name in overlaps}
     kinds = ("unclosed_think", "missing_boxed", "empty_answer", "exact_duplicate", "near_duplicate")
     counted: dict[str, dict[str, Any]] = {kind: {"rows": 0, "examples": []} for kind in kinds}
@@ -209,10 +219,16 @@ def _count(entry: dict[str, Any], example: Any) -> None:
         entry["examples"].append(example)
 
 
-def _problems(path: Path) -> Iterator[tuple[str, str]]:
-    (source,) = sources(path)
-    for rows in source.blocks(source.check([UUID, "problem"])):
-        yield from ((str(row[UUID]), row["problem"] or "") for row in rows)
+def _same_selection(manifest: dict[str, Any], chosen: LeftOut | None, where: Path) -> None:
+    found, wanted = chosen.sha256 if chosen else None, manifest.get("left_out")
+    if found != wanted:
+        raise Problem(
+            "not the selection that the dataset was made with",
+            where=where,
+            found=f"sha256 {found}" if found else "none",
+            wanted=f"sha256 {wanted}" if wanted else "none",
+            fix="give --left-out as preprocess_data.py had it",
+        )
 
 
 def _same_shards(manifest: dict[str, Any], shards: list[Path], where: Path) -> None:

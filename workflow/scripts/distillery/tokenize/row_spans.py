@@ -26,6 +26,7 @@ from distillery.tokenize.conversation import Rejected
 from distillery.tokenize.documents import DocumentMaker, Rules
 from distillery.tokenize.held_rows import HeldOut
 from distillery.tokenize.indexed import IDS, LABELS
+from distillery.tokenize.left_out import LeftOut
 from distillery.tokenize.parts import CSV_NULL, Block, Part, Tokens
 from distillery.tokenize.plain_text import BLANK_TEXT, EMPTY_TEXT
 from distillery.tokenize.readers import Reader, Span
@@ -43,7 +44,8 @@ class Recipe:
         json_keys: the columns of plain text (GeneralPretrainHandler), one dataset each.
         thoughts: `sharegpt.JOIN`, or None to leave those out that have a field of their own.
         text_labels: with GeneralPretrainHandler, texts become what conversations do, learnt whole and ended as answers are.
-        hold_out: `one_in` and `columns` of rows that are left out (`held_rows.HeldOut`).
+        hold_out: `one_in` and `columns` of rows that are asked about instead (`held_rows.HeldOut`).
+        left_out: rows that a selection leaves out.
     """
 
     tokenizer: Path
@@ -57,6 +59,7 @@ class Recipe:
     thoughts: str | None = None
     text_labels: bool = False
     hold_out: dict[str, Any] | None = None
+    left_out: LeftOut | None = None
 
     @property
     def plain(self) -> bool:
@@ -95,6 +98,7 @@ class ConversationWork:
 
     def __init__(self, recipe: Recipe) -> None:
         self.handler, self.held = recipe.handler(), held_rows.of(recipe.hold_out)
+        self.left_out = recipe.left_out
         self.renderer = recipe.renderer()
         self.tokenizer = self.renderer.tokenizer
         self.encoder = encoding.Encoder(self.tokenizer, recipe.exact_only)
@@ -105,7 +109,7 @@ class ConversationWork:
         ids: list[np.ndarray] = []
         labels: list[np.ndarray] = []
         outcomes: list[int] = []
-        for number, uuid, row in _numbered(block, part, self.held):
+        for number, uuid, row in _numbered(block, part, self.held, self.left_out):
             try:
                 made = self.handler.convert(row)
                 if isinstance(row, NulledRow):
@@ -141,6 +145,7 @@ class TextWork:
 
     def __init__(self, recipe: Recipe) -> None:
         self.keys, self.rules, self.held = recipe.json_keys, recipe.rules, held_rows.of(recipe.hold_out)
+        self.left_out = recipe.left_out
         self.tokenizer = tokenizer.load(recipe.tokenizer)
         self.renderer = None
         self.encoder = encoding.Encoder(self.tokenizer, recipe.exact_only)
@@ -155,7 +160,7 @@ class TextWork:
         limit = self.rules.seq_length
         tokens: dict[str, list[np.ndarray]] = {key: [] for key in self.keys}
         outcomes: dict[str, list[int]] = {key: [] for key in self.keys}
-        for number, uuid, row in _numbered(block, part, self.held):
+        for number, uuid, row in _numbered(block, part, self.held, self.left_out):
             try:
                 texts = {key: conversation.text(row[key], key) for key in self.keys}
                 if not any(texts.values()):
@@ -213,15 +218,18 @@ class SpanWork:
 
 
 def _numbered(
-    block: Block, part: Part, held: HeldOut | None
+    block: Block, part: Part, held: HeldOut | None, left_out: LeftOut | None
 ) -> Iterator[tuple[int, str | None, dict[str, Any]]]:
-    """Rows with their numbers and names; those that are held out are counted, and left out."""
+    """Rows with their numbers and names, but for those held out or left out, which are counted."""
+    unchosen = left_out.of(block.file) if left_out else frozenset()
     for number, row in enumerate(block.rows, block.first):
         uuid = row.get(UUID)
         uuid = uuid if uuid is None else str(uuid)
         whole_text.check(uuid or "", f"{block.file}, row {number}, column {UUID}")
         if held and held.holds(row):
             part.held_out.append((number, uuid))
+        elif number in unchosen:
+            part.left_out.append((number, uuid))
         else:
             yield number, uuid, row
 

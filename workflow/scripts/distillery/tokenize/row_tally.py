@@ -28,12 +28,14 @@ class Tally:
     noted: dict[str, dict[str, Any]] = field(default_factory=dict)
     overlong: dict[str, Any] = field(default_factory=lambda: {"count": 0, "rows": []})
     held_out: dict[str, Any] = field(default_factory=lambda: {"count": 0, "rows": []})
+    left_out: dict[str, Any] = field(default_factory=lambda: {"count": 0, "rows": []})
     by_file: Counter = field(default_factory=Counter)
 
     def add(self, file: str, part: Part) -> None:
         self.read += part.seen
         self.by_file[file] += part.seen
-        self.kept += part.seen - len(part.rejected) - len(part.overlong) - len(part.held_out)
+        gone = part.rejected, part.overlong, part.held_out, part.left_out
+        self.kept += part.seen - sum(map(len, gone))
         self.truncated += part.truncated
         self.roles += part.roles
         for entry in part.rejected:
@@ -45,6 +47,8 @@ class Tally:
             _name(self.overlong, file, row, uuid)
         for row, uuid in part.held_out:
             _name(self.held_out, file, row, uuid)
+        for row, uuid in part.left_out:
+            _name(self.left_out, file, row, uuid)
 
 
 def _name(entry: dict[str, Any], file: str, row: int, uuid: str | None) -> None:
@@ -60,7 +64,7 @@ def check(
     whole: bool,
     keep_rejected: Callable[[], Path | None],
 ) -> None:
-    """Few enough rows were rejected; and of whole files some were read and some are left.
+    """Few enough rows were rejected; and of whole files some were read and some are left, unless a selection leaves them out.
 
     Args:
         keep_rejected: keeps the list of rejected rows though nothing else is kept, and says where it lies.
@@ -84,7 +88,7 @@ def check(
             wanted=f"at most {max_rejected_share:.2%}",
             fix=f"{_mend(keep_rejected())}, or raise the share",
         )
-    if whole and tally.kept == 0:
+    if whole and tally.kept == 0 and not tally.left_out["count"]:
         raise Problem(
             "no row is left to train on",
             where=where,

@@ -63,14 +63,15 @@ class NearDuplicates:
         )
         self._factor, self._offset = coefficients
         self._bands: list[dict[bytes, list[int]]] = [defaultdict(list) for _ in range(BANDS)]
-        self._shingles: dict[int, frozenset[int]] = {}
+        self._shingles: dict[int, np.ndarray] = {}  # sorted: a tenth of a set's memory
 
     def add(self, number: int, found: list[str]) -> int | None:
         """The number of an earlier text that this one nearly is, or None if it is new."""
-        shingles = frozenset(ngrams(found, SHINGLE))
-        if not shingles:
+        unordered = ngrams(found, SHINGLE)
+        if not unordered:
             return None
-        hashes = np.fromiter(shingles, np.uint64, len(shingles)) >> np.uint64(33)
+        shingles = np.sort(np.fromiter(unordered, np.uint64, len(unordered)))
+        hashes = shingles >> np.uint64(33)
         signature = (
             ((hashes[:, None] * self._factor + self._offset) >> np.uint64(29)).min(axis=0).astype("<u4")
         )
@@ -79,7 +80,7 @@ class NearDuplicates:
             {other for band, key in zip(self._bands, keys, strict=True) for other in band.get(key, ())}
         )
         for other in candidates:
-            both = len(shingles & self._shingles[other])
+            both = len(np.intersect1d(shingles, self._shingles[other], assume_unique=True))
             if both >= NEAR * (len(shingles) + len(self._shingles[other]) - both):
                 return other
         self._shingles[number] = shingles
@@ -89,24 +90,37 @@ class NearDuplicates:
 
 
 class Overlap:
-    """Which texts share a stretch of NGRAM words with one of a set of problems."""
+    """Which texts share a stretch of so many words with one of a set of problems."""
 
-    def __init__(self, problems: Iterable[tuple[str, str]]) -> None:
+    def __init__(self, problems: Iterable[tuple[str, str]], size: int = NGRAM) -> None:
         """Index the problems' stretches of words.
 
         Args:
             problems: (id, text) of each.
+            size: words of a stretch.
         """
+        self.size = size
         self._owners: dict[int, str] = {}
         self.problems = 0
         for name, text in problems:
             self.problems += 1
-            for ngram in ngrams(words(text)):
+            for ngram in ngrams(words(text), size):
                 self._owners.setdefault(ngram, name)
 
     def find(self, found: list[str]) -> list[str]:
         """Ids of problems that these words overlap with, sorted."""
-        return sorted({self._owners[ngram] for ngram in ngrams(found) if ngram in self._owners})
+        return sorted({self._owners[ngram] for ngram in ngrams(found, self.size) if ngram in self._owners})
+
+
+def problems_of(path: Path) -> Iterator[tuple[str, str]]:
+    """(id, text) of the problems of a set's file.
+
+    Raises:
+        Problem: a file that cannot be read, or without columns uuid and problem.
+    """
+    source = Source(path)
+    for rows in source.blocks(source.check(["uuid", "problem"])):
+        yield from ((str(row["uuid"]), row["problem"] or "") for row in rows)
 
 
 def contamination(shard: Path, problems: Path, hold_out: Mapping[str, Any] | None = None) -> dict[str, int]:

@@ -238,9 +238,10 @@ def contamination(f: Fetched) -> Iterator[Finding]:
     """No problem that answers are scored on is one that training sees."""
     keys = f.settings.key("problems"), f.settings.key("dataset")
     for problems, common in f.contained.items():
-        if common["contained"]:
+        if common["contained"] and not f.settings.decontaminated:
             found = f"{common['contained']} of {common['problems']} problems of {problems.stem} occur in the training shard"
-            yield warning("contamination", keys, found, "none", "leave those rows or those problems out")
+            cure = "leave those rows out (select.overlap_words), or those problems"
+            yield warning("contamination", keys, found, "none", cure)
 
 
 CHECKS = (recorded, late, template, prompt_length, readable_golds, first_rows, contamination)

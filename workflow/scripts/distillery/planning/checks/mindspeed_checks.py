@@ -184,12 +184,21 @@ def beyond_the_reference(s: Setup) -> Iterator[Finding]:
     if s.experiment.tokenize.engine != "mindspeed-llm":
         return
     for key, found, is_so in (
-        ("handler_name", "GeneralPretrainHandler, of whose texts it makes no labels", s.dataset.is_text),
-        ("thoughts", "thoughts: join, which it does not know", s.dataset.thoughts == JOIN),
-        ("hold_out", "hold_out, of which it knows nothing", s.dataset.hold_out is not None),
+        (
+            f"{s.dataset_key}.handler_name",
+            "GeneralPretrainHandler, of whose texts it makes no labels",
+            s.dataset.is_text,
+        ),
+        (f"{s.dataset_key}.thoughts", "thoughts: join, which it does not know", s.dataset.thoughts == JOIN),
+        (f"{s.dataset_key}.hold_out", "hold_out, of which it knows nothing", s.dataset.hold_out is not None),
+        (
+            s.key("select"),
+            "select, whose rows it cannot leave out",
+            s.experiment.tokenize.selection is not None,
+        ),
     ):
         if is_so:
-            keys = s.key("tokenize.engine"), f"{s.dataset_key}.{key}"
+            keys = s.key("tokenize.engine"), key
             yield error(
                 "mindspeed-reader",
                 keys,

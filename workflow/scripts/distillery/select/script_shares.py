@@ -1,0 +1,33 @@
+"""The share of a text's letters that are of some scripts: a language told without a model.
+
+Scripts are Unicode's (Standard Annex 24). Letters that all scripts share, such as those of formulas, do not count.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+
+class ScriptShare:
+    """Letters of these scripts among all letters; names as Unicode spells them: Latin, Han, Cyrillic."""
+
+    def __init__(self, scripts: Sequence[str]) -> None:
+        import regex
+
+        self._letter = regex.compile(r"(?!\p{sc=Common}|\p{sc=Inherited})\p{L}")
+        self._own = regex.compile("[" + "".join(rf"\p{{sc={one}}}" for one in scripts) + "]")
+        self._kinds: dict[str, tuple[bool, bool]] = {}
+
+    def of(self, text: str) -> float:
+        """From 0 to 1; 1 for a text without letters."""
+        letters = own = 0
+        for sign, count in Counter(text).items():
+            is_letter, is_own = self._kinds.get(sign) or self._kinds.setdefault(sign, self._kind(sign))
+            letters += is_letter * count
+            own += is_own * count
+        return own / letters if letters else 1.0
+
+    def _kind(self, sign: str) -> tuple[bool, bool]:
+        is_letter = bool(self._letter.match(sign))
+        return is_letter, is_letter and bool(self._own.match(sign))
