@@ -24,11 +24,13 @@ ROWS = {
     "gsm8k-like": "assistant\nShe has 12 + 9 = 21 pens.\n#### 21<|im_end|>",
     "local-model": "assistant\nShe has 12 + 9 = 21 pens.\n#### 21<|im_end|>",
     "local-problems": "assistant\nShe has 12 + 9 = 21 pens.\n#### 21<|im_end|>",
+    "mix-and-select": "<think>\nI add 12 and 9: that makes 21.\n</think>\n\nThe answer is \\boxed{21}.<|im_end|>",
     "multi-turn": "assistant\n21.<|im_end|>\n<|im_start|>user\nAnd one more?<|im_end|>\n<|im_start|>assistant\n22.<|im_end|>",
     "plain-text": "The sum of 12 and 9 is 21, and their difference is 3.<|im_end|>",
     "reasoning-content": "<think>\nI add 12 and 9: that makes 21.\n</think>\n\nThe answer is \\boxed{21}.<|im_end|>",
     "sharegpt": "system\nAnswer in one sentence.<|im_end|>\n<|im_start|>user\nWhat is 12 plus 9?<|im_end|>\n"
     "<|im_start|>assistant\nIt is 21.<|im_end|>",
+    "two-stages": "assistant\nShe has 12 + 9 = 21 pens.\n#### 21<|im_end|>",
 }
 
 
@@ -42,18 +44,20 @@ def test_each_example(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert len(path.read_text().splitlines()) < 25
     loaded = config.read(path)
     assert [str(one) for one in checks.run(loaded)] == []
-    (shown,) = rendered_rows.of(loaded)
-    assert len(shown["rows"]) == 3 and shown["rows"][1].endswith(ROWS[path.stem])
-    (experiment,) = loaded.experiments.values()
-    dataset = loaded.datasets[experiment.dataset]
-    folder = Path(dataset.source.settings["path"])
-    flags = ["--input", *(str(folder / name) for name in dataset.paths.values())]
-    flags += ["--tokenizer-name-or-path", loaded.models[experiment.model].settings["path"]]
-    flags += ["--output-prefix", str(tmp_path / "d"), *commandline.tokenize(dataset, experiment.tokenize)]
-    preprocess_data.main(preprocess_data.parser().parse_args(flags))
-    made = json_files.read(tmp_path / "d_manifest.json")
-    assert (made["rows"], made["kept"], made["handler"]) == (6, 6, shown["handler"])
-    assert made["noted"].keys() <= {"text that spells a special token"}, shlex.join(flags)
+    shown = {one["dataset"]: one for one in rendered_rows.of(loaded)}
+    assert {len(one["rows"]) for one in shown.values()} == {3}
+    first = next(iter(loaded.experiments.values()))
+    assert shown[first.dataset]["rows"][1].endswith(ROWS[path.stem])
+    for part in (part for experiment in loaded.experiments.values() for part in experiment.parts):
+        dataset = loaded.datasets[part.dataset]
+        folder, prefix = Path(dataset.source.settings["path"]), tmp_path / part.dataset
+        flags = ["--input", *(str(folder / name) for name in dataset.paths.values())]
+        flags += ["--tokenizer-name-or-path", loaded.models[part.tokenize.model].settings["path"]]
+        flags += ["--output-prefix", str(prefix), *commandline.tokenize(dataset, part.tokenize)]
+        preprocess_data.main(preprocess_data.parser().parse_args(flags))
+        made = json_files.read(tmp_path / f"{part.dataset}_manifest.json")
+        assert (made["rows"], made["kept"], made["handler"]) == (6, 6, shown[part.dataset]["handler"])
+        assert made["noted"].keys() <= {"text that spells a special token"}, shlex.join(flags)
 
 
 def test_rows_are_shown_as_a_terminal_can_take_them(tmp_path: Path) -> None:

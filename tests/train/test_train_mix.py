@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from commands import here
-from train_parts import forget_the_end, result, train, work
+from train_parts import forget_the_end, result, start, train, wait_for, work
 
 from distillery import json_files
 from distillery.engine.batches import split
@@ -53,6 +53,17 @@ def test_a_mix_resumed_ends_with_the_same_bytes(mixed, parts, two, tmp_path):
     done = train(parts, again, *mix(two, 0.7, 0.3), *KEPT)
     assert done.returncode == 0 and "resuming after step 20" in done.stderr, done.stderr
     assert result(again) == result(mixed)
+
+
+def test_kill_9_of_a_mix_changes_no_byte(mixed, parts, two, tmp_path):
+    for step in (6, 23):
+        process = start(parts, tmp_path, *mix(two, 0.7, 0.3), *KEPT)
+        assert wait_for(process, tmp_path, step)
+        process.kill()
+        process.communicate()
+    done = train(parts, tmp_path, *mix(two, 0.7, 0.3), *KEPT)
+    assert done.returncode == 0 and "resuming after step" in done.stderr, done.stderr
+    assert result(tmp_path) == result(mixed)
 
 
 def test_what_was_taken_of_each_is_recorded(mixed):

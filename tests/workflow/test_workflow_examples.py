@@ -5,6 +5,7 @@ They run as one configuration, so that they share what they can, shortened, and 
 
 from __future__ import annotations
 
+import copy
 import glob
 import gzip
 import io
@@ -35,24 +36,46 @@ URL = [{"id": n, "problem": f"Halve {2 * n}.", "answer": f"{n:03}"} for n in (1,
 pytestmark = pytest.mark.mindspore
 
 
-def merged() -> tuple[dict[str, Any], dict[str, str]]:
-    """One configuration of all examples, and {example: its experiment}; a step each, and answers of a few tokens.
+def merged() -> tuple[dict[str, Any], dict[str, list[str]]]:
+    """One configuration of all examples, and {example: its experiments}; a step each, and answers of a few tokens.
 
     What is equal has one name, experiments too: examples that differ in their words alone are one run.
     """
     made: dict[str, Any] = {part: {} for part in (*PARTS, "experiments")}
-    ran_as = {}
+    ran_as: dict[str, list[str]] = {}
     for path in EXAMPLES:
         raw = yaml.safe_load(path.read_text())
-        (experiment,) = raw["experiments"].values()
-        for part, key in PARTS.items():
-            (source,) = raw[part].values()
-            experiment[key] = named(made[part], path.stem, source)
-        experiment["train"] |= {"train_iters": 1, "save_interval": 1}
-        experiment["generate"]["max_new_tokens"] = 4
-        ran_as[path.stem] = named(made["experiments"], path.stem, experiment)
+        known = {
+            part: {
+                own: named(made[part], entitled(path, raw[part], own), one) for own, one in raw[part].items()
+            }
+            for part in PARTS
+        }
+        stages: dict[str, str] = {}
+        for own, written in raw["experiments"].items():
+            experiment = copy.deepcopy(written)
+            for part, key in PARTS.items():
+                experiment[key] = renamed(experiment[key], known[part], stages)
+            experiment["train"] |= {"train_iters": 1, "save_interval": 1}
+            experiment["generate"]["max_new_tokens"] = 4
+            stages[own] = named(made["experiments"], entitled(path, raw["experiments"], own), experiment)
+        ran_as[path.stem] = list(stages.values())
     made["hardware"] = {"laptop": {"threads": 1}}
     return made, ran_as
+
+
+def entitled(path: Path, parts: dict[str, Any], own: str) -> str:
+    """The example's name for one of its parts, with the part's own where there are several."""
+    return path.stem if len(parts) == 1 else f"{path.stem}-{own}"
+
+
+def renamed(value: Any, known: dict[str, str], stages: dict[str, str]) -> Any:
+    """What an experiment says of its model, dataset or problems, under the names that they have in the whole."""
+    if isinstance(value, dict):
+        return {"experiment": stages[value["experiment"]]}
+    if isinstance(value, list):
+        return [one | {"name": known[one["name"]]} for one in value]
+    return known[value]
 
 
 def named(known: dict[str, Any], name: str, value: Any) -> str:
@@ -133,16 +156,16 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_each_example_runs_to_its_scores(ran: Path, path: Path) -> None:
     raw, ran_as = merged()
-    name = ran_as[path.stem]
-    experiment = raw["experiments"][name]
-    done = json_files.read(ran / name / "train/done.json")
-    assert done["iteration"] == 1 and 3 < done["loss"] < 9
-    assert done["template"]["prompt_type"] == experiment["prompt_type"]
-    answers, scores = lines(ran / name / "tuned.jsonl"), lines(ran / name / "tuned.scores.jsonl")
-    assert [one["id"] for one in answers] == [one["id"] for one in scores] and len(scores) == 4
-    assert all(one["scorable"] and 1 <= one["tokens"] <= 4 for one in scores)
-    summary = json_files.read(ran / name / "summary.json")
-    assert summary["problems"] == summary["base"]["n"] == summary["tuned"]["n"] == 4
+    for name in ran_as[path.stem]:
+        experiment = raw["experiments"][name]
+        done = json_files.read(ran / name / "train/done.json")
+        assert done["iteration"] == 1 and 3 < done["loss"] < 9
+        assert done["template"]["prompt_type"] == experiment["prompt_type"]
+        answers, scores = lines(ran / name / "tuned.jsonl"), lines(ran / name / "tuned.scores.jsonl")
+        assert [one["id"] for one in answers] == [one["id"] for one in scores] and len(scores) == 4
+        assert all(one["scorable"] and 1 <= one["tokens"] <= 4 for one in scores)
+        summary = json_files.read(ran / name / "summary.json")
+        assert summary["problems"] == summary["base"]["n"] == summary["tuned"]["n"] == 4
 
 
 def test_sets_of_a_folder_a_hub_and_an_address_are_scored_on_their_own(ran: Path) -> None:
