@@ -5,6 +5,7 @@ CORES ?= all
 EXPERIMENT ?=
 BESIDE ?=
 QUICK ?=
+KEEP ?=
 # processes that tests run in, side by side (tests/README.md): on two cores a third computes while the others wait for
 # Slurm, ranks and time limits
 WORKERS ?= 3
@@ -14,6 +15,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3 python; do \
 
 # a value as one word of a shell's line, whatever it holds
 q = '$(subst ','\'',$(1))'
+kept = $(foreach one,$(KEEP),$(call q,$(one)))
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --require-hashes
@@ -21,7 +23,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile $(call q,$(CONFIG))
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: new serve help setup setup-slurm setup-dev watch run unlock audit compare runs lint check test test-vllm bench doctor plan verify faults lock lock-env
+.PHONY: sizes clean new serve help setup setup-slurm setup-dev watch run unlock audit compare runs lint check test test-vllm bench doctor plan verify faults lock lock-env
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -59,6 +61,12 @@ test-vllm: setup-dev ## the exports under vLLM's CPU build, in an environment of
 
 bench: setup-dev ## measure against named peers
 	for b in benchmarks/bench_*.py; do $(BIN)/python $$b || exit 1; done
+
+sizes: setup ## list what each part of results/ takes, and what the configurations of KEEP (default: CONFIG) do not need
+	@$(BIN)/python workflow/scripts/sizes.py --keep $(if $(KEEP),$(kept),$(call q,$(CONFIG)))
+
+clean: setup ## say what no configuration of KEEP needs of results/, and remove it: KEEP="config/config.yaml config/mine.yaml"
+	@$(BIN)/python workflow/scripts/clean.py $(if $(KEEP),--keep $(kept))
 
 audit: setup ## list the verdicts of EXPERIMENT (of CONFIG) that a human may overrule
 	@$(BIN)/python workflow/scripts/evaluate_audit.py --configfile $(call q,$(CONFIG)) --experiment $(call q,$(EXPERIMENT))

@@ -22,6 +22,8 @@ KEPT = {
     "import_solutions": "fetch",
     "import_scripts": "plan",
     "score": "evaluate",
+    "clean": "any",
+    "sizes": "any",
     "doctor": "any",
     "launch": "any",
     "unlock": "any",

@@ -213,9 +213,9 @@ def drawn_parts(e):
     sources = [CONFIG.models[e.model], *(one.source for one in datasets_of(e.name))]
     sources += [CONFIG.problem_sets[one].source for one in e.asked]
     layouts = [e.convert.layout.name, e.train.layout.name, e.generate.layout.name]
-    served = [bool(one.server) for asked in e.asked.values() for one in (asked.tuned, asked.base)]
-    chosen = [artefacts.rotated(e) == e.model, "select" in e.settings]
-    return [e.engines, [one.kind for one in sources], layouts, served, *chosen]
+    chosen = ["select" in e.settings, artefacts.rotated(e) == e.model]
+    chosen += [bool(one.server) for asked in e.asked.values() for one in (asked.tuned, asked.base)]
+    return [e.engines, [one.kind for one in sources], layouts, chosen]
 
 
 def run_by(engine, stage, artefact=lambda e: e.name):
