@@ -21,7 +21,6 @@ from distillery.problems import UsageProblem
 from distillery.report import benchmarks, contents, figures, page_writing
 
 TEMPLATE = "pair.html.j2"
-FOLDER = "results/comparisons/{one}/{other}"
 BASE = ":base"
 
 
@@ -66,7 +65,7 @@ def run(args: argparse.Namespace) -> str:
         )
     # no experiment's name has a plus
     names = {key: side.name.replace(BASE, "+base") for key, side in (("one", one), ("other", other))}
-    folder = Path(FOLDER.format(**names))
+    folder = Path(artefacts.PAIR.of(**names).folder)
     found = {problems: compare(one, other, problems, args.seed) for problems in shared}
     said = []
     for problems, (compared, rows) in found.items():
