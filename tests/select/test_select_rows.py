@@ -69,10 +69,16 @@ CORPUS = [
     (row("b", "Which number precedes five, my friend?", thought("4"), source="b"), None),
 ]  # fmt: skip
 # of one problem several answers: the first row has all of them, and its pass rate is the problem's
+RARE = {"generations": [thought("4"), "5", "6", "7"], "correctness_math_verify": [True, False, False, False]}
+RARE["is_reasoning_complete"] = [True] * 4
 CORPUS += [
+    (row("few", "What is the fourth part of sixteen, my friend?", thought("4"), source="c", **RARE), "pass_rate"),
+    (row("few", "What is the fourth part of 16, dear friend of mine?", thought("4"), source="c"), "pass_rate"),
     (row("two", "What is the cube root of sixty-four, my friend?", thought("4"), source="c",
-         generations=[thought("4"), thought("5")], correctness_math_verify=[True, False]), None),
+         generations=[thought("4"), thought("5")], correctness_math_verify=[True, False], is_reasoning_complete=[True] * 2), None),
     (row("two", "What is the cube root of 64, dear friend of mine?", thought("4"), source="c"), None),
+    # what the column says is not judged again
+    (row("trusted", "Which number is four, more or less, my friend?", thought("5"), source="d"), None),
 ]  # fmt: skip
 FILTERS = ["--closed-thoughts", "--boxed-answer", "--min-pass-rate", "0.5", "--max-pass-rate", "1"]
 FILTERS += ["--scripts", "Latin", "--overlap-words", "10", "--min-tokens", "40", "--max-tokens", "400"]
@@ -108,7 +114,7 @@ def test_each_filter_leaves_out_what_it_should(corpus, tmp_path):
     assert [(one["uuid"], one["filter"]) for one in left] == truth
     counts = {one["filter"]: one["rows"] for one in card["left_out"]}
     assert counts == {name: sum(why == name for _, why in truth) for name in counts} and len(counts) == 10
-    assert (card["rows"], card["unusable"], card["kept"]) == (24, 1, 23 - len(truth))
+    assert (card["rows"], card["unusable"], card["kept"]) == (27, 1, 26 - len(truth))
     (shown,) = (one["samples"] for one in card["left_out"] if one["filter"] == "overlap")
     assert shown[0]["detail"] == "sheep: p" and shown[0]["question"].startswith("Listen! A farmer")
     by = {one["uuid"]: one["detail"] for one in left}
@@ -122,7 +128,7 @@ def test_each_filter_leaves_out_what_it_should(corpus, tmp_path):
 def test_a_filter_that_is_not_asked_for_leaves_nothing_out(corpus, tmp_path, flag):
     files, problems = corpus
     card, left = select(files, problems, tmp_path, *flag.split())
-    assert [one["filter"] for one in card["left_out"]] == [left[0]["filter"]] and card["kept"] == 23 - len(
+    assert [one["filter"] for one in card["left_out"]] == [left[0]["filter"]] and card["kept"] == 26 - len(
         left
     )
 
@@ -160,7 +166,7 @@ def test_what_is_left_out_is_not_tokenized_and_counted(corpus, tmp_path):
     card, left = select(files, problems, tmp_path, *FILTERS)
     made = tokenized(files, tmp_path, "--left-out", str(tmp_path / "left.jsonl"), "--workers", "2")
     assert made["dropped"]["left_out"]["count"] == len(left)
-    assert (made["rows"], made["kept"], made["rejected"]["count"]) == (24, card["kept"], 1)
+    assert (made["rows"], made["kept"], made["rejected"]["count"]) == (27, card["kept"], 1)
     uuids = pq.read_table(tmp_path / "d_rows.parquet").column("uuid").to_pylist()
     assert uuids == [one["uuid"] for one, why in CORPUS if why is None]
     flags = [
@@ -195,7 +201,7 @@ def test_a_file_of_which_nothing_is_left_ends_nothing(corpus, tmp_path):
     late.write_text(json.dumps(CORPUS[0][0]) + "\n")
     select([*files, late], problems, tmp_path, "--exact-duplicates")
     made = tokenized([*files, late], tmp_path, "--left-out", str(tmp_path / "left.jsonl"))
-    assert made["dropped"]["left_out"]["count"] == 2 and made["documents"] == 22
+    assert made["dropped"]["left_out"]["count"] == 2 and made["documents"] == 25
 
 
 def test_rows_of_other_files_and_nothing_left_are_told(corpus, tmp_path):
@@ -203,7 +209,7 @@ def test_rows_of_other_files_and_nothing_left_are_told(corpus, tmp_path):
     select(files[:1], problems, tmp_path, "--closed-thoughts")
     with pytest.raises(Problem, match=r"rows were chosen from other files(?s:.*)a\.parquet"):
         tokenized(files, tmp_path, "--left-out", str(tmp_path / "left.jsonl"))
-    with pytest.raises(Problem, match=r"no row is left(?s:.*)23 by tokens"):
+    with pytest.raises(Problem, match=r"no row is left(?s:.*)26 by tokens"):
         select(files, problems, tmp_path / "never", "--min-tokens", "100000")
     assert not (tmp_path / "never").exists()
     with pytest.raises(Problem, match="a column is not there"):
