@@ -210,12 +210,11 @@ def siblings_scores(w):
 
 def drawn_parts(e):
     """What decides which rules lead to an experiment's report, beside the rules themselves."""
-    sources = [CONFIG.models[e.model], *(one.source for one in datasets_of(e.name))]
-    sources += [CONFIG.problem_sets[one].source for one in e.asked]
+    kinds = [CONFIG.models[e.model].kind, *(one.source.kind for one in datasets_of(e.name))]
+    kinds += [CONFIG.problem_sets[one].source.kind for one in e.asked]
     layouts = [e.convert.layout.name, e.train.layout.name, e.generate.layout.name]
-    chosen = ["select" in e.settings, artefacts.rotated(e) == e.model]
-    chosen += [bool(one.server) for asked in e.asked.values() for one in (asked.tuned, asked.base)]
-    return [e.engines, [one.kind for one in sources], layouts, chosen]
+    served = [bool(one.server) for asked in e.asked.values() for one in (asked.tuned, asked.base)]
+    return [e.engines, kinds, layouts, served, artefacts.rotated(e) == e.model, "select" in e.settings]
 
 
 def run_by(engine, stage, artefact=lambda e: e.name):
