@@ -57,6 +57,13 @@ def test_earlier_runs_stay_as_they_were_and_weights_are_not_among_them(made):
     )
 
 
+def test_of_runs_that_answer_the_same_the_last_is_the_current_one(made):
+    """By their scores the first of two that had none right was taken for it."""
+    for lr in (0.001, 0.002, 0.003):
+        kept = finish(made, lr, 0)
+        assert [run.name for run in kept_runs.of(made) if run.current] == [kept.name]
+
+
 def test_a_run_is_named_by_what_decides_it(made):
     first = finish(made, 0.001, 12)
     assert finish(made, 0.001, 12) == first  # made again: the same place

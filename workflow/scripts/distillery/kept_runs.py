@@ -38,7 +38,7 @@ class Run:
     """A run that was kept.
 
     Attributes:
-        current: its scores are those that lie at the experiment's top.
+        current: its answers, scores and report are those that lie at the experiment's top.
         settings: the experiment's resolved configuration.
     """
 
@@ -89,13 +89,16 @@ def of(folder: Path) -> Iterator[Run]:
     Raises:
         Problem: settings that are not those that were written.
     """
-    scores = folder / NAMES["tuned_scores"]
-    now = files.sha256(scores) if scores.is_file() else None
+    now = _results(folder)
     for path in sorted((folder / FOLDER).glob(f"[!.]*/{SETTINGS}")):
         settings = digests.read_json(path)
-        kept = path.with_name(scores.name)
-        current = kept.is_file() and files.sha256(kept) == now
-        yield Run(path.parent.name, path.parent, current, settings)
+        yield Run(path.parent.name, path.parent, now is not None and _results(path.parent) == now, settings)
+
+
+def _results(folder: Path) -> list[str] | None:
+    """Digests that tell a run from all others: two may answer the same, and their reports say what was set."""
+    paths = [folder / name for name in (NAMES["tuned_generations"], NAMES["tuned_scores"], REPORT)]
+    return [files.sha256(path) for path in paths] if all(path.is_file() for path in paths) else None
 
 
 def _second_name(path: Path, name: Path) -> None:
