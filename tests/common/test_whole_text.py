@@ -100,13 +100,14 @@ def test_of_a_row_s_name(tmp_path):
     assert "d.jsonl, row 1, column uuid, character 0" in refused(*tokenized(tmp_path, {**CHAT, "uuid": HALF}))
 
 
-def test_of_decisions_and_all_other_json(tmp_path):
+def test_of_decisions_and_prompts(tmp_path):
     row = {"id": "a", "gold": "2", "answer": HALF, "right": True}
     with pytest.raises(Problem, match="o.jsonl, line 1, answer, character 0"):
         overrules.read(lines(tmp_path / "o.jsonl", row), [PROBLEM])
     with pytest.raises(Problem, match="p.jsonl, line 1, messages.0, content, character 2"):
         prompts.read(lines(tmp_path / "p.jsonl", {"messages": [{"role": "user", "content": f"ab{HALF}"}]}))
-    assert json_files.parse(b'["\\ud83d\\ude42", "\\\\ud83d"]', "whole", list) == ["🙂", "\\ud83d"]
+    (tmp_path / "w.json").write_bytes(b'[{"prompt": "\\ud83d\\ude42 \\\\ud83d"}]')
+    assert prompts.read(tmp_path / "w.json")[0].text == "🙂 \\ud83d"
 
 
 @given(st.text(st.characters(codec=None), max_size=8))

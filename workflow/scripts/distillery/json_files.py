@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from distillery import json_shapes, whole_text
+from distillery import json_shapes
 from distillery.problems import Problem
 
 Kind = TypeVar("Kind")
@@ -153,8 +153,6 @@ def parse(data: bytes, where: object, kind: type[Kind] = dict) -> Any:  # type: 
             "JSON of another kind", where=where, found=repr(value)[:300], wanted=NAMES[kind], fix=MAKE_AGAIN
         )
     _name(value, str(where), 0)
-    if whole_text.ESCAPED.search(data):
-        whole_text.check_value(value, where)
     _fit(value, json_shapes.of(where), str(where))
     return value
 

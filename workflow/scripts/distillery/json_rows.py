@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from distillery import json_files, source_files
+from distillery import json_files, source_files, whole_text
 from distillery.problems import Problem
 
 BOM, LARGEST = codecs.BOM_UTF8, 1 << 30  # bytes, unpacked
@@ -27,7 +27,8 @@ def read(path: Path) -> Iterator[tuple[int, json_files.Record]]:
         Each with the number of its line, or of its place in the array, from 1.
 
     Raises:
-        Problem: as `json_files.read`, naming the line or the place; or what packs it is damaged, or holds beyond LARGEST bytes.
+        Problem: as `json_files.read`, naming the line or the place; text without a UTF-8 form; or what packs it is damaged, or
+            holds beyond LARGEST bytes.
     """
     with source_files.opened(path) as stream:
         try:
@@ -40,8 +41,15 @@ def read(path: Path) -> Iterator[tuple[int, json_files.Record]]:
         raise Problem("a file that is too large", where=path, wanted=f"at most {LARGEST} bytes, unpacked")
     if data.removeprefix(BOM).lstrip().startswith(b"["):
         for number, one in enumerate(json_files.parse(data, path, list), 1):
-            yield number, json_files.parse(json.dumps(one).encode(), f"{path}, row {number}")
+            yield number, _row(json.dumps(one).encode(), f"{path}, row {number}")
         return
     for number, line in enumerate(io.BytesIO(data), 1):
         if line.removeprefix(BOM).strip():
-            yield number, json_files.parse(line, f"{path}, line {number}")
+            yield number, _row(line, f"{path}, line {number}")
+
+
+def _row(data: bytes, where: str) -> json_files.Record:
+    row = json_files.parse(data, where)
+    if whole_text.ESCAPED.search(data):
+        whole_text.check_value(row, where)
+    return row
