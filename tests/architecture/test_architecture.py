@@ -35,6 +35,7 @@ ROOMS = {
     "doctor": "fetch launch",
     "shell": "launch planning",
     "verify": "tokenize convert",
+    "trace": "tokenize engine",
 }
 LINES = 250
 LONGER = {"engine/decoder.py"}
