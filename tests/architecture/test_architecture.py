@@ -35,7 +35,7 @@ ROOMS = {
     "doctor": "fetch launch",
     "shell": "launch planning",
     "verify": "tokenize convert",
-    "trace": "tokenize engine",
+    "trace": "tokenize engine verify",
 }
 LINES = 250
 LONGER = {"engine/decoder.py"}

@@ -26,6 +26,7 @@ KEPT = {
     "sizes": "any",
     "doctor": "any",
     "launch": "any",
+    "trace_crate": "any",
     "trace_generation": "any",
     "unlock": "any",
     "verify": "any",

@@ -1,6 +1,8 @@
 """A trace both ways on a finished experiment: its rows are those that the steps' own counts tell of, and a changed row shows."""
 
+import hashlib
 import json
+import shutil
 import subprocess
 import sys
 
@@ -90,3 +92,43 @@ def test_a_changed_row_of_a_shard_shows(finished, answers):
     listing.write_bytes(kept)
     assert "trained on other data than lie there now" in said and "--forcerun" in said
     assert json.loads(trace(finished, answers[0]["id"], "--json"))["trainings"][0]["shards"] == before
+
+
+def test_a_crate_describes_every_file_and_names_no_machine(finished):
+    line = [
+        sys.executable,
+        "workflow/scripts/trace_crate.py",
+        "--configfile",
+        "experiment.yaml",
+        "--date",
+        "2026-11-30",
+    ]
+    house = finished.path
+    try:
+        for _ in range(2):  # the same again
+            done = subprocess.run(line, cwd=house, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stderr
+            texts = {
+                path: path.read_text()
+                for path in [house / "ro-crate-metadata.json", *house.glob("results/provenance/**/*.json")]
+            }
+            before = locals().get("before", texts)
+            assert texts == before
+    finally:
+        shutil.rmtree(house / "results/provenance", ignore_errors=True)
+        (house / "ro-crate-metadata.json").unlink(missing_ok=True)
+    assert not [path for path, text in texts.items() if str(house) in text or sys.prefix in text]
+    graph = {one["@id"]: one for one in json.loads(texts[house / "ro-crate-metadata.json"])["@graph"]}
+    made = {
+        result["@id"]: one
+        for one in graph.values()
+        if one["@type"] == "CreateAction"
+        for result in one["result"]
+    }
+    for name in ("train/done.json", "tuned.jsonl", "summary.json", "report.html", "hf/manifest.json"):
+        path = f"results/experiments/small/{name}"
+        assert graph[path]["sha256"] == hashlib.sha256((house / path).read_bytes()).hexdigest()
+        assert made[path]["object"] and made[path]["description"].startswith("python workflow/scripts/")
+    record = json.loads(texts[house / "results/provenance/results/experiments/small/train/done.json.json"])
+    assert record["rule"] == "train" and "--lr" in record["command"] and len(record["code"]) == 16
+    assert record["versions"]["mindspore"] and all(len(digest) == 64 for digest in record["inputs"].values())

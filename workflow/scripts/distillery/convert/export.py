@@ -35,6 +35,8 @@ CARRIED = (
     "LICENSE",
 )
 
+CARD = "README.md"  # of report_card.py, about the export that was
+
 
 def as_json(value: Any) -> bytes:
     """Two-space JSON in the order of the keys, as transformers writes it."""
@@ -119,7 +121,7 @@ def check_target(save_dir: Path) -> None:
     if not save_dir.exists():
         return
     for path in sorted(save_dir.iterdir()):
-        listed = path.name in (*CARRIED, INDEX, MANIFEST, digests.beside(save_dir / MANIFEST).name)
+        listed = path.name in (*CARRIED, CARD, INDEX, MANIFEST, digests.beside(save_dir / MANIFEST).name)
         ours = listed or path.suffix == ".safetensors"
         if not ours or path.is_dir():
             raise Problem(

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from distillery import digests, one_writer
-from distillery.evaluate import budgets, measures, scoring, statistics
+from distillery.evaluate import budgets, measures, model_index, scoring, statistics
 from distillery.problems import Problem, located
 
 Scores = list[dict[str, Any]]
@@ -46,7 +46,8 @@ def run(args: argparse.Namespace) -> str:
     named = {args.problem_set: summary(compared), **sets} if args.problem_set else {}
     with one_writer.of(args.output):
         digests.write_json(args.output, compared)
-        digests.write_json(args.summary, summary(compared) | ({"sets": named} if named else {}))
+        index = {"model-index": model_index.of(args.names[1], named or {"problems": summary(compared)})}
+        digests.write_json(args.summary, summary(compared) | ({"sets": named} if named else {}) | index)
     return "\n".join(lines(compared))
 
 

@@ -1,0 +1,37 @@
+"""The crate's entities, and commands without this machine's paths."""
+
+from pathlib import Path
+
+from distillery.trace import provenance_records, research_crate
+
+RECORDS = [
+    {"path": "resources/a.parquet", "bytes": 3, "sha256": "aa"},
+    *(
+        {"path": f"results/{name}", "bytes": 4, "sha256": name, "rule": "train", "command": ["python", "workflow/scripts/x.py", "--lr", "1"],
+         "code": "0123456789abcdef", "inputs": {"resources/a.parquet": "aa", "config/b.yaml": "bb"}, "versions": None}
+        for name in ("one", "two")
+    ),
+]  # fmt: skip
+
+
+def test_each_file_is_described_once_and_each_command_is_one_action():
+    made = research_crate.crate(RECORDS, "a run", "2026-11-30")
+    graph = {one["@id"]: one for one in made["@graph"]}
+    assert len(graph) == len(made["@graph"])
+    (action,) = [one for one in graph.values() if one["@type"] == "CreateAction"]
+    assert [one["@id"] for one in action["result"]] == ["results/one", "results/two"]
+    assert {one["@id"] for one in action["object"]} == {"resources/a.parquet", "config/b.yaml"}
+    # whatever is named is described
+    named = [one["@id"] for key in ("object", "result") for one in action[key]]
+    named += [one["@id"] for one in graph["./"]["hasPart"] + graph["./"]["mentions"]] + [
+        action["instrument"]["@id"]
+    ]
+    assert set(named) <= graph.keys()
+    assert graph["results/one"]["sha256"] == "one" and graph["config/b.yaml"]["sha256"] == "bb"
+
+
+def test_commands_are_those_of_any_clone():
+    shell = "srun -N2 /opt/v/bin/python '/home/me/it'\"'\"'s/workflow/scripts/score.py' --problems /work/here/p.parquet --data a=/data/rows.csv --n 3"
+    assert provenance_records.command(shell, Path("/work/here")) == [
+        "python", "workflow/scripts/score.py", "--problems", "p.parquet", "--data", "a=…/rows.csv", "--n", "3",
+    ]  # fmt: skip
