@@ -168,6 +168,7 @@ def test_the_top_says_what_a_reader_asks_first(made, tab):
         "tiny",
         "sums-heldout",
         "1 h 20 min",
+        "training 1 h 20 min",
         "the plan warned of, and it was accepted: epochs",
     ):
         assert words in top
