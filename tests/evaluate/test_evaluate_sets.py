@@ -118,7 +118,7 @@ def test_the_summary_is_the_first_sets_and_holds_all(tmp_path):
         "first"
     ]
     rows = contents.sets(both, "first")
-    assert [(row["name"], row["page"], row["tuned"]) for row in rows] == [
+    assert [(row["name"], row["page"], row["tuned"]["accuracy"]) for row in rows] == [
         ("first", None, 1.0),
         ("more", "sets/more/report.html", pytest.approx(2 / 3, abs=1e-5)),
     ]
