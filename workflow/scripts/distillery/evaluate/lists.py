@@ -19,8 +19,8 @@ def same(gold: str, answer: str) -> bool | None:
     """
     sides = [_listed(text) or _joined(text) for text in (gold, answer)]
     if not all(sides):
-        pairs = ((gold, answer), (answer, gold))
-        return False if any(_joined(one) and quantities.number(other) for one, other in pairs) else None
+        first, second = (quantities.number(text) is not None for text in (gold, answer))
+        return False if (sides[0] and not first and second) or (sides[1] and not second and first) else None
     # a comma may group the digits of one number: what is one cannot be what is a list
     if any(quantities.number(text) for text in (gold, answer)):
         return False

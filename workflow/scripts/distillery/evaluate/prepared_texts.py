@@ -16,9 +16,17 @@ RADIANS = re.compile(
 )
 
 
+UPRIGHT = re.compile(
+    r"\\mathrm\s*\{\s*([ie])\s*\}"
+)  # constants, which it would drop as units: `4-\mathrm{i}` is not 4
+
+
 def prepared(gold: str, answer: str) -> tuple[str, str]:
     """Both sides as math-verify is to parse them."""
-    gold, answer = (RADIANS.sub(_radians, rules.UNITS.sub("", text)) for text in rules.pair(gold, answer))
+    gold, answer = (
+        RADIANS.sub(_radians, rules.UNITS.sub("", UPRIGHT.sub(r" \1 ", text)))
+        for text in rules.pair(gold, answer)
+    )
     unit = quantities.number(gold) is None or quantities.number(answer, lone=True) is None
     return _figures(_keep_letter(gold)), _figures(_keep_letter(answer) if unit else answer)
 
