@@ -68,6 +68,13 @@ def test_the_dataset_of_a_tokenizer_is_a_source_too(tmp_path):
     assert absent(raw) == {"datasets.texts.source.path.path": f"no {tmp_path}/no"}
 
 
+def test_the_problems_that_a_teacher_is_asked_are_a_source_too(tmp_path):
+    raw = yaml.safe_load((ROOT / "config/distill.yaml").read_text())
+    assert absent(raw) == {}
+    raw["problem_sets"]["unanswered"] = {"path": {"path": str(tmp_path / "no"), "files": "a.parquet"}}
+    assert absent(raw) == {"problem_sets.unanswered.path.path": f"no {tmp_path}/no"}
+
+
 @pytest.mark.parametrize("there", [True, False])
 def test_a_committed_lock_is_there(tmp_path, monkeypatch, there):
     raw = copy.deepcopy(SEVEN)

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from distillery import source_files
+from distillery import source_files, teachers
 from distillery.experiment import Config, Experiment, Source
 from distillery.launch import devices, prefix
 from distillery.planning import estimate, finding, plan_step
@@ -178,7 +178,9 @@ def _named(config: Config, experiment: Experiment) -> Iterator[tuple[str, Source
         source = config.datasets[name].source
         shards = tuple(config.datasets[name].paths.values()) if source.kind == "path" else ()
         yield from _of_source(f"datasets.{name}.source", source, shards)
-    for name in experiment.asked:
+    taught = [config.datasets[name].source for name in datasets]
+    questions = [source.settings["problems"] for source in taught if source.kind == teachers.KIND]
+    for name in dict.fromkeys([*experiment.asked, *questions]):
         source = config.problem_sets[name].source
         files = source_files.written(source.settings["files"]) if source.kind == "path" else []
         yield from _of_source(f"problem_sets.{name}", source, files)
