@@ -88,8 +88,26 @@ def read(bin_path: Path, idx_path: Path) -> Index:
             fix="make the dataset again",
         )
     lengths = np.frombuffer(raw, "<i4", sequences, HEADER.size)
+    offsets = np.frombuffer(raw, "<i8", sequences, HEADER.size + sequences * 4)
     documents = np.frombuffer(raw, "<i8", ends, HEADER.size + sequences * 12)
     index = Index(lengths, documents, code)
+    for what, right in (
+        ("a negative length", bool((lengths >= 0).all())),
+        # Megatron goes by them, we by the lengths: both must read the same tokens
+        (
+            "a sequence that does not begin where the one before it ends",
+            np.array_equal(offsets, index.offsets),
+        ),
+        ("documents that do not divide its sequences", _divides(documents, sequences)),
+    ):
+        if not right:
+            raise Problem(
+                "an index that contradicts itself",
+                where=idx_path,
+                found=what,
+                wanted="sequences one after the other, each in one document",
+                fix="make the dataset again",
+            )
     size = int(lengths.sum(dtype=np.int64)) * index.item_bytes
     if bin_path.stat().st_size != size:
         raise Problem(
@@ -100,6 +118,12 @@ def read(bin_path: Path, idx_path: Path) -> Index:
             fix="make the dataset again",
         )
     return index
+
+
+def _divides(documents: np.ndarray, sequences: int) -> bool:
+    """Whether documents end in order, from 0 to the last sequence; one may be empty."""
+    whole = len(documents) > 0 and documents[0] == 0 and documents[-1] == sequences
+    return bool(whole and (np.diff(documents) >= 0).all())
 
 
 def concatenated(parts: Iterable[tuple[Path, Index]]) -> Index:
