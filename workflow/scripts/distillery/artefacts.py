@@ -129,6 +129,7 @@ MINDSPEED_ANSWER = _own("mindspeed_answer.txt", "generate_mindspeed")
 TUNED_SCORES = _own("tuned.scores.jsonl", "evaluate_tuned")
 COMPARISON = _own("comparison.json", "evaluate_compare")
 SUMMARY = _own("summary.json", "evaluate_compare")
+PROVENANCE = _shared("results", "provenance/{path}", ".json")  # of each product, when it is asked for
 PAIR = _shared("results", "comparisons/{one}/{other}/{problems}", ".html")  # of any two, when it is asked for
 SWEEP = _own("sweep.json", "evaluate_sweep")
 PLAN = _own("plan.json", "plan_outcome")

@@ -11,12 +11,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from distillery import config, digests, files, machine
+from distillery import artefacts, config, digests, files, machine
 from distillery.provenance import SCRIPTS
 from distillery.trace import provenance_records
 
 METADATA = Path("ro-crate-metadata.json")  # names the folder that it lies in
-MANIFESTS = Path("results/provenance")
+MANIFESTS = Path(artefacts.PROVENANCE.folder)
 PROFILES = ("process/0.5", "workflow/0.5")
 WORKFLOW = "Snakefile"
 
