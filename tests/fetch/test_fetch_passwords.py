@@ -96,7 +96,7 @@ def test_a_workflows_lines_and_records_hold_no_password(hub, tmp_path):
     }
     house = House(tmp_path / "a house", ROOT / "config" / "config.yaml")
     house.configfile.write_text(yaml.safe_dump(raw))
-    done = house.snakemake("--cores", "1", "resources/locks/models/theirs.json")
+    done = house.snakemake("-p", "--cores", "1", "resources/locks/models/theirs.json")
     assert done.returncode == 0, done.stdout + done.stderr
     assert BASIC in {one.token for one in hub.log}
     said = done.stdout + done.stderr
@@ -134,3 +134,48 @@ def test_any_password_is_masked_and_found_again(user, password, host, rest):
     assert masked.startswith(f"https://{user}:***@{host}/")
     assert addresses.revealed(masked).startswith(f"https://{user}:{password}@{host}/")
     assert addresses.masked(masked) == masked
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("https://ghp_abc@h.example/x.csv", "https://***@h.example/x.csv"),
+        ("https://me:pa/ss@h.example/x.csv", "https://me:***@h.example/x.csv"),
+        ("https://h.example/x.csv?token=abc", "https://h.example/x.csv?token=***"),
+        ("https://h.example/x?a=1&api_key=abc#top", "https://h.example/x?a=1&api_key=***#top"),
+        ("https://b.example/x?sv=2024&sig=a%2Bb%3D", "https://b.example/x?sv=2024&sig=***"),
+        (
+            "https://s3.example/x?X-Amz-Signature=0f&X-Amz-Date=1",
+            "https://s3.example/x?X-Amz-Signature=***&X-Amz-Date=1",
+        ),
+        ("https://me:pw@h.example/x?accessToken=q", "https://me:***@h.example/x?accessToken=***"),
+    ],
+)
+def test_every_kind_of_secret_is_masked_and_found_again(address, told):
+    assert addresses.kept(address) == addresses.kept(told) == told
+    assert addresses.revealed(told) == address
+    assert addresses.masked(f"no connection to {address} today") == f"no connection to {told} today"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://h.example:8080/x@y",
+        "https://h.example/x?keyword=a&design=b&monkey=c",
+        "hf://datasets/a@main/b",
+    ],
+)
+def test_what_is_no_secret_stays(address):
+    assert addresses.kept(address) == address and addresses.revealed(address) == address
+
+
+def test_a_token_of_a_pattern_is_sent_for_each_of_its_files_and_a_files_own_before():
+    addresses.kept(["https://p.example/a-{0..9}.csv?token=all", "https://p.example/own.csv?token=one"])
+    addresses.kept("https://p.example/a-{0..9}.csv?token=all")
+    assert addresses.revealed("https://p.example/a-3.csv?token=***") == "https://p.example/a-3.csv?token=all"
+    assert addresses.revealed("https://p.example/own.csv?token=***") == "https://p.example/own.csv?token=one"
+
+
+def test_without_its_token_a_request_has_none():
+    assert addresses.revealed("https://***@none.example/x") == "https://none.example/x"
+    assert addresses.revealed("https://none.example/x?token=***&a=1") == "https://none.example/x?&a=1"
