@@ -15,7 +15,7 @@ LIBC = ctypes.CDLL(None)
 LIBC.malloc.restype = ctypes.c_void_p
 LIBC.malloc.argtypes = [ctypes.c_size_t]
 LIBC.free.argtypes = [ctypes.c_void_p]
-NAMES = {np.dtype("float32"): b"float32", np.dtype("int32"): b"int32", np.dtype("uint16"): b"uint16"}
+NAMES = {np.dtype(name): name.encode() for name in ("float32", "int32", "uint16", "float16")}
 LANES, SPAN, KEYS, PAD = 32, 64, 16, 16  # of decoding.cpp
 calls = 0
 
@@ -127,12 +127,12 @@ def entropy(library, logits, labels, returns=0):
 
 def panels(outputs, inputs, dtype):
     made = floats(-(-outputs // LANES), inputs, LANES)
-    return made if dtype == np.float32 else (made.view(np.uint32) >> 16).astype(np.uint16)
+    return (made.view(np.uint32) >> 16).astype(np.uint16) if dtype == np.uint16 else made.astype(dtype)
 
 
 def decoding(library):
-    """The kernels of generation, with weights of both widths; bad ids, slots and positions return 1."""
-    for dtype in (np.float32, np.uint16):
+    """The kernels of generation, with weights of each type; bad ids, slots and positions return 1."""
+    for dtype in (np.float32, np.uint16, np.float16):
         for groups, repeats, dim, ffn, vocab in [(1, 3, 10, 20, 45), (2, 2, 32, 48, 64)]:
             heads, slots, capacity, width = groups * repeats, 3, SPAN, 5
             hidden, fused = heads * dim, (heads + 2 * groups) * dim

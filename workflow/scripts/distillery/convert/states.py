@@ -6,8 +6,8 @@
     digest = save(Path("mcore"), {(0, 0): state}, args, iteration=400)
     write_rank(Path("mp_rank_00"), state, args, 400)  # a rank's file alone, for one process per rank
 
-Arrays are read-only views of mapped files wherever the bytes lie in one piece, so loading costs no memory
-until they are used; interleaved q/k/v and gate/up are copies, and so is what lies askew in a file of MSAdapter, whose
+Arrays are read-only views of mapped files wherever the bytes lie in one piece, and a whole state reads each one when
+it is looked up, so loading costs no memory until they are used; interleaved q/k/v and gate/up are copies, and so is what lies askew in a file of MSAdapter, whose
 container aligns nothing: compiled code takes aligned arrays only. bfloat16 arrays have ml_dtypes' dtype.
 """
 
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import mmap
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -82,8 +82,10 @@ def load_state(
     pp_rank: int = 0,
     *,
     checked: bool = False,
-) -> dict[str, np.ndarray]:
+) -> State:
     """{MCore name: array} of a rank of `layout` (default TP1 PP1: the whole model), from any directory.
+
+    An array is read when it is looked up, each time anew: whoever goes through them holds one at a time.
 
     Args:
         directory: a Hugging Face model or an MCore checkpoint of any layout, which is merged.
@@ -97,8 +99,25 @@ def load_state(
         stored_bytes.of_source(Path(directory), source).run()
     layout = layout or Layout()
     (pieces,) = rank_slices(source.architecture, layout.grid(source.architecture), tp_rank, pp_rank)
-    with gather.Reader() as reader:
-        return {name: _array(piece, source, reader) for name, piece in pieces.items()}
+    return _Pieces(pieces, source)
+
+
+class _Pieces(Mapping[str, np.ndarray]):
+    def __init__(self, pieces: dict[str, Slice], source: Source):
+        self.pieces, self.source = pieces, source
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        with gather.Reader() as reader:
+            return _array(self.pieces[name], self.source, reader)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.pieces
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.pieces)
+
+    def __len__(self) -> int:
+        return len(self.pieces)
 
 
 def mapped(stored: Stored) -> np.ndarray:

@@ -7,10 +7,14 @@
 //
 // A kernel that does not return 0 ends the run: an id, a slot or a position that leads out of an array.
 //
-// Weights lie in panels [outputs / 32][inputs][32], as float32 or as the upper half of it (bfloat16), which
-// is read only if nothing is lost. At small batches the time is that of reading the weights once.
+// Weights lie in panels [outputs / 32][inputs][32], each matrix in a type of its own: float32, the upper half of it
+// (bfloat16) or float16. The narrow ones are widened, exactly, as they are read, so that their sums are those of a
+// float32 copy. At small batches the time is that of reading the weights once.
 
 #include <omp.h>
+#if defined(__F16C__)
+#include <immintrin.h>
+#endif
 
 #include <algorithm>
 #include <atomic>
@@ -46,6 +50,41 @@ static inline vec weights(const uint16_t* p) {
     vec v;
     std::memcpy(&v, &word, sizeof v);
     return v;
+}
+
+struct half { uint16_t bits; };  // a float16
+
+static inline vec weights(const half* p) {
+    vec v;
+#if defined(__AVX512F__)
+    __m512 wide = _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+    std::memcpy(&v, &wide, sizeof v);
+#elif defined(__F16C__) && defined(__AVX2__)
+    __m256 wide = _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+    std::memcpy(&v, &wide, sizeof v);
+#else
+    half_vec bits;
+    std::memcpy(&bits, p, sizeof bits);
+    word_vec word = __builtin_convertvector(bits, word_vec), body = (word & 0x7fffu) << 13;
+    // exponents are biased by 15 and by 127; those of infinity and NaN stay the largest
+    const word_vec unit = word_vec{} + (1u << 23), shift = 112u * unit;
+    const ivec subnormal = body < unit, endless = body >= 31u * unit;
+    body += subnormal ? shift + unit : endless ? shift + shift : shift;
+    std::memcpy(&v, &body, sizeof v);
+    v = subnormal ? v - splat(6.103515625e-05f) : v;  // 2^-14, the leading one that a subnormal has not
+    std::memcpy(&body, &v, sizeof v);
+    body |= (word & 0x8000u) << 16;
+    std::memcpy(&v, &body, sizeof v);
+#endif
+    return v;
+}
+
+// What MindSpore calls a type: calls run with a null pointer to it.
+template <class Run>
+static inline auto typed(const char* name, Run run) {
+    if (name[0] == 'u') return run(static_cast<const uint16_t*>(nullptr));
+    if (name[5] == '1') return run(static_cast<const half*>(nullptr));
+    return run(static_cast<const float*>(nullptr));
 }
 
 static float* scratch(std::vector<float>& buffer, long size) {
@@ -101,11 +140,11 @@ static void rest(long rows, const float* x, long stride, long K, const S* panel,
 // Calls finish(token, first output, sums[LANES]) for every token and panel. To be called by all threads of a team,
 // which leave one by one.
 template <class S, class Finish>
-static void product(long live, const float* x, long K, const void* panels, long outputs, Finish finish) {
+static void product_of(const S* panels, long live, const float* x, long K, long outputs, Finish finish) {
     long count = (outputs + LANES - 1) / LANES;
 #pragma omp for schedule(dynamic, 1) nowait
     for (long p = 0; p < count; ++p) {
-        const S* panel = static_cast<const S*>(panels) + p * K * LANES;
+        const S* panel = panels + p * K * LANES;
         float sums[ROWS * LANES];
         for (long t = 0; t < live; t += ROWS) {
             long rows = std::min<long>(ROWS, live - t);
@@ -113,6 +152,14 @@ static void product(long live, const float* x, long K, const void* panels, long 
             for (long m = 0; m < rows; ++m) finish(t + m, p * LANES, sums + m * LANES);
         }
     }
+}
+
+template <class Finish>
+static void product(const char* type, long live, const float* x, long K, const void* panels, long outputs,
+                    Finish finish) {
+    typed(type, [&](auto* s) {
+        product_of(static_cast<decltype(s)>(panels), live, x, K, outputs, finish);
+    });
 }
 
 static void normalize(long t, const float* x, const float* weight, float eps, long size, float* y) {
@@ -208,6 +255,7 @@ static inline void add(const float* base, const float* sums, long count, float* 
 struct Layer {
     void** params;
     int64_t** shapes;
+    const char** dtypes;
     long live, hidden;
     float eps;
     Meeting* meeting;
@@ -224,7 +272,6 @@ struct Layer {
         return cache;
     }
     long attention_inner(int at) const { return shapes[at + 2][0] + shapes[at + 3][1]; }
-    template <class S>
     void attention(int at, const float* x, const float* base, float* out) const {
         const Cache cache = this->cache(at);
         const float* bias = F(at + 2);
@@ -236,7 +283,7 @@ struct Layer {
 #pragma omp for nowait
         for (long t = 0; t < live; ++t) normalize(t, x, F(at), eps, hidden, normed);
         meeting->wait();
-        product<S>(live, normed, hidden, params[at + 1], fused, [=](long t, long first, const float* sums) {
+        product(dtypes[at + 1], live, normed, hidden, params[at + 1], fused, [=](long t, long first, const float* sums) {
             add(bias + first, sums, std::min(LANES, fused - first), heads + t * fused + first);
         });
         meeting->wait();
@@ -251,7 +298,7 @@ struct Layer {
                 cache.attend(heads + t * fused, slots[t], g, positions[t], buffer,
                              mix + t * mixed + g * cache.repeats * cache.dim);
         meeting->wait();
-        product<S>(live, mix, mixed, params[at + 3], hidden, [=](long t, long first, const float* sums) {
+        product(dtypes[at + 3], live, mix, mixed, params[at + 3], hidden, [=](long t, long first, const float* sums) {
             long place = t * hidden + first;
             add(base ? base + place : nullptr, sums, std::min(LANES, hidden - first), out + place);
         });
@@ -259,7 +306,6 @@ struct Layer {
 
     // norm, fc1, fc2 from params[at] on
     long mlp_inner(int at) const { return shapes[at + 2][1]; }
-    template <class S>
     void mlp(int at, const float* x, const float* base, float* out) const {
         long ffn = shapes[at + 2][1], live = this->live, hidden = this->hidden;
         float *normed = memory, *gated = normed + live * hidden;
@@ -267,7 +313,7 @@ struct Layer {
         for (long t = 0; t < live; ++t) normalize(t, x, F(at), eps, hidden, normed);
         meeting->wait();
         // a panel of fc1 holds the gates and then the ups of LANES / 2 features
-        product<S>(live, normed, hidden, params[at + 1], 2 * ffn, [=](long t, long first, const float* sums) {
+        product(dtypes[at + 1], live, normed, hidden, params[at + 1], 2 * ffn, [=](long t, long first, const float* sums) {
             float product[LANES / 2];
             for (long i = 0; i < LANES / 2; i += W) {
                 vec gate = load(sums + i);
@@ -277,7 +323,7 @@ struct Layer {
             std::memcpy(gated + t * ffn + feature, product, std::min(LANES / 2, ffn - feature) * sizeof(float));
         });
         meeting->wait();
-        product<S>(live, gated, ffn, params[at + 2], hidden, [=](long t, long first, const float* sums) {
+        product(dtypes[at + 2], live, gated, ffn, params[at + 2], hidden, [=](long t, long first, const float* sums) {
             long place = t * hidden + first;
             add(base ? base + place : nullptr, sums, std::min(LANES, hidden - first), out + place);
         });
@@ -291,11 +337,11 @@ static bool within(const int32_t* numbers, long live, long size) {
 
 // Calls run(layer) by a team of threads; inner(layer) floats a token are needed besides normed.
 template <class Inner, class Run>
-static int team(void** params, int64_t** shapes, int live, Inner inner, Run run) {
+static int team(void** params, int64_t** shapes, const char** dtypes, int live, Inner inner, Run run) {
     static thread_local std::vector<float> memory;
     if (I(live)[0] < 0 || I(live)[0] > shapes[0][0]) return OUTSIDE;
     Meeting meeting;
-    Layer layer{params, shapes, I(live)[0], shapes[0][1], F(1)[0], &meeting, nullptr};
+    Layer layer{params, shapes, dtypes, I(live)[0], shapes[0][1], F(1)[0], &meeting, nullptr};
     layer.memory = scratch(memory, layer.live * (layer.hidden + inner(layer)));
 #pragma omp parallel
     run(layer);
@@ -308,47 +354,32 @@ static bool remembered(void** params, int64_t** shapes, int live) {
     return within(I(11), I(live)[0], shapes[7][0]) && within(I(12), I(live)[0], shapes[8][2]);
 }
 
-template <class S>
-static int whole(void** params, int64_t** shapes) {
-    if (!remembered(params, shapes, 16)) return OUTSIDE;
-    return team(
-        params, shapes, 16, [](const Layer& l) { return std::max(l.attention_inner(2), l.mlp_inner(13)); },
-        [=](const Layer& l) {
-            l.attention<S>(2, F(0), F(0), F(17));
-            l.meeting->wait();
-            l.mlp<S>(13, F(17), F(17), F(17));
-        });
-}
-
-template <class S>
-static int attention_part(void** params, int64_t** shapes) {
-    if (!remembered(params, shapes, 13)) return OUTSIDE;
-    return team(
-        params, shapes, 13, [](const Layer& l) { return l.attention_inner(2); },
-        [=](const Layer& l) { l.attention<S>(2, F(0), nullptr, F(14)); });
-}
-
-template <class S>
-static int mlp_part(void** params, int64_t** shapes) {
-    return team(
-        params, shapes, 5, [](const Layer& l) { return l.mlp_inner(2); },
-        [=](const Layer& l) { l.mlp<S>(2, F(0), nullptr, F(6)); });
-}
-
 // x [T, hidden], eps [1], norm, qkv, bias, proj, norms of heads [2 * dim] or none [1], keys, values, cos, sin, slots [T],
 // positions [T], norm, fc1, fc2, live [2] -> [T, hidden]
 KERNEL(decode_layer) {
-    return dtypes[3][0] == 'f' ? whole<float>(params, shapes) : whole<uint16_t>(params, shapes);
+    if (!remembered(params, shapes, 16)) return OUTSIDE;
+    return team(
+        params, shapes, dtypes, 16, [](const Layer& l) { return std::max(l.attention_inner(2), l.mlp_inner(13)); },
+        [=](const Layer& l) {
+            l.attention(2, F(0), F(0), F(17));
+            l.meeting->wait();
+            l.mlp(13, F(17), F(17), F(17));
+        });
 }
 
 // A tensor rank's part of what a layer adds to x. As above without norm, fc1, fc2 -> [T, hidden]
 KERNEL(decode_attention) {
-    return dtypes[3][0] == 'f' ? attention_part<float>(params, shapes) : attention_part<uint16_t>(params, shapes);
+    if (!remembered(params, shapes, 13)) return OUTSIDE;
+    return team(
+        params, shapes, dtypes, 13, [](const Layer& l) { return l.attention_inner(2); },
+        [=](const Layer& l) { l.attention(2, F(0), nullptr, F(14)); });
 }
 
 // x [T, hidden], eps [1], norm, fc1, fc2, live [2] -> [T, hidden]
 KERNEL(decode_mlp) {
-    return dtypes[3][0] == 'f' ? mlp_part<float>(params, shapes) : mlp_part<uint16_t>(params, shapes);
+    return team(
+        params, shapes, dtypes, 5, [](const Layer& l) { return l.mlp_inner(2); },
+        [=](const Layer& l) { l.mlp(2, F(0), nullptr, F(6)); });
 }
 
 // ---- Into and out of the layers.
@@ -372,8 +403,7 @@ static void embed(long live, const int32_t* ids, const S* table, long rows, long
 KERNEL(decode_embed_part) {
     long rows = shapes[1][0] * LANES, hidden = shapes[1][1];
     if (I(2)[0] < 0 || I(2)[0] > shapes[0][0]) return OUTSIDE;
-    if (dtypes[1][0] == 'f') embed(I(2)[0], I(0), static_cast<float*>(params[1]), rows, hidden, F(3));
-    else embed(I(2)[0], I(0), static_cast<uint16_t*>(params[1]), rows, hidden, F(3));
+    typed(dtypes[1], [&](auto* s) { embed(I(2)[0], I(0), static_cast<decltype(s)>(params[1]), rows, hidden, F(3)); });
     return 0;
 }
 
@@ -383,8 +413,7 @@ KERNEL(decode_embed) {
     return decode_embed_part(0, params, nullptr, shapes, dtypes, nullptr, nullptr);
 }
 
-template <class S>
-static void head(long rows, long hidden, long vocab, void** params) {
+static void head(const char* type, long rows, long hidden, long vocab, void** params) {
     const float *x = F(0), *eps = F(1), *norm = F(2);
     const int32_t* wanted = I(4);
     float* out = F(6);
@@ -396,7 +425,7 @@ static void head(long rows, long hidden, long vocab, void** params) {
         normalize(r, picked, norm, eps[0], hidden, normed);
     }
 #pragma omp parallel
-    product<S>(rows, normed, hidden, params[3], vocab, [=](long t, long first, const float* sums) {
+    product(type, rows, normed, hidden, params[3], vocab, [=](long t, long first, const float* sums) {
         std::memcpy(out + t * vocab + first, sums, std::min(LANES, vocab - first) * sizeof(float));
     });
 }
@@ -404,8 +433,7 @@ static void head(long rows, long hidden, long vocab, void** params) {
 // x [T, hidden], eps [1], norm, table, wanted [R], live [2] -> logits [R, vocab]
 KERNEL(decode_head) {
     if (I(5)[1] < 0 || I(5)[1] > shapes[4][0] || !within(I(4), I(5)[1], shapes[0][0])) return OUTSIDE;
-    auto run = dtypes[3][0] == 'f' ? head<float> : head<uint16_t>;
-    run(I(5)[1], shapes[0][1], shapes[6][1], params);
+    head(dtypes[3], I(5)[1], shapes[0][1], shapes[6][1], params);
     return 0;
 }
 

@@ -1,27 +1,25 @@
 """`cache.CachedDecoder` for a CPU: whole decoder layers in C++ (decoding.cpp), weights read once a step.
 
 One graph computes any mix of prompts and single tokens: its shapes are static, and its kernels stop at the
-number of live tokens. The weights are repacked into the panels that the kernels read; float32 weights that
-are bfloat16 numbers are kept as such, which halves what a step has to read and changes no result.
+number of live tokens. The weights are repacked into the panels that the kernels read, by `panels`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import mindspore as ms
-import ml_dtypes
 import numpy as np
 from mindspore import Parameter, Tensor, ops
 
 from distillery.architecture import Architecture
 from distillery.checkpoint_names import TABLES
-from distillery.engine import compiling, rope
+from distillery.engine import compiling, panels, rope
 from distillery.engine.mesh import Mesh
 from distillery.engine.slots import Slots
 
 WIDTH = 256  # tokens of one call: a prompt of that many keeps the weights in use for long
-LANES, SPAN, KEYS, PAD = 32, 64, 16, 16  # as in decoding.cpp; PAD is its widest vector
+SPAN, KEYS, PAD = 64, 16, 16  # as in decoding.cpp; PAD is its widest vector
 
 
 class NativeDecoder(Slots):
@@ -29,10 +27,13 @@ class NativeDecoder(Slots):
 
     Args:
         arch: of the whole model.
-        state: {MCore name: array} of this rank; emptied meanwhile, so that memory holds it once.
+        state: {MCore name: array} of this rank; each is looked up once, so that memory holds one of them beside what
+            is packed already, if `state` reads them then.
     """
 
-    def __init__(self, arch: Architecture, state: dict[str, np.ndarray], slots: int, length: int, mesh: Mesh):
+    def __init__(
+        self, arch: Architecture, state: Mapping[str, np.ndarray], slots: int, length: int, mesh: Mesh
+    ):
         layers = sum(name.endswith("linear_proj.weight") for name in state)
         part = arch.part(mesh.tensor, layers)
         rows = max(len(state[name]) if name in state else 0 for name in TABLES)
@@ -46,15 +47,14 @@ class NativeDecoder(Slots):
         self.capacity = -(-length // SPAN) * SPAN
         self.eps = Tensor(np.array([arch.norm_epsilon], np.float32))
         self.cos, self.sin = _angles(arch, self.capacity)
-        packing = np.uint16 if all(map(_is_bfloat16, state.values())) else np.float32
-        self.weights = [_layer(part, state, i, packing) for i in range(layers)]
+        self.weights = [_layer(part, state, i) for i in range(layers)]
         found = [name for name in TABLES if name in state]
-        tables = [_parameter(name, pack(state.pop(name)[:columns], packing)) for name in found]
+        tables = [_parameter(name, panels.pack(state[name][:columns])) for name in found]
         if mesh.first:
             self.table = tables[0]
         if mesh.last:
             self.head = tables[-1]  # tied to the table where a rank has both
-            self.final_norm = _parameter("norm", _float32(state.pop("decoder.final_layernorm.weight")))
+            self.final_norm = _parameter("norm", _float32(state["decoder.final_layernorm.weight"]))
         groups, dim = part.num_query_groups, arch.kv_channels
         blocks, padded = self.capacity // KEYS, -(-dim // PAD) * PAD
         self.keys = [_zeros(f"keys.{i}", slots, groups, blocks, dim, KEYS) for i in range(layers)]
@@ -130,31 +130,12 @@ class NativeDecoder(Slots):
         return table
 
 
-def pack(weight: np.ndarray, dtype: type) -> np.ndarray:
-    """[outputs, inputs] -> panels [outputs / LANES, inputs, LANES], zeros in the last one's free lanes.
+def _layer(arch: Architecture, state: Mapping[str, np.ndarray], number: int) -> list[Parameter]:
+    def matrix(name: str) -> np.ndarray:
+        return state[f"decoder.layers.{number}.{name}.weight"]
 
-    Args:
-        dtype: float32, or uint16 for the upper halves of float32 (exact for bfloat16 numbers only).
-    """
-    outputs, inputs = weight.shape
-    rows = np.zeros((-(-outputs // LANES) * LANES, inputs), np.float32)
-    rows[:outputs] = weight
-    panels = np.ascontiguousarray(rows.reshape(-1, LANES, inputs).swapaxes(1, 2))
-    return panels if dtype == np.float32 else (panels.view(np.uint32) >> 16).astype(np.uint16)
-
-
-def interleave(fc1: np.ndarray) -> np.ndarray:
-    """Rows gate | up -> LANES/2 gates, their LANES/2 ups, and so on: a panel holds both halves of its features."""
-    half = LANES // 2
-    ffn = fc1.shape[0] // 2
-    parts = np.zeros((2, -(-ffn // half) * half, fc1.shape[1]), np.float32)
-    parts[:, :ffn] = np.asarray(fc1).reshape(2, ffn, -1)
-    return parts.reshape(2, -1, half, fc1.shape[1]).swapaxes(0, 1).reshape(-1, fc1.shape[1])
-
-
-def _layer(arch: Architecture, state: dict[str, np.ndarray], number: int, packing: type) -> list[Parameter]:
     def part(name: str) -> np.ndarray:
-        return _float32(state.pop(f"decoder.layers.{number}.{name}"))
+        return _float32(state[f"decoder.layers.{number}.{name}"])
 
     bias = (
         part("self_attention.linear_qkv.bias") if arch.add_qkv_bias else np.zeros(arch.qkv_size, np.float32)
@@ -162,24 +143,15 @@ def _layer(arch: Architecture, state: dict[str, np.ndarray], number: int, packin
     heads = [part(f"self_attention.{p}_layernorm.weight") for p in ("qk" if arch.qk_layernorm else "")]
     arrays = [
         part("input_layernorm.weight"),
-        pack(part("self_attention.linear_qkv.weight"), packing),
+        panels.pack(matrix("self_attention.linear_qkv")),
         bias,
-        pack(part("self_attention.linear_proj.weight"), packing),
+        panels.pack(matrix("self_attention.linear_proj")),
         np.concatenate(heads) if heads else np.zeros(1, np.float32),  # a kernel takes no absent array
         part("pre_mlp_layernorm.weight"),
-        pack(interleave(part("mlp.linear_fc1.weight")), packing),
-        pack(part("mlp.linear_fc2.weight"), packing),
+        panels.pack_gated(matrix("mlp.linear_fc1")),
+        panels.pack(matrix("mlp.linear_fc2")),
     ]
     return [_parameter(f"layers.{number}.{i}", array) for i, array in enumerate(arrays)]
-
-
-def _is_bfloat16(array: np.ndarray) -> bool:
-    """Whether no value would change as bfloat16; one that would is usually among the first."""
-    if array.dtype == ml_dtypes.bfloat16:
-        return True
-    flat = np.asarray(array, np.float32).reshape(-1)
-    parts = (flat[:1000], flat)
-    return all(not (np.ascontiguousarray(part).view(np.uint32) & 0xFFFF).any() for part in parts)
 
 
 def _angles(arch: Architecture, capacity: int) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import mindspore as ms
 import numpy as np
 
@@ -21,7 +23,7 @@ TOLERANCE = 1e-4  # of logits of size 1; float32 sums in another order differ by
 
 def build(
     arch: Architecture,
-    state: dict[str, np.ndarray],
+    state: Mapping[str, np.ndarray],
     slots: int,
     length: int,
     *,
@@ -32,7 +34,7 @@ def build(
     """A model with a cache for `slots` sequences of at most `length` tokens.
 
     Args:
-        state: {MCore name: array} of the whole model, or this rank's part; may be emptied meanwhile.
+        state: {MCore name: array} of the whole model, or this rank's part.
         device: what MindSpore was told to run on, which it takes once per process.
         kernels: auto, native or composed. `auto` falls back to composed ops and says why.
         mesh: this rank's place, without data parallelism.

@@ -1,0 +1,131 @@
+"""Weights that generation holds in two bytes: the same bits come out as of a float32 copy, and memory holds them once."""
+
+import ctypes
+import json
+import math
+import subprocess
+import sys
+
+import ml_dtypes
+import numpy as np
+import pytest
+from engine_oracle import SMALL, mcore, model
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kernel_calls import call, ints
+from places import SUPPORT
+from safetensors.numpy import save_file
+
+from distillery import model_config
+from distillery.convert import tensor_map
+from distillery.engine import compiling, panels, runner_choice
+
+STORED = {ml_dtypes.bfloat16: np.uint16, np.float16: np.float16, np.float32: np.float32}
+
+
+def widened(packed: np.ndarray) -> np.ndarray:
+    return (
+        packed.view(ml_dtypes.bfloat16).astype(np.float32)
+        if packed.dtype == np.uint16
+        else packed.astype("f4")
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.sampled_from(list(STORED)), st.integers(1, 100), st.integers(1, 40), st.sampled_from([64, 1 << 20]))
+def test_panels_hold_every_weight_and_nothing_else(dtype, outputs, inputs, block):
+    weight = np.random.RandomState(outputs).standard_normal((outputs, inputs)).astype(dtype)
+    try:
+        panels.BLOCK, usual = block, panels.BLOCK
+        packed, gated = panels.pack(weight), panels.pack_gated(np.concatenate([weight, weight * dtype(2)]))
+    finally:
+        panels.BLOCK = usual
+    assert packed.dtype == gated.dtype == STORED[dtype]
+    rows = widened(packed).swapaxes(1, 2).reshape(-1, inputs)
+    assert np.array_equal(rows[:outputs], weight.astype(np.float32)) and not rows[outputs:].any()
+    gates, ups = (part.swapaxes(1, 2).reshape(-1, inputs) for part in np.split(widened(gated), 2, axis=-1))
+    assert np.array_equal(gates[:outputs], weight.astype(np.float32)) and not gates[outputs:].any()
+    assert np.array_equal(ups[:outputs], weight.astype(np.float32) * 2) and not ups[outputs:].any()
+
+
+@pytest.mark.parametrize("last", [1.0, 1.0 + 2**-20])
+def test_float32_weights_are_held_in_two_bytes_only_if_all_of_them_fit(last, monkeypatch):
+    monkeypatch.setattr(panels, "BLOCK", 64)
+    weight = np.ones((70, 3), np.float32)
+    weight[-1, -1] = last
+    packed = panels.pack(weight)
+    assert packed.dtype == (np.uint16 if last == 1.0 else np.float32)
+    assert np.array_equal(widened(packed).swapaxes(1, 2).reshape(-1, 3)[:70], weight)
+
+
+@pytest.mark.parametrize("wide", ["-march=native", "-mavx2 -mfma", "-msse4.2"])
+def test_kernels_widen_every_number_exactly(wide, monkeypatch, tmp_path):
+    """All 65536 of both types, subnormal, infinite and negative ones too; of NaNs that they are one."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    flags = [flag for flag in compiling.FLAGS if flag != "-march=native"] + wide.split()
+    monkeypatch.setattr(compiling, "FLAGS", flags)
+    compiling.library.cache_clear()
+    try:
+        library = ctypes.CDLL(str(compiling.library(compiling.DECODING)))
+    finally:
+        compiling.library.cache_clear()
+    bits = np.arange(65536, dtype=np.uint16).reshape(1, 2048, 32)
+    for table, numbers in (bits, bits.view(ml_dtypes.bfloat16)), (bits.view(np.float16),) * 2:
+        out = np.zeros((32, 2048), np.float32)
+        found = call(library, "decode_embed", np.arange(32, dtype=np.int32), table, ints(32, 0), out)[-1]
+        wanted = numbers[0].T.astype(np.float32)
+        assert np.array_equal(found, wanted, equal_nan=True)
+        assert np.array_equal(np.signbit(found), np.signbit(wanted))
+
+
+@pytest.mark.mindspore
+@pytest.mark.parametrize("dtype", [ml_dtypes.bfloat16, np.float16])
+@pytest.mark.parametrize("family", ["qwen2", "qwen3", "llama"])
+def test_scores_are_those_of_a_float32_copy_to_the_last_bit(family, dtype, monkeypatch):
+    """So answers are, however drawn; norms and biases stay float32, here with bits that the narrow type lacks."""
+    made = model(family, max_position_embeddings=256, head_dim=10)
+    arch, state = model_config.from_config(made.config.to_dict()), mcore(made)
+    narrow = {n: one.astype(dtype) if one.ndim == 2 else one for n, one in state.items()}
+    ids = np.random.RandomState(0).randint(0, SMALL["vocab_size"], 70).tolist()
+
+    def scores(weights):
+        cached = runner_choice.build(arch, weights, 2, 80, kernels="native")
+        first = cached.extend({0: ids, 1: ids[:7]}, greedy=False)
+        second = cached.extend({0: [3], 1: [5]}, greedy=False)
+        return cached, [*first.values(), *second.values()]
+
+    held, found = scores(narrow)
+    assert {held.table.asnumpy().dtype, held.weights[0][1].asnumpy().dtype} == {np.dtype(STORED[dtype])}
+    monkeypatch.setattr(panels, "_narrowest", lambda _: np.float32)
+    copied, wanted = scores({name: one.astype(np.float32) for name, one in narrow.items()})
+    assert copied.table.asnumpy().dtype == np.float32
+    for one, other in zip(found, wanted, strict=True):
+        assert one.tobytes() == other.tobytes()
+
+
+@pytest.mark.mindspore
+@pytest.mark.slow
+def test_loading_holds_the_weights_once(tmp_path):
+    """Beside panels and cache lies the tensor that is being packed: neither a float32 copy, nor the whole file."""
+    config = {
+        "model_type": "qwen3",
+        "hidden_size": 1024,
+        "intermediate_size": 3072,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 16,
+        "num_key_value_heads": 8,
+        "vocab_size": 16000,
+        "torch_dtype": "bfloat16",
+    }
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    arch = model_config.read(tmp_path)
+    some = np.random.default_rng(0).standard_normal(1 << 20).astype(ml_dtypes.bfloat16)
+    shapes = tensor_map.shapes(arch)
+    weights = {name: np.resize(some, math.prod(shape)).reshape(shape) for name, shape in shapes.items()}
+    save_file(weights, tmp_path / "model.safetensors")
+    slots, length = 2, 128
+    worker = [sys.executable, SUPPORT / "generation_memory_worker.py", tmp_path, str(slots), str(length)]
+    done = subprocess.run(worker, check=True, capture_output=True, text=True)
+    before, _, peak = map(int, done.stdout.split())
+    cache = 2 * arch.num_layers * slots * length * arch.num_query_groups * arch.kv_channels * 4
+    assert peak - before < 2 * arch.num_parameters + cache + 80e6
