@@ -19,6 +19,7 @@ from safetensors.numpy import save_file
 from distillery import model_config
 from distillery.convert import tensor_map
 from distillery.engine import compiling, panels, runner_choice
+from distillery.problems import Problem
 
 STORED = {ml_dtypes.bfloat16: np.uint16, np.float16: np.float16, np.float32: np.float32}
 
@@ -129,3 +130,27 @@ def test_loading_holds_the_weights_once(tmp_path):
     before, _, peak = map(int, done.stdout.split())
     cache = 2 * arch.num_layers * slots * length * arch.num_query_groups * arch.kv_channels * 4
     assert peak - before < 2 * arch.num_parameters + cache + 80e6
+
+
+@pytest.mark.mindspore
+def test_a_bf16_cache_rounds_keys_and_values_and_nothing_else():
+    made = model("qwen3", max_position_embeddings=256, head_dim=10)
+    arch, state = model_config.from_config(made.config.to_dict()), mcore(made)
+    ids = np.random.RandomState(0).randint(0, SMALL["vocab_size"], 70).tolist()
+    exact, rounded = (
+        runner_choice.build(arch, state, 2, 80, kernels="native", kv_cache_dtype=dtype)
+        for dtype in ("fp32", "bf16")
+    )
+    for runner in exact, rounded:
+        runner.extend({1: ids[:9], 0: ids}, greedy=False)
+        runner.reorder({1: 0})  # beams copy rows of either type
+    last = [runner.extend({1: [7]}, greedy=False)[1] for runner in (exact, rounded)]
+    assert 0 < np.abs(last[0] - last[1]).max() < 0.02 * np.abs(last[0]).max()
+    for name in "keys", "values":
+        wanted = (
+            getattr(exact, name)[0].asnumpy().astype(ml_dtypes.bfloat16)
+        )  # of the first layer: the same inputs
+        found = getattr(rounded, name)[0].asnumpy()
+        assert found.dtype == np.uint16 and np.array_equal(found, wanted.view(np.uint16))
+    with pytest.raises(Problem, match="--kv-cache-dtype"):
+        runner_choice.build(arch, state, 2, 80, kernels="composed", kv_cache_dtype="bf16")

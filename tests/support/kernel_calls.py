@@ -158,6 +158,9 @@ def decoding(library):
             fc2 = panels(hidden, ffn, dtype)
             mlp = (norm, panels(halves, hidden, dtype), fc2)
 
+            if dtype == np.uint16:  # and a cache of bfloat16 numbers
+                keys, values = ((one.view(np.uint32) >> 16).astype(np.uint16) for one in (keys, values))
+
             def layer(at, where, count, returns=0):
                 memory = (keys, values, *angles, at, where)  # noqa: B023
                 call(library, "decode_layer", x, eps, *attention, *memory, *mlp, count, out, returns=returns)  # noqa: B023

@@ -81,6 +81,12 @@ def parser() -> argparse.ArgumentParser:
         help="C++ layers, or MindSpore's ops",
     )
     add(
+        "--kv-cache-dtype",
+        choices=["fp32", "bf16"],
+        default="fp32",
+        help="of kept keys and values; bf16 takes half the memory, and changes answers",
+    )
+    add(
         "--log-interval",
         type=reader(whole(1)),
         default=50,

@@ -20,6 +20,7 @@
 #include <atomic>
 #include <cmath>
 #include <thread>
+#include <type_traits>
 #include <vector>
 
 #include "vectors.h"
@@ -85,6 +86,19 @@ static inline auto typed(const char* name, Run run) {
     if (name[0] == 'u') return run(static_cast<const uint16_t*>(nullptr));
     if (name[5] == '1') return run(static_cast<const half*>(nullptr));
     return run(static_cast<const float*>(nullptr));
+}
+
+template <class Run>
+static inline auto cached(const char* name, Run run) {  // as `typed`, of the cache
+    if (name[0] == 'u') return run(static_cast<uint16_t*>(nullptr));
+    return run(static_cast<float*>(nullptr));
+}
+
+static inline void put(float* to, float value) { *to = value; }
+static inline void put(uint16_t* to, float value) {  // the nearest bfloat16, of two the even one; a NaN stays one
+    uint32_t word;
+    std::memcpy(&word, &value, sizeof word);
+    *to = value == value ? (word + 0x7fffu + (word >> 16 & 1)) >> 16 : word >> 16 | 0x40;
 }
 
 static float* scratch(std::vector<float>& buffer, long size) {
@@ -174,25 +188,29 @@ static void normalize(long t, const float* x, const float* weight, float eps, lo
 // ---- Attention over the cache.
 
 struct Cache {  // keys [slots, groups, capacity / KEYS, dim, KEYS], values [slots, groups, capacity, padded dim]
-    float *keys, *values;
+    void *keys, *values;
+    const char* type;  // of both: float32, or bfloat16 numbers
     const float *cos, *sin;  // [capacity, dim / 2]
     const float* norms;      // weights of query and key heads, [2, dim]; null in a model without these norms
     float eps;
     long groups, repeats, dim, pad, capacity;
 
-    float* key(long slot, long group, long position) const {
-        return keys + ((slot * groups + group) * capacity + position / KEYS * KEYS) * dim + position % KEYS;
+    template <class K>
+    K* key(long slot, long group, long position) const {
+        return static_cast<K*>(keys) + ((slot * groups + group) * capacity + position / KEYS * KEYS) * dim + position % KEYS;
     }
-    float* value(long slot, long group, long position) const {
-        return values + ((slot * groups + group) * capacity + position) * pad;
+    template <class K>
+    K* value(long slot, long group, long position) const {
+        return static_cast<K*>(values) + ((slot * groups + group) * capacity + position) * pad;
     }
     // y[i * stride] = the head x, rotated to its position
-    void rotate(const float* x, long position, float scale, float* y, long stride) const {
+    template <class K>
+    void rotate(const float* x, long position, float scale, K* y, long stride) const {
         long half = dim / 2;
         const float *c = cos + position * half, *s = sin + position * half;
         for (long i = 0; i < half; ++i) {
-            y[i * stride] = (x[i] * c[i] - x[i + half] * s[i]) * scale;
-            y[(i + half) * stride] = (x[i + half] * c[i] + x[i] * s[i]) * scale;
+            put(y + i * stride, (x[i] * c[i] - x[i + half] * s[i]) * scale);
+            put(y + (i + half) * stride, (x[i + half] * c[i] + x[i] * s[i]) * scale);
         }
     }
     // A query's head (kind 0) or a key's (1), normalized into `own` where the model does so.
@@ -201,13 +219,16 @@ struct Cache {  // keys [slots, groups, capacity / KEYS, dim, KEYS], values [slo
         normalize(0, x, norms + kind * dim, eps, dim, own);
         return own;
     }
+    template <class K>
     void remember(const float* fused, long slot, long group, long position, float* buffer) const {
         const float* k = fused + (group * (repeats + 2) + repeats) * dim;
-        rotate(head(k, 1, buffer), position, 1.0f, key(slot, group, position), KEYS);
-        std::memcpy(value(slot, group, position), k + dim, dim * sizeof(float));
+        rotate(head(k, 1, buffer), position, 1.0f, key<K>(slot, group, position), KEYS);
+        K* v = value<K>(slot, group, position);
+        for (long i = 0; i < dim; ++i) put(v + i, k[dim + i]);
     }
     long buffered() const { return 2 * pad + capacity + SPAN; }
     // The heads of one group at one token: out[repeats * dim].
+    template <class K>
     void attend(const float* fused, long slot, long group, long position, float* buffer, float* out) const {
         float *query = buffer, *own = buffer + pad, *score = own + pad;  // score: whole spans
         long length = position + 1, spans = (length + SPAN - 1) / SPAN * SPAN;
@@ -216,10 +237,10 @@ struct Cache {  // keys [slots, groups, capacity / KEYS, dim, KEYS], values [slo
             rotate(q, position, 1.0f / std::sqrt(float(dim)), query, 1);
             for (long p = 0; p < spans; p += SPAN) {
                 vec acc[SPAN / W] = {};
-                const float* block = key(slot, group, p);
+                const K* block = key<K>(slot, group, p);
                 for (long i = 0; i < dim; ++i)
                     for (long v = 0; v < SPAN / W; ++v)
-                        acc[v] += splat(query[i]) * load(block + (v * W / KEYS * dim + i) * KEYS + v * W % KEYS);
+                        acc[v] += splat(query[i]) * weights(block + (v * W / KEYS * dim + i) * KEYS + v * W % KEYS);
                 for (long v = 0; v < SPAN / W; ++v) store(score + p + v * W, acc[v]);
             }
             float top = *std::max_element(score, score + length);
@@ -232,12 +253,12 @@ struct Cache {  // keys [slots, groups, capacity / KEYS, dim, KEYS], values [slo
                 store(score + p, weight);
             }
             float scale = 1.0f / sum(total);
-            const float* rows = value(slot, group, 0);
+            const K* rows = value<K>(slot, group, 0);
             for (long i = 0; i < dim; i += SPAN) {
                 long vectors = std::min(SPAN, pad - i) / W;
                 vec acc[SPAN / W] = {};
                 for (long p = 0; p < length; ++p)
-                    for (long v = 0; v < vectors; ++v) acc[v] += splat(score[p]) * load(rows + p * pad + i + v * W);
+                    for (long v = 0; v < vectors; ++v) acc[v] += splat(score[p]) * weights(rows + p * pad + i + v * W);
                 for (long v = 0; v < vectors; ++v) acc[v] *= scale;
                 std::memcpy(out + r * dim + i, acc, std::min(SPAN, dim - i) * sizeof(float));
             }
@@ -263,7 +284,7 @@ struct Layer {
 
     // norm, qkv, bias, proj, norms of heads, keys, values, cos, sin, slots, positions from params[at] on
     Cache cache(int at) const {
-        Cache cache{F(at + 5), F(at + 6), F(at + 7), F(at + 8), shapes[at + 4][0] > 1 ? F(at + 4) : nullptr, eps};
+        Cache cache{params[at + 5], params[at + 6], dtypes[at + 5], F(at + 7), F(at + 8), shapes[at + 4][0] > 1 ? F(at + 4) : nullptr, eps};
         cache.groups = shapes[at + 5][1];
         cache.dim = shapes[at + 5][3];
         cache.capacity = shapes[at + 6][2];
@@ -290,13 +311,17 @@ struct Layer {
 #pragma omp for nowait
         for (long t = 0; t < live; ++t)
             for (long g = 0; g < cache.groups; ++g) 
-                cache.remember(heads + t * fused, slots[t], g, positions[t], buffer);
+                cached(cache.type, [&](auto* k) {
+                    cache.remember<std::decay_t<decltype(*k)>>(heads + t * fused, slots[t], g, positions[t], buffer);
+                });
         meeting->wait();
 #pragma omp for collapse(2) schedule(dynamic, 1) nowait
         for (long t = 0; t < live; ++t)
             for (long g = 0; g < cache.groups; ++g)
-                cache.attend(heads + t * fused, slots[t], g, positions[t], buffer,
-                             mix + t * mixed + g * cache.repeats * cache.dim);
+                cached(cache.type, [&](auto* k) {
+                    cache.attend<std::decay_t<decltype(*k)>>(heads + t * fused, slots[t], g, positions[t], buffer,
+                                                             mix + t * mixed + g * cache.repeats * cache.dim);
+                });
         meeting->wait();
         product(dtypes[at + 3], live, mix, mixed, params[at + 3], hidden, [=](long t, long first, const float* sums) {
             long place = t * hidden + first;

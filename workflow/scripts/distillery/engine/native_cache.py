@@ -29,10 +29,17 @@ class NativeDecoder(Slots):
         arch: of the whole model.
         state: {MCore name: array} of this rank; each is looked up once, so that memory holds one of them beside what
             is packed already, if `state` reads them then.
+        cache_dtype: of keys and values, fp32 or bf16. bf16 rounds them, so scores are others: 3 digits of them stay.
     """
 
     def __init__(
-        self, arch: Architecture, state: Mapping[str, np.ndarray], slots: int, length: int, mesh: Mesh
+        self,
+        arch: Architecture,
+        state: Mapping[str, np.ndarray],
+        slots: int,
+        length: int,
+        mesh: Mesh,
+        cache_dtype: str = "fp32",
     ):
         layers = sum(name.endswith("linear_proj.weight") for name in state)
         part = arch.part(mesh.tensor, layers)
@@ -57,8 +64,15 @@ class NativeDecoder(Slots):
             self.final_norm = _parameter("norm", _float32(state["decoder.final_layernorm.weight"]))
         groups, dim = part.num_query_groups, arch.kv_channels
         blocks, padded = self.capacity // KEYS, -(-dim // PAD) * PAD
-        self.keys = [_zeros(f"keys.{i}", slots, groups, blocks, dim, KEYS) for i in range(layers)]
-        self.values = [_zeros(f"values.{i}", slots, groups, self.capacity, padded) for i in range(layers)]
+        shapes = {
+            "keys": (slots, groups, blocks, dim, KEYS),
+            "values": (slots, groups, self.capacity, padded),
+        }
+        kept = np.uint16 if cache_dtype == "bf16" else np.float32
+        self.keys, self.values = (
+            [_parameter(f"{name}.{i}", np.zeros(shape, kept)) for i in range(layers)]
+            for name, shape in shapes.items()
+        )
         embed = "decode_embed_part" if self.split else "decode_embed"
         self._embed = _kernel(embed, lambda ids, *_: [*ids, arch.hidden_size])
         self._layer, self._attention = (
@@ -174,10 +188,6 @@ def _float32(array: np.ndarray) -> np.ndarray:
 
 def _padded(values: np.ndarray, size: int) -> np.ndarray:
     return np.concatenate([values, np.zeros(size - len(values), np.int32)])
-
-
-def _zeros(name: str, *shape: int) -> Parameter:
-    return _parameter(name, np.zeros(shape, np.float32))
 
 
 def _parameter(name: str, array: np.ndarray) -> Parameter:

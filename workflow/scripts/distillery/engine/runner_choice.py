@@ -30,6 +30,7 @@ def build(
     device: str = "CPU",
     kernels: str = "auto",
     mesh: Mesh = ALONE,
+    kv_cache_dtype: str = "fp32",
 ) -> Slots:
     """A model with a cache for `slots` sequences of at most `length` tokens.
 
@@ -38,13 +39,22 @@ def build(
         device: what MindSpore was told to run on, which it takes once per process.
         kernels: auto, native or composed. `auto` falls back to composed ops and says why.
         mesh: this rank's place, without data parallelism.
+        kv_cache_dtype: fp32, or bf16, which native kernels know.
 
     Raises:
-        Problem: native kernels are asked for and cannot be built, or are wrong on this machine.
+        Problem: native kernels are asked for and cannot be built, or are wrong on this machine; a bf16 cache without.
     """
     if device == "CPU" and kernels != "composed" and compiling.usable(compiling.DECODING, kernels):
         _verify()
-        return NativeDecoder(arch, state, slots, length, mesh)
+        return NativeDecoder(arch, state, slots, length, mesh, kv_cache_dtype)
+    if kv_cache_dtype != "fp32":
+        raise Problem(
+            "composed kernels keep keys and values in fp32 only",
+            where="--kv-cache-dtype",
+            found=kv_cache_dtype,
+            wanted="fp32, or native kernels: a CPU and a C++ compiler",
+            fix="leave --kv-cache-dtype out, or use --kernels native",
+        )
     rows = max((len(state[name]) for name in TABLES if name in state), default=0)
     layers = sum(name.endswith("linear_proj.weight") for name in state)
     model = Decoder(arch, padded_vocab=rows * mesh.tensor, mesh=mesh, num_layers=layers)

@@ -64,7 +64,8 @@ def run(args: argparse.Namespace) -> None:
     def load(mesh: Mesh, slots: int, longest: int) -> Slots:
         from distillery.generate import loading
 
-        return loading.part(found, layout, mesh, slots, longest, args.device, args.kernels)
+        how = {key: getattr(args, key) for key in ("device", "kernels", "kv_cache_dtype")}
+        return loading.part(found, layout, mesh, slots, longest, **how)
 
     def build(driver: Driver, slots: int, longest: int) -> Slots:
         from distillery.generate import loading
@@ -86,6 +87,8 @@ def run(args: argparse.Namespace) -> None:
     identity = [found.identity, settings, sorted(voice.stop_ids), engine]
     if layout.tensor_parallel_size > 1:  # sums in another order; stages change nothing
         identity.append(layout.tensor_parallel_size)
+    if args.kv_cache_dtype != "fp32":  # rounded
+        identity.append(args.kv_cache_dtype)
     mesh, everything = generate_ranks.join(args), batch.identity(identity, asked)
     with ExitStack() as stack:
         target = stack.enter_context(_target(args.output))

@@ -13,24 +13,20 @@ from distillery.engine.slots import Slots
 from distillery.generate.weight_kinds import Weights
 
 
-def part(
-    found: Weights, layout: Layout, mesh: Mesh, slots: int, longest: int, device: str, kernels: str
-) -> Slots:
+def part(found: Weights, layout: Layout, mesh: Mesh, slots: int, longest: int, **how: str) -> Slots:
     """What this rank holds of a model for `slots` sequences of at most `longest` tokens.
 
     Only this rank's slices are read: weights of another layout are merged and cut on the way.
 
     Args:
         layout: how `mesh` shares the weights.
-        device: what MindSpore was told to run on.
+        how: as `runner_choice.build` takes it: device, kernels, kv_cache_dtype.
     """
     # one rank reads all bytes for all
     state = states.load_state(
         found.directory, layout, mesh.tensor_rank, mesh.pipeline_rank, checked=mesh.rank == 0
     )
-    return runner_choice.build(
-        found.architecture, state, slots, longest, device=device, kernels=kernels, mesh=mesh
-    )
+    return runner_choice.build(found.architecture, state, slots, longest, mesh=mesh, **how)
 
 
 def compiled(built: Slots, found: Weights, longest: int, greedy: bool, device: str) -> Slots:
