@@ -12,8 +12,9 @@ from distillery.planning.memory import Memory
 from distillery.row_selection import RowSelection
 
 START_SECONDS = 0.5  # Python and its imports, of the light commands
-# CPU seconds of a row that is looked at, whose words are compared, that may be nearly another, whose answer is judged
-LOOKED, COMPARED, NEAR, JUDGED = 1 / 9000, 1 / 7000, 1 / 3000, 1 / 250
+# CPU seconds of a row (benchmarks/bench_select.py) that is looked at, whose words are compared, that may be nearly another;
+# and of one whose answer is judged (benchmarks/bench_score.py, as if no two were alike)
+LOOKED, COMPARED, NEAR, JUDGED = 1 / 8000, 1 / 20000, 1 / 800, 1 / 1200
 COUNTED_PER_SECOND = 8.7e6  # tokens, as tokenization has them
 JUDGE_BYTES, COMPARED_BYTES = 0.25e9, 2000  # of a process with sympy; of a row that others are compared with
 
