@@ -18,8 +18,8 @@ from distillery.shell.shell_words import Place
 # sizes that tell models apart; --rotary-base, which scripts get wrong, is not among them
 SIZES = ("--num-layers", "--hidden-size", "--ffn-hidden-size", "--num-attention-heads", "--num-query-groups")
 # words of which a model that has them is called by, and no other
-FAMILIES = ("math", "coder", "instruct", "distill", "smollm2")
-VARIANTS = {"math", "coder", "distill"}  # of which a script that says them is about no other
+FAMILIES = ("math", "coder", "instruct", "base", "distill", "0528", "smollm2", "mistral")
+VARIANTS = {"math", "coder", "distill", "0528"}  # of which a script that says them is about no other
 HOSTS = {"modelscope": "modelscope", "huggingface-cli": "huggingface", "hf": "huggingface"}
 URL = re.compile(
     r"https?://(?P<host>[^/]+)/(?P<repo>[^/]+/[^/]+?)(?:\.git)?(?:/resolve/(?P<revision>[^/]+)/.*)?$"
