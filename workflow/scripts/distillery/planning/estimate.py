@@ -55,11 +55,13 @@ def of(s: Setup) -> Estimate:
     others = [replace(step, name=f"{step.name} {dataset}") for dataset, steps in also for step in steps]
     made = (*_data(s), *others, *_weights(s), stage_costs.train_step(s), *_export(s))
     steps = (*stage_costs.teacher_steps(s), *made, *stage_costs.answer_steps(s))
+    taught = [one for one in (s, *s.others) if one.teacher and one.taught]
+    questions = sum(one.taught * one.teacher.settings["samples"] for one in taught)
     assumptions = {
         "peak_tflops": device_facts.peak_tflops(e.hardware),
         "utilisation": stage_costs.utilisation(e.train),
         "rows": s.rows,
-        "teacher": s.teacher and s.taught and f"{s.taught * s.teacher.settings['samples']} questions at most",
+        "teacher": f"{questions} questions at most" if questions else None,
         "epochs": s.epochs,
         "mix": s.mix,
         "tokens_per_row": s.dataset.source.settings.get("tokens_per_row", f"at most {e.train.seq_length}"),
