@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from distillery import digests, files
+from distillery.problems import Problem
 from distillery.provenance import digest
 
 FOLDER = "runs"
@@ -55,7 +57,7 @@ class Run:
 
 def keep(
     report: Path,
-    parts: Iterable[Path],
+    parts: Sequence[Path],
     inputs: Mapping[str, Path],
     settings: Mapping[str, Any],
     training: str,
@@ -70,16 +72,17 @@ def keep(
     """
     of_results = [files.sha256(inputs[role]) for role in ("tuned_generations", "tuned_scores")]
     target = report.parent / FOLDER / digest([settings, training, *of_results])[:12]
-    with files.atomic_directory(target) as partial:
+    with files.atomic_directory(target) as made:
         for role, name in NAMES.items():
-            _second_name(inputs[role], partial / name)
-            digests.record(partial / name)
-        _second_name(report, partial / REPORT)
-        for part in parts:
-            name = partial / part.relative_to(report.parent)
+            _second_name(inputs[role], made / name)
+            digests.record(made / name)
+        _second_name(report, made / REPORT)
+        names = [made / part.relative_to(report.parent) for part in parts]
+        for part, name in zip(parts, names, strict=True):
             name.parent.mkdir(parents=True, exist_ok=True)
             _second_name(part, name)
-        digests.write_json(partial / SETTINGS, dict(settings))
+        digests.record(made / REPORT, *names)
+        digests.write_json(made / SETTINGS, dict(settings))
     return target
 
 
@@ -93,6 +96,26 @@ def of(folder: Path) -> Iterator[Run]:
     for path in sorted((folder / FOLDER).glob(f"[!.]*/{SETTINGS}")):
         settings = digests.read_json(path)
         yield Run(path.parent.name, path.parent, now is not None and _results(path.parent) == now, settings)
+
+
+def checks(folder: Path) -> Iterator[tuple[Path, Callable[[], None]]]:
+    """(a file, what raises a Problem where it is not the one that was kept) of all kept runs below an experiment's folder."""
+    for run in sorted((folder / FOLDER).glob("[!.]*")):
+        for listing in sorted(run.glob(".*.sha256")):
+            for path, wanted in digests.listed(listing).items():
+                yield path, partial(_compare, path, wanted, run)
+
+
+def _compare(path: Path, wanted: str, run: Path) -> None:
+    found = files.sha256(path) if path.is_file() else "no such file"
+    if found != wanted:
+        raise Problem(
+            "a file of a kept run is not the one that was kept",
+            where=path,
+            found=found,
+            wanted=f"sha256 {wanted}",
+            fix=f"remove {run}: the current run is kept again with its next report, an earlier one needs its settings again",
+        )
 
 
 def _results(folder: Path) -> list[str] | None:

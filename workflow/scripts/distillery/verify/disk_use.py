@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from distillery import artefacts, config, digests, files, former_run, set_artefacts
+from distillery import artefacts, config, digests, files, former_run, kept_runs, set_artefacts
 from distillery.artefacts import Artefact
 from distillery.checkpoint_names import DONE, TRACKER, WORK
 from distillery.problems import Problem
@@ -103,7 +103,8 @@ def _places() -> Iterator[tuple[str, Path, str]]:
     """(kind, folder or file, pattern of the names that belong to it where it is a folder)."""
     yield from (("other settings", path, ".*") for path in _former_trainings())
     for folder in _folders(artefacts.CHECKS):
-        yield "experiment", folder, rf"{_entries(artefacts.CHECKS.folder)}|.+{re.escape(TIMINGS)}"
+        own = f"{_entries(artefacts.CHECKS.folder)}|{kept_runs.FOLDER}"
+        yield "experiment", folder, rf"{own}|.+{re.escape(TIMINGS)}"
     for folder in _folders(artefacts.TOKENIZED):
         own = _entries(artefacts.TOKENIZED.folder, artefacts.LEFT_OUT.folder)
         yield "tokens", folder, rf"{own}|{re.escape(folder.parent.name)}_.+"

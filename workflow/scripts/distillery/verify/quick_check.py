@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from distillery import artefacts, digests, files, provenance
+from distillery import artefacts, digests, files, kept_runs, provenance
 from distillery.convert import stored_bytes
 from distillery.convert.weight_sources import open_mcore
 from distillery.experiment import Config
@@ -71,6 +71,11 @@ def run(config: Config) -> Checked:
             unknown.append(product.path)
     for name in config.experiments:
         calls += related_digests.of(config, name)
+        for problems in config.experiments[name].asked:
+            page = Path(standing.of_set(config.experiments[name], problems)["report"])
+            kept = dict(kept_runs.checks(page.parent))
+            calls += kept.values()
+            compared |= dict.fromkeys(kept)
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         faults += filter(None, pool.map(_fault, calls))
     if faults:
