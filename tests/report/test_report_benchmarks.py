@@ -159,10 +159,15 @@ def test_the_page_of_a_benchmark_in_a_sweep(tmp_path):
 def test_the_page_has_pass_and_maj_of_all_samples_of_each_group(tmp_path, compared):
     flags = report_files.write(tmp_path)
     own = json.loads((tmp_path / "comparison.json").read_text())
-    files.write_json(tmp_path / "comparison.json", own | {key: compared[key] for key in ("groups", "samples")})
+    files.write_json(
+        tmp_path / "comparison.json", own | {key: compared[key] for key in ("groups", "samples")}
+    )
     text = page(tmp_path, flags)
     side = "right pass@4 maj@4 unclosed cut tokens"
-    assert f"base tuned answers {side} {side} source s0 24 25.0% 100.0% 0.0% 25.0% 25.0% 100 66.7% 100.0% 83.3%" in text
+    assert (
+        f"base tuned answers {side} {side} source s0 24 25.0% 100.0% 0.0% 25.0% 25.0% 100 66.7% 100.0% 83.3%"
+        in text
+    )
 
 
 def test_no_difference_at_small_n_is_said_with_the_n_that_would_show_it(tmp_path):

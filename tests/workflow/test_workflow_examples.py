@@ -172,6 +172,8 @@ def test_sets_of_a_folder_a_hub_and_an_address_are_scored_on_their_own(ran: Path
     summary = json_files.read(ran / ASKED / "summary.json")
     golds = {"local-problems": ["4", "9"], "word-problems": ["4", "5"], "halves": ["001", "007"]}
     sets = summary.pop("sets")
+    (index,) = summary.pop("model-index")
+    assert [one["dataset"]["name"] for one in index["results"]] == list(golds)
     assert sets.keys() == golds.keys() and summary == sets[ASKED]
     assert {name: one["problems"] for name, one in sets.items()} == {
         ASKED: 4,
