@@ -63,15 +63,15 @@ class NearDuplicates:
         )
         self._factor, self._offset = coefficients
         self._bands: list[dict[bytes, list[int]]] = [defaultdict(list) for _ in range(BANDS)]
-        self._shingles: dict[int, np.ndarray] = {}  # sorted: a tenth of a set's memory
+        self._shingles: dict[int, np.ndarray] = {}  # a tenth of a set's memory
 
     def add(self, number: int, found: list[str]) -> int | None:
         """The number of an earlier text that this one nearly is, or None if it is new."""
-        unordered = ngrams(found, SHINGLE)
-        if not unordered:
+        shingles = ngrams(found, SHINGLE)
+        if not shingles:
             return None
-        shingles = np.sort(np.fromiter(unordered, np.uint64, len(unordered)))
-        hashes = shingles >> np.uint64(33)
+        stored = np.fromiter(shingles, np.uint64, len(shingles))
+        hashes = stored >> np.uint64(33)
         signature = (
             ((hashes[:, None] * self._factor + self._offset) >> np.uint64(29)).min(axis=0).astype("<u4")
         )
@@ -80,10 +80,10 @@ class NearDuplicates:
             {other for band, key in zip(self._bands, keys, strict=True) for other in band.get(key, ())}
         )
         for other in candidates:
-            both = len(np.intersect1d(shingles, self._shingles[other], assume_unique=True))
+            both = len(shingles.intersection(self._shingles[other].tolist()))
             if both >= NEAR * (len(shingles) + len(self._shingles[other]) - both):
                 return other
-        self._shingles[number] = shingles
+        self._shingles[number] = stored
         for band, key in zip(self._bands, keys, strict=True):
             band[key].append(number)
         return None
