@@ -25,9 +25,9 @@ from distillery import (
     taken_names,
     teachers,
 )
-from distillery.experiment import Config, Dataset, ProblemSet, Source
+from distillery.experiment import Config, Dataset, Experiment, ProblemSet, Source
 from distillery.hardware import Hardware
-from distillery.problems import Problem
+from distillery.problems import Problem, UsageProblem
 from distillery.servers import BUILT_IN, Server
 
 # keys of a problem set beside its source
@@ -41,6 +41,18 @@ def read(path: Path) -> Config:
         Problem: as `load`, or the file cannot be read strictly.
     """
     return load(config_file.read(path))
+
+
+def experiment(loaded: Config, name: str | None, where: object) -> Experiment:
+    """The experiment of a name that a command was given.
+
+    Raises:
+        UsageProblem: the configuration has none of that name.
+    """
+    if name not in loaded.experiments:
+        wanted = ", ".join(loaded.experiments)
+        raise UsageProblem("no such experiment", where=where, found=name or "no name", wanted=wanted)
+    return loaded.experiments[name]
 
 
 def load(raw: Mapping[str, Any]) -> Config:

@@ -15,7 +15,6 @@ from typing import Any
 
 from distillery import artefacts, config, set_artefacts
 from distillery.evaluate import measures, notation, overrules, quantities, scoring
-from distillery.problems import UsageProblem
 from distillery.terminal_text import printable
 
 KINDS = ("overruled", "disputed", "no verdict", "only lenient", "unlike", "unscorable", "sure")
@@ -29,15 +28,8 @@ def run(args: argparse.Namespace) -> str:
         UsageProblem: the configuration has no such experiment.
         Problem: as `of`.
     """
-    experiments = config.read(args.configfile).experiments
-    if args.experiment not in experiments:
-        raise UsageProblem(
-            "no such experiment",
-            where=f"--experiment; {args.configfile}",
-            found=args.experiment or "no name",
-            wanted=", ".join(experiments),
-        )
-    experiment = experiments[args.experiment]
+    loaded = config.read(args.configfile)
+    experiment = config.experiment(loaded, args.experiment, f"--experiment; {args.configfile}")
     said = []
     for problems in experiment.asked:
         scores = {

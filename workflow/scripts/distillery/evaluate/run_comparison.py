@@ -14,7 +14,7 @@ from typing import Any
 from distillery import artefacts, config, files, kept_runs, set_artefacts
 from distillery.evaluate import comparison, scoring, sweep_comparison
 from distillery.kept_runs import Run
-from distillery.problems import Problem, UsageProblem
+from distillery.problems import Problem
 
 CURRENT = "current"
 
@@ -26,15 +26,8 @@ def run(args: argparse.Namespace) -> str:
         UsageProblem: the configuration has no such experiment.
         Problem: nothing of it was kept; as `scoring.read_jsonl`.
     """
-    experiments = config.read(args.configfile).experiments
-    if args.experiment not in experiments:
-        raise UsageProblem(
-            "no such experiment",
-            where=f"--experiment; {args.configfile}",
-            found=args.experiment or "no name",
-            wanted=", ".join(experiments),
-        )
-    experiment = experiments[args.experiment]
+    loaded = config.read(args.configfile)
+    experiment = config.experiment(loaded, args.experiment, f"--experiment; {args.configfile}")
     tables, said = {}, []
     for problems in experiment.asked:
         folder = Path(set_artefacts.of_set(artefacts.SUMMARY, experiment, problems).path).parent

@@ -16,7 +16,7 @@ import yaml
 
 from distillery import artefacts, config, digests, files
 from distillery.digests import MANIFEST
-from distillery.problems import Problem, UsageProblem
+from distillery.problems import Problem
 from distillery.report import contents, readable
 from distillery.terminal_text import printable
 
@@ -31,14 +31,7 @@ def run(args: argparse.Namespace) -> str:
         Problem: it has not been run to its scores, or files are not those that were written.
     """
     settings = config.read(args.configfile)
-    if args.experiment not in settings.experiments:
-        raise UsageProblem(
-            "no such experiment",
-            where="--experiment",
-            found=args.experiment,
-            wanted=", ".join(settings.experiments),
-        )
-    e = settings.experiments[args.experiment]
+    e = config.experiment(settings, args.experiment, "--experiment")
     places = {
         "exported": Path(artefacts.EXPORTED.at(experiment=e.name)),
         "done": Path(artefacts.TRAINED.at(experiment=e.name)),

@@ -23,13 +23,8 @@ def run(args: argparse.Namespace) -> str:
         Problem: no such answer or row; files that are missing, or not those that were written.
     """
     settings = config.read(args.configfile)
-    if args.experiment and args.experiment not in settings.experiments:
-        raise UsageProblem(
-            "no such experiment",
-            where="--experiment",
-            found=args.experiment,
-            wanted=", ".join(settings.experiments),
-        )
+    if args.experiment:
+        config.experiment(settings, args.experiment, "--experiment")
     if bool(args.generation) == bool(args.row):
         raise UsageProblem(
             "nothing to trace, or two things",
