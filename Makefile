@@ -98,7 +98,7 @@ verify: setup ## run CONFIG again from nothing and compare every result byte by 
 	$(BIN)/python workflow/scripts/verify.py --configfile $(call q,$(CONFIG)) $(if $(QUICK),--quick)
 
 faults: setup-dev ## the tests that kill, cut, fill and corrupt
-	$(BIN)/pytest -m faults --whole
+	$(BIN)/pytest -n $(WORKERS) -m faults --whole
 
 lock: setup ## ask the hubs and write the locks that CONFIG names (config/locks)
 	$(BIN)/python workflow/scripts/fetch_write_locks.py --configfile $(call q,$(CONFIG))

@@ -39,6 +39,8 @@ class ByFile(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.partition("::")[0]
+        if path.startswith("tests/faults/") and self.config.getoption("whole"):
+            return nodeid  # hours in few files, whose fixtures the session shares
         return "tests/workflow" if _shares(path) and not self.config.getoption("quick") else path
 
 
@@ -54,7 +56,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--whole", action="store_true", help="try all of the damage matrix, as `make faults` does"
+        "--whole", action="store_true", help="try every damage, act and race of tests/faults, as `make faults` does"
     )
     parser.addoption("--quick", action="store_true", help=f"leave out what is marked {', '.join(SLOW)}")
 

@@ -23,7 +23,8 @@ from pathlib import Path
 from places import SCRIPTS
 
 SNAKEMAKE = "snakemake"
-_servers: dict[str, socket.socket] = {}
+PLAIN = "plain"  # without MindSpore
+_servers: dict[tuple[str, str], socket.socket] = {}
 
 
 class Started:
@@ -38,9 +39,10 @@ class Started:
             os.open(f"/proc/self/fd/{one.fileno()}", os.O_WRONLY) for one in (self.stdout, self.stderr)
         ]
         message = json.dumps([args, dict(os.environ if env is None else env), str(cwd.absolute())])
+        preloaded = (env or {}).get("LD_PRELOAD", "")
         # OpenMP reads its number of threads when it is loaded
-        threads = args[args.index("--threads") + 1] if "--threads" in args else "1"
-        server = _server(SNAKEMAKE if args[0] == SNAKEMAKE else threads)
+        kind = args[args.index("--threads") + 1] if "--threads" in args else PLAIN if preloaded else "1"
+        server = _server(SNAKEMAKE if args[0] == SNAKEMAKE else kind, preloaded)
         socket.send_fds(server, [message.encode()], [*outputs, theirs])
         for descriptor in (*outputs, theirs):
             os.close(descriptor)
@@ -95,15 +97,19 @@ def run(
     return subprocess.CompletedProcess(started.args, started.returncode, out, err)
 
 
-def _server(kind: str) -> socket.socket:
-    """What `_serve` listens to, started at the first call; it ends with this process, whose end closes the socket."""
-    if kind not in _servers:
+def _server(kind: str, preloaded: str) -> socket.socket:
+    """What `_serve` listens to, started at the first call; it ends with this process, whose end closes the socket.
+
+    What a command's environment preloads is loaded there, and reads the command's environment after the fork.
+    """
+    if (kind, preloaded) not in _servers:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        subprocess.Popen([sys.executable, __file__, kind], stdin=theirs, start_new_session=True)
+        env = {**os.environ, "LD_PRELOAD": preloaded} if preloaded else None
+        subprocess.Popen([sys.executable, __file__, kind], stdin=theirs, start_new_session=True, env=env)
         theirs.close()
-        _servers[kind] = ours
+        _servers[kind, preloaded] = ours
         atexit.register(ours.close)
-    return _servers[kind]
+    return _servers[kind, preloaded]
 
 
 def _serve(kind: str) -> tuple[list[str], dict[str, str], str]:
@@ -119,6 +125,12 @@ def _serve(kind: str) -> tuple[list[str], dict[str, str], str]:
         import yte  # noqa: F401
 
         snakemake.cli.get_argument_parser()
+    elif kind == PLAIN:
+        sys.path[0] = str(SCRIPTS)
+        import numpy  # noqa: F401
+        import pyarrow.parquet  # noqa: F401
+
+        from distillery import command  # noqa: F401
     else:
         sys.path[0] = str(SCRIPTS)
         os.environ["OMP_NUM_THREADS"], os.environ["OMP_WAIT_POLICY"] = kind, "passive"

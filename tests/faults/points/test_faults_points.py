@@ -1,0 +1,67 @@
+"""Every act of every command on the disk: killed amid it, with a full disk from it on, with a disk that fails at it.
+
+A killed command leaves whole files only, a refused one says why, and the same line once more completes, byte for byte. Without
+--whole each command is struck at a few acts in turn. `FAULT_POINTS=FILE` appends how many acts each command has.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from pathlib import Path
+
+import pytest
+from fault_campaign import Campaign
+from fault_points import FAIL, FULL, KILL
+
+pytestmark = [pytest.mark.mindspore, pytest.mark.faults]
+COMMANDS = (
+    "fetch_generated_shard",
+    "fetch_generated_problems",
+    "fetch_generated_model",
+    "fetch_digest",
+    "tokenize_shard",
+    "tokenize_merge",
+    "tokenize_quality",
+    "plan_sources",
+    "plan_outcome",
+    "convert_hf_to_mcore",
+    "convert_reshard",
+    "convert_prove_round_trip",
+    "convert_mcore_to_hf",
+    "convert_prove_export",
+    "train",
+    "generate_base_answers",
+    "generate_tuned_answers",
+    "evaluate_base",
+    "evaluate_tuned",
+    "evaluate_compare",
+    "report_page",
+    "report_rulegraph",
+)
+# struck without --whole, each at one act in turn: what takes tenths of a second
+QUICK = ("fetch_generated_shard", "fetch_digest", "tokenize_merge", "convert_hf_to_mcore", "convert_reshard")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "command" in metafunc.fixturenames:
+        metafunc.parametrize("command", COMMANDS if metafunc.config.getoption("whole") else QUICK)
+
+
+def test_every_command_that_writes_is_struck(jobs):
+    assert {job.rule for job in jobs} == {*COMMANDS}
+
+
+@pytest.mark.parametrize("do", [KILL, FULL, FAIL])
+def test_a_command_struck_at_any_act_is_completed_by_its_rerun(run, jobs, whole, command, do, tmp_path):
+    job = next(job for job in jobs if job.rule == command)
+    campaign = Campaign(job, run / "run", tmp_path / "copy")
+    if whole:
+        campaign.strike(do)
+    else:
+        campaign.strike(do, [1 + zlib.crc32(f"{command} {do}".encode()) % campaign.acts(do)])
+    if table := os.environ.get("FAULT_POINTS"):
+        with Path(table).open("a") as stream:
+            stream.write(f"{command} | {do} | {campaign.struck} | {campaign.reruns}\n")
+    assert campaign.struck
+    assert not campaign.faults, "\n\n".join(campaign.faults)

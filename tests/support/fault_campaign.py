@@ -1,0 +1,99 @@
+"""A job struck at one act after the other, and what has to be true afterwards: taught, whole, and completed by a rerun."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import signal
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import fault_points
+from fault_points import FULL, KILL, Fault
+from finished_runs import Job, copied
+
+TAUGHT = {
+    KILL: re.compile(""),
+    FULL: re.compile(r"No space left on device|disk is full|is full|no room"),
+    fault_points.FAIL: re.compile(r"Input/output error|the disk"),
+}
+
+
+@dataclass
+class Campaign:
+    """A job of a finished run, struck in a copy of it.
+
+    Attributes:
+        struck: acts at which a fault happened.
+        reruns: reruns that were tried: a state that was completed once is completed each time.
+        faults: what is wrong, a line each.
+    """
+
+    job: Job
+    finished: Path
+    copy: Path
+    struck: int = 0
+    reruns: int = 0
+    faults: list[str] = field(default_factory=list)
+    _completed: list[dict[str, str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._whole = fault_points.state(self.finished)
+
+    def strike(self, do: str, points: Iterable[int] | None = None) -> None:
+        """Try these acts, or one after the other until the job has no n-th."""
+        for at in points or itertools.count(1):
+            if not self._struck(do, at):
+                return
+
+    def acts(self, do: str) -> int:
+        """How many acts there are to strike."""
+        return self._run(Fault(do))[1].acts
+
+    def _run(self, fault: Fault) -> tuple[subprocess.CompletedProcess[str], fault_points.Disk]:
+        copied(self.finished, self.copy)
+        for name in self.job.wrote:
+            (self.copy / name).unlink()
+        return fault_points.run(self.job, self.copy, fault)
+
+    def _struck(self, do: str, at: int) -> bool:
+        end, disk = self._run(Fault(do, at))
+        said, here = end.stdout + end.stderr, fault_points.state(self.copy)
+        place = f"{self.job.rule}, {do} at {at} ({disk.trace[at - 1] if disk.happened else 'not reached'})"
+        if not disk.happened:
+            if end.returncode or here != self._whole:
+                self.faults.append(f"{place}: undisturbed, exit {end.returncode}: {said[-900:]}")
+            return False
+        self.struck += 1
+        if do == KILL:
+            if end.returncode != -signal.SIGKILL:
+                self.faults.append(f"{place}: exit {end.returncode} of a killed command")
+        elif end.returncode == 0 and here != self._whole:
+            self.faults.append(f"{place}: silent, {self._difference(here)}")
+        elif end.returncode and ("defect" in said or "Traceback" in said or not TAUGHT[do].search(said)):
+            self.faults.append(f"{place}: exit {end.returncode}, not taught: {said[-900:]}")
+        if broken := [
+            name for name in self.job.wrote if here.get(name, self._whole[name]) != self._whole[name]
+        ]:
+            self.faults.append(f"{place}: half-written {broken}")
+        self._complete(place, here)
+        return True
+
+    def _complete(self, place: str, here: dict[str, str]) -> None:
+        """Run the job once more: all is as in an undisturbed run, and nothing else is there."""
+        if here == self._whole or here in self._completed:
+            return
+        self._completed.append(here)
+        self.reruns += 1
+        end, _ = fault_points.run(self.job, self.copy, Fault())
+        after = fault_points.state(self.copy)
+        if end.returncode or after != self._whole:
+            self.faults.append(
+                f"{place}: rerun exit {end.returncode}, {self._difference(after)}: {(end.stdout + end.stderr)[-900:]}"
+            )
+
+    def _difference(self, found: dict[str, str]) -> str:
+        names = {*found, *self._whole}
+        return str(sorted(name for name in names if found.get(name) != self._whole.get(name)))
