@@ -56,7 +56,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--whole", action="store_true", help="try every damage, act and race of tests/faults, as `make faults` does"
+        "--whole",
+        action="store_true",
+        help="try every damage, act and race of tests/faults, as `make faults` does",
     )
     parser.addoption("--quick", action="store_true", help=f"leave out what is marked {', '.join(SLOW)}")
 
