@@ -81,6 +81,25 @@ class Campaign:
         self._complete(place, here)
         return True
 
+    def set_back(self, seconds: int) -> None:
+        """The clock is set back at the third act: the job ends as it does undisturbed."""
+        end, disk = self._run(Fault("back", 3, {"FAULT_SECONDS": str(seconds)}))
+        assert disk.happened
+        if end.returncode or fault_points.state(self.copy) != self._whole:
+            self.faults.append(f"{self.job.rule}, clock set back: {end.stderr[-900:]}")
+
+    def show_late(self, name: str, looks: int) -> bool:
+        """A file is not there for the first looks: taught by its name, or equal; and the rerun completes. False: not so many."""
+        end, disk = self._run(Fault("late", 0, {"FAULT_LATE": f"{name}:{looks}"}))
+        said, here = end.stdout + end.stderr, fault_points.state(self.copy)
+        place = f"{self.job.rule}, {name} late by {looks} looks"
+        if end.returncode == 0 and here != self._whole:
+            self.faults.append(f"{place}: silent, {self._difference(here)}")
+        elif end.returncode and ("defect" in said or Path(name).name not in said):
+            self.faults.append(f"{place}: exit {end.returncode}, not taught: {said[-900:]}")
+        self._complete(place, here)
+        return disk.looks > looks
+
     def _complete(self, place: str, here: dict[str, str]) -> None:
         """Run the job once more: all is as in an undisturbed run, and nothing else is there."""
         if here == self._whole or here in self._completed:

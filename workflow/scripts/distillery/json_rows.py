@@ -18,6 +18,7 @@ from distillery import json_files, source_files, whole_text
 from distillery.problems import Problem
 
 BOM, LARGEST = codecs.BOM_UTF8, 1 << 30  # bytes, unpacked
+PIECE = 1 << 20  # bytes read at a time: a stream makes room for as many as it is asked for
 
 
 def read(path: Path) -> Iterator[tuple[int, json_files.Record]]:
@@ -32,13 +33,17 @@ def read(path: Path) -> Iterator[tuple[int, json_files.Record]]:
     """
     with source_files.opened(path) as stream:
         try:
-            data = stream.read(LARGEST + 1)
+            pieces, size = [], 0
+            while size <= LARGEST and (piece := stream.read(PIECE)):
+                pieces.append(piece)
+                size += len(piece)
         except (OSError, EOFError, zlib.error) as error:
             raise Problem(
                 "a packed file that cannot be read", where=path, found=error, fix=json_files.MAKE_AGAIN
             ) from None
-    if len(data) > LARGEST:
+    if size > LARGEST:
         raise Problem("a file that is too large", where=path, wanted=f"at most {LARGEST} bytes, unpacked")
+    data = b"".join(pieces)
     if data.removeprefix(BOM).lstrip().startswith(b"["):
         for number, one in enumerate(json_files.parse(data, path, list), 1):
             yield number, _row(json.dumps(one).encode(), f"{path}, row {number}")
