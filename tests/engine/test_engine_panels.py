@@ -9,7 +9,6 @@ import sys
 import ml_dtypes
 import numpy as np
 import pytest
-from engine_oracle import SMALL, mcore, model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel_calls import call, ints
@@ -17,8 +16,9 @@ from places import SUPPORT
 from safetensors.numpy import save_file
 
 from distillery import model_config
+from distillery.architecture import Architecture
 from distillery.convert import tensor_map
-from distillery.engine import compiling, panels, runner_choice
+from distillery.engine import compiling, panels
 from distillery.problems import Problem
 
 STORED = {ml_dtypes.bfloat16: np.uint16, np.float16: np.float16, np.float32: np.float32}
@@ -79,15 +79,24 @@ def test_kernels_widen_every_number_exactly(wide, monkeypatch, tmp_path):
         assert np.array_equal(np.signbit(found), np.signbit(wanted))
 
 
+def small(family: str) -> tuple[Architecture, dict[str, np.ndarray], list[int]]:
+    """A small model of transformers' as the engine takes it, and 70 tokens."""
+    from engine_oracle import SMALL, mcore, model
+
+    made = model(family, max_position_embeddings=256, head_dim=10)
+    ids = np.random.RandomState(0).randint(0, SMALL["vocab_size"], 70).tolist()
+    return model_config.from_config(made.config.to_dict()), mcore(made), ids
+
+
 @pytest.mark.mindspore
 @pytest.mark.parametrize("dtype", [ml_dtypes.bfloat16, np.float16])
 @pytest.mark.parametrize("family", ["qwen2", "qwen3", "llama"])
 def test_scores_are_those_of_a_float32_copy_to_the_last_bit(family, dtype, monkeypatch):
     """So answers are, however drawn; norms and biases stay float32, here with bits that the narrow type lacks."""
-    made = model(family, max_position_embeddings=256, head_dim=10)
-    arch, state = model_config.from_config(made.config.to_dict()), mcore(made)
+    from distillery.engine import runner_choice  # MindSpore, and torch by `small`: not for the tests above
+
+    arch, state, ids = small(family)
     narrow = {n: one.astype(dtype) if one.ndim == 2 else one for n, one in state.items()}
-    ids = np.random.RandomState(0).randint(0, SMALL["vocab_size"], 70).tolist()
 
     def scores(weights):
         cached = runner_choice.build(arch, weights, 2, 80, kernels="native")
@@ -134,9 +143,9 @@ def test_loading_holds_the_weights_once(tmp_path):
 
 @pytest.mark.mindspore
 def test_a_bf16_cache_rounds_keys_and_values_and_nothing_else():
-    made = model("qwen3", max_position_embeddings=256, head_dim=10)
-    arch, state = model_config.from_config(made.config.to_dict()), mcore(made)
-    ids = np.random.RandomState(0).randint(0, SMALL["vocab_size"], 70).tolist()
+    from distillery.engine import runner_choice
+
+    arch, state, ids = small("qwen3")
     exact, rounded = (
         runner_choice.build(arch, state, 2, 80, kernels="native", kv_cache_dtype=dtype)
         for dtype in ("fp32", "bf16")
