@@ -22,6 +22,23 @@ def experiment(tmp_path):
     return tmp_path
 
 
+@pytest.fixture(scope="module")
+def first(tmp_path_factory):
+    """A folder with a run to its end by an interpreter named by a relative path, and what the run said: to be looked at only."""
+    folder = tmp_path_factory.mktemp("first")
+    prepare(folder)
+    (folder / "venv").symlink_to(sys.prefix)
+    done = run(folder, "--python", "venv/bin/python", flags_first=True)
+    assert done.returncode == 0, done.stderr
+    return folder, done.stdout
+
+
+@pytest.fixture
+def trained(first, tmp_path):
+    """A copy of that folder, to be changed."""
+    return shutil.copytree(first[0], tmp_path, symlinks=True, dirs_exist_ok=True)
+
+
 def run(experiment, *flags, **more):
     return subprocess.run(
         command(*flags, **more), cwd=experiment, capture_output=True, text=True, timeout=120
@@ -32,10 +49,8 @@ def done_of(experiment):
     return json.loads((experiment / "out/done.json").read_text())
 
 
-def test_a_run_ends_as_an_mcore_checkpoint_with_its_metrics(experiment):
-    finished = run(experiment)
-    assert finished.returncode == 0, finished.stderr
-    done = done_of(experiment)
+def test_a_run_ends_as_an_mcore_checkpoint_with_its_metrics(trained):
+    experiment, done = trained, done_of(trained)
     assert done["iteration"] == 30
     assert done["loss"] == pytest.approx(1 / 30)
     assert done["template"] == {"prompt_type": "qwen_math_r1"}
@@ -84,14 +99,13 @@ def test_an_interrupted_run_goes_on_with_its_own_checkpoint(experiment):
     assert [json.loads(record)["iteration"] for record in records] == list(range(1, 31))
 
 
-def test_other_data_or_flags_are_another_run(experiment):
-    assert run(experiment).returncode == 0
-    first = done_of(experiment)["key"]
-    assert run(experiment, "--seed", "7").returncode == 0
-    second = done_of(experiment)["key"]
-    (experiment / "data_manifest.json").write_text('{"template": null, "rows": 2}')
-    assert run(experiment, "--seed", "7").returncode == 0
-    assert len({first, second, done_of(experiment)["key"]}) == 3
+def test_other_data_or_flags_are_another_run(trained):
+    first = done_of(trained)["key"]
+    assert run(trained, "--seed", "7").returncode == 0
+    second = done_of(trained)["key"]
+    (trained / "data_manifest.json").write_text('{"template": null, "rows": 2}')
+    assert run(trained, "--seed", "7").returncode == 0
+    assert len({first, second, done_of(trained)["key"]}) == 3
 
 
 @pytest.mark.parametrize("order", ["as it was", "another"])
@@ -125,11 +139,9 @@ def test_a_line_that_is_only_printed_leaves_nothing(experiment):
     assert not (experiment / "out").exists() and not (experiment / "logs").exists()
 
 
-def test_a_relative_interpreter_is_found_from_the_references_folder(experiment):
-    (experiment / "venv").symlink_to(sys.prefix)
-    finished = run(experiment, "--python", "venv/bin/python", flags_first=True)
-    assert finished.returncode == 0, finished.stderr
-    assert f"{experiment}/venv/bin/msrun" in finished.stdout
+def test_a_relative_interpreter_is_found_from_the_references_folder(first):
+    folder, said = first
+    assert f"{folder}/venv/bin/msrun" in said
 
 
 def changed(experiment, old, new):
@@ -174,9 +186,9 @@ def test_a_first_checkpoint_that_cannot_be_read_ends_the_job_there(experiment, m
     assert "iteration       20/" not in again.stdout
 
 
-def test_the_last_checkpoints_weights_are_read_before_it_is_done(experiment):
+def test_the_last_checkpoints_weights_are_read_before_it_is_done(trained):
     """Of a record that changed on the disk, the weights' count and the optimizer's do not."""
-    assert run(experiment).returncode == 0
+    experiment = trained
     (last,) = experiment.glob("out/work/*/iter_0000030/mp_rank_00_001")
     whole = (last / "model_optim_rng.pt").read_bytes()
     with zipfile.ZipFile(last / "model_optim_rng.pt") as archive:
