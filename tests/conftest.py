@@ -6,7 +6,6 @@ import gc
 import os
 import re
 from collections.abc import Generator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,18 +34,13 @@ RUNS = {"finished", "embedded", "parts"}
 
 
 class ByFile(LoadScopeScheduling):
-    """Each file on one process of pytest-xdist, for its fixtures' sake; the files that look at `finished` on the same."""
+    """Each file on one process of pytest-xdist, for its fixtures' sake."""
 
     def _split_scope(self, nodeid: str) -> str:
         path = nodeid.partition("::")[0]
         if path.startswith("tests/faults/") and self.config.getoption("whole"):
             return nodeid  # hours in few files, whose fixtures the session shares
-        return "tests/workflow" if _shares(path) and not self.config.getoption("quick") else path
-
-
-@cache
-def _shares(path: str) -> bool:
-    return path.startswith("tests/workflow/") and bool(re.search(r"\bfinished\b", (ROOT / path).read_text()))
+        return path
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
@@ -108,17 +102,23 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> House:
-    """The project, cloned into a folder of a hostile name, with the small experiment run to its report."""
-    house = House(tmp_path_factory.mktemp("finished") / HOSTILE_NAME, FIXTURES / "workflow/small.yaml")
-    house.run()
-    return house
+    """The project, cloned into a folder of a hostile name, with the small experiment run to its report; a copy for each process."""
+    small = FIXTURES / "workflow/small.yaml"
+    made = once(
+        tmp_path_factory, "finished", lambda folder: House(folder / HOSTILE_NAME, small).run(own=True)
+    )
+    return House(made / HOSTILE_NAME).copied(tmp_path_factory.mktemp("finished") / HOSTILE_NAME)
 
 
 @pytest.fixture(scope="session")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> House:
     """The project with its default experiment run to its report, to be looked at only: a minute of training on two cores."""
     return House(
-        once(tmp_path_factory, "embedded", lambda folder: House(folder, ROOT / "config/config.yaml").run())
+        once(
+            tmp_path_factory,
+            "embedded",
+            lambda folder: House(folder, ROOT / "config/config.yaml").run(own=True),
+        )
     )
 
 

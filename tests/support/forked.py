@@ -3,6 +3,9 @@
 A start takes one or two CPU seconds less, an end half a second. What a command reads from its environment while MindSpore
 is imported (MS_*, GLOG_v), addresses that differ from process to process, a kill amid the import, and what happens while
 Python takes its modules apart need a process of its own.
+
+Snakemake's jobs are forked, too, where JOBS stands in its environment: it names the folder of sockets at which
+`forked_job.py`, that bash calls in Python's place, asks for them.
 """
 
 from __future__ import annotations
@@ -11,19 +14,24 @@ import atexit
 import gc
 import json
 import os
+import re
 import runpy
 import select
+import shlex
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+from functools import cache
 from pathlib import Path
 
-from places import SCRIPTS
+from places import SCRIPTS, SUPPORT
 
 SNAKEMAKE = "snakemake"
 PLAIN = "plain"  # without MindSpore
+JOBS = "FORKED_JOBS"
 _servers: dict[tuple[str, str], socket.socket] = {}
 
 
@@ -97,6 +105,21 @@ def run(
     return subprocess.CompletedProcess(started.args, started.returncode, out, err)
 
 
+def jobs() -> dict[str, str]:
+    """The environment of a Snakemake whose jobs are to be forked; their code is this clone's, whatever the folder's copy says."""
+    for threads in ("1", "2"):
+        _server(threads, "")
+    return {**os.environ, JOBS: str(_folder())}
+
+
+@cache
+def _folder() -> Path:
+    """Where this process's servers listen to jobs."""
+    folder = Path(tempfile.mkdtemp(prefix="forked-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
 def _server(kind: str, preloaded: str) -> socket.socket:
     """What `_serve` listens to, started at the first call; it ends with this process, whose end closes the socket.
 
@@ -105,14 +128,20 @@ def _server(kind: str, preloaded: str) -> socket.socket:
     if (kind, preloaded) not in _servers:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         env = {**os.environ, "LD_PRELOAD": preloaded} if preloaded else None
-        subprocess.Popen([sys.executable, __file__, kind], stdin=theirs, start_new_session=True, env=env)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+            # jobs preload nothing
+            listener.bind(str(_folder() / (f"{kind} {len(_servers)}" if preloaded else kind)))
+            listener.listen(100)
+            number = listener.fileno()
+            line = [sys.executable, __file__, kind, str(number)]
+            subprocess.Popen(line, stdin=theirs, start_new_session=True, env=env, pass_fds=[number])
         theirs.close()
         _servers[kind, preloaded] = ours
         atexit.register(ours.close)
     return _servers[kind, preloaded]
 
 
-def _serve(kind: str) -> tuple[list[str], dict[str, str], str]:
+def _serve(kind: str, number: int) -> tuple[list[str], dict[str, str], str]:
     """Fork for every request until there are no more; returns in the process that is to run one, as what it asks for."""
     if kind == SNAKEMAKE:
         # what a dry run imports, too, and the flags of all plugins
@@ -143,13 +172,20 @@ def _serve(kind: str) -> tuple[list[str], dict[str, str], str]:
         from distillery.train import train_run  # noqa: F401
     gc.collect()
     gc.freeze()  # a collection in a fork would look at all that was imported, and make pages of its own of it
-    requests = socket.socket(fileno=os.dup(0))
+    requests, listener = socket.socket(fileno=os.dup(0)), socket.socket(fileno=number)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     waiters: set[int] = set()
     while True:
-        message, descriptors, *_ = socket.recv_fds(requests, 1 << 20, 3)
-        if not message:
-            os._exit(0)
+        ready, *_ = select.select([requests, listener], [], [])
+        if requests in ready:
+            message, descriptors, *_ = socket.recv_fds(requests, 1 << 20, 3)
+            if not message:
+                os._exit(0)
+        else:
+            with listener.accept()[0] as asker:
+                message, descriptors, *_ = socket.recv_fds(asker, 1 << 20, 3)
+            if len(descriptors) < 3:  # it ended before it had asked
+                continue
         if waiter := os.fork():
             waiters.add(waiter)
             for descriptor in descriptors:
@@ -158,6 +194,7 @@ def _serve(kind: str) -> tuple[list[str], dict[str, str], str]:
             continue
         # a process that waits for the command: were it this one, it could take no second request
         requests.close()
+        listener.close()
         *outputs, status = descriptors
         if child := os.fork():
             os.write(status, b"%d\n" % child)
@@ -178,16 +215,30 @@ def _leave(status: list[int]) -> None:
         os._exit(status[0])
 
 
+def _fork_jobs(folder: str) -> None:
+    """Have the shells of Snakemake's jobs call `forked_job.py` where their lines say this environment's Python."""
+    from snakemake.shell import shell
+
+    python = str(Path(sys.prefix, "bin", "python"))  # as workflow/rules/common.smk says it
+    if not re.fullmatch(r"[\w./-]+", python):
+        return  # no name for a function: jobs start as ever
+    ask = shlex.join([sys.executable, "-IS", str(SUPPORT / "forked_job.py"), folder, python])
+    text = f'{python}() {{ command {ask} "$@"; }}; set -euo pipefail; '
+    shell.prefix(text.replace("{", "{{").replace("}", "}}"))
+
+
 if __name__ == "__main__":
     ended: list[int] = []
     atexit.register(_leave, ended)  # the first to register is the last to be called
-    sys.argv, environment, directory = _serve(sys.argv[1])
+    sys.argv, environment, directory = _serve(sys.argv[1], int(sys.argv[2]))
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(directory)
     try:
         if sys.argv[0] == SNAKEMAKE:
             sys.path[0] = directory
+            if folder := os.environ.pop(JOBS, None):
+                _fork_jobs(folder)
             runpy.run_module(SNAKEMAKE, run_name="__main__", alter_sys=True)
         else:
             runpy.run_path(sys.argv[0], run_name="__main__")

@@ -44,9 +44,13 @@ class House:
         shutil.copytree(self.path, path, symlinks=True, dirs_exist_ok=True)
         return House(path)
 
-    def snakemake(self, *arguments: str, configfile: Path | None = None) -> subprocess.CompletedProcess[str]:
+    def snakemake(
+        self, *arguments: str, configfile: Path | None = None, own: bool = False
+    ) -> subprocess.CompletedProcess[str]:
+        """Snakemake in this folder; its jobs are forked (see `forked.jobs`), or interpreters of their `own`."""
         chosen = configfile or self.configfile
-        return forked.run(forked.SNAKEMAKE, "--configfile", chosen, *arguments, cwd=self.path)
+        env = forked.jobs() if "--cores" in arguments and not own else None
+        return forked.run(forked.SNAKEMAKE, "--configfile", chosen, *arguments, cwd=self.path, env=env)
 
     def default(self, *arguments: str) -> str:
         """What Snakemake prints of the configuration that it finds by itself."""
@@ -65,8 +69,8 @@ class House:
         ]
         return subprocess.run(command, cwd=self.path, capture_output=True, text=True, check=False)
 
-    def run(self, *arguments: str) -> None:
-        done = self.snakemake("--cores", "2", *arguments)
+    def run(self, *arguments: str, own: bool = False) -> None:
+        done = self.snakemake("--cores", "2", *arguments, own=own)
         assert done.returncode == 0, done.stdout + done.stderr
 
     def planned(self, *arguments: str) -> Counter[str]:

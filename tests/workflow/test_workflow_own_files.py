@@ -5,10 +5,9 @@ from __future__ import annotations
 import copy
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
+import forked
 import pytest
 import yaml
 from places import FIXTURES, ROOT
@@ -33,16 +32,8 @@ CONFIG = {
 
 
 def snakemake(folder: Path, *more: str) -> str:
-    command = [
-        str(Path(sys.executable).with_name("snakemake")),
-        "-s",
-        str(ROOT / "Snakefile"),
-        "--cores",
-        "1",
-    ]
-    done = subprocess.run(
-        [*command, "--configfile", "c.yaml", *more], cwd=folder, capture_output=True, text=True
-    )
+    words = ["-s", ROOT / "Snakefile", "--cores", "1", "--configfile", "c.yaml", *more]
+    done = forked.run(forked.SNAKEMAKE, *words, cwd=folder, env=forked.jobs())
     assert done.returncode == 0, done.stderr
     return done.stdout + done.stderr
 
