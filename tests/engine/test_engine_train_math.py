@@ -73,8 +73,12 @@ def torch_losses(made, batch) -> torch.Tensor:
 @pytest.mark.parametrize("kernels", KERNELS)
 @pytest.mark.parametrize(
     ("family", "changes"),
-    [("qwen2", {"tie_word_embeddings": True}), ("llama", {"tie_word_embeddings": False, "head_dim": 10})],
-    ids=["qwen2", "llama"],
+    [
+        ("qwen2", {"tie_word_embeddings": True}),
+        ("qwen3", {"tie_word_embeddings": False}),
+        ("llama", {"tie_word_embeddings": False, "head_dim": 10}),
+    ],
+    ids=["qwen2", "qwen3", "llama"],
 )
 def test_every_gradient_equals_torch(family, changes, kernels):
     made = model(family, **changes)

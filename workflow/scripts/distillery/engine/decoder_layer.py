@@ -69,7 +69,9 @@ class SelfAttention(nn.Cell):
         if q_norm is not None:
             heads = fused.reshape(b * s, *self.heads)
             q, k, v = heads[:, :, :-2], heads[:, :, -2:-1], heads[:, :, -1:]
-            fused = ops.concat((*self.normalized(q, k, self.share(q_norm), self.share(k_norm)), v), 2)
+            # once for both: a graph that calls one Cell with two Parameters takes one of them for the other
+            norms = self.share(ops.stack((q_norm, k_norm)))
+            fused = ops.concat((*self.normalized(q, k, norms[0], norms[1]), v), 2)
         mixed = self.core(fused.reshape(b, s, -1), cos, sin, segments)
         return self.linear_proj.with_weights(mixed.reshape(b * s, -1), proj)
 

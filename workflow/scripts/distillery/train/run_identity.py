@@ -70,6 +70,7 @@ def _model(a: Architecture) -> dict[str, Any]:
         "rope_theta": a.rotary_base,
         "rope_scaling": a.rope_scaling,
         # said of models that have them: runs of before go on
-        **({"qk_layernorm": True} if a.qk_layernorm else {}),
+        # 2: until then graphs took one of their two weights for the other
+        **({"qk_layernorm": 2} if a.qk_layernorm else {}),
         **({"sliding_window": a.sliding_window} if a.sliding_window is not None else {}),
     }
