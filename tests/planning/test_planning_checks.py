@@ -137,6 +137,23 @@ TABLE = [
         {"e/train/engine": "mindspore", "e/train/context_parallel_size": 2},
         {"e/train/engine": "mindspore", "e/train/context_parallel_size": 1},
     ),
+    (
+        "engine-option",
+        "error",
+        {"e/train/engine": "mindspore", "e/train/lora": {}, "e/layout": layout(2)},
+        {"e/train/engine": "mindspore", "e/train/lora": {}, "e/layout": layout(1)},
+    ),
+    (
+        "engine-option",
+        "error",
+        {
+            "e/train/engine": "mindspore",
+            "e/train/lora": {},
+            "e/layout": layout(1),
+            "e/train/use_distributed_optimizer": True,
+        },
+        {"e/train/engine": "mindspore", "e/layout": layout(1), "e/train/use_distributed_optimizer": True},
+    ),
     ("device-memory", "error", {"e/layout": layout(1, 2)}, TWO_STAGES),
     ("device-memory", "error", {"h/memory_gib": 54.1}, {"h/memory_gib": 54.3}),
     ("device-unknown", "warning", {"h/chip": DROP}, {"h/chip": DROP, "h/memory_gib": 60}),

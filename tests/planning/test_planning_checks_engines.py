@@ -90,6 +90,7 @@ TABLE = [
         {**MINDSPEED, "e/train/engine": "mindspore", "e/rope/rotary_base": 40000.5},
         {"e/train/engine": "mindspore", "e/rope/rotary_base": 40000.5},
     ),
+    ("mindspeed-value", "error", {"e/train/lora": {"rank": 8}}, {**OURS, "e/train/lora": {"rank": 8}}),
     ("no-effect", "warning", {"e/train/keep_checkpoints": 3}, {"e/train/keep_checkpoints": 3, **OURS}),
     ("no-effect", "warning", {"e/train/reuse_fp32_param": True, **OURS}, {"e/train/reuse_fp32_param": True}),
     ("no-effect", "warning", {"e/train/variable_seq_lengths": False, **OURS}, OURS),

@@ -94,7 +94,6 @@ def test_numbers_out_of_range_are_refused(words, wanted, capsys):
         ("--stage dpo", "sft"),
         ("--normalization LayerNorm", "RMSNorm"),
         ("--position-embedding-type alibi", "rope"),
-        ("--lora-r 8", "mindspeed-llm"),
     ],
 )
 def test_what_would_change_the_result_is_refused(words, wanted):
@@ -110,4 +109,26 @@ def test_every_training_key_of_the_configuration_is_a_flag():
     keys = set(experiment["train"]["properties"]) - set(OVERRIDES)
     assert {"eval_interval", "eval_iters", "keep_checkpoints", "calculate_per_token_loss"} <= keys
     known = posttrain_gpt.parser()._option_string_actions
-    assert {f"--{key.replace('_', '-')}" for key in keys} <= set(known)
+    adapters = {"lora-r", "lora-alpha", "lora-target-modules"}  # as MindSpeed-LLM calls what `lora` holds
+    assert {f"--{key.replace('_', '-')}" for key in keys - {"lora"} | adapters} <= set(known)
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ("--lora-r 8", "--lora-target-modules"),
+        ("--lora-target-modules linear_qkv --tensor-model-parallel-size 2", "TP1, PP1"),
+        ("--lora-target-modules linear_qkv --use-distributed-optimizer", "whole on each rank"),
+    ],
+)
+def test_adapters_that_cannot_be_trained_are_refused(words, wanted):
+    args = posttrain_gpt.parser().parse_args([*NEEDED.split(), *words.split()])
+    with pytest.raises(UsageProblem) as raised:
+        engine_settings.adapters(args)
+    assert wanted in str(raised.value)
+
+
+def test_adapters_have_the_schemas_defaults():
+    words = ["--lora-target-modules", "linear_fc2", "linear_qkv", "--lora-r", "8"]
+    found = engine_settings.adapters(posttrain_gpt.parser().parse_args([*NEEDED.split(), *words]))
+    assert (found.rank, found.alpha, found.targets) == (8, 32, ("linear_qkv", "linear_fc2"))

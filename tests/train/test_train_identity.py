@@ -17,6 +17,7 @@ from train_parts import work
 from distillery import provenance
 from distillery.architecture import Architecture
 from distillery.engine.train_settings import Schedule, Settings
+from distillery.lora import TARGETS, Lora
 from distillery.train import run_identity
 
 UNFINISHED = FIXTURES / "train/unfinished"  # see its README
@@ -64,6 +65,7 @@ OTHER = {
     "split": (90.0, 10.0, 0.0),
     "rope_scaling": (("factor", 2.0),),
     "sliding_window": 64,
+    "lora": Lora(8, 16, TARGETS),
 }
 
 
@@ -153,7 +155,9 @@ def test_every_setting_and_every_size_is_part_of_the_key():
         found.append(key(replace(SETTINGS, schedule=changed)))
     for name, value in vars(MODEL).items():
         found.append(key(model=replace(MODEL, **{name: another(name, value)})))
+    found += [key(replace(SETTINGS, lora=Lora(rank, 16, TARGETS))) for rank in (4, 16)]
     assert len(set(found)) == len(found) > 35
+    assert "lora" not in run_identity.content(SETTINGS, MODEL)["settings"]  # runs of before go on
 
 
 def test_data_weights_layout_threads_and_kernels_are_part_of_the_key():

@@ -66,16 +66,16 @@ class Architecture:
         layer = attention + 3 * h * f + 2 * h + 2 * self.kv_channels * self.qk_layernorm
         return self.num_layers * layer + self.vocab_size * h * (1 if self.tied else 2) + h
 
-    def flops_per_token(self, seq_length: float, recompute: bool = False) -> float:
+    def flops_per_token(self, seq_length: float, recompute: bool = False, frozen: bool = False) -> float:
         """Operations of a forward and backward pass for one token of a causal sequence.
 
         6 for each parameter but the input embedding's (its lookup multiplies nothing), and 6*L*a*S for attention:
         12*L*a*S over all pairs, a = heads * kv_channels, of which causality needs half. Full
-        recomputation adds a forward pass, a third.
+        recomputation adds a forward pass, a third. Frozen weights take no gradient of their own, a third less.
         """
         matmuls = self.num_parameters - (0 if self.tied else self.vocab_size * self.hidden_size)
         attention = self.num_layers * self.num_attention_heads * self.kv_channels * seq_length
-        return 6 * (matmuls + attention) * (4 / 3 if recompute else 1)
+        return 2 * (matmuls + attention) * (3 + recompute - frozen)
 
     def checked(self, where: object) -> Architecture:
         """The same, if sizes fit one another.

@@ -28,20 +28,21 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 
 from distillery.architecture import Architecture
-from distillery.engine import composed, rope
+from distillery.engine import adapters, composed, rope
 from distillery.engine.collectives import Copy, Reduce
 from distillery.engine.decoder_layer import Layer, Linear, Norm, zeros
 from distillery.engine.mesh import Mesh
+from distillery.lora import Lora
 from distillery.problems import Problem
 
 
 class Stack(nn.Cell):
     """MCore's `decoder`: a stage's layers, and on the last stage the final norm."""
 
-    def __init__(self, arch: Architecture, kernels: ModuleType, mesh: Mesh):
+    def __init__(self, arch: Architecture, kernels: ModuleType, mesh: Mesh, lora: Lora | None):
         super().__init__()
         peers = mesh.peers("tensor")
-        self.layers = nn.CellList([Layer(arch, kernels, peers) for _ in range(arch.num_layers)])
+        self.layers = nn.CellList([Layer(arch, kernels, peers, lora) for _ in range(arch.num_layers)])
         self.final_layernorm = Norm(arch.hidden_size, arch.norm_epsilon, kernels) if mesh.last else None
 
 
@@ -71,6 +72,7 @@ class Decoder(nn.Cell):
             rows are cut off, so they neither compete in the softmax nor receive a gradient.
         mesh: this rank's place.
         num_layers: of this pipeline stage; all by default.
+        lora: adapters beside the weights (engine.adapters); on one rank of the model only.
     """
 
     def __init__(
@@ -80,17 +82,19 @@ class Decoder(nn.Cell):
         padded_vocab: int | None = None,
         mesh: Mesh | None = None,
         num_layers: int | None = None,
+        lora: Lora | None = None,
     ):
         super().__init__()
         mesh = mesh or Mesh()
         part = arch.part(mesh.tensor, arch.num_layers if num_layers is None else num_layers)
         self.arch = arch
+        self.lora = lora
         self.rows = (padded_vocab or arch.vocab_size) // mesh.tensor
         self.first_row = mesh.tensor_rank * self.rows
         self.columns = min(self.rows, arch.vocab_size - self.first_row)  # of the logits; the rest is padding
         self.split = mesh.tensor > 1
         self.embedding = Embedding(self.rows, arch.hidden_size) if mesh.first else None
-        self.decoder = Stack(part, kernels, mesh)
+        self.decoder = Stack(part, kernels, mesh, lora)
         head_of_its_own = mesh.last and not (arch.tied and mesh.first)
         self.output_layer = Linear(arch.hidden_size, self.rows) if head_of_its_own else None
         self.enter, self.leave = Copy(mesh.peers("tensor")), Reduce(mesh.peers("tensor"))
@@ -152,8 +156,12 @@ class Decoder(nn.Cell):
 
 
 def state_dict(model: nn.Cell) -> dict[str, np.ndarray]:
-    """{MCore name: float32 array} of all parameters, in the order of the layers."""
-    return {name: parameter.asnumpy() for name, parameter in model.parameters_and_names()}
+    """{MCore name: float32 array} of all weights, in the order of the layers, without adapters."""
+    return {
+        name: parameter.asnumpy()
+        for name, parameter in model.parameters_and_names()
+        if not adapters.is_adapter(name)
+    }
 
 
 def load_state(model: nn.Cell, state: Mapping[str, np.ndarray]) -> None:
@@ -162,7 +170,7 @@ def load_state(model: nn.Cell, state: Mapping[str, np.ndarray]) -> None:
     Raises:
         Problem: names or shapes differ from what config.json implies.
     """
-    parameters = dict(model.parameters_and_names())
+    parameters = {n: p for n, p in model.parameters_and_names() if not adapters.is_adapter(n)}
     for name in sorted(parameters.keys() | state.keys()):
         array = state.get(name)
         found = "no such tensor" if array is None else tuple(array.shape)

@@ -14,13 +14,14 @@ from types import ModuleType
 import mindspore as ms
 from mindspore import ParameterTuple, Tensor, nn, ops
 
+from distillery.engine import adapters
 from distillery.engine.decoder import Decoder
 from distillery.engine.mesh import Mesh
 from distillery.engine.train_step import Objective
 
 LOGITS = 2**24  # 64 MB in float32, several times that with gradients
 Feed = tuple[Tensor, ...]  # ids, labels, positions, segments, weight: a micro-batch
-Gradients = list[Tensor]  # in the order of the model's parameters
+Gradients = list[Tensor]  # in the order of the model's trained parameters
 
 
 class Stage(nn.Cell):
@@ -58,7 +59,7 @@ class WholeStage:
     def __init__(self, model: Decoder, kernels: ModuleType, mesh: Mesh):
         stage, first = Stage(model, mesh.first), mesh.first
         weighed = Weighed(stage, Objective(model, kernels, mesh) if mesh.last else None)
-        parameters = ParameterTuple([p for _, p in model.parameters_and_names()])
+        parameters = ParameterTuple(adapters.trained(model).values())
         gradient = ms.value_and_grad(weighed, None if first else 0, parameters)
 
         def forward(x, positions, segments):
@@ -114,13 +115,14 @@ class LayerByLayer:
 
     def __init__(self, model: Decoder, kernels: ModuleType, mesh: Mesh):
         self.model, self.mesh = model, mesh
-        self._place = {id(p): i for i, (_, p) in enumerate(model.parameters_and_names())}
-        layer, count = model.decoder.layers[0], len(model.decoder.layers[0].weights())
+        self._place = {id(p): i for i, p in enumerate(adapters.trained(model).values())}
+        layer = model.decoder.layers[0]
+        learnt = [5 + i for i, weight in enumerate(layer.weights()) if id(weight) in self._place]
 
         def pulled(x, cos, sin, segments, cotangent, *weights):
             return (layer.with_weights(x, cos, sin, segments, *weights) * cotangent).sum()
 
-        pull = ms.grad(pulled, (0, *range(5, 5 + count)))
+        pull = ms.grad(pulled, (0, *learnt))
 
         def angles(positions):
             return model.angles(positions)
@@ -173,12 +175,15 @@ class LayerByLayer:
         model = self.model
         head = model.embedding.word_embeddings if model.output_layer is None else model.output_layer
         parameters = [model.decoder.final_layernorm.weight, head.weight]
-        gradient = ms.value_and_grad(
-            Head(Objective(model, kernels, self.mesh)), 0, ParameterTuple(parameters)
-        )
+        parameters = [one for one in parameters if id(one) in self._place]
+        learnt = ParameterTuple(parameters) if parameters else None
+        gradient = ms.value_and_grad(Head(Objective(model, kernels, self.mesh)), 0, learnt)
 
         def backward(x, labels, weight):
-            value, (back, gradients) = gradient(x, labels, weight)
+            value, found = gradient(x, labels, weight)
+            if learnt is None:
+                return value, found
+            back, gradients = found
             return (value, back, *gradients)
 
         return parameters, ms.jit(backward)
@@ -216,10 +221,11 @@ class LayerByLayer:
             self._add(gradients, self._head_parameters, found)
         for layer, weights in zip(reversed(self.model.decoder.layers), reversed(self._weights), strict=True):
             cotangent, *found = self._backward(kept.pop(), cos, sin, segments, cotangent, *weights)
-            self._add(gradients, layer.weights(), found)
-        if self.mesh.first:
+            self._add(gradients, [one for one in layer.weights() if id(one) in self._place], found)
+        table = self.model.embedding.word_embeddings.weight if self.mesh.first else None
+        if id(table) in self._place:
             found = [self._embed_backward(ids, cotangent)]
-            self._add(gradients, [self.model.embedding.word_embeddings.weight], found)
+            self._add(gradients, [table], found)
         return value, cotangent, [gradients[i] for i in range(len(gradients))]
 
     def _add(self, gradients: dict[int, Tensor], parameters, found) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from distillery.lora import Lora
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -48,6 +50,7 @@ class Settings:
             micro-batch does.
         recompute: only layers' inputs are kept, their activations are computed again in the backward pass: the
             same gradients for less memory and about 1.5 times the CPU time (passes.LayerByLayer).
+        lora: adapters that are trained in the weights' place.
     """
 
     seq_length: int
@@ -69,3 +72,4 @@ class Settings:
     shuffle: bool
     per_token_loss: bool
     recompute: bool
+    lora: Lora | None = None

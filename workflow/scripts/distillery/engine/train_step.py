@@ -10,12 +10,14 @@ recomputation are pipeline.PipelineStep's.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import ModuleType
 
 import mindspore as ms
 import numpy as np
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
+from distillery.engine import adapters
 from distillery.engine.batches import Batch
 from distillery.engine.collectives import Gather, Reduce, Sum
 from distillery.engine.completion import Completion
@@ -98,8 +100,8 @@ def own(batches: list[Batch], settings: Settings, mesh: Mesh) -> tuple[list[Batc
 def make_optimizer(
     model: Decoder, settings: Settings, kernels: ModuleType, mesh: Mesh, zero: bool
 ) -> Optimizer | ShardedOptimizer:
-    """For all parameters of a rank."""
-    names, parameters = zip(*model.parameters_and_names(), strict=True)
+    """For what a rank trains."""
+    names, parameters = zip(*adapters.trained(model).items(), strict=True)
     if mesh.world == 1:
         return Optimizer(list(names), list(parameters), settings, kernels)
     return ShardedOptimizer(list(names), list(parameters), settings, mesh, model.arch.tied, zero)
@@ -115,20 +117,25 @@ def accumulators(named: dict[str, Parameter]) -> ParameterTuple:
 
 def state(
     model: Decoder, optimizer: Optimizer | ShardedOptimizer
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Copies of (weights by MCore name, optimizer moments by name)."""
+) -> tuple[Mapping[str, np.ndarray], dict[str, np.ndarray]]:
+    """(weights by MCore name, optimizer moments and adapters by name): copies, but for what never changes."""
     moments = {name: p.asnumpy().copy() for name, p in optimizer.moments().items()}
+    if model.lora is not None:
+        return adapters.Merged(model, model.lora), moments | adapters.copies(model)
     return {name: array.copy() for name, array in state_dict(model).items()}, moments
 
 
 def load(
     model: Decoder,
     optimizer: Optimizer | ShardedOptimizer,
-    weights: dict[str, np.ndarray],
+    weights: Mapping[str, np.ndarray],
     moments: dict[str, np.ndarray],
 ) -> None:
     """The reverse of `state`; `moments` are those of all data-parallel ranks, as Snapshots.load returns them."""
-    load_state(model, weights)
+    if model.lora is None:
+        load_state(model, weights)
+    else:  # the weights hold the adapters already: those of the start stay
+        adapters.load(model, moments)
     optimizer.load(moments)
 
 
@@ -148,7 +155,7 @@ class Step:
         mesh: Mesh | None = None,
         zero: bool = False,
     ):
-        named = dict(model.parameters_and_names())
+        named = adapters.trained(model)
         self.settings, self.mesh = settings, mesh or Mesh()
         self.objective = Objective(model, kernels, mesh)
         self.optimizer = make_optimizer(model, settings, kernels, self.mesh, zero)
@@ -207,10 +214,10 @@ class Step:
             loss += self.completion.wait(self._evaluate(*map(Tensor, batch.arrays()), Tensor(weight)))[0]
         return float(loss)
 
-    def state(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """Copies of (weights by MCore name, optimizer moments by name)."""
+    def state(self) -> tuple[Mapping[str, np.ndarray], dict[str, np.ndarray]]:
+        """As the function `state`."""
         return state(self.objective.model, self.optimizer)
 
-    def load(self, model: dict[str, np.ndarray], optimizer: dict[str, np.ndarray]) -> None:
+    def load(self, model: Mapping[str, np.ndarray], optimizer: dict[str, np.ndarray]) -> None:
         """Continue from what `state` of every data-parallel rank returned."""
         load(self.objective.model, self.optimizer, model, optimizer)

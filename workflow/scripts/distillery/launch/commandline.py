@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from distillery import artefacts, schema, set_artefacts, shard_names, stage_inputs
+from distillery import artefacts, lora, schema, set_artefacts, shard_names, stage_inputs
 from distillery.experiment import Dataset, Experiment, Generation, Layout, Rope, Tokenization
 from distillery.generate import tasks
 from distillery.provenance import canonical
@@ -88,7 +88,16 @@ def train(experiment: Experiment) -> list[str]:
     stage = experiment.train
     # of which the built-in engine has one only
     chosen = {key: value for key, value in stage.flags.items() if key != "context_parallel_size"}
-    return words({"seq_length": stage.seq_length, **chosen, **cut(stage.layout)})
+    return words({"seq_length": stage.seq_length, **in_megatrons_words(chosen), **cut(stage.layout)})
+
+
+def in_megatrons_words(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Keys of `train` with those of `train.lora` as both engines' flags."""
+    chosen = dict(settings)
+    if (adapters := lora.of(chosen.pop("lora", None))) is not None:
+        chosen |= {"lora_r": adapters.rank, "lora_alpha": adapters.alpha}
+        chosen["lora_target_modules"] = adapters.targets
+    return chosen
 
 
 def data(experiment: Experiment) -> list[str]:

@@ -8,7 +8,7 @@ with the distributed optimizer (without it, DP is 1). Flash attention keeps for 
 and layer, 8h bytes that every tensor rank has (inputs and outputs of both norms, in bf16), and, cut over
 the tensor ranks, q, k, v and the attention's output (2 bytes each) and 6f of the MLP. A stage of a 1F1B
 pipeline holds as many micro-batches as stages follow it, itself included. Full recomputation keeps the
-layers' inputs (2h) and one layer's activations. The last stage's logits take 10 bytes a token and vocabulary
+layers' inputs (2h) and one layer's activations. With LoRA gradients and moments are the adapters' alone, which are fp32. The last stage's logits take 10 bytes a token and vocabulary
 entry: bf16, their fp32 copy, and its gradient (8 in fp32, which needs no copy).
 """
 
@@ -18,8 +18,11 @@ from dataclasses import astuple, dataclass, replace
 
 from distillery.architecture import Architecture
 from distillery.experiment import Layout
+from distillery.lora import Lora
 
 GIB = 2**30
+# of a parameter: two fp32 moments, and fp32 weights where they are of another type
+MOMENT_BYTES, MASTER_BYTES = 8, 4
 WIDTH = {"fp32": 4, "bf16": 2, "fp16": 2}
 # Peak of its process on a CPU = RUNTIME + weights, gradients and moments + GRAPH * (activations + logits). Fitted on
 # bench_train.py's shapes A (0.63 GB), C (0.44) and B with 16 rows (2.78). Left out: B 1.15 GB, estimated 1.11; with
@@ -63,6 +66,7 @@ class Run:
     distributed_optimizer: bool = True
     master_weights: bool = False
     logits_at_once: int | None = None  # entries, where logits come in pieces
+    lora: Lora | None = None  # weights are frozen then: gradients and moments are the adapters'
 
 
 def fullest(model: Architecture, layout: Layout, run: Run) -> Memory:
@@ -88,6 +92,8 @@ def stage(model: Architecture, layout: Layout, run: Run, counts: tuple[int, ...]
     last = rank == len(counts) - 1
     h, f = model.hidden_size, model.ffn_hidden_size
     mine = parameters(model, counts, rank) / tensor
+    added = run.lora.parameters(replace(model, num_layers=counts[rank])) / tensor if run.lora else 0
+    trained = added or mine
 
     tokens = run.seq_length * run.micro_batch_size / run.context_parallel
     flying = min(len(counts) - rank, run.microbatches)
@@ -100,9 +106,9 @@ def stage(model: Architecture, layout: Layout, run: Run, counts: tuple[int, ...]
     entries = tokens * model.vocab_size / tensor
     moments = 12 if run.master_weights and width == 2 else 8
     return Memory(
-        parameters=width * mine,
-        gradients=4 * mine,
-        optimizer=moments * mine / (run.data_parallel if run.distributed_optimizer else 1),
+        parameters=width * mine + 4 * added,
+        gradients=4 * trained,
+        optimizer=moments * trained / (run.data_parallel if run.distributed_optimizer else 1),
         activations=kept * tokens,
         logits=(10 if width == 2 else 8) * min(entries, run.logits_at_once or entries) if last else 0.0,
     )
@@ -115,6 +121,18 @@ def parameters(model: Architecture, counts: tuple[int, ...], rank: int) -> int:
     held = replace(model, num_layers=counts[rank]).num_parameters - embedding * (1 if model.tied else 2)
     tables = int(first) + int(last) if not (model.tied and first and last) else 1
     return held + embedding * tables
+
+
+def checkpoint_bytes(model: Architecture, dtype: str, adapted: Lora | None, *, state: bool) -> int:
+    """Bytes of a checkpoint: weights, and of what is trained two fp32 moments, and its fp32 values where they are no weights.
+
+    Args:
+        state: whether the optimizer's is saved; that of adapters always is.
+    """
+    whole, width = model.num_parameters, WIDTH[dtype]
+    if adapted is not None:
+        return whole * width + adapted.parameters(model) * (MOMENT_BYTES + MASTER_BYTES)
+    return whole * (width + state * (MOMENT_BYTES + (MASTER_BYTES if width == 2 else 0)))
 
 
 def generate(model: Architecture, layout: Layout, sequences: int, length: int, width: int) -> Memory:

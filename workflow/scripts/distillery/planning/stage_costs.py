@@ -5,7 +5,7 @@ Of answers these are upper bounds: no answer ends early.
 
 from __future__ import annotations
 
-from distillery import artefacts, set_artefacts
+from distillery import artefacts, lora, set_artefacts
 from distillery.artefacts import Artefact
 from distillery.experiment import Generation, Stage
 from distillery.launch import prefix, server_line
@@ -14,8 +14,6 @@ from distillery.planning.experiment_setup import Setup
 from distillery.planning.memory import Memory, Run
 from distillery.planning.plan_step import START_SECONDS, Step
 
-# of a parameter: two fp32 moments, and fp32 weights where they are of another type
-MOMENT_BYTES, MASTER_BYTES = 8, 4
 # the built-in engine on a CPU, of fp32 matmul's peak: the embedded experiment's 2.7e12 operations took 30 s on two
 # idle threads (0.57) and 40 s on two busy ones (0.43)
 BUILT_IN_UTILISATION = 0.5
@@ -52,6 +50,7 @@ def run(s: Setup, stage: Stage | None = None, recompute: bool | None = None) -> 
         sequence_parallel=train["sequence_parallel"],
         recompute=again,
         logits_at_once=LOGITS_AT_ONCE if again and not reference else None,
+        lora=lora.of(train.get("lora")),
         distributed_optimizer=distributed,
         master_weights=low and not train.get("reuse_fp32_param", distributed),
     )
@@ -73,7 +72,9 @@ def train_step(s: Setup) -> Step:
         return Step("train", rules, stage.engine, made.folder, made.benchmark, devices)
     length = mean_length(s)
     tokens = train["train_iters"] * train["global_batch_size"] * length
-    flops = tokens * model.flops_per_token(length, train.get("recompute_granularity") == "full")
+    adapted = lora.of(train.get("lora"))
+    again = train.get("recompute_granularity") == "full"
+    flops = tokens * model.flops_per_token(length, again, frozen=adapted is not None)
     peak = device_facts.peak_tflops(s.experiment.hardware)
     used = device_memory(s)
     on_cpu = s.experiment.hardware.device == "CPU"
@@ -88,7 +89,7 @@ def train_step(s: Setup) -> Step:
         device_memory=used,
         host_bytes=process * stage.npus_per_node if on_cpu else _node_bytes(s),
         peak_bytes=process if on_cpu else used.total,
-        disk_bytes=model.num_parameters * checkpoint_width(s) * _checkpoints(s),
+        disk_bytes=checkpoint_bytes(s) * _checkpoints(s),
         tokens=tokens,
         flops=flops,
         seconds=flops / (devices * peak * 1e12 * utilisation(stage)) if peak else None,
@@ -103,11 +104,10 @@ def mean_length(s: Setup) -> float:
     return min(mean, stage.seq_length) if varies and mean else stage.seq_length
 
 
-def checkpoint_width(s: Setup) -> int:
-    """Bytes of a parameter in a checkpoint, with its optimizer's state."""
-    width = memory.WIDTH[s.experiment.train.layout.params_dtype]
-    state = 0 if s.train["no_save_optim"] else MOMENT_BYTES + (MASTER_BYTES if width == 2 else 0)
-    return width + state
+def checkpoint_bytes(s: Setup) -> int:
+    """Bytes of a checkpoint, with its optimizer's state."""
+    dtype, adapted = s.experiment.train.layout.params_dtype, lora.of(s.train.get("lora"))
+    return memory.checkpoint_bytes(s.architecture, dtype, adapted, state=not s.train["no_save_optim"])
 
 
 def _checkpoints(s: Setup) -> int:
@@ -126,7 +126,7 @@ def _node_bytes(s: Setup) -> float:
     stage, weights = s.experiment.train, s.architecture.num_parameters
     copies = stage.npus_per_node / s.model_parallel(stage)
     loading = weights * memory.WIDTH[stage.layout.params_dtype] * copies
-    saving = weights * checkpoint_width(s) * min(1, copies)
+    saving = checkpoint_bytes(s) * min(1, copies)
     return stage.npus_per_node * RANK_HOST_BYTES + max(loading, saving)
 
 

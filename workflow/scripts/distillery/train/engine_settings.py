@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from distillery import megatron_flags
+from distillery import lora, megatron_flags, schema
+from distillery.lora import TARGETS, Lora
 from distillery.megatron_flags import option
 from distillery.problems import UsageProblem
 
@@ -19,8 +20,6 @@ REFUSED = {
     "noop_layers": "convert the weights without empty layers; stages of unequal size need --num-layer-list only",
     "context_parallel_size": "lower --seq-length, or spread the model with TP and PP",
     "num_layers_per_virtual_pipeline_stage": "use plain stages (--pipeline-model-parallel-size)",
-    "lora_r": "train all weights, or set the experiment's engine to mindspeed-llm",
-    "lora_target_modules": "train all weights, or set the experiment's engine to mindspeed-llm",
 }
 ELSEWHERE = "leave it out, or set the experiment's engine to mindspeed-llm"
 # flag: its type, the one value that this engine knows, what to do instead
@@ -105,7 +104,44 @@ def settings(args: argparse.Namespace, data: Data, data_parallel: int) -> Settin
         shuffle=not args.no_shuffle,
         per_token_loss=args.calculate_per_token_loss,
         recompute=args.recompute_granularity == "full",
+        lora=adapters(args),
     )
+
+
+def adapters(args: argparse.Namespace) -> Lora | None:
+    """The adapters that flags ask for, as in MindSpeed-LLM: those that name modules.
+
+    Raises:
+        UsageProblem: the model is cut over ranks, or the optimizer's state is.
+    """
+    if not args.lora_target_modules:
+        for name in ("lora_r", "lora_alpha"):
+            if getattr(args, name) is not None:
+                raise UsageProblem(
+                    "adapters of no module",
+                    where=option(name),
+                    found=getattr(args, name),
+                    wanted="--lora-target-modules beside it",
+                    fix=f"add --lora-target-modules {' '.join(TARGETS)}, or leave {option(name)} out",
+                )
+        return None
+    cut = {
+        name: getattr(args, name)
+        for name in ("tensor_model_parallel_size", "pipeline_model_parallel_size")
+        if getattr(args, name) > 1
+    }
+    if cut or args.use_distributed_optimizer:
+        raise UsageProblem(
+            "the built-in engine trains adapters of a whole model only",
+            where="--lora-target-modules",
+            found=", ".join(f"{option(name)} {size}" for name, size in cut.items())
+            or "--use-distributed-optimizer",
+            wanted="TP1, PP1, the optimizer's state whole on each rank",
+            fix="leave these flags out: data-parallel ranks share a batch, and adapters need little memory",
+        )
+    section = "experiments.*.train.lora"
+    said = {"rank": args.lora_r, "alpha": args.lora_alpha, "targets": args.lora_target_modules}
+    return lora.of({k: schema.default(f"{section}.{k}") if v is None else v for k, v in said.items()})
 
 
 def _global_batch(args: argparse.Namespace, data_parallel: int) -> int:

@@ -50,6 +50,8 @@ def _settings(s: Settings) -> dict[str, Any]:
         "shuffle": s.shuffle,
         "per_token_loss": s.per_token_loss,
         "recompute": s.recompute,
+        # said where there are adapters: runs of before go on
+        **({"lora": vars(s.lora)} if s.lora else {}),
     }
 
 

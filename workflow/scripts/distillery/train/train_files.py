@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import os
 from argparse import Namespace
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors.numpy import load_file
 
 from distillery import digests, files, one_writer, provenance
 from distillery.architecture import Architecture
 from distillery.checkpoint_names import DONE, RANK_FILE, TABLES, TRACKER
-from distillery.convert import mcore, rank_files, states
+from distillery.convert import mcore, peft_format, rank_files, states
 from distillery.convert.mcore_layout import rank_directory
 from distillery.digests import MANIFEST
 from distillery.engine.mesh import Mesh
 from distillery.engine.snapshots import RankFiles, Snapshots
 from distillery.engine.train_loop import Outcome
+from distillery.lora import Lora
 from distillery.problems import UsageProblem
 
 
@@ -85,12 +88,18 @@ def weights_identity(directory: Path) -> str:
     return provenance.digest([(str(path.relative_to(directory)), files.sha256(path)) for path in paths])
 
 
-def snapshots(work: Path, part: Part, place: Mesh, keep: int, zero: bool) -> Snapshots:
-    """Snapshots whose rank files have the type of the initial weights."""
+def snapshots(work: Path, part: Part, place: Mesh, keep: int, zero: bool, frozen: bool) -> Snapshots:
+    """Snapshots whose rank files have the type of the initial weights.
+
+    Args:
+        frozen: weights are what they were at the start, with adapters in them, which are kept beside the moments.
+    """
     dtype = next(iter(part.state.values())).dtype
 
-    def write(directory: Path, state: dict[str, np.ndarray], iteration: int) -> list:
-        rounded = {name: array.astype(dtype, copy=False) for name, array in state.items()}
+    def write(directory: Path, state: Mapping[str, np.ndarray], iteration: int) -> list:
+        rounded = state
+        if dtype != np.float32:
+            rounded = {name: array.astype(dtype, copy=False) for name, array in state.items()}
         return states.write_rank(directory, rounded, part.args, iteration)
 
     def read(directory: Path) -> dict[str, np.ndarray]:
@@ -103,11 +112,21 @@ def snapshots(work: Path, part: Part, place: Mesh, keep: int, zero: bool) -> Sna
         identify=mcore.payload_digest,
         moments_name=f"optimizer_{place.data_rank:03d}" if zero and place.data > 1 else "optimizer",
         write_moments=zero or place.data_rank == 0,
-        narrow=dtype != np.float32,
+        narrow=dtype != np.float32 and not frozen,
         rank=place.rank,
         world=place.world,
     )
     return Snapshots(work, mine, keep)
+
+
+def write_adapter(save: Path, outcome: Outcome, lora: Lora, arch: Architecture) -> None:
+    """SAVE/adapter: the trained adapters as PEFT reads them, with the digests of both files."""
+    from distillery.engine import adapters
+
+    (path,) = outcome.checkpoint.glob("*/optimizer.safetensors")
+    with files.atomic_directory(save / "adapter") as staging:
+        names = peft_format.write(staging, adapters.stored(load_file(path)), lora, arch)
+        digests.write_json(staging / MANIFEST, {"files": digests.entries(staging, names)})
 
 
 def finish(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from distillery import megatron_flags, options
+from distillery import lora, megatron_flags, options
 from distillery.megatron_flags import option
 from distillery.ranges import reader, stages, whole
 from distillery.train.engine_settings import ONLY, REFUSED
@@ -66,6 +66,13 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     options.add(optimizer, TRAIN, "clip_grad", "adam_beta1")
     options.add(optimizer, TRAIN, "adam_beta2", default=MEGATRONS["adam_beta2"])
     options.add(optimizer, TRAIN, "adam_eps")
+
+    adapters = parser.add_argument_group("LoRA (without --lora-target-modules all weights are trained)")
+    adapters.add_argument("--lora-r", **options.of(f"{TRAIN}.lora.rank", default=None))
+    adapters.add_argument("--lora-alpha", **options.of(f"{TRAIN}.lora.alpha", default=None))
+    adapters.add_argument(
+        "--lora-target-modules", nargs="+", choices=lora.TARGETS, help="matrices with adapters"
+    )
 
     run = parser.add_argument_group("run")
     # by hand also 0: only at the end

@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
     key = provenance.digest(content)[:16]
     work = args.save / WORK / key
     snapshots = train_files.snapshots(
-        work, part, place, args.keep_checkpoints, args.use_distributed_optimizer
+        work, part, place, args.keep_checkpoints, args.use_distributed_optimizer, chosen.lora is not None
     )
     if place.rank == 0:
         snapshots.claim()
@@ -74,25 +74,35 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
         _report_other_runs(args.save / WORK, key)
 
     def build():
+        from distillery.engine import adapters
         from distillery.engine.decoder import Decoder, load_state
         from distillery.engine.pipeline_step import PipelineStep
         from distillery.engine.train_step import Step
 
-        model = Decoder(arch, kernel_set, part.padded_vocab, place, part.num_layers)
+        model = Decoder(arch, kernel_set, part.padded_vocab, place, part.num_layers, chosen.lora)
         load_state(model, part.state)
+        part.state.clear()  # pages of mapped files, which count as this process's memory
+        if chosen.lora:
+            adapters.start(model, chosen.seed)
         made = PipelineStep if place.pipeline > 1 or chosen.recompute else Step
         return made(model, chosen, kernel_set, place, args.use_distributed_optimizer)
 
     cadence = Cadence(args.save_interval, args.log_interval, args.eval_interval, args.eval_iters)
     # as Megatron counts: padding too, shared evenly among all ranks
     tokens = chosen.global_batch_size * chosen.seq_length / place.world
-    flops = arch.flops_per_token(args.seq_length) * tokens if args.log_throughput else None
+    flops = (
+        arch.flops_per_token(args.seq_length, frozen=chosen.lora is not None) * tokens
+        if args.log_throughput
+        else None
+    )
     circumstances = Circumstances(place.data, provenance.code(*ENGINE_CODE, data=ENGINE_SOURCES))
     learnt = Learnt(data.rows, data.describe, data.mixture)
     start = Start(cadence, _ranks(place), circumstances, flops)
     outcome = train(build, learnt, chosen, snapshots, start)
     if outcome is None:
         return None
+    if chosen.lora:
+        train_files.write_adapter(args.save, outcome, chosen.lora, arch)
     mix = mixed_data.said(data, way, chosen.seq_length)
     return train_files.finish(args.save, work, outcome, data.manifest["template"], key, mix)
 

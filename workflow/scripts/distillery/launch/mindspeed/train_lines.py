@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from distillery.experiment import Experiment, Layout
+from distillery.launch import commandline
 from distillery.launch.mindspeed.shape import FUSED, PRECISION, Flags, layout_flags
 
 # a start from weights alone; a resumed run reads the rest too
@@ -32,7 +33,7 @@ def sft(
         seq_length: tokens of the longest sequence.
     """
     bf16 = layout.params_dtype == "bf16"
-    chosen = dict(settings)
+    chosen = commandline.in_megatrons_words(settings)
     distributed = chosen.setdefault("use_distributed_optimizer", True)
     packed = chosen.pop("pack", False)
     chosen.setdefault("reuse_fp32_param", bf16 and distributed)

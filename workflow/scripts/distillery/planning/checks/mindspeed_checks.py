@@ -142,6 +142,15 @@ def train(s: Setup) -> Iterator[Finding]:
             "below 1: Megatron's scheduler wants a step that decays",
             "lower it",
         )
+    if "lora" in s.train:
+        yield error(
+            "mindspeed-value",
+            s.keys("train.lora", "train.engine"),
+            "adapters, which MindSpeed-LLM saves apart from the weights they belong to (base_layer, lora_A, lora_B)",
+            "weights that the next stages read as they lie",
+            "set train.engine: mindspore, or leave lora out; by hand, its convert_ckpt.py merges them with --lora-load, "
+            "--lora-r, --lora-alpha and --lora-target-modules",
+        )
     if s.train["eval_interval"] == 0:
         yield error(
             "mindspeed-value",

@@ -187,6 +187,19 @@ def builtin_options(s: Setup) -> Iterator[Finding]:
             "options that the built-in engine has",
             "leave them out, or choose train.engine: mindspeed-llm",
         )
+    layout, keys = s.experiment.train.layout, []
+    if layout.tensor_parallel_size * layout.pipeline_parallel_size > 1:
+        keys.append(s.stage_key("train", "layout"))
+    if s.train.get("use_distributed_optimizer"):
+        keys.append(s.key("train.use_distributed_optimizer"))
+    if "lora" in s.train and keys:
+        yield error(
+            "engine-option",
+            [s.key("train.lora"), *keys],
+            "adapters of a model that is cut over ranks, or whose optimizer is",
+            "TP1, PP1, no use_distributed_optimizer",
+            "set train.layout: {tensor_parallel_size: 1, pipeline_parallel_size: 1}: ranks then share a batch",
+        )
 
 
 def vocabulary(s: Setup) -> Iterator[Finding]:
