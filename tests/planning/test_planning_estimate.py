@@ -28,7 +28,7 @@ def test_answering_is_bound_by_reading_the_weights():
     (name,) = raw["experiments"]
     setup = replace(
         gather(config.load(raw), name),
-        problems={"champ-heldout": ProblemSet(Source("generator", {"rows": 10}), {})},
+        problems={"stories-heldout": ProblemSet(Source("generator", {"rows": 10}), {})},
     )
     found = estimate.of(setup)
     answer = next(step for step in found.steps if step.name == "generate tuned")
@@ -128,13 +128,13 @@ def test_the_references_converter_and_tokenizer_take_more():
     assert theirs["export"].host_bytes == pytest.approx(15.2e9 * 4.4, rel=0.01)
 
 
-def test_an_experiment_of_champ_is_estimated_whole():
+def test_an_experiment_of_a_laptop_is_estimated_whole():
     setup = gather(
-        config.load(yaml.safe_load((ROOT / "config/smollm2-135m.yaml").read_text())), "smollm2-champ"
+        config.load(yaml.safe_load((ROOT / "config/smollm2-135m.yaml").read_text())), "smollm2-stories"
     )
     steps = {step.name: step for step in estimate.of(setup).steps}
-    assert steps["tokenize"].tokens == 190 * 256
-    assert steps["generate tuned"].tokens == 65 * 96
+    assert steps["tokenize"].tokens == 1400 * 256
+    assert steps["generate tuned"].tokens == 300 * 64
     # cut over six ranks, put together again
     assert "reshard" in steps and "reshard tuned" not in steps
     assert all(step.seconds for name, step in steps.items() if not name.startswith("fetch"))

@@ -24,9 +24,12 @@ rule fetch_generated_shard:
         **runs("fetch_generated_shard"),
         seed=lambda w: CONFIG.datasets[w.dataset].source.settings["seed"],
         rows=lambda w: CONFIG.datasets[w.dataset].source.settings["rows_per_shard"],
+        kind=lambda w: source_flags.generated(
+            CONFIG.datasets[w.dataset].source, "datasets.*.source.generator"
+        ),
     shell:
         "{params.command:q} --seed {params.seed:q} --shard {wildcards.index:q} --shards {wildcards.total:q}"
-        " --rows {params.rows:q} --output {output:q} --log {log:q}"
+        " --rows {params.rows:q} {params.kind:q} --output {output:q} --log {log:q}"
 
 
 rule fetch_solution_shard:

@@ -19,9 +19,11 @@ rule fetch_generated_problems:
         **runs("fetch_generated_problems"),
         seed=lambda w: CONFIG.problem_sets[w.problems].source.settings["seed"],
         rows=lambda w: CONFIG.problem_sets[w.problems].source.settings["rows"],
-        part=lambda w: source_flags.part(CONFIG.problem_sets[w.problems].source),
+        which=lambda w: source_flags.generated(
+            CONFIG.problem_sets[w.problems].source, "problem_sets.*.generator"
+        ),
     shell:
-        "{params.command:q} --seed {params.seed:q} --rows {params.rows:q} {params.part:q} --output {output:q} --log {log:q}"
+        "{params.command:q} --seed {params.seed:q} --rows {params.rows:q} {params.which:q} --output {output:q} --log {log:q}"
 
 
 rule fetch_problem_files:

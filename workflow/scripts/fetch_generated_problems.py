@@ -1,8 +1,9 @@
-"""Write a problem set of the embedded dataset, held out or not: uuid, problem, answer, problem_type.
+"""Write a problem set of a generated dataset, held out or not: uuid, problem, answer, problem_type.
 
     python workflow/scripts/fetch_generated_problems.py --seed 0 --rows 400 --output resources/problems/arithmetic.parquet
 
-Its problems are about pairs of operands that no training shard of any seed uses, unless --part says training.
+Its problems are about pairs of operands that no training shard of any seed uses, or told as none is (--kind stories), unless
+--part says training.
 """
 
 import argparse
@@ -20,7 +21,7 @@ def parser() -> argparse.ArgumentParser:
         required=True,
         help="how many problems, all different",
     )
-    options.add(parser, "problem_sets.*.generator", "part")
+    options.add(parser, "problem_sets.*.generator", "part", "kind")
     parser.add_argument("--output", type=Path, required=True, metavar="PARQUET")
     return parser
 

@@ -1,4 +1,4 @@
-"""Write one shard of the embedded dataset: seeded problems with R1-style traces, OpenR1-Math schema.
+"""Write one shard of a generated dataset: seeded problems with R1-style traces, OpenR1-Math schema.
 
     python workflow/scripts/fetch_generated_shard.py --seed 0 --shard 0 --shards 4 --rows 3200 \\
         --output resources/datasets/arithmetic/train-00000-of-00004.parquet
@@ -31,6 +31,7 @@ def parser() -> argparse.ArgumentParser:
         required=True,
         help="rows of this shard",
     )
+    options.add(parser, "datasets.*.source.generator", "kind")
     parser.add_argument("--output", type=Path, required=True, metavar="PARQUET")
     return parser
 

@@ -15,8 +15,8 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
+from distillery.fetch.examples import Example
 from distillery.problems import UsageProblem
 
 NAMES = ("Tom", "Mia", "Leo", "Ana", "Sam", "Eva", "Max", "Ivy")
@@ -35,17 +35,6 @@ SHARE_TEXTS = (
     "A team of {m} friends shares {p} {things} equally. How many {things} does each one get?",
     "There are {p} {things} in {m} full boxes. How many {things} are in one box?",
 )
-
-
-@dataclass(frozen=True)
-class Example:
-    """One problem with its worked solution; `key` is the pair of operands, smaller first."""
-
-    family: str
-    problem: str
-    trace: str
-    answer: str
-    key: tuple[int, int]
 
 
 def held_out(key: tuple[int, int]) -> bool:
@@ -89,7 +78,7 @@ def _draw(rng: random.Random, row: int, wanted: Callable[[Example], bool]) -> Ex
     family = list(FAMILIES)[row % len(FAMILIES)]
     for _ in range(10_000):  # a wanted one is at least 1 draw in 5 until a family is nearly used up
         problem, trace, answer, key = FAMILIES[family](rng)
-        example = Example(family, problem, trace, str(answer), (min(key), max(key)))
+        example = Example(family, problem, trace, str(answer), (min(key), max(key)))  # smaller operand first
         if wanted(example):
             return example
     raise UsageProblem(

@@ -93,10 +93,18 @@ def wheels(config: Config) -> dict[str, Mapping[str, Any]]:
     }
 
 
-def part(source: Source) -> list[str]:
-    """Which of the generator's problems a set has, where they are not the held-out ones."""
-    said = source.settings["part"]
-    return [] if said == schema.default("problem_sets.*.generator.part") else ["--part", said]
+def generated(source: Source, section: str) -> list[str]:
+    """Which problems the generator makes, where another kind or part than the default is meant.
+
+    Args:
+        section: the dotted key of the generator: datasets.*.source.generator or problem_sets.*.generator.
+    """
+    found = []
+    for key in ("kind", "part"):
+        said = source.settings.get(key)
+        if said is not None and said != schema.default(f"{section}.{key}"):
+            found += [f"--{key}", said]
+    return found
 
 
 def problem_files(name: str, problems: ProblemSet) -> list[str]:

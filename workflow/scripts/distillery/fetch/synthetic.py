@@ -1,4 +1,4 @@
-"""The seeded generator as a dataset source: arithmetic examples as OpenR1 rows and as a problem set."""
+"""The seeded generator as a dataset source: its examples, of either kind, as OpenR1 rows and as a problem set."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import argparse
 from collections.abc import Iterator
 from typing import Any
 
-from distillery.fetch import openr1
-from distillery.fetch.arithmetic import asked_examples, held_out_examples, training_examples
+from distillery.fetch import arithmetic, openr1, stories
 from distillery.problems import UsageProblem
 
-SOURCE = "distillery-arithmetic"
+SOURCES = {"arithmetic": arithmetic, "stories": stories}
 HELD_OUT = "held_out"
 
 
@@ -29,7 +28,7 @@ def run_shard(args: argparse.Namespace) -> int:
         )
     if args.rows < 1:
         raise UsageProblem("a shard needs rows", where="--rows", found=args.rows, wanted="1 or more")
-    rows = shard_rows(args.seed, args.shard, args.rows)
+    rows = shard_rows(args.seed, args.shard, args.rows, args.kind)
     return openr1.write(rows, openr1.SHARD_SCHEMA, args.output)
 
 
@@ -43,30 +42,44 @@ def run_problems(args: argparse.Namespace) -> int:
         raise UsageProblem(
             "a problem set needs problems", where="--rows", found=args.rows, wanted="1 or more"
         )
-    return openr1.write(problem_rows(args.seed, args.rows, args.part), openr1.PROBLEM_SCHEMA, args.output)
+    rows = problem_rows(args.seed, args.rows, args.part, args.kind)
+    return openr1.write(rows, openr1.PROBLEM_SCHEMA, args.output)
 
 
-def shard_rows(seed: int, shard: int, rows: int) -> Iterator[dict[str, Any]]:
-    """Rows of `openr1.SHARD_SCHEMA` for one training shard."""
-    for number, example in enumerate(training_examples(seed, shard, rows)):
-        yield openr1.row(
-            openr1.identifier(SOURCE, "train", seed, shard, number),
+def shard_rows(seed: int, shard: int, rows: int, kind: str = "arithmetic") -> Iterator[dict[str, Any]]:
+    """Rows of `openr1.SHARD_SCHEMA` for one training shard.
+
+    Traces of arithmetic are thoughts in tags. Those of stories are part of the answer: a model that was pre-trained to answer
+    plainly goes on to.
+    """
+    source = f"distillery-{kind}"
+    for number, example in enumerate(SOURCES[kind].training_examples(seed, shard, rows)):
+        final = f"The answer is \\boxed{{{example.answer}}}."
+        made = openr1.row(
+            openr1.identifier(source, "train", seed, shard, number),
             example.problem,
             example.trace,
             example.answer,
             reasoning=example.trace,
-            final=f"The answer is \\boxed{{{example.answer}}}.",
+            final=final,
             problem_type=example.family,
-            source=SOURCE,
+            source=source,
         )
+        if kind == "stories":
+            made["messages"][1]["content"] = f"{example.trace}\n{final}"
+            made["generations"] = [made["messages"][1]["content"]]
+        yield made
 
 
-def problem_rows(seed: int, rows: int, part: str = HELD_OUT) -> Iterator[dict[str, str]]:
-    """Rows of `openr1.PROBLEM_SCHEMA`, all from one part of the key space: held out, or that of training."""
-    examples = held_out_examples if part == HELD_OUT else asked_examples
+def problem_rows(
+    seed: int, rows: int, part: str = HELD_OUT, kind: str = "arithmetic"
+) -> Iterator[dict[str, str]]:
+    """Rows of `openr1.PROBLEM_SCHEMA`, all from one part: operands or stories that are held out, or those of training."""
+    source = f"distillery-{kind}"
+    examples = SOURCES[kind].held_out_examples if part == HELD_OUT else SOURCES[kind].asked_examples
     for number, example in enumerate(examples(seed, rows)):
         yield {
-            "uuid": openr1.identifier(SOURCE, "held out" if part == HELD_OUT else "asked", seed, number),
+            "uuid": openr1.identifier(source, "held out" if part == HELD_OUT else "asked", seed, number),
             "problem": example.problem,
             "answer": example.answer,
             "problem_type": example.family,
