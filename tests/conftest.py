@@ -28,7 +28,7 @@ hypothesis.settings.register_profile("fixed", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("fixed")
 
 # files with these marks start first, so that the quick ones fill what is left of the processes' time; --quick is without them
-SLOW = ("slurm", "msrun", "mindspore", "slow")
+SLOW = ("slurm", "long", "msrun", "mindspore", "slow")
 # fixtures for which a command computes with MindSpore
 RUNS = {"finished", "embedded", "parts"}
 

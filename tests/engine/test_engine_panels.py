@@ -59,6 +59,7 @@ def test_float32_weights_are_held_in_two_bytes_only_if_all_of_them_fit(last, mon
     assert np.array_equal(widened(packed).swapaxes(1, 2).reshape(-1, 3)[:70], weight)
 
 
+@pytest.mark.slow  # three times the compiler
 @pytest.mark.parametrize("wide", ["-march=native", "-mavx2 -mfma", "-msse4.2"])
 def test_kernels_widen_every_number_exactly(wide, monkeypatch, tmp_path):
     """All 65536 of both types, subnormal, infinite and negative ones too; of NaNs that they are one."""

@@ -18,7 +18,7 @@ from train_parts import flags, forget_the_end, ranks, result, said, start_ranks,
 from distillery.engine.mesh import Mesh, mesh
 from distillery.problems import UsageProblem
 
-pytestmark = [pytest.mark.msrun, pytest.mark.mindspore]
+pytestmark = [pytest.mark.long, pytest.mark.msrun, pytest.mark.mindspore]
 
 WORKER = SUPPORT / "engine_parallel_worker.py"
 # (model, processes): layouts TP,PP,ZeRO,recompute; data parallel is what is left. Tied: stages share the table, and the

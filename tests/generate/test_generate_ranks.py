@@ -24,7 +24,7 @@ from distillery.convert.mcore_layout import Layout
 from distillery.model_config import read
 from distillery.tokenize import rendering
 
-pytestmark = [pytest.mark.msrun, pytest.mark.mindspore]
+pytestmark = [pytest.mark.long, pytest.mark.msrun, pytest.mark.mindspore]
 
 NEW = 32
 LENGTHS = (3, 40, 1, 17, 90, 5, 64, 29, 12, 2)  # words of the prompts

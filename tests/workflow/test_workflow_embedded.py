@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from distillery import json_files
+
+pytestmark = pytest.mark.long
 
 
 def test_random_weights_learn_to_reason(embedded):

@@ -33,7 +33,7 @@ HUB = [{"question": f"Add {n} and 4.", "answer": f"{n} + 4 = {n + 4}\n#### {n + 
 ODD = """it's 数据 (1) {x} [a] "q" $HOME"""  # a folder of one's own, and the stem of a file in it
 URL = [{"id": n, "problem": f"Halve {2 * n}.", "answer": f"{n:03}"} for n in (1, 7)]
 
-pytestmark = pytest.mark.mindspore
+pytestmark = [pytest.mark.long, pytest.mark.mindspore]
 
 
 def merged() -> tuple[dict[str, Any], dict[str, list[str]]]:

@@ -13,7 +13,7 @@ from house import House
 from places import FIXTURES, ROOT, SUPPORT
 from safetensors.numpy import load_file
 
-pytestmark = pytest.mark.msrun
+pytestmark = [pytest.mark.long, pytest.mark.msrun]
 
 STANDIN = SUPPORT / "standin_mindspeed"
 SMALL = FIXTURES / "workflow/small.yaml"
