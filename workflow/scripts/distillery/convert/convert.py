@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from distillery import digests, files, model_config, provenance
+from distillery import digests, files, late_files, model_config, provenance
 from distillery.architecture import Architecture
 from distillery.checkpoint_names import DONE, RANK_FILE
 from distillery.convert import arguments, copying, export, mcore, shards, tensor_map
@@ -139,7 +139,7 @@ def whole(name: str, shape: tuple[int, ...]) -> Slice:
 def source_digest(directory: Path) -> str | None:
     """Identity of the source by its manifest.json or a trained checkpoint's done.json; None if it has neither."""
     for name in (DONE, MANIFEST):
-        if (directory / name).is_file():
+        if late_files.there(directory / name):
             content = digests.read_json(directory / name)
             return content.get("payload_digest") or provenance.digest(content.get("files"))
     return None

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from distillery import digests, json_files
+from distillery import digests, json_files, late_files
 from distillery.checkpoint_names import DONE
 from distillery.convert import mcore, own_template
 from distillery.convert.dtypes import DType, of
@@ -57,7 +57,7 @@ def side_files(
         sampling: {"temperature", "top_k", "top_p"} that whoever serves the model draws with unless told otherwise;
             without it the original's stay.
     """
-    side = {name: (original / name).read_bytes() for name in CARRIED if (original / name).is_file()}
+    side = {name: (original / name).read_bytes() for name in late_files.present(original, CARRIED)}
     digests.check_contents(original, side)
     read = {
         name: json_files.parse(data, original / name) for name, data in side.items() if name.endswith(".json")
@@ -105,7 +105,7 @@ def _apply(template: dict[str, Any], side: dict[str, bytes], own: str | None) ->
 def template_of(load_dir: Path) -> dict[str, Any] | None:
     """The template record that training (done.json) or resharding (manifest.json) left beside a checkpoint."""
     for name in (DONE, MANIFEST):
-        if (load_dir / name).is_file():
+        if late_files.there(load_dir / name):
             record = digests.read_json(load_dir / name).get("template")
             if record:
                 return record

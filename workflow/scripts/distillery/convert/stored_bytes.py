@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from distillery import checksums, digests
+from distillery import checksums, digests, late_files
 from distillery.checkpoint_names import DONE, iteration_name
 from distillery.convert import shards
 from distillery.convert.mcore import payload_digest
@@ -45,7 +45,7 @@ def of_manifest(directory: Path) -> Checks:
         Problem: a file has another size, sha256 or tensor CRC-32 than the manifest lists, or is missing.
     """
     path = directory / MANIFEST
-    if not path.is_file():
+    if not late_files.there(path):
         line = f"no {MANIFEST} to compare with: sizes and names were checked, the bytes could not be"
         return Checks([], line)
     faults, checks = of_listed(directory)
@@ -126,7 +126,7 @@ def of_storages(source: Source, files: Container[Path] | None = None) -> Checks:
 def _check_payload(directory: Path, source: Source) -> None:
     held = {path.parent.parent.name for path in source.storages or {}}
     for name in (DONE, MANIFEST):
-        record = digests.read_json(directory / name) if (directory / name).is_file() else {}
+        record = digests.read_json(directory / name) if late_files.there(directory / name) else {}
         wanted = record.get("payload_digest")
         if "iteration" in record and held.isdisjoint({iteration_name(record["iteration"]), "release"}):
             continue  # of what a trainer began with that saves where it loaded from

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distillery import digests
+from distillery import digests, late_files
 from distillery.checkpoint_names import DONE, TRACKER
 from distillery.digests import MANIFEST
 from distillery.problems import Problem, UsageProblem
@@ -91,7 +91,7 @@ def prompt_type(weights: Weights, asked: str | None) -> str:
 
 
 def _record(path: Path) -> dict[str, Any]:
-    return digests.read_json(path) if path.is_file() else {}
+    return digests.read_json(path) if late_files.there(path) else {}
 
 
 def _sizes(directory: Path) -> list[tuple[str, int]]:

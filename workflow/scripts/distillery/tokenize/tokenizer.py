@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distillery import digests, json_files
+from distillery import digests, json_files, late_files
 from distillery.problems import Problem
 from distillery.tokenize import growth
 
@@ -123,7 +123,7 @@ def load(directory: Path) -> HubTokenizer:
             "T.from_pretrained('DIR').save_pretrained('DIR')\"",
         )
     names = (path.name, "tokenizer_config.json", "special_tokens_map.json")
-    contents = {name: (directory / name).read_bytes() for name in names if (directory / name).is_file()}
+    contents = {name: (directory / name).read_bytes() for name in late_files.present(directory, names)}
     digests.check_contents(directory, contents)
     try:
         backend = tokenizers.Tokenizer.from_buffer(contents[path.name])

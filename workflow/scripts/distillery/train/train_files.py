@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file
 
-from distillery import digests, files, one_writer, provenance
+from distillery import digests, files, late_files, one_writer, provenance
 from distillery.architecture import Architecture
 from distillery.checkpoint_names import DONE, RANK_FILE, TABLES, TRACKER
 from distillery.convert import mcore, peft_format, rank_files, states
@@ -80,7 +80,7 @@ def weights_identity(directory: Path) -> str:
     tracker names.
     """
     for name in (MANIFEST, DONE):
-        if (directory / name).is_file() and "payload_digest" in (
+        if late_files.there(directory / name) and "payload_digest" in (
             record := digests.read_json(directory / name)
         ):
             return record["payload_digest"]
