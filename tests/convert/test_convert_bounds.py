@@ -90,6 +90,7 @@ PLAIN = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=50)
 @given(value=PLAIN, protocol=st.integers(0, 5))
 def test_what_pickle_writes_is_within_bounds(value, protocol):

@@ -63,6 +63,7 @@ def test_transformers_loads_it_with_our_weights(model):
     assert loaded(torch.tensor([[1, 2, 3]])).logits.shape == (1, 3, 512)
 
 
+@pytest.mark.slow
 def test_transformers_tokenizes_as_the_trained_tokenizer(model):
     from tokenizers import Tokenizer
     from transformers import AutoTokenizer
@@ -103,6 +104,7 @@ def test_another_seed_changes_every_matrix_and_nothing_else():
     assert abs(matrix.std() - 0.06) < 0.002 and abs(matrix.mean()) < 0.002
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tie", [True, False])
 def test_any_shape_is_what_transformers_expects(tie):
     from transformers import AutoConfig, AutoModelForCausalLM

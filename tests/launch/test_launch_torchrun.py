@@ -123,6 +123,7 @@ def test_two_ranks_train_are_stopped_and_resumed_to_the_same_number(tmp_path, tr
     assert (tmp_path / "broken.json").read_bytes() == whole
 
 
+@pytest.mark.slow
 @pytest.mark.faults
 @pytest.mark.parametrize(
     ("outcome", "message"),

@@ -142,7 +142,7 @@ def test_all_faults_are_listed_at_once():
 def test_a_fault_stops_snakemake_before_any_job(tmp_path):
     house = House(tmp_path, ROOT / "config" / "config.yaml")
     with house.replaced("experiment.yaml", "prompt_type: qwen_math_r1", "prompt: qwen_math_r1"):
-        run = house.snakemake("--cores", "1")
+        run = house.snakemake("--cores", "1", own=True)
     assert run.returncode != 0
     assert "experiments.embedded.prompt: unknown key" in run.stdout + run.stderr
     assert not (tmp_path / "resources").exists()

@@ -75,6 +75,7 @@ def test_replaced_files_are_due_again(made: Path) -> None:
     assert "b_1_.jsonl" in due and "output: resources/datasets/own/a.jsonl" not in due
 
 
+@pytest.mark.slow
 def test_a_file_that_several_jobs_read(made: Path) -> None:
     """Divided or not, the merged bytes are the same; and only the spans of a file that changed are due again."""
     until = ["--until", "tokenize_merge"]
