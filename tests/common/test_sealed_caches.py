@@ -52,7 +52,7 @@ def test_a_damaged_kernel_is_built_anew(kernels, monkeypatch, damage, part):
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_what_is_remembered_of_code_is_checked(tmp_path, monkeypatch, damage):
     def fresh() -> str:
-        for cached in (provenance._memory, provenance._stored, provenance._parsed):
+        for cached in (provenance._memory, provenance._written, provenance._parsed):
             cached.cache_clear()
         return provenance.code("fetch_digest")
 

@@ -43,9 +43,9 @@ class Dataset:
             count: only so many of the first shards.
             divided: with a batch for each span of rows of a shard.
         """
-        if count is None and not divided:
-            return self._batches
         spans = self.jobs_per_shard if divided else 1
+        if count in (None, len(self.shards)) and spans == 1:
+            return self._batches
         return shard_names.batches(self.shards[:count], self.shards_per_job, spans)
 
     def batch(self, name: str) -> tuple[str, ...]:
@@ -71,7 +71,7 @@ class Dataset:
         """Whether rows are texts that are learnt whole."""
         return self.handler_name == PLAIN_TEXT
 
-    @property
+    @cached_property
     def shards(self) -> tuple[str, ...]:
         """Names that the shards have here, in order."""
         return tuple(self.paths)

@@ -6,7 +6,9 @@ import ast
 import contextlib
 import functools
 import hashlib
+import io
 import json
+import os
 import sys
 import tokenize
 from collections.abc import Iterable
@@ -20,7 +22,9 @@ DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 SCRIPTS = Path(__file__).resolve().parent.parent
 MEMORY = SCRIPTS / "__pycache__" / f"code.{sys.implementation.cache_tag}.json"
 OWN = Path(__file__).read_bytes()  # another way of reading makes old entries worthless
-MOST = 5000  # entries, then it starts anew
+MOST = (
+    1000  # entries, then half of them go: a version of the code has some 200, and all are read at each start
+)
 
 
 def canonical(value: Any) -> str:
@@ -58,14 +62,20 @@ def code(*modules: str, data: Iterable[str] = ()) -> str:
 
 def rules() -> str:
     """Short digest of the rule files' words, comments, docstrings and layout left out."""
-    texts = []
-    for path in sorted(SCRIPTS.parent.glob("rules/*.smk")):
-        with path.open("rb") as stream:
-            words = [
-                t.string for t in tokenize.tokenize(stream.readline) if t.type in (NAME, OP, NUMBER, STRING)
-            ]
-        texts.append(words[words[0].startswith('"""') :])
-    return digest(texts)[:16]
+    texts = [path.read_bytes() for path in sorted(SCRIPTS.parent.glob("rules/*.smk"))]
+    key = hashlib.sha256(b"\0".join([OWN, *texts])).hexdigest()
+    if key not in _memory():
+        _memory()[key] = [digest([_words(text) for text in texts]), []]
+        _remember()
+    return _memory()[key][0][:16]
+
+
+def _words(text: bytes) -> list[str]:
+    """A rule file's words without its docstring."""
+    words = [
+        t.string for t in tokenize.tokenize(io.BytesIO(text).readline) if t.type in (NAME, OP, NUMBER, STRING)
+    ]
+    return words[words[0].startswith('"""') :]
 
 
 @functools.cache
@@ -106,9 +116,10 @@ def _read(text: bytes, package: str) -> tuple[str, set[str]]:
 @functools.cache
 def _memory() -> dict[str, list]:
     """What was read of modules before, by their content: reading some 200 anew takes half of a dry run's time."""
-    return _written()
+    return dict(_written())
 
 
+@functools.cache
 def _written() -> dict[str, list]:
     """The same as the file has it; nothing where it was damaged."""
     try:
@@ -120,24 +131,28 @@ def _written() -> dict[str, list]:
 
 def _remember() -> None:
     """Keep it beside the byte code and, as that, do without where the folder cannot be written."""
-    if _stored() != len(_memory()):
+    held = _memory()
+    if len(_written()) != len(held):
+        for key in list(held)[: MOST // 2 if len(held) > MOST else 0]:
+            del held[key]
         with contextlib.suppress(OSError):
-            held = _memory() if len(_memory()) < MOST else {}
             write_text(MEMORY, canonical([digest(held), held]))
-        _stored.cache_clear()
+        _written.cache_clear()
 
 
-@functools.cache
-def _stored() -> int:
-    """Entries of the file."""
-    return len(_written())
-
-
-@functools.cache
 def _source(module: str) -> Path | None:
     """The file of a module below workflow/scripts, or None if it is not ours."""
-    base = SCRIPTS.joinpath(*module.split("."))
-    for path in (base.with_suffix(".py"), base / "__init__.py"):
-        if path.is_file():
-            return path
-    return None
+    return _sources().get(module)
+
+
+@functools.cache
+def _sources() -> dict[str, Path]:
+    """The files of all modules: to list them once takes less than to ask for each import whether it is one of them."""
+    found = {}
+    for folder, _, names in os.walk(SCRIPTS):
+        package = os.path.relpath(folder, SCRIPTS).replace(os.sep, ".").removeprefix(".")
+        for name in names:
+            stem, ending = os.path.splitext(name)
+            if ending == ".py":
+                found[".".join(filter(None, [package, stem])).removesuffix(".__init__")] = Path(folder, name)
+    return found

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from distillery.source_files import ENDINGS
 
 UNSAFE = re.compile(r"[^\w.+=@-]+")
+ENDING = re.compile(rf"({'|'.join(map(re.escape, ENDINGS))})\Z")
 OPENR1 = re.compile(r"train-(\d+)-of-(\d+)")
 LONGEST = 160  # bytes: endings of what is made of a shard follow it
 SPAN = "~"
@@ -45,7 +46,8 @@ def _safe(name: str) -> str:
 
 
 def _ending(name: str) -> str:
-    return next((ending for ending in reversed(ENDINGS) if name.endswith(ending)), "")
+    found = ENDING.search(name)
+    return found[0] if found else ""
 
 
 def stem(name: str) -> str:
@@ -87,10 +89,10 @@ def shortened(names: Sequence[str], size: int) -> dict[str, tuple[str, ...]]:
 def _plain(names: Sequence[str]) -> int:
     """How many of the first shards are told apart by stems as OpenR1-Math-220k's."""
     stems: set[str] = set()
-    for name in names:
-        if not OPENR1.fullmatch(stem(name)) or stem(name) in stems:
+    for short in map(stem, names):
+        if short in stems or not OPENR1.fullmatch(short):
             break
-        stems.add(stem(name))
+        stems.add(short)
     return len(stems)
 
 
