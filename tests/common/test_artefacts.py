@@ -52,7 +52,7 @@ def test_a_job_has_one_log_and_an_output_one_job():
     assert [names for names in by_log.values() if len(names) > 1] == [
         {"SHARD", "PASS_RATES"},
         {"TEACHER_QUESTIONS", "TEACHER_COUNTS"},
-        {"LEFT_OUT", "SELECTION"},
+        {"LEFT_OUT", "SELECTION", "KEPT_QUESTIONS"},
         {"COMPARISON", "SUMMARY"},
         {"REPORT", "REPORT_PART"},
     ]

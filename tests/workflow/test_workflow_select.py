@@ -10,7 +10,7 @@ import yaml
 from house import House
 from places import FIXTURES
 
-from distillery import config, stage_inputs
+from distillery import config, shard_files, stage_inputs
 from distillery.planning import checks, estimate
 from distillery.planning.experiment_setup import gather
 from distillery.problems import Problem
@@ -21,6 +21,7 @@ ASKED = {
     "boxed_answer": True,
     "overlap_words": 8,
     "max_tokens": 150,
+    "near_duplicates": True,
     "max_per_source": 70,
     "source_column": "problem_type",
 }
@@ -60,6 +61,7 @@ def test_what_is_left_out_is_counted_shown_and_not_learnt(selected):
         "boxed_answer",
         "overlap",
         "tokens",
+        "near_duplicates",
         "max_per_source",
     ]
     found = (
@@ -111,6 +113,27 @@ def test_selections_are_shared_by_what_decides_them():
     del raw["experiments"]["small"]["select"]["max_tokens"]
     assert stage_inputs.counting_model(config.load(raw).experiments["small"].tokenize) == []
     assert config.load(SMALL).experiments["small"].tokenize.selection is None
+
+
+def test_datasets_of_a_mix_are_compared_in_their_order():
+    """A later dataset's selection follows from those before it, whatever their shares; one that compares nothing from none."""
+
+    def chosen(*names: str, **more: object) -> dict:
+        raw = selecting(**more)
+        raw["datasets"] |= {"more": MORE, "third": MORE}
+        raw["experiments"]["small"]["dataset"] = [{"name": one, "weight": len(one)} for one in names]
+        return {part.dataset: part.tokenize.selection for part in config.load(raw).experiments["small"].parts}
+
+    alone = chosen("sums", "more", "third", near_duplicates=False)
+    found = chosen("sums", "more", "third")
+    assert [alone[one].earlier for one in alone] == [(), (), ()]
+    pairs = [(one, found[one].name) for one in found]
+    assert [found[one].earlier for one in found] == [(), tuple(pairs[:1]), tuple(pairs[:2])]
+    turned = chosen("more", "sums")
+    assert turned["more"].earlier == () and turned["more"].name != found["more"].name
+    assert shard_files.earlier(turned["sums"]) == [
+        f"results/datasets/more/{turned['more'].name}/questions.parquet"
+    ]
 
 
 def test_the_plan_counts_the_step_and_tells_contradictions():

@@ -1,6 +1,7 @@
 """Leave rows of a dataset out of training, by the filters that an experiment asks for.
 
-Outputs: results/datasets/{dataset}/{selection}/left_out.jsonl, a line for each such row, and selection.json with counts and samples.
+Outputs: results/datasets/{dataset}/{selection}/left_out.jsonl, a line for each such row, selection.json with counts and samples, and
+questions.parquet, which later datasets of a mix are compared with.
 """
 
 # by name: experiments that ask the same of a dataset share it
@@ -17,9 +18,11 @@ rule select_rows:
         ],
         tokenizer=lambda w: stage_inputs.counting_model(SELECTED[w.selection]),
         handler=lambda w: shard_files.recognised(CONFIG.datasets[w.dataset]),
+        earlier=lambda w: shard_files.earlier(SELECTED[w.selection].selection),
     output:
         rows=artefacts.LEFT_OUT.path,
         card=artefacts.SELECTION.path,
+        questions=artefacts.KEPT_QUESTIONS.path,
     log:
         artefacts.LEFT_OUT.log,
     benchmark:
@@ -36,6 +39,8 @@ rule select_rows:
         ],
         flags=lambda w: commandline.select(CONFIG.datasets[w.dataset], SELECTED[w.selection].selection),
         handler=lambda w, input: [word for one in input.handler for word in ("--handler-file", one)],
+        earlier=lambda w, input: ["--earlier", *input.earlier] if input.earlier else [],
     shell:
         "{params.command:q} --input {input.shards:q} --problems {input.problems:q} {params.tokenizer:q} {params.flags:q}"
-        " {params.handler:q} --workers {threads:q} --output {output.rows:q} --card {output.card:q} --log {log:q}"
+        " {params.handler:q} {params.earlier:q} --workers {threads:q} --output {output.rows:q} --card {output.card:q}"
+        " --questions {output.questions:q} --log {log:q}"

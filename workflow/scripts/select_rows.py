@@ -50,6 +50,14 @@ def parser() -> argparse.ArgumentParser:
     options.add(filters, SELECT, "min_script_share", "overlap_words", "min_tokens", "max_tokens")
     options.add(filters, SELECT, "right_answer", "exact_duplicates", "near_duplicates", "max_per_source")
     options.add(filters, SELECT, "answer_column", "source_column")
+    add(
+        "--earlier",
+        type=Path,
+        nargs="*",
+        default=[],
+        metavar="PARQUET",
+        help="--questions of datasets that go before in a mix: rows that repeat theirs are duplicates too",
+    )
     add("--workers", type=ranges.reader(ranges.whole(1)), default=2, help="processes that judge answers")
     add(
         "--cpu-seconds",
@@ -59,6 +67,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--output", type=Path, required=True, metavar="JSONL", help="the rows that are left out")
     add("--card", type=Path, required=True, metavar="JSON", help="counts and samples")
+    add("--questions", type=Path, metavar="PARQUET", help="what was compared of the rows that are kept")
     return parser
 
 

@@ -98,6 +98,9 @@ TOKENIZED_ENDING = "_manifest.json"
 _TOKENIZED = "datasets/{dataset}/{tokenization}"
 LEFT_OUT = _shared("results", "datasets/{dataset}/{selection}/left_out", ".jsonl")  # rows, by filters
 SELECTION = Artefact(f"{LEFT_OUT.folder}/selection.json", LEFT_OUT.job)
+KEPT_QUESTIONS = Artefact(
+    f"{LEFT_OUT.folder}/questions.parquet", LEFT_OUT.job
+)  # of what a mix's later rows may repeat
 TOKENIZED_SHARD = _shared("results", f"{_TOKENIZED}/shards/{{batch}}", TOKENIZED_ENDING)
 TOKENIZED = Artefact(f"results/{_TOKENIZED}/{{dataset}}{TOKENIZED_ENDING}", f"{_TOKENIZED}/merge")
 QUALITY = _shared("results", f"{_TOKENIZED}/quality-{{problems}}-{{seq_length}}", ".json")

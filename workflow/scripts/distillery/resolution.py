@@ -160,17 +160,15 @@ def experiment(
         "seq_length": e["seq_length"],
         **e["tokenize"],
     }
+    mixed = schema.datasets(e["dataset"])
+    chosen = row_selection.of(e.get("select"), [part["name"] for part in mixed], list(asked_of), made)
     parts = tuple(
         Part(
-            Tokenization(
-                dataset=part["name"],
-                selection=row_selection.of(e.get("select"), part["name"], list(asked_of), made),
-                **made,
-            ),
+            Tokenization(dataset=part["name"], selection=chosen[part["name"]], **made),
             part.get("weight"),
             part.get("epochs"),
         )
-        for part in schema.datasets(e["dataset"])
+        for part in mixed
     )
     return Experiment(
         name=name,

@@ -27,6 +27,7 @@ class RowSelection:
         filters: the keys of `select`.
         problems: problem sets whose words are looked for.
         tokens: how rows become tokens, with the `model` whose tokenizer it is; None where they are not counted.
+        earlier: (dataset, name of its selection) of those before it in a mix, whose rows it must not repeat.
     """
 
     dataset: str
@@ -34,17 +35,24 @@ class RowSelection:
     filters: Mapping[str, Any]
     problems: tuple[str, ...]
     tokens: Mapping[str, Any] | None
+    earlier: tuple[tuple[str, str], ...] = ()
 
     @property
     def name(self) -> str:
         """The directory's."""
-        return f"select-{digest(vars(self))[:8]}"
+        said = {key: value for key, value in vars(self).items() if value or key != "earlier"}
+        return f"select-{digest(said)[:8]}"
 
 
 def of(
-    filters: Mapping[str, Any] | None, dataset: str, problems: Sequence[str], made: Mapping[str, Any]
-) -> RowSelection | None:
-    """The selection from a dataset that an experiment's `select` asks for; None without one.
+    filters: Mapping[str, Any] | None,
+    datasets: Sequence[str],
+    problems: Sequence[str],
+    made: Mapping[str, Any],
+) -> dict[str, RowSelection | None]:
+    """The selection from each of its datasets that an experiment's `select` asks for; None without one.
+
+    Of rows that are duplicates, in one dataset or in several, the first in the order of the datasets is kept.
 
     Args:
         filters: with defaults filled in.
@@ -52,11 +60,16 @@ def of(
         made: the tokenization's settings, with `model` and `prompt_type`.
     """
     if filters is None:
-        return None
+        return dict.fromkeys(datasets)
     looked = tuple(problems) if filters.get("overlap_words") else ()
     counts = filters.get("min_tokens") or filters.get("max_tokens")
     tokens = {key: made[key] for key in ("model", "prompt_type", *COUNTED) if key in made} if counts else None
-    return RowSelection(dataset, made.get("shards"), filters, looked, tokens)
+    compared = filters.get("exact_duplicates") or filters.get("near_duplicates")
+    found: dict[str, RowSelection] = {}
+    for one in datasets:
+        earlier = tuple((name, chosen.name) for name, chosen in found.items()) if compared else ()
+        found[one] = RowSelection(one, made.get("shards"), filters, looked, tokens, earlier)
+    return dict(found)
 
 
 def faults(filled: Mapping[str, Any]) -> Iterator[str]:

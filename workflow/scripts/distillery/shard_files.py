@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from distillery import artefacts, shard_names, teachers
 from distillery.experiment import Config, Dataset, Tokenization
+from distillery.row_selection import RowSelection
 
 
 def tokenizer_shards(config: Config, model_name: str) -> tuple[list[str], list[str]]:
@@ -64,9 +65,14 @@ def all_digests(config: Config, tokenization: Tokenization) -> list[str]:
 
 
 def selection(tokenization: Tokenization, made: artefacts.Artefact) -> list[str]:
-    """LEFT_OUT or SELECTION of what is tokenized; none where all rows are."""
+    """LEFT_OUT, SELECTION or KEPT_QUESTIONS of what is tokenized; none where all rows are."""
     chosen = tokenization.selection
     return [made.at(dataset=chosen.dataset, selection=chosen.name)] if chosen else []
+
+
+def earlier(chosen: RowSelection) -> list[str]:
+    """Questions that the selections from a mix's earlier datasets kept, where rows are compared with them."""
+    return [artefacts.KEPT_QUESTIONS.at(dataset=name, selection=one) for name, one in chosen.earlier]
 
 
 def pass_rates(dataset: Dataset, tokenization: Tokenization) -> list[str]:

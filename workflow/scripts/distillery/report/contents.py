@@ -87,10 +87,20 @@ def mixed_quality(cards: Mapping[str, dict[str, Any]]) -> dict[str, Any] | None:
     """
     if len(cards) < 2:
         return None
-    tables = [{row["measure"]: row for row in quality(card)} for card in cards.values()]
+    tables = [
+        {row["measure"]: row for row in [*quality(card), *_left_out_by(card)]} for card in cards.values()
+    ]
     measures = dict.fromkeys(measure for table in tables for measure in table)
     found = [{"measure": one, "datasets": [table.get(one) for table in tables]} for one in measures]
     return {"datasets": list(cards), "rows": found}
+
+
+def _left_out_by(card: dict[str, Any]) -> Rows:
+    """What each filter left out, as measures."""
+    return [
+        {"measure": f"left out by {one['filter']}", "rows": one["rows"], "share": one["share"]}
+        for one in selection(card)
+    ]
 
 
 def answers(problems: Rows, generations: Mapping[str, ById], scores: Mapping[str, ById]) -> Rows:

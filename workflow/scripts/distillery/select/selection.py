@@ -1,7 +1,8 @@
 """Rows of a dataset that are not learnt, by the filters that a configuration asks for: two passes over its files, in their order.
 
-The first pass asks the filters that look at a row alone, and judges answers; the second compares what is left. The files
-written are a line for each row that is left out, and a card with the counts and a few samples of each filter.
+The first pass asks the filters that look at a row alone, and judges answers; the second compares what is left, also with what
+selections from earlier datasets of a mix kept. The files written are a line for each row that is left out, a card with the counts
+and a few samples of each filter, and the kept rows' questions.
 """
 
 from __future__ import annotations
@@ -10,54 +11,32 @@ import argparse
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
+from pathlib import Path
 from typing import Any
 
 from distillery import digests, dotted, files
 from distillery.evaluate import golds
 from distillery.evaluate.judge import Question, judge
 from distillery.problems import Problem
-from distillery.select import recorded_answers
-from distillery.select.filters import Row, RowFilters, Wanted
+from distillery.select import kept_questions, recorded_answers
+from distillery.select.filters import RowFilters, Wanted
+from distillery.select.learnable_rows import SHOWN, Left, Rows
 from distillery.tokenize import (
-    conversation,
-    handlers,
-    held_rows,
     left_out,
     preprocess_flags,
     readers,
     row_spans,
-    taken_rows,
 )
-from distillery.tokenize.conversation import Conversation, Rejected
+from distillery.tokenize.conversation import Conversation
 from distillery.tokenize.documents import DocumentMaker, Rules
 from distillery.tokenize.encoding import Encoder
-from distillery.tokenize.readers import Source
-from distillery.tokenize.row_spans import UUID
 from distillery.tokenize.similarity import NearDuplicates, Overlap, fingerprint, problems_of, words
 
-SAMPLES, SHOWN = 5, 200  # of a filter; characters of a row's question, or of why
+SAMPLES = 5  # of a filter
 RIGHT = "right_answer"
-
-
-@dataclass
-class Left:
-    """The rows that are left out, by their places among all rows; and what else was counted."""
-
-    rows: dict[int, dict[str, Any]]
-    read: int = 0
-    held_out: int = 0
-    unusable: int = 0
-
-    def out(self, place: int, name: Mapping[str, Any], by: str, detail: str) -> None:
-        """Leave a row out; what is said of it has a UTF-8 form, whatever its columns hold."""
-        said = name | {"filter": by, "detail": detail[:SHOWN]}
-        self.rows[place] = {
-            key: one.encode("utf-8", "replace").decode() if isinstance(one, str) else one
-            for key, one in said.items()
-        }
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -80,72 +59,19 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     left = Left({})
     with _timed("each row alone", left):
         _alone(rows, filters, left, args.workers, args.cpu_seconds)
+    kept: list[tuple[str, str]] = []
     if wanted.compares:
         with _timed("rows with one another", left):
-            _compared(rows, wanted, left)
+            kept = _compared(rows, wanted, left, args.earlier)
     card = _card(wanted, left)
     if not card["kept"]:
         raise _nothing(args, card)
     inputs = {source.path.name: files.sha256(source.path) for source in sources}
     left_out.write(args.output, inputs, (left.rows[place] for place in sorted(left.rows)))
     digests.write_json(args.card, card)
+    if args.questions:
+        kept_questions.write(args.questions, kept)
     return card
-
-
-class Rows:
-    """The rows that can be learnt, in the order of the files, again and again."""
-
-    def __init__(self, args: argparse.Namespace, wanted: Wanted, sources: Sequence[Source]) -> None:
-        self.handler = handlers.mapped(args.handler_name, args.map_keys, args.thoughts)
-        self.held, self.sources = held_rows.of(args.hold_out), sources
-        self.dotted = [*(self.held.columns if self.held else ())]
-        self.dotted += [wanted.answer_column] * wanted.right_answer
-        self.dotted += [wanted.source_column] * (wanted.max_per_source is not None)
-        self.needed = self.handler.columns() + [recorded_answers.COUNT] * wanted.rates
-        self.more = (
-            UUID,
-            *((recorded_answers.VERIFIED, recorded_answers.GENERATIONS) if wanted.right_answer else ()),
-        )
-        self.rates = wanted.rates
-
-    def __call__(self, left: Left | None = None) -> Iterator[tuple[int, dict[str, Any], Row]]:
-        """(its place among all rows, what names it, the row) of each; what is passed over is counted."""
-        place = -1
-        for source in self.sources:
-            columns = source.check(self.needed, self._more(source), self.dotted)
-            for block in taken_rows.blocks([source], columns, None):
-                for number, row in enumerate(block.rows, block.first):
-                    place += 1
-                    made = self._made(row, left)
-                    if made:
-                        uuid = row.get(UUID)
-                        name = {
-                            "file": block.file,
-                            "row": number,
-                            "uuid": None if uuid is None else str(uuid),
-                        }
-                        yield place, name, made
-        if left:
-            left.read = place + 1
-
-    def _more(self, source: Source) -> tuple[str, ...]:
-        found = [one for one in recorded_answers.EACH if self.rates and one in source.columns()]
-        # generations are long, and read only where nothing else says how many there are
-        return (*self.more, recorded_answers.VERIFIED, *found[:2])
-
-    def _made(self, row: dict[str, Any], left: Left | None) -> Row | None:
-        if self.held and self.held.holds(row):
-            if left:
-                left.held_out += 1
-            return None
-        try:
-            made = self.handler.convert(row)
-        except Rejected:
-            if left:
-                left.unusable += 1  # tokenization counts and names them
-            return None
-        question, answer = conversation.ends(made)
-        return Row(made, question, question if made.is_text else answer, row)
 
 
 def _length(args: argparse.Namespace) -> Callable[[Conversation], int]:
@@ -188,9 +114,18 @@ def _alone(rows: Rows, filters: RowFilters, left: Left, workers: int, cpu_second
     print(f"{len(waiting)} answers were judged", file=sys.stderr)
 
 
-def _compared(rows: Rows, wanted: Wanted, left: Left) -> None:
+def _compared(rows: Rows, wanted: Wanted, left: Left, earlier: Sequence[Path]) -> list[tuple[str, str]]:
+    """Leave out what repeats a row before it; returns (name, words of the question) of what is kept, where they are compared."""
     near, seen, names = NearDuplicates(), dict[int, int](), dict[int, str]()
     of_source: Counter[str] = Counter()
+    kept: list[tuple[str, str]] = []
+    folders = {source.path.name: source.path.parent.name for source in rows.sources}
+    before = (row for path in earlier for row in kept_questions.each(path))
+    for number, (named, found) in enumerate(before, 1):
+        names[-number] = named  # own rows count from 0
+        seen.setdefault(fingerprint(found), -number)
+        if wanted.near_duplicates:
+            near.add(-number, found)
     for place, name, row in rows():
         if place in left.rows:
             continue
@@ -208,6 +143,9 @@ def _compared(rows: Rows, wanted: Wanted, left: Left) -> None:
         if fault:
             left.out(place, name | {"question": row.question[:SHOWN]}, *fault)
         names[place] = f"{name['file']}:{name['row']}"
+        if found and not fault:
+            kept.append((f"{folders[name['file']]}/{names[place]}", " ".join(found)))
+    return kept
 
 
 def _card(wanted: Wanted, left: Left) -> dict[str, Any]:

@@ -76,7 +76,7 @@ def _others(config: Config, name: str) -> Iterator[Product]:
         for batch in shard_files.batches(config.datasets[part.dataset], part.tokenize):
             yield Product(Path(artefacts.tokenized_shards(part, batch).path), "dataset", below=True)
         yield Product(Path(artefacts.tokenized(part).path), "dataset")
-        for made in (artefacts.LEFT_OUT, artefacts.SELECTION):
+        for made in (artefacts.LEFT_OUT, artefacts.SELECTION, artefacts.KEPT_QUESTIONS):
             yield from map(_file, shard_files.selection(part.tokenize, made))
         yield _file(artefacts.quality(part).path)
     for path in stage_inputs.training_data(e):
