@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from tokenize_runs import FULL, contents, run
 
 from distillery import json_files
 from distillery.problems import Problem, UsageProblem
-from distillery.tokenize import recognition
+from distillery.tokenize import conversation, handlers, recognition
 from distillery.tokenize.readers import Source
 from distillery.tokenize.recognition import ALPACA, SHAREGPT
 
@@ -71,6 +72,14 @@ def test_what_is_taken(row: dict, handler: str, map_keys: dict, tmp_path: Path) 
 def test_what_cannot_be_told(row: dict, tmp_path: Path) -> None:
     with pytest.raises(Problem, match=rf"(?s)no handler.*columns {', '.join(row)}.*map_keys"):
         recognition.of(Source(lines(tmp_path / "a.jsonl", row)))
+    # the example works with these columns
+    rows = {"frage": "2 + 2?", "antwort": "4"}
+    with pytest.raises(Problem) as told:
+        recognition.of(Source(lines(tmp_path / "c.jsonl", rows)))
+    asked, learnt = re.findall(r"handler_name: (\w+) and map_keys: (\{.*?\})", told.value.fix)
+    made = handlers.mapped(asked[0], json.loads(asked[1])).convert(rows)
+    assert conversation.ends(made) == ("2 + 2?", "4")
+    assert conversation.ends(handlers.mapped(learnt[0], json.loads(learnt[1])).convert(rows))[0] == "2 + 2?"
     with pytest.raises(Problem, match=r"(?s)no rows.*put rows into the file"):
         recognition.of(Source(lines(tmp_path / "b.jsonl")))
 

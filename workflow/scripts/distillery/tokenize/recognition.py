@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -89,11 +90,21 @@ def of(source: Source) -> Recognised:
             where=source.path,
             found=f"columns {', '.join(columns)}" if columns else "no rows",
             wanted=WANTED,
-            fix="write handler_name and map_keys: which column plays which part"
-            if columns
-            else "put rows into the file, or leave it out",
+            fix=_taught(columns),
         )
     return found
+
+
+def _taught(columns: Sequence[str]) -> str:
+    """What to do with columns of other names: an example with theirs."""
+    if not columns:
+        return "put rows into the file, or leave it out"
+    asks, answers, *_ = [*columns[:2], "COLUMN"]
+    return (
+        f"rename the columns, or write in a configuration which of them plays which part, such as handler_name: {ALPACA} and "
+        f"map_keys: {json.dumps({'prompt': asks, 'query': None, 'response': answers}, ensure_ascii=False)}; for texts that are "
+        f"learnt whole handler_name: {PLAIN_TEXT} and map_keys: {json.dumps({'text': asks}, ensure_ascii=False)}"
+    )
 
 
 def _messages(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> Recognised | None:
