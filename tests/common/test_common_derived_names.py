@@ -131,6 +131,12 @@ def test_an_experiment_has_logs_of_its_own():
     assert "experiments.models: logs/models holds" in refused(raw)
 
 
+def test_a_dataset_lies_where_no_file_of_another_does():
+    raw = copy.deepcopy(SMALL)
+    raw["datasets"]["sums.rows.json"] = raw["datasets"]["sums.handler.json"] = raw["datasets"]["sums"]
+    assert refused(raw).count("bears the name of a file that is made of sums") == 2
+
+
 def test_wheels_of_one_name_are_told_by_their_digests():
     wheels = [("a-1==2", "0" * 64), ("a==1-2", "1" * 64), ("a==1-2", "2" * 64)]
     assert len({artefacts.wheel({"package": name, "sha256": digest}) for name, digest in wheels}) == 3

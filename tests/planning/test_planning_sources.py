@@ -47,6 +47,14 @@ def test_folders_and_files_that_are_not_there_are_named(tmp_path):
         model: f"no {tmp_path}/model/config.json and 1 more",
         data: f"no {first} and 1 more",
     }
+    first.mkdir()  # a shard that is a folder, a model's folder that is a file
+    (tmp_path / "file").touch()
+    raw["models"]["tiny"]["path"]["path"] = str(tmp_path / "file")
+    assert absent(raw) == {model: f"{tmp_path}/file is a file", data: f"{first} is a folder and 1 more"}
+    (told,) = (one for one in checks.run(config.load(raw)) if "file is a file" in one.found)
+    assert f"name its folder, {tmp_path}," in str(told)
+    raw["models"]["tiny"]["path"]["path"] = str(tmp_path / "model")
+    first.rmdir()
     first.touch()
     (tmp_path / "model/model-00001-of-00002.safetensors").touch()
     (tmp_path / "model/config.json").write_bytes(

@@ -22,6 +22,11 @@ def faults(config: Config) -> Iterator[str]:
     for name in config.experiments:
         if name in SHARED:
             yield f"experiments.{name}: logs/{name} holds logs of what experiments share; rename it"
+    for name in config.datasets:
+        for made in (artefacts.ROW_COUNT, artefacts.HANDLER):
+            other = made.at(dataset=name).rpartition("/")[2]
+            if other in config.datasets:
+                yield f"datasets.{other}: bears the name of a file that is made of {name}, where its shards would lie; rename it"
     made_from: dict[str, tuple[str, Mapping[str, Any]]] = {}
     for name, experiment in config.experiments.items():
         origin = experiment.model, experiment.train.rope.settings

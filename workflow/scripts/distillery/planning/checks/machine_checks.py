@@ -157,10 +157,15 @@ def absent(config: Config, experiment: Experiment) -> Iterator[Finding]:
         if missing:
             cure = "make lock writes it" if key.endswith(".lock") else "correct it, or bring the files back"
             more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+            found, first = f"no {missing[0]}{more}", Path(missing[0])
+            if first.is_file():
+                found, cure = f"{first} is a file", f"name its folder, {first.parent}, or another"
+            elif first.is_dir():
+                found = f"{first} is a folder{more}"
             yield error(
                 "absent-source",
                 [key],
-                f"no {missing[0]}{more}",
+                found,
                 "a source that is there: what earlier runs made of it is not used instead",
                 f"{cure} ({source.kind})",
             )
