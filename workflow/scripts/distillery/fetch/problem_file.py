@@ -221,4 +221,10 @@ def _different(uuids: list[str], places: list[str]) -> None:
     seen: dict[str, str] = {}
     for uuid, where in zip(uuids, places, strict=True):
         if (first := seen.setdefault(uuid, where)) != where:
-            raise Problem("a problem occurs twice", where=f"{first} and {where}", found=uuid)
+            raise Problem(
+                "a problem occurs twice",
+                where=f"{first} and {where}",
+                found=f"the id {uuid} of both",
+                wanted="each problem once",
+                fix="leave one of the two out, or name a column that tells them apart: columns: {uuid: NAME}",
+            )

@@ -96,6 +96,14 @@ def published(problem_set: str) -> Rows:
         problem_set: its name here: `math-500`, `MATH_500` and `math500` are one, `aime-2024` is `aime24`.
     """
     found = json_files.read(PUBLISHED)
+    return [row | found["sources"][row["source"]] for row in found["sets"].get(_known_as(problem_set), [])]
+
+
+def unpublished(problem_set: str) -> str | None:
+    """What is not among `published` of a problem set although it is looked for; None where nothing is missed."""
+    return json_files.read(PUBLISHED)["gaps"].get(_known_as(problem_set))
+
+
+def _known_as(problem_set: str) -> str:
     name = re.sub(r"[^a-z0-9]", "", problem_set.lower())
-    name = re.sub(r"^(aime|amc)20(\d\d)$", r"\1\2", name)
-    return [row | found["sources"][row["source"]] for row in found["sets"].get(name, [])]
+    return re.sub(r"^(aime|amc)20(\d\d)$", r"\1\2", name)

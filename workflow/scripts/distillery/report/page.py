@@ -132,6 +132,7 @@ def collect(
         "groups": benchmarks.groups(comparison),
         "budgets": comparison["budgets"],
         "published": benchmarks.published(inputs["problems"].stem),
+        "unpublished": benchmarks.unpublished(inputs["problems"].stem),
         "behaviour": benchmarks.behaviour(comparison),
         "examples": contents.examples(answered),
         "mindspeed_answer": _text(inputs.get("mindspeed_answer")),
