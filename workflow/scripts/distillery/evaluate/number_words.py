@@ -44,7 +44,8 @@ def leading(text: str) -> tuple[str, str] | None:
     if found["whole"]:
         value = _chinese(found["whole"])
         return None if value is None else (str(value), text[found.end() :])
-    above, below = _chinese(found["above"]), _chinese(found["below"])
+    # 百分之五 is five hundredths: there a place alone is a number
+    above, below = _chinese(found["above"]), PLACES.get(found["below"]) or _chinese(found["below"])
     return (f"{above}/{below}", text[found.end() :]) if above is not None and below else None
 
 
