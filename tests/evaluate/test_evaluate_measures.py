@@ -77,6 +77,7 @@ def test_sign_flips_are_scipys_permutation_test(quarters):
     assert found == pytest.approx(test.pvalue, abs=1e-12)
 
 
+@pytest.mark.slow
 @settings(max_examples=20)  # statsmodels takes 54 ms for each
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
 def test_holms_correction_is_statsmodels(p_values):

@@ -96,7 +96,7 @@ def test_a_workflows_lines_and_records_hold_no_password(hub, tmp_path):
     }
     house = House(tmp_path / "a house", ROOT / "config" / "config.yaml")
     house.configfile.write_text(yaml.safe_dump(raw))
-    done = house.snakemake("-p", "--cores", "1", "resources/locks/models/theirs.json")
+    done = house.snakemake("-p", "--cores", "1", "resources/locks/models/theirs.json", own=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert BASIC in {one.token for one in hub.log}
     said = done.stdout + done.stderr

@@ -4,12 +4,14 @@ import json
 
 import browser
 import commands
+import pytest
 import report_files
 
 from distillery import files
 from distillery.evaluate import comparison, sweep_comparison
 
 
+@pytest.mark.slow
 def test_the_page_of_a_benchmark_in_a_sweep_fits_every_width(tmp_path):
     flags = report_files.write(tmp_path)
     (tmp_path / "problems.parquet").rename(tmp_path / "math-500.parquet")

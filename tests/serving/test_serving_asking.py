@@ -200,6 +200,7 @@ def peak(folder: Path, count: int) -> int:
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_problems_take_no_more_than_300_mb(tmp_path):
     """By what each of some adds: a process with all that asks servers takes 80 MB before the first."""
     each = (peak(tmp_path, 450) - peak(tmp_path, 150)) / 300

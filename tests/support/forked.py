@@ -107,8 +107,8 @@ def run(
 
 def jobs() -> dict[str, str]:
     """The environment of a Snakemake whose jobs are to be forked; their code is this clone's, whatever the folder's copy says."""
-    for threads in ("1", "2"):
-        _server(threads, "")
+    for kind in (PLAIN, "2"):  # two threads are a configuration's default
+        _server(kind, "")
     return {**os.environ, JOBS: str(_folder())}
 
 

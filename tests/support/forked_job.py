@@ -10,8 +10,8 @@ import socket
 import sys
 
 folder, python, *line = sys.argv[1:]
-threads = line[line.index("--threads") + 1] if "--threads" in line else "1"
-server = os.path.join(folder, threads)
+kind = line[line.index("--threads") + 1] if "--threads" in line else "plain"
+server = os.path.join(folder, kind)
 if line[0].endswith("/launch.py") or not os.path.exists(server):
     os.execv(python, [python, *line])
 status, theirs = os.pipe()
