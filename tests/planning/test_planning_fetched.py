@@ -182,7 +182,8 @@ def test_a_vocabulary_smaller_than_the_tokenizer(made, tmp_path):
     shutil.copytree(made / "m", tmp_path / "m")
     known = json_files.read(tmp_path / "m/config.json")
     files.write_json(tmp_path / "m/config.json", {**known, "vocab_size": 399})
-    (tmp_path / "m/manifest.json").unlink()  # else it is not the file that was fetched
+    for name in ("manifest.json", ".manifest.json.sha256"):  # else it is not the file that was fetched
+        (tmp_path / "m" / name).unlink()
     result = fetched_checks.inspect(tmp_path / "m", made / "s.parquet", [made / "p.parquet"], settings())
     assert [one.id for one in result["findings"]] == ["vocabulary"]
 
