@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -45,6 +46,37 @@ if sys.argv[2:]:
         line = [sys.executable, "-c", program, SCRIPTS, *more]
         done = subprocess.run(line, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stdout) == (0, wanted), done.stderr
+
+
+@pytest.mark.parametrize("status", [0, 1, 3])
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_crash_of_mindspores_own_end_does_not_change_how_a_rank_ended(status, kept):
+    """As a core dump showed it: an exit function waits for a thread, which reads at address 0."""
+    program = """
+import atexit, ctypes, sys, threading
+sys.path.insert(0, sys.argv.pop(1))
+status, kept = int(sys.argv.pop()), sys.argv.pop() == "True"
+from distillery import command
+from distillery.engine import rank_end
+from distillery.problems import Problem
+def crash():
+    thread = threading.Thread(target=ctypes.string_at, args=(0,))
+    thread.start()
+    thread.join()
+atexit.register(crash)
+if kept:
+    command.at_end(rank_end.keep)
+def main(args):
+    print("all is done")
+    if status:
+        problem = Problem("it ended")
+        problem.exit_code = status
+        raise problem
+command.run(command.parser("x"), main)
+"""
+    line = [sys.executable, "-c", program, SCRIPTS, str(kept), str(status)]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (status if kept else -signal.SIGSEGV, "all is done\n"), done
 
 
 def test_two_processes_of_one_thread_keep_to_a_cpu_each(monkeypatch, tmp_path):

@@ -24,6 +24,13 @@ from distillery.interpreter import of_interpreter
 from distillery.problems import CURES, Problem, of_system
 from distillery.terminal_text import printable, shown
 
+_endings: list[Callable[[int], None]] = []
+
+
+def at_end(call: Callable[[int], None]) -> None:
+    """Have `call` told the exit code when the command has done and said all, and only Python's own end is left."""
+    _endings.append(call)
+
 
 def parser(documentation: str | None) -> argparse.ArgumentParser:
     """An empty parser of a command; `--help` shows the command's docstring as it is written, usage lines included."""
@@ -118,6 +125,8 @@ def _end(code: int) -> None:
             os.dup2(
                 os.open(os.devnull, os.O_WRONLY), stream.fileno()
             )  # else Python says so once more, with 120
+    for call in _endings:
+        call(code)
     sys.exit(code)
 
 

@@ -16,6 +16,8 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn, ops
 
+from distillery import command
+from distillery.engine import rank_end
 from distillery.engine.completion import Completion
 from distillery.engine.mesh import Mesh, mesh
 
@@ -32,6 +34,7 @@ def join(tensor: int, pipeline: int, device: str) -> Mesh:
         from mindspore.communication import get_rank, init
 
         init()
+        command.at_end(rank_end.keep)
         rank = get_rank()
     place = mesh(tensor, pipeline, world, rank)
     if world > 1:
