@@ -236,6 +236,7 @@ def test_the_whole_experiment_runs_on_two_nodes(there):
     assert (there / "results/experiments/embedded/report.html").exists()
     logs = sorted((there / "logs/embedded/msrun_train").glob("msrun_*.log"))
     assert [log.name for log in logs] == ["msrun_0.log", "msrun_1.log"]
+    assert re.search(rf"\b\d+/{STEPS} steps  loss \d\.\d+", (there / "shown").read_text())
 
 
 def test_a_kill_amid_training_ends_with_the_weights_of_an_uninterrupted_run(there, here):

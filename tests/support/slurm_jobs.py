@@ -11,6 +11,8 @@ import time
 import yaml
 from places import ROOT, SUPPORT
 
+from distillery import live
+
 SLURM = SUPPORT / "slurm"
 SNAKEMAKE = [sys.executable, SLURM / "impatient.py"]
 OFTEN = ["--latency-wait", "5", "--seconds-between-status-checks", "1"]
@@ -95,8 +97,13 @@ def experiment_line(folder):
 
 
 def kill_amid_training(process, folder, cluster):
-    """What Slurm does at a time limit, at a known step: SIGTERM to every process of the job's steps."""
+    """What Slurm does at a time limit, at a known step: SIGTERM to every process of the job's steps.
+
+    What the job shows of itself before that, which has passed msrun and Slurm, is kept in `folder/shown`.
+    """
     while process.poll() is None:
+        if shown := live.read(folder / "logs/embedded/train.log").get("line"):
+            (folder / "shown").write_text(shown)
         steps = sum(
             len(path.read_text().splitlines()) for path in folder.glob("results/**/work/*/metrics.jsonl")
         )
