@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import forking_msrun
 import numpy as np
 import psutil
 import pytest
@@ -67,7 +68,7 @@ def launched(
         "--grace",
         10,
     ]
-    line += ["--", sys.executable, SCRIPTS / "inference.py", *command, *sizes]
+    line += ["--", forking_msrun.python(), SCRIPTS / "inference.py", *command, *sizes]
     return subprocess.Popen(
         [sys.executable, *map(str, line)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -119,8 +120,8 @@ def test_greedy_tokens_of_a_mixed_batch_equal_transformers(
 def test_beams_on_four_ranks_equal_one_process(odd, prompts, tmp_path):
     """Slots change places on all ranks; composed ops, which other devices use.
 
-    All ids stay in the draw: at the edge of top-k, 960 rows of 513 ids 0.01 apart meet sums that ranks add in
-    another order (1e-6), and a changed member of the set moves each later id's noise: 1 run in 10 would differ.
+    All ids stay in the draw: at the edge of top-k, rows of 513 ids 0.01 apart meet sums that ranks add in another
+    order (1e-6), and a changed member of the set moves each later id's noise: of 960 rows, 1 run in 10 would differ.
     """
     beams = [
         "--task",
@@ -135,6 +136,8 @@ def test_beams_on_four_ranks_equal_one_process(odd, prompts, tmp_path):
         1,
         "--kernels",
         "composed",
+        "--max-new-tokens",
+        12,
     ]
     one, four = tmp_path / "one.jsonl", tmp_path / "four.jsonl"
     alone = inference(*flags(odd, odd, prompts, one, *beams, "--micro-batch-size", 2))
@@ -161,7 +164,8 @@ def first_rank(process: subprocess.Popen[str]) -> psutil.Process:
     raise AssertionError("rank 0 is not there")
 
 
-DRAWN = ["--task", "do_sample", "--num-samples", 12, "--temperature", 1.0]
+SAMPLES = 8
+DRAWN = ["--task", "do_sample", "--num-samples", SAMPLES, "--temperature", 1.0]
 
 
 @pytest.fixture(scope="module")
@@ -202,7 +206,7 @@ def test_a_killed_run_on_two_ranks_continues_and_leaves_the_same_file(
 
     text = shared(1, 2, tmp_path / "again", [*command, "--micro-batch-size", "5"])
     kept = int(text.split("continuing after ")[1].split(" of ")[0])
-    assert 38 <= kept < 120
+    assert 38 <= kept < SAMPLES * len(LENGTHS)
     assert broken.read_bytes() == straight.read_bytes()
 
 
@@ -224,12 +228,12 @@ def test_copies_of_the_model_share_the_prompts_and_leave_the_file_of_one(odd, pr
     assert all(ids) and len(set.union(*ids)) == sum(map(len, ids))  # no prompt twice
 
     text = shared(1, 2, tmp_path / "again", [*command, "--micro-batch-size", "5"], replicas=2)
-    assert many.read_bytes() == straight.read_bytes() and len(answers(many)) == 12 * len(LENGTHS)
+    assert many.read_bytes() == straight.read_bytes() and len(answers(many)) == SAMPLES * len(LENGTHS)
     timings = json.loads((tmp_path / "many.timings.json").read_text())
-    assert timings["answers"] == 120 and timings["resumed"] >= sum(map(len, ids)) - 1
+    assert timings["answers"] == SAMPLES * len(LENGTHS) and timings["resumed"] >= sum(map(len, ids)) - 1
     answered = {(row["id"], row["sample"]): len(row["tokens"]) for row in answers(many)}
     assert timings["tokens"] <= sum(size for name, size in answered.items() if name not in set.union(*ids))
-    assert f"{many}: 120 answers" in text
+    assert f"{many}: {SAMPLES * len(LENGTHS)} answers" in text
     assert [path.name for path in tmp_path.glob(".many*")] == [".many.jsonl.sha256"]
 
 

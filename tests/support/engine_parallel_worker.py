@@ -1,6 +1,8 @@
-"""One process of msrun: train some steps on every layout given, and let rank 0 write each curve to a file.
+"""One process of msrun: train some steps of a model on every layout given, and let rank 0 write each curve to a file.
 
-msrun --worker_num 4 ... engine_parallel_worker.py HF_DIRECTORY OUTPUT_DIRECTORY TP,PP,ZERO,RECOMPUTE ...
+msrun --worker_num 4 ... engine_parallel_worker.py MODELS OUTPUT_DIRECTORY MODEL:TP,PP,ZERO,RECOMPUTE ...
+
+MODELS has a Hugging Face directory for each name.
 """
 
 import os
@@ -66,13 +68,14 @@ def main() -> None:
     from distillery.engine import collectives
 
     init()
-    hf, output = Path(sys.argv[1]), Path(sys.argv[2])
+    models, output = Path(sys.argv[1]), Path(sys.argv[2])
     output.mkdir(exist_ok=True)
     for name in sys.argv[3:]:
-        tensor, pipeline, zero, recompute = map(int, name.split(","))
+        model, _, layout = name.partition(":")
+        tensor, pipeline, zero, recompute = map(int, layout.split(","))
         place = mesh(tensor, pipeline, get_group_size(), get_rank())
         collectives.prepare(place)
-        found = curve(hf, place, bool(zero), bool(recompute))
+        found = curve(models / model, place, bool(zero), bool(recompute))
         if get_rank() == 0:
             files.write_json(output / f"{name}.json", found)
 

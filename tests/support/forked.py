@@ -48,8 +48,7 @@ class Started:
         ]
         message = json.dumps([args, dict(os.environ if env is None else env), str(cwd.absolute())])
         preloaded = (env or {}).get("LD_PRELOAD", "")
-        # OpenMP reads its number of threads when it is loaded
-        kind = args[args.index("--threads") + 1] if "--threads" in args else PLAIN if preloaded else "1"
+        kind = threads(args) or (PLAIN if preloaded else "1")
         server = _server(SNAKEMAKE if args[0] == SNAKEMAKE else kind, preloaded)
         socket.send_fds(server, [message.encode()], [*outputs, theirs])
         for descriptor in (*outputs, theirs):
@@ -86,6 +85,11 @@ class Started:
 
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
+
+
+def threads(args: list[str]) -> str | None:
+    """What a command line says of them."""
+    return args[args.index("--threads") + 1] if "--threads" in args else None
 
 
 def start(name: str, *words: object, env: dict[str, str] | None = None, cwd: Path = Path()) -> Started:
@@ -161,15 +165,7 @@ def _serve(kind: str, number: int) -> tuple[list[str], dict[str, str], str]:
 
         from distillery import command  # noqa: F401
     else:
-        sys.path[0] = str(SCRIPTS)
-        os.environ["OMP_NUM_THREADS"], os.environ["OMP_WAIT_POLICY"] = kind, "passive"
-        from distillery.engine import mindspore_import
-
-        mindspore_import.load("CPU")
-        # what training and generation import next
-        from distillery.engine import train_loop  # noqa: F401
-        from distillery.generate import generate_run, loading  # noqa: F401
-        from distillery.train import train_run  # noqa: F401
+        import_mindspore(kind)
     gc.collect()
     gc.freeze()  # a collection in a fork would look at all that was imported, and make pages of its own of it
     requests, listener = socket.socket(fileno=os.dup(0)), socket.socket(fileno=number)
@@ -205,6 +201,19 @@ def _serve(kind: str, number: int) -> tuple[list[str], dict[str, str], str]:
         for descriptor in descriptors:
             os.close(descriptor)
         return json.loads(message)
+
+
+def import_mindspore(threads: str) -> None:
+    """Import it, and what training and generation import next, for commands of so many threads."""
+    sys.path[0] = str(SCRIPTS)
+    # OpenMP reads its number of threads when it is loaded
+    os.environ["OMP_NUM_THREADS"], os.environ["OMP_WAIT_POLICY"] = threads, "passive"
+    from distillery.engine import mindspore_import
+
+    mindspore_import.load("CPU")
+    from distillery.engine import train_loop  # noqa: F401
+    from distillery.generate import generate_run, loading  # noqa: F401
+    from distillery.train import train_run  # noqa: F401
 
 
 def _leave(status: list[int]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import socket
 import subprocess
@@ -12,6 +11,7 @@ import time
 from pathlib import Path
 
 import forked
+import forking_msrun
 import ml_dtypes
 import numpy as np
 from commands import here
@@ -102,17 +102,24 @@ def flags(parts: Path, save: Path, *more: object) -> list[str]:
 
 def start_ranks(processes: int, directory: Path, *arguments: object) -> subprocess.Popen[bytes]:
     """`processes` of a script under msrun, their logs below `directory`; not waited for."""
-    msrun = Path(sys.executable).parent / "msrun"
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1] % 30000 + 20000
-    line = [msrun, "--worker_num", processes, "--local_worker_num", processes, "--master_port", port]
+    line = [
+        sys.executable,
+        forking_msrun.__file__,
+        "--worker_num",
+        processes,
+        "--local_worker_num",
+        processes,
+        "--master_port",
+        port,
+    ]
     line += ["--log_dir", directory / "logs", "--join", "True", "--cluster_time_out", 300, *arguments]
     with (directory / "msrun.log").open("wb") as output:
         return subprocess.Popen(
             list(map(str, line)),
             cwd=directory,
-            env={**os.environ, "PATH": f"{msrun.parent}{os.pathsep}{os.environ['PATH']}"},
             stdout=output,
             stderr=subprocess.STDOUT,
         )
