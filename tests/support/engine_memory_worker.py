@@ -19,7 +19,7 @@ from distillery.engine.mesh import Mesh  # noqa: E402
 from distillery.engine.pipeline_step import PipelineStep  # noqa: E402
 from distillery.engine.train_step import Step  # noqa: E402
 
-ROWS, LENGTH, LAYERS = 8, 256, 8
+ROWS, LENGTH, LAYERS = 16, 256, 4
 
 
 def main() -> None:

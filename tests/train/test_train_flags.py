@@ -27,7 +27,7 @@ NEEDED = (
 
 
 def test_the_guides_whole_line_runs_on_a_model_of_tiny_sizes(tmp_path):
-    parts = make(tmp_path, tie_word_embeddings=False)
+    parts = make(tmp_path, tie_word_embeddings=False, num_hidden_layers=2)
     converted = command(
         "convert_ckpt.py",
         *"--use-mcore-models --load-model-type hf --save-model-type mg --params-dtype bf16".split(),
