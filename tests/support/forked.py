@@ -27,6 +27,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+from imported_mindspore import import_mindspore, threads_of
 from places import SCRIPTS, SUPPORT
 
 SNAKEMAKE = "snakemake"
@@ -48,7 +49,7 @@ class Started:
         ]
         message = json.dumps([args, dict(os.environ if env is None else env), str(cwd.absolute())])
         preloaded = (env or {}).get("LD_PRELOAD", "")
-        kind = threads(args) or (PLAIN if preloaded else "1")
+        kind = threads_of(args) or (PLAIN if preloaded else "1")
         server = _server(SNAKEMAKE if args[0] == SNAKEMAKE else kind, preloaded)
         socket.send_fds(server, [message.encode()], [*outputs, theirs])
         for descriptor in (*outputs, theirs):
@@ -85,11 +86,6 @@ class Started:
 
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
-
-
-def threads(args: list[str]) -> str | None:
-    """What a command line says of them."""
-    return args[args.index("--threads") + 1] if "--threads" in args else None
 
 
 def start(name: str, *words: object, env: dict[str, str] | None = None, cwd: Path = Path()) -> Started:
@@ -201,19 +197,6 @@ def _serve(kind: str, number: int) -> tuple[list[str], dict[str, str], str]:
         for descriptor in descriptors:
             os.close(descriptor)
         return json.loads(message)
-
-
-def import_mindspore(threads: str) -> None:
-    """Import it, and what training and generation import next, for commands of so many threads."""
-    sys.path[0] = str(SCRIPTS)
-    # OpenMP reads its number of threads when it is loaded
-    os.environ["OMP_NUM_THREADS"], os.environ["OMP_WAIT_POLICY"] = threads, "passive"
-    from distillery.engine import mindspore_import
-
-    mindspore_import.load("CPU")
-    from distillery.engine import train_loop  # noqa: F401
-    from distillery.generate import generate_run, loading  # noqa: F401
-    from distillery.train import train_run  # noqa: F401
 
 
 def _leave(status: list[int]) -> None:

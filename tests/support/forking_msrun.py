@@ -26,7 +26,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import forked
+from imported_mindspore import import_mindspore, threads_of
 
 START, END = (
     49,
@@ -105,7 +105,7 @@ def _show_environment() -> None:
 
 
 if __name__ == "__main__":
-    forked.import_mindspore(forked.threads(sys.argv) or "1")
+    import_mindspore(threads_of(sys.argv) or "1")
     gc.collect()
     gc.freeze()  # as in `forked`
     import mindspore.parallel.cluster.run as msrun
