@@ -123,22 +123,8 @@ def test_beams_on_four_ranks_equal_one_process(odd, prompts, tmp_path):
     All ids stay in the draw: at the edge of top-k, rows of 513 ids 0.01 apart meet sums that ranks add in another
     order (1e-6), and a changed member of the set moves each later id's noise: of 960 rows, 1 run in 10 would differ.
     """
-    beams = [
-        "--task",
-        "beam_search_with_sampling",
-        "--num-beams",
-        3,
-        "--num-samples",
-        2,
-        "--top-k",
-        0,
-        "--top-p",
-        1,
-        "--kernels",
-        "composed",
-        "--max-new-tokens",
-        12,
-    ]
+    beams = "--task beam_search_with_sampling --num-beams 3 --num-samples 2 --top-k 0 --top-p 1".split()
+    beams += ["--kernels", "composed", "--max-new-tokens", 12]
     one, four = tmp_path / "one.jsonl", tmp_path / "four.jsonl"
     alone = inference(*flags(odd, odd, prompts, one, *beams, "--micro-batch-size", 2))
     assert alone.returncode == 0, alone.stderr
