@@ -57,9 +57,12 @@ class Started:
         self.pid = int(self._told())
 
     def _told(self) -> bytes:
-        found = os.read(self._status, 100)
-        assert found, "the process to fork from has gone"
-        return found
+        line = b""
+        while not line.endswith(b"\n"):  # byte by byte: of a command that is over both lines lie there
+            byte = os.read(self._status, 1)
+            assert byte, "the process to fork from has gone"
+            line += byte
+        return line
 
     def wait(self, timeout: float | None = None) -> int:
         if self.returncode is None:
