@@ -17,7 +17,7 @@ from pathlib import Path
 from distillery import json_files, source_files, whole_text
 from distillery.problems import Problem
 
-BOM, LARGEST = codecs.BOM_UTF8, 1 << 30  # bytes, unpacked
+BOM, SPARE = codecs.BOM_UTF8, 8 << 20  # bytes, unpacked, that any packed file may hold
 PIECE = 1 << 20  # bytes read at a time: a stream makes room for as many as it is asked for
 
 
@@ -29,20 +29,26 @@ def read(path: Path) -> Iterator[tuple[int, json_files.Record]]:
 
     Raises:
         Problem: as `json_files.read`, naming the line or the place; text without a UTF-8 form; or what packs it is damaged, or
-            holds beyond LARGEST bytes.
+            holds far more than it.
     """
+    most = source_files.held(path, SPARE)
     with source_files.opened(path) as stream:
         try:
             pieces, size = [], 0
-            while size <= LARGEST and (piece := stream.read(PIECE)):
+            while size <= most and (piece := stream.read(PIECE)):
                 pieces.append(piece)
                 size += len(piece)
         except (OSError, EOFError, zlib.error) as error:
             raise Problem(
                 "a packed file that cannot be read", where=path, found=error, fix=json_files.MAKE_AGAIN
             ) from None
-    if size > LARGEST:
-        raise Problem("a file that is too large", where=path, wanted=f"at most {LARGEST} bytes, unpacked")
+    if size > most:
+        raise Problem(
+            "a packed file that unpacks to far more than itself: refused",
+            where=path,
+            found=f"{path.stat().st_size} bytes, and more than {most} in it",
+            fix="unpack it, and name the unpacked file",
+        )
     data = b"".join(pieces)
     if data.removeprefix(BOM).lstrip().startswith(b"["):
         for number, one in enumerate(json_files.parse(data, path, list), 1):

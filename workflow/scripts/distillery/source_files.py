@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import fnmatch
 import glob
+import math
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -21,7 +22,8 @@ from typing import BinaryIO
 from distillery import schema
 from distillery.problems import Problem, UsageProblem
 
-RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
+RANGE = re.compile(r"\{(\d{1,18})\.\.(\d{1,18})\}", re.ASCII)
+MOST_NAMES = 100_000
 TABLES = (".parquet", ".arrow")
 TEXTS = (".csv", ".json", ".jsonl", ".txt")
 PACKED = (".gz", ".zst")  # of texts; tables are packed inside
@@ -44,12 +46,26 @@ def opened(path: Path) -> BinaryIO:
     return path.open("rb")
 
 
+def held(path: Path, spare: int = 32 << 20) -> int:
+    """Bytes that may be held at once of what a file unpacks to, such as one row: text seldom packs to less than an eighth."""
+    return 8 * path.stat().st_size + spare
+
+
 def expand(pattern: str) -> list[str]:
     """`data/train-{00000..00009}-of-00010.parquet` as ten names; numbers keep their width.
 
     Raises:
-        UsageProblem: a range that runs backwards.
+        UsageProblem: a range that runs backwards, or ranges of more than MOST_NAMES.
     """
+    ends = [(int(one[1]), int(one[2])) for one in RANGE.finditer(pattern)]
+    if (number := math.prod(max(last - first + 1, 0) for first, last in ends)) > MOST_NAMES:
+        raise UsageProblem(
+            "ranges of too many names",
+            where=pattern,
+            found=f"{number:,}",
+            wanted=f"at most {MOST_NAMES:,}",
+            fix="write a wildcard, or fewer files",
+        )
     match = RANGE.search(pattern)
     if match is None:
         return [pattern]

@@ -13,8 +13,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from distillery import json_growth
 from distillery.problems import Problem, first_line
-from distillery.source_files import PACKED, opened
+from distillery.source_files import PACKED, held, opened
+from distillery.tokenize import packed_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,7 +56,9 @@ def read_text(path: Path, columns: list[str], block_rows: int) -> Iterator[Rows]
     """One row `{"text": line}` a line, of lines ended by \\n, \\r\\n or \\r; other Unicode line ends do not count."""
     try:
         with io.TextIOWrapper(opened(path), encoding="utf-8") as stream:
-            yield from _blocked(({"text": line.rstrip("\n")} for line in stream), block_rows)
+            most = held(path)
+            lines = iter(lambda: stream.readline(most), "")
+            yield from _blocked(({"text": packed_rows.line(line, most, path)} for line in lines), block_rows)
     except unreadable() as error:
         raise _damaged(path, error) from None
 
@@ -64,6 +68,7 @@ def csv_columns(path: Path) -> list[str]:
     import pandas as pd
 
     try:
+        packed_rows.check_columns(path)
         with opened(path) as stream:
             return [str(name) for name in pd.read_csv(stream, nrows=0).columns]
     except unreadable() as error:  # an empty file is a ValueError too
@@ -78,8 +83,12 @@ def read_csv(path: Path, columns: list[str], block_rows: int) -> Iterator[Rows]:
     import pandas as pd
 
     try:
-        with opened(path) as stream, pd.read_csv(stream, chunksize=CSV_ROWS, **EMPTY_IS_NULL) as chunks:
-            for chunk in chunks:
+        packed_rows.check_columns(path)
+        with opened(path) as stream:
+            unpacked = packed_rows.Unpacked(path, stream)
+            rows = pd.read_csv(io.BufferedReader(unpacked, CHUNK), chunksize=CSV_ROWS, **EMPTY_IS_NULL)
+            for chunk in rows:
+                unpacked.begin()
                 if not isinstance(
                     chunk.index, pd.RangeIndex
                 ):  # pandas has taken the first fields for names of rows
@@ -150,7 +159,7 @@ def _json_rows(path: Path, most: int | None = None) -> Iterator[dict[str, Any]]:
     Args:
         most: no row is begun behind so many characters.
     """
-    number = taken = 0
+    number, taken, most_held = 0, 0, held(path)
     with opened(path) as raw:
         stream = io.TextIOWrapper(raw, encoding="utf-8-sig", newline="")
         buffer, position, ended, place = "", 0, False, START
@@ -189,11 +198,14 @@ def _json_rows(path: Path, most: int | None = None) -> Iterator[dict[str, Any]]:
                     raise _damaged(path, f"the array is not closed after row {number}", number)
                 return
             try:
-                chunk = stream.read(max(CHUNK, len(buffer) - position))
+                chunk = stream.read(min(max(CHUNK, len(buffer) - position), most_held // 4))
             except unreadable() as error:
                 raise _damaged(path, error, number) from None
+            if len(buffer) - position > most_held:
+                raise packed_rows.too_long(path, most_held)
             taken += position
             buffer, position, ended = buffer[position:] + chunk, 0, not chunk
+            json_growth.check(buffer, f"{path}, row {number}")
 
 
 def _value(buffer: str, position: int, ended: bool) -> tuple[Any, int] | None:
