@@ -235,6 +235,6 @@ def test_scores_say_all_that_led_to_the_verdict(tmp_path):
 
 
 def test_a_broken_line_is_named(tmp_path):
-    (tmp_path / "x.jsonl").write_text('{"id": 1, "sample": 0}\n{"id"\n')
+    (tmp_path / "x.jsonl").write_text('{"id": "1", "sample": 0}\n{"id"\n')
     with pytest.raises(Problem, match="line 2"):
         list(scoring.read_jsonl(tmp_path / "x.jsonl", ("id",)))

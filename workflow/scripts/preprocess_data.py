@@ -12,10 +12,9 @@ and, if rows were rejected, openr1_rejected.jsonl. The output is the same for an
 """
 
 import argparse
-import json
 from pathlib import Path
 
-from distillery import command, options, ranges
+from distillery import command, json_files, options, ranges
 
 TOKENIZE = "experiments.*.tokenize"
 
@@ -117,8 +116,8 @@ def span(text: str) -> tuple[int, int]:
 
 def json_object(text: str) -> dict:
     try:
-        value = json.loads(text)
-    except json.JSONDecodeError as error:
+        value = json_files.loads(text)
+    except ValueError as error:
         raise argparse.ArgumentTypeError(
             f"not JSON: {error}; in a shell, put it in single quotes: {text}"
         ) from None

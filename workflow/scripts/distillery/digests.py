@@ -111,7 +111,8 @@ def intact(path: Path) -> bool:
 
 def listed(listing: Path) -> dict[Path, str]:
     """{file: sha256} of a list as `sha256sum` writes it."""
-    pairs = [line.partition("  ") for line in listing.read_text(encoding="utf-8").split("\n") if line]
+    lines = listing.read_text(encoding="utf-8", errors="replace").split("\n")
+    pairs = [line.partition("  ") for line in lines if line]
     return {listing.parent / name: digest for digest, _, name in pairs}
 
 
@@ -130,6 +131,14 @@ def _records(path: Path) -> Iterator[tuple[str, Path]]:
                 known = True
                 yield digest, listing
                 break
+            if listing == own and own.is_file():  # what was written beside a file names it
+                raise Problem(
+                    "a file's digest was damaged",
+                    where=own,
+                    found=f"{own.stat().st_size} bytes that do not name {path.name}",
+                    wanted=f"a line with the sha256 of {path.name}",
+                    fix=again(path),
+                )
     if known:
         return
     for manifest in (manifest_of(path), path.with_name(MANIFEST)):

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from distillery import json_shapes
+from distillery import json_growth, json_shapes
 from distillery.problems import Problem
 
 Kind = TypeVar("Kind")
@@ -129,6 +129,7 @@ def by(key: str, rows: Iterable[Record], where: object) -> Record:
 
 def parse(data: bytes, where: object, kind: type[Kind] = dict) -> Any:  # type: ignore[assignment]
     """As `read`, of bytes that were read already; `where` names them."""
+    json_growth.check(data, where)
     try:
         value = json.loads(data.decode("utf-8-sig"), object_pairs_hook=Record)
     except UnicodeDecodeError as error:
@@ -153,24 +154,40 @@ def parse(data: bytes, where: object, kind: type[Kind] = dict) -> Any:  # type: 
             "JSON of another kind", where=where, found=repr(value)[:300], wanted=NAMES[kind], fix=MAKE_AGAIN
         )
     _name(value, str(where), 0)
-    _fit(value, json_shapes.of(where), str(where))
+    fit(value, json_shapes.of(where), str(where))
     return value
 
 
-def _fit(value: Any, shape: Any, where: str) -> None:
-    """Hold what the steps leave for one another against what json_shapes says of it."""
+def loads(text: str | bytes) -> Any:
+    """The value of JSON text that anybody may have written, where a caller has words of its own for what is none.
+
+    Raises:
+        ValueError: no JSON, not UTF-8, or nested beyond what Python reads.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def fit(value: Any, shape: Any, where: str) -> None:
+    """Hold what the steps leave for one another against what json_shapes says of it.
+
+    Raises:
+        Problem: names the place, what was found and what was wanted.
+    """
     if isinstance(shape, json_shapes.Maybe):
         if value is not None:
-            _fit(value, shape.shape, where)
+            fit(value, shape.shape, where)
     elif isinstance(shape, json_shapes.Each | dict):
         _is(value, dict, where)
         shapes = dict.fromkeys(value, shape.shape) if isinstance(shape, json_shapes.Each) else shape
         for key in shapes.keys() & value.keys():
-            _fit(value[key], shapes[key], f"{where}, {key}")
+            fit(value[key], shapes[key], f"{where}, {key}")
     elif isinstance(shape, list):
         _is(value, list, where)
         for at, one in enumerate(value):
-            _fit(one, shape[0], f"{where}.{at}")
+            fit(one, shape[0], f"{where}.{at}")
     elif isinstance(shape, re.Pattern):
         _is(value, str, where)
         if not shape.fullmatch(value):

@@ -68,6 +68,26 @@ DONE = {
     "best": Maybe({"iteration": int, "loss": float}),
     "template": Maybe(TEMPLATE),
 }
+# a line of answers, and one of their scores
+ANSWER = {
+    **dict.fromkeys(("id", "prompt", "text", "stop"), str),
+    "sample": int,
+    "tokens": list,
+    "rendered_prompt": str,
+}
+SCORE = {
+    **dict.fromkeys(("id", "problem_type", "stop", "rule"), str),
+    **dict.fromkeys(("strict", "lenient", "unfinished_think", "timed_out", "crashed", "scorable"), bool),
+    **dict.fromkeys(("answer", "gold", "boxed", "found"), Maybe(str)),
+    "overruled": Maybe(bool),
+    **dict.fromkeys(("sample", "tokens"), int),
+}
+# what a job used of its machine; of chips what npu-smi says
+SAMPLE = {
+    **dict.fromkeys(("seconds", "memory_megabytes", "cpu_percent"), float),
+    "chips": [dict.fromkeys(("hbm_used", "aicore", "power", "temperature"), Maybe(float))],
+    "machine": dict,
+}
 INDEX = {"weight_map": Each(re.compile(r"[^/\0]+"))}
 BY_ENDING = {
     "manifest.json": MANIFEST,

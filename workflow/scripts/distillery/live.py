@@ -21,7 +21,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from distillery import live_lines, processes, progress
+from distillery import json_files, live_lines, processes, progress
 from distillery.terminal_text import printable
 
 TICK = 0.25  # seconds between two looks
@@ -43,9 +43,9 @@ def read(log: Path) -> dict[str, Any]:
     """
     path = beside(log)
     try:
-        found = json.loads(path.read_bytes())
+        found = json_files.loads(path.read_bytes())
         return {**found, "heard": time.time() - path.stat().st_mtime} if isinstance(found, dict) else {}
-    except (OSError, ValueError, RecursionError):
+    except (OSError, ValueError):
         return {}
 
 

@@ -7,12 +7,11 @@ parser.add_argument("--device-target", **options.of("hardware.*.device"))
 from __future__ import annotations
 
 import argparse
-import json
 import re
 from collections.abc import Callable
 from typing import Any
 
-from distillery import ranges, schema
+from distillery import json_files, ranges, schema
 
 METAVARS = {"integer": "N", "number": "X", "string": "TEXT", "object": "JSON"}
 
@@ -62,7 +61,7 @@ def _of(path: str, own: dict[str, Any]) -> dict[str, Any]:
 
 def _json(text: str) -> dict[str, Any]:
     try:
-        value = json.loads(text)
+        value = json_files.loads(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"found {text!r}, wanted a JSON object: {error}") from None
     if not isinstance(value, dict):

@@ -16,6 +16,7 @@ from pathlib import Path
 from token import NAME, NUMBER, OP, STRING
 from typing import Any
 
+from distillery import json_files
 from distillery.files import sha256, write_text
 
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
@@ -123,7 +124,7 @@ def _memory() -> dict[str, list]:
 def _written() -> dict[str, list]:
     """The same as the file has it; nothing where it was damaged."""
     try:
-        seal, held = json.loads(MEMORY.read_text(encoding="utf-8"))
+        seal, held = json_files.loads(MEMORY.read_text(encoding="utf-8"))
         return held if seal == digest(held) else {}
     except (OSError, ValueError, TypeError):
         return {}

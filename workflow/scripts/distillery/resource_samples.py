@@ -23,13 +23,15 @@ from typing import Any, TextIO
 
 import psutil
 
-from distillery import npu_smi
+from distillery import json_files, json_shapes, npu_smi
+from distillery.problems import Problem
 
 INTERVAL_SECONDS = 5.0
 FIRST_SECONDS = 0.5
 # between: a tenth of the time so far, so that a job of seconds has a course too
 SHARE = 0.1
 NPU_SMI_SECONDS = 20
+NEEDED = {"seconds", "memory_megabytes", "cpu_percent", "chips"}  # of each sample
 VISIBLE = "ASCEND_RT_VISIBLE_DEVICES"
 
 
@@ -146,12 +148,21 @@ def chips() -> list[dict[str, Any]]:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """The samples of a file, without an unfinished last line and without the line that says why it stopped."""
+    """The samples of a file, without an unfinished last line and without the line that says why it stopped.
+
+    None of a file that is damaged, or another program's: measurements may be missing, and whoever shows them says so.
+    """
     if not path.exists():
         return []
-    text = path.read_text(encoding="utf-8")
-    records = [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
-    return [record for record in records if "stopped" not in record]
+    try:
+        data = path.read_bytes()
+        records = [json_files.parse(line, path) for line in data[: data.rfind(b"\n") + 1].splitlines()]
+        samples = [record for record in records if "stopped" not in record]
+        for one in samples:
+            json_files.fit(one, json_shapes.SAMPLE, str(path))
+    except Problem:
+        return []
+    return samples if all(one.keys() >= NEEDED for one in samples) else []
 
 
 def last(path: Path) -> dict[str, Any]:

@@ -85,13 +85,13 @@ def side_files(
 def _apply(template: dict[str, Any], side: dict[str, bytes], own: str | None) -> None:
     """Put training's template, and its end, in the place of the original's, which is kept beside it where it is `own`."""
     if "tokenizer_config.json" in side:
-        tokenizer = json.loads(side["tokenizer_config.json"])
+        tokenizer = json_files.loads(side["tokenizer_config.json"])
         tokenizer["eos_token"] = template["eos_token"]
         if template.get("chat_template") is not None:
             tokenizer["chat_template"] = template["chat_template"]
         side["tokenizer_config.json"] = as_json(tokenizer)
     if "special_tokens_map.json" in side:
-        special = json.loads(side["special_tokens_map.json"])
+        special = json_files.loads(side["special_tokens_map.json"])
         side["special_tokens_map.json"] = as_json({**special, "eos_token": template["eos_token"]})
     if template.get("chat_template") is not None:
         # transformers prefers this file to the key in tokenizer_config.json, older vLLM reads only the key

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from distillery.checkpoint_names import RANK_FILE, TRACKER, iteration_name
+from distillery.checkpoint_names import RANK_FILE, TRACKER, iteration_name, tracked
 from distillery.convert import torchfile
 from distillery.convert.mcore_layout import Chunk, rank_directory
 from distillery.convert.torchfile import Stored
@@ -67,7 +67,7 @@ def read_rank(path: Path) -> Rank:
     return Rank(path, objects["args"], chunks, contents.storages)
 
 
-def iteration_directory(directory: Path, iteration: int | None = None) -> Path:
+def iteration_directory(directory: Path, iteration: int | str | None = None) -> Path:
     """DIR/iter_XXXXXXX (or DIR/release) that the tracker file, or `iteration`, names."""
     tracker = directory / TRACKER
     if iteration is None:
@@ -77,12 +77,8 @@ def iteration_directory(directory: Path, iteration: int | None = None) -> Path:
                 where=tracker,
                 fix="convert again, or correct --load-dir (the directory that holds iter_*)",
             )
-        text = tracker.read_text().strip()
-        if text != "release" and not text.isdecimal():
-            raise Problem("the tracker file names no iteration", where=tracker, found=text, wanted="a number")
-    else:
-        text = str(iteration)
-    path = directory / (text if text == "release" else iteration_name(int(text)))
+        iteration = tracked(tracker)
+    path = directory / (iteration if isinstance(iteration, str) else iteration_name(iteration))
     if not path.is_dir():
         raise Problem("the iteration that the tracker names is not there", where=path, fix="convert again")
     return path

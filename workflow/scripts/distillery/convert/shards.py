@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from distillery import json_files
+from distillery import json_files, safetensors_header
 from distillery.convert.dtypes import DType, of
 from distillery.convert.torchfile import Stored
 from distillery.problems import Problem
@@ -78,43 +78,23 @@ def read(directory: Path) -> dict[str, Stored]:
 def _header(path: Path) -> dict[str, Stored]:
     if not path.is_file():
         raise Problem("a shard is missing", where=path, fix=REFETCH)
-    actual = path.stat().st_size
     try:
-        with path.open("rb") as stream:
-            (length,) = struct.unpack("<Q", stream.read(8))
-            if length > min(actual, 100_000_000):  # the format's own limit of a header
-                raise ValueError(f"a header of {length} bytes")
-            header: dict[str, Any] = json.loads(stream.read(length))
-        header.pop("__metadata__", None)
-        spans = sorted((*entry["data_offsets"], name) for name, entry in header.items())
-    except (struct.error, ValueError, KeyError, TypeError) as error:
-        raise Problem(
-            "not a whole safetensors file", where=path, found=f"{actual} bytes, {error}", fix=REFETCH
-        ) from None
-    expected = 8 + length + max((end for _, end, _ in spans), default=0)
-    if actual != expected:
-        raise Problem(
-            "a shard is cut off" if actual < expected else "a shard is longer than its header says",
-            where=path,
-            found=f"{actual} bytes",
-            wanted=f"{expected} bytes",
-            fix=REFETCH,
-        )
-    tensors, cursor = {}, 0
-    for start, end, name in spans:
-        entry = header[name]
-        stored = Stored(
-            path, 8 + length + start, tuple(entry["shape"]), of(entry["dtype"], f"{path}, {name}")
-        )
-        if start != cursor or stored.bytes != end - start:
+        header = safetensors_header.read(path)
+    except ValueError as error:
+        found = f"{path.stat().st_size} bytes, {error}"
+        raise Problem("not a whole safetensors file", where=path, found=found, fix=REFETCH) from None
+    tensors = {}
+    for name, entry in header.items():
+        stored = Stored(path, entry.start, entry.shape, of(entry.dtype, f"{path}, {name}"))
+        if stored.bytes != entry.end - entry.start:
             raise Problem(
-                "a tensor's bytes do not fit its shape, type and neighbours",
+                "a tensor's bytes do not fit its shape and type",
                 where=f"{path}, {name}",
-                found=f"bytes {start} to {end}",
-                wanted=f"{stored.bytes} bytes from {cursor} on",
+                found=f"{entry.end - entry.start} bytes",
+                wanted=f"{stored.bytes} bytes",
                 fix=REFETCH,
             )
-        tensors[name], cursor = stored, end
+        tensors[name] = stored
     return tensors
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 
-from distillery import digests, files, progress
+from distillery import digests, files, json_files, progress
 from distillery.problems import Problem
 
 PATIENCE = 30  # seconds without a line, after which a slow step is shown out of turn
@@ -57,8 +57,8 @@ def read(path: Path) -> list[dict[str, Any]]:
     records = []
     for line in path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]:
         try:
-            record = json.loads(line)
-        except (ValueError, RecursionError):
+            record = json_files.loads(line)
+        except ValueError:
             break
         if not isinstance(record, dict) or type(record.get("iteration")) is not int:
             break

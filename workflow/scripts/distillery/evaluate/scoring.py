@@ -9,12 +9,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from distillery import digests, parquet_files, progress, whole_text
+from distillery import digests, json_files, json_shapes, parquet_files, progress, whole_text
 from distillery.evaluate import extraction, golds, overrules
 from distillery.evaluate.judge import Question, judge
 from distillery.problems import Problem, located
 from distillery.provenance import digest
 
+KEYS = ("id", "sample")  # of each answer and each score
 ODD = {"timed_out": "out of time", "crashed": "crashed"}
 GROUPS = (
     "problem_type",
@@ -195,26 +196,30 @@ def read_problems(path: Path) -> list[dict[str, Any]]:
 
 
 def read_jsonl(path: Path, keys: tuple[str, ...]) -> Iterator[dict[str, Any]]:
-    """Rows of a JSON-lines file one by one, each with at least `keys`, no (id, sample) twice.
+    """Answers (with "text" among `keys`) or scores of a file one by one, each with at least `keys`, no (id, sample) twice.
 
     Raises:
-        Problem: names the line that is no object, lacks a key or repeats one; after the last line, bytes that are not
-            those that were written.
+        Problem: names the line that is no object, lacks a key, repeats one or has a value of another type; after the last
+            line, bytes that are not those that were written.
     """
     if not path.is_file():
         raise Problem("no such file", where=path, fix="run the step that makes it first")
     seen: dict[tuple[Any, Any], int] = {}
+    shape = json_shapes.ANSWER if "text" in keys else json_shapes.SCORE
     for number, line in enumerate(digests.lines(path), 1):
+        where = f"{path}, line {number}"
         try:
-            row = json.loads(line)
-            absent = [key for key in keys if key not in row]
-        except (ValueError, TypeError) as error:
-            digests.check_file(path)
-            raise Problem("not a JSON object", where=f"{path}, line {number}", found=error) from None
+            row = json_files.loads(line)
+            json_files.fit(row, shape, where)
+        except (ValueError, Problem) as error:
+            digests.check_file(path)  # says more
+            if isinstance(error, Problem):
+                raise
+            raise Problem("not a JSON object", where=where, found=error) from None
         if whole_text.ESCAPED.search(line):
-            whole_text.check_value(row, f"{path}, line {number}")
-        if absent:
-            raise Problem("a key is missing", where=f"{path}, line {number}", wanted=", ".join(absent))
+            whole_text.check_value(row, where)
+        if absent := [key for key in (*KEYS, *keys) if key not in row]:
+            raise Problem("a key is missing", where=where, wanted=", ".join(absent))
         first = seen.setdefault((row["id"], row["sample"]), number)
         if first != number:
             raise Problem(

@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from distillery import files, json_files, parquet_pages
+from distillery import files, json_files, parquet_pages, safetensors_header
 from distillery.fetch.listing import RemoteFile
 from distillery.problems import Problem, first_line
-
-LARGEST_HEADER = 100_000_000  # bytes, the limit of the safetensors library
 
 
 def mismatch(wanted: RemoteFile, path: Path) -> str | None:
@@ -44,12 +43,12 @@ def malformed(name: str, path: Path) -> str | None:
         if name.endswith(".parquet"):
             parquet_rows(path)
         elif name.endswith(".safetensors"):
-            tensors(path)
+            safetensors_header.read(path)
         elif name.endswith(".json"):
             _json(path.read_text(encoding="utf-8"))
         elif name.endswith(".jsonl"):
             with path.open(encoding="utf-8") as lines:
-                json.loads(next(lines, "null"))
+                json_files.loads(next(lines, "null"))
     except (ValueError, RecursionError) as error:
         return f"no {name.rpartition('.')[2]} file ({first_line(error)[:120]})"
     return None
@@ -60,7 +59,7 @@ def _json(text: str) -> None:
     _, end = json.JSONDecoder().raw_decode(text.lstrip())
     rest = text.lstrip()[end:].lstrip()
     if rest and not rest.startswith("{"):
-        json.loads(text)
+        json_files.loads(text)
 
 
 def data_rows(path: Path) -> int:
@@ -83,33 +82,6 @@ def parquet_rows(path: Path) -> int:
     return sum(group.rows for group in parquet_pages.groups(path))
 
 
-def tensors(path: Path) -> dict[str, Any]:
-    """The header of a safetensors file without its metadata: name -> dtype, shape, offsets.
-
-    Raises:
-        ValueError: the header does not parse, or its tensors do not fill the file exactly.
-    """
-    size = path.stat().st_size
-    with path.open("rb") as stream:
-        length = int.from_bytes(stream.read(8), "little")
-        if size < 8 or not 2 <= length <= min(LARGEST_HEADER, size - 8):
-            raise ValueError(f"a header of {length} bytes in a file of {size}")
-        header = json.loads(stream.read(length))
-    try:
-        header.pop("__metadata__", None)
-        offsets = sorted((*tensor["data_offsets"], name) for name, tensor in header.items())
-    except (AttributeError, KeyError, TypeError):
-        raise ValueError("a header that describes no tensors") from None
-    end = 0
-    for first, last, name in offsets:
-        if first != end or last < first:
-            raise ValueError(f"tensor {name} lies at {first}..{last}, the one before ends at {end}")
-        end = last
-    if 8 + length + end != size:
-        raise ValueError(f"{size} bytes where the header describes {8 + length + end}")
-    return header
-
-
 def check_model(directory: Path) -> None:
     """Config, tokenizer and weights are there, and the index names exactly the tensors that the shards hold.
 
@@ -121,7 +93,7 @@ def check_model(directory: Path) -> None:
             raise Problem(
                 "the model lacks a file", where=directory, wanted=wanted, fix="fetch it too (--files)"
             )
-    shards = {path.name: tensors(path) for path in sorted(directory.glob("*.safetensors"))}
+    shards = {path.name: _tensors(path) for path in sorted(directory.glob("*.safetensors"))}
     if not shards:
         raise Problem("the model has no weights", where=directory, wanted="*.safetensors")
     index = directory / "model.safetensors.index.json"
@@ -139,6 +111,15 @@ def check_model(directory: Path) -> None:
             wanted=promised.get(name, "not in the index"),
             fix="fetch the missing shards, or another revision",
         )
+
+
+def _tensors(path: Path) -> Collection[str]:
+    try:
+        return safetensors_header.read(path)
+    except ValueError as error:
+        raise Problem(
+            "not a whole safetensors file", where=path, found=error, fix="fetch the file again"
+        ) from None
 
 
 def check_shard(path: Path, rows: int | None) -> int:

@@ -10,13 +10,12 @@ text `after` a mark, the last `boxed` one, the `choice` that a number from 0 or 
 from __future__ import annotations
 
 import ast
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from distillery import dotted
+from distillery import dotted, json_files
 from distillery.evaluate import extraction, golds, judge, notation, quantities, rules, self_check
 from distillery.fetch import openr1
 from distillery.problems import UsageProblem
@@ -173,7 +172,7 @@ def _column(ours: str, said: Any) -> Column:
 
 def _listed(text: str) -> Any:
     try:
-        return json.loads(text)
+        return json_files.loads(text)
     except ValueError:
         pass
     try:

@@ -8,12 +8,11 @@ initializer_range 0.06 (0.02 barely learns in a minute) and rope_theta 500 (sequ
 from __future__ import annotations
 
 import argparse
-import json
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distillery import files
+from distillery import files, json_files
 from distillery.fetch import model_directory, tiny_tokenizer
 from distillery.problems import UsageProblem
 
@@ -52,8 +51,8 @@ def run(args: argparse.Namespace) -> int:
         Problem: sizes that do not fit together.
     """
     try:
-        overrides = json.loads(args.config_json)
-    except json.JSONDecodeError as error:
+        overrides = json_files.loads(args.config_json)
+    except ValueError as error:
         raise UsageProblem(
             "not JSON", where="--config-json", found=args.config_json, wanted=str(error)
         ) from None

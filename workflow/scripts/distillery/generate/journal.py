@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from distillery import digests, one_writer
+from distillery import digests, json_files, one_writer
 from distillery.checksums import crc32
 from distillery.problems import Problem
 
@@ -175,9 +175,9 @@ def _sealed(record: dict[str, Any]) -> bytes:
 def _unsealed(data: bytes) -> dict[str, Any] | None:
     """The record of a journal's line, None where it is not as it was written."""
     try:
-        record = json.loads(data)
+        record = json_files.loads(data)
         crc = record.pop(CRC)
-    except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
+    except (ValueError, AttributeError, KeyError, TypeError):
         return None
     return record if data.endswith(b"\n") and crc == crc32(line(record).encode()) else None
 

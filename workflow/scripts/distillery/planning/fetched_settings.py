@@ -7,12 +7,12 @@ settings = parse(text)                   # in its command
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from distillery import json_files
 from distillery.experiment import Config, Experiment
 from distillery.planning import experiment_setup, known_models
 from distillery.problems import UsageProblem
@@ -132,7 +132,7 @@ def parse(text: str) -> Settings:
         UsageProblem: no such object, an unknown name, or one that is missing.
     """
     try:
-        return Settings(**json.loads(text))
+        return Settings(**json_files.loads(text))
     except (TypeError, ValueError) as error:
         names = ", ".join(one.name for one in dataclasses.fields(Settings))
         raise UsageProblem(

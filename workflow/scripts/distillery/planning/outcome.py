@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -153,7 +154,7 @@ def answered(path: Path) -> dict[str, Any]:
 def measured(directory: Path, pattern: str) -> tuple[float | None, float | None]:
     """(seconds of all jobs together, 10^6 bytes of the one that took most); None for what was not measured.
 
-    Benchmark files and the samples beside them are no outputs, and may be missing.
+    Benchmark files and the samples beside them are no outputs, and may be missing; what is damaged counts as missing.
 
     Snakemake looks at a job's memory every half minute: of a short one it often sees nothing, or too little. Samples
     are closer, and count where there are some.
@@ -161,22 +162,29 @@ def measured(directory: Path, pattern: str) -> tuple[float | None, float | None]
     Args:
         pattern: of the jobs' benchmark files, below `directory`.
     """
-    seconds, megabytes = 0.0, 0.0
-    found = sorted(directory.glob(pattern))
-    for path in found:
-        with path.open(encoding="utf-8", newline="") as lines:
-            for row in csv.DictReader(lines, delimiter="\t"):
-                seconds += float(row["s"])
-                if (seen := _number(row["max_rss"])) > SMALLEST:
-                    megabytes = max(megabytes, seen * MEBIBYTE / 1e6)
+    seconds, megabytes = [], 0.0
+    for path in sorted(directory.glob(pattern)):
+        for row in _rows(path):
+            seconds += [taken] if (taken := _number(row.get("s"))) else []
+            if (seen := _number(row.get("max_rss"))) > SMALLEST:
+                megabytes = max(megabytes, seen * MEBIBYTE / 1e6)
         samples = resource_samples.read(resource_samples.beside(path))
         megabytes = max([megabytes, *(one["memory_megabytes"] for one in samples)])
-    return (seconds if found else None), megabytes or None
+    return (sum(seconds) if seconds else None), megabytes or None
 
 
-def _number(text: str) -> float:
-    """0 for Snakemake's `NA` and `-`."""
+def _rows(path: Path) -> list[dict[str, str]]:
     try:
-        return float(text)
+        with path.open(encoding="utf-8", newline="") as lines:
+            return list(csv.DictReader(lines, delimiter="\t"))
+    except (UnicodeDecodeError, csv.Error):
+        return []
+
+
+def _number(text: str | None) -> float:
+    """0 for Snakemake's `NA` and `-`, and for what is none."""
+    try:
+        number = float(text or 0)
     except ValueError:
         return 0.0
+    return number if math.isfinite(number) else 0.0

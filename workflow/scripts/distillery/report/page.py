@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
 from collections.abc import Mapping
@@ -36,8 +35,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         Problem: as `collect`.
     """
     try:
-        settings = json.loads(args.config_json)
-    except json.JSONDecodeError as error:
+        settings = json_files.loads(args.config_json)
+    except ValueError as error:
         raise UsageProblem("not JSON", where="--config-json", found=error) from None
     prefix = os.path.relpath(args.parts_dir, args.output.parent)
     inputs = {

@@ -12,7 +12,6 @@ from typing import Any
 
 from distillery import resource_samples
 
-Samples = list[dict[str, Any]]
 # of a sample's chips: the fullest, all of them together, the mean
 MEASURES = {
     "memory of all processes": ("MB", lambda one: one["memory_megabytes"]),
@@ -32,7 +31,11 @@ def collect(jobs: Mapping[str, Path]) -> dict[str, Any]:
     """
     rows, courses, missing = [], [], []
     for job, path in jobs.items():
-        found = {name: samples for name, place in files(job, path).items() if (samples := _read(place))}
+        found = {
+            name: samples
+            for name, place in files(job, path).items()
+            if (samples := resource_samples.read(place))
+        }
         if not found:
             missing.append(job)
         for name, samples in found.items():
@@ -64,7 +67,7 @@ def collect(jobs: Mapping[str, Path]) -> dict[str, Any]:
 
 def machine(jobs: Mapping[str, Path]) -> dict[str, Any] | None:
     """What the first job with samples computed on, as its first sample says; None where none does."""
-    firsts = (samples[0] for path in jobs.values() if (samples := _read(path)))
+    firsts = (samples[0] for path in jobs.values() if (samples := resource_samples.read(path)))
     return next((one["machine"] for one in firsts if "machine" in one), None)
 
 
@@ -91,13 +94,6 @@ def over_time(seconds: list[float], values: list[float | None]) -> float:
     if not total:
         return sum(value for value, _ in known) / len(known)
     return sum(value * time for value, time in known) / total
-
-
-def _read(path: Path) -> Samples:
-    try:
-        return resource_samples.read(path)
-    except ValueError:  # of another program, or damaged
-        return []
 
 
 def _chips(sample: dict[str, Any], key: str) -> list[float]:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from distillery import json_files
 from distillery.problems import Problem
 from distillery.serving import api_key, replies
 from distillery.serving.api_key import ApiKey
@@ -76,7 +77,7 @@ class Connection:
         if response.status_code in (*replies.BUSY, *AWAY):
             raise Again(f"status {response.status_code} at {path}", busy=True)
         try:
-            return json.loads(found) if response.status_code == 200 else None
+            return json_files.loads(found) if response.status_code == 200 else None
         except ValueError:
             return None
 

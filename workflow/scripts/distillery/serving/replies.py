@@ -7,13 +7,13 @@ The fields are those of OpenAI's completions and chat completions; `token_ids` a
 from __future__ import annotations
 
 import email.utils
-import json
 import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from distillery import json_files
 from distillery.marks import END_THINK, THINK
 from distillery.problems import Problem
 from distillery.serving.api_key import ApiKey
@@ -92,7 +92,7 @@ def read(asked: Exchange, status: int, headers: Mapping[str, str], body: bytes) 
     if status != 200:
         raise _refusal(asked, status, headers, body)
     try:
-        whole = json.loads(body)
+        whole = json_files.loads(body)
     except ValueError:
         raise Again(f"an answer that is no JSON: {_shown(asked, body)}") from None
     choice = _first(whole)
@@ -205,7 +205,7 @@ def _shown(asked: Exchange, body: bytes) -> str:
     """What a server said, short and without the key."""
     text = " ".join(body.decode(errors="replace").split())
     try:
-        whole = json.loads(body)
+        whole = json_files.loads(body)
         error = whole.get("error", whole) if isinstance(whole, dict) else whole
         words = error.get("message", error.get("detail")) if isinstance(error, dict) else error
         code = error.get("code") if isinstance(error, dict) else None

@@ -5,7 +5,6 @@ A flag that is not given says MindSpeed-LLM's default, which is ours only where 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from distillery import resolution, schema
+from distillery import json_files, resolution, schema
 from distillery.launch.mindspeed import accepted_flags
 from distillery.shell.programs import Flag, Program
 from distillery.shell.shell_words import Place
@@ -140,7 +139,7 @@ def read(node: Mapping[str, Any], flag: Flag) -> Any:
             case "array":
                 value = [int(one) for one in re.split(r"[,\s]+", text.strip(", "))]
             case "object":
-                value = json.loads(text)
+                value = json_files.loads(text)
             case _:
                 value = text.strip()
     except ValueError:

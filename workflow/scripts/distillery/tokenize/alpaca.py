@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from distillery import json_files
 from distillery.tokenize.conversation import (
     ASSISTANT,
     USER,
@@ -75,7 +75,7 @@ class Alpaca:
 def _pairs(history: str) -> tuple[Any, tuple[str, ...]]:
     """A history that a CSV cell holds as JSON; (None, a note) where it is none. The reference drops either silently."""
     try:
-        value = json.loads(history or "[]")
-    except (ValueError, RecursionError):
+        value = json_files.loads(history or "[]")
+    except ValueError:
         value = None
     return (value, ()) if isinstance(value, list) else (None, (HISTORY_TEXT,))

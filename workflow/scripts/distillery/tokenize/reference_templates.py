@@ -20,7 +20,10 @@ def translated(entries: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     Raises:
         KeyError, TypeError: an entry that is not of that kind.
     """
-    return {entry["name"]: _entry(entry) for entry in entries}
+    made = {entry["name"]: _entry(entry) for entry in entries}
+    if not all(isinstance(name, str) for name in made):
+        raise TypeError("a name that is no text")
+    return made
 
 
 def _entry(entry: dict[str, Any]) -> dict[str, Any]:

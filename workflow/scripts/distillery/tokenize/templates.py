@@ -8,11 +8,12 @@ vocabulary entry, or `{"special": "bos"|"eos"}` for the tokenizer's own, which i
 from __future__ import annotations
 
 import functools
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from distillery import json_files, json_shapes
 from distillery.marks import END_THINK, THINK
 from distillery.problems import Problem, UsageProblem
 from distillery.tokenize import reference_templates, tools
@@ -20,6 +21,13 @@ from distillery.tokenize.conversation import ASSISTANT, FUNCTION, OBSERVATION, U
 
 TEMPLATES = Path(__file__).with_name("templates.json")
 EMPTY_THOUGHT = f"{THINK}\n\n{END_THINK}\n\n"
+# of an entry: what a key holds
+SHAPE = {
+    **dict.fromkeys(reference_templates.PARTS, list),
+    **dict.fromkeys(("default_system", "tools", "function_calls"), str),
+    **dict.fromkeys(("efficient_eos", "replace_eos", "system_in_user", "reasoning"), bool),
+    "stop_words": [str],
+}
 _THOUGHT = re.compile(re.escape(THINK) + "(.*?)" + re.escape(END_THINK), re.DOTALL)
 
 
@@ -153,22 +161,20 @@ def load(name: str, path: Path = TEMPLATES) -> Template:
             fix=f"choose one, or add an entry to {path.name}",
         )
     entry: dict = {}
-    chain = [name]
-    while "like" in entries[chain[-1]]:
-        chain.append(entries[chain[-1]]["like"])
-    for ancestor in reversed(chain):
+    for ancestor in reversed(_chain(name, path)):
         entry |= entries[ancestor]
     entry.pop("like", None)
+    json_files.fit(entry, SHAPE, f"{path}, {name}")
     efficient = entry.get("efficient_eos", False)
     slots: dict[str, tuple[Piece, ...]] = {}
-    for key in ("prefix", "system", "user", "assistant", "function", "observation", "separator"):
-        if key in entry:
-            slots[key] = tuple(slot if isinstance(slot, str) else Mark(**slot) for slot in entry.pop(key))
-        elif efficient and key in ("assistant", "function"):
-            slots[key] = getattr(Template, key)[:-1]
-    slots.setdefault("observation", slots.get("user", Template.observation))
     renamed = {"tools": "tool_style", "function_calls": "function_style"}
     try:
+        for key in reference_templates.PARTS:
+            if key in entry:
+                slots[key] = tuple(slot if isinstance(slot, str) else _mark(slot) for slot in entry.pop(key))
+            elif efficient and key in ("assistant", "function"):
+                slots[key] = getattr(Template, key)[:-1]
+        slots.setdefault("observation", slots.get("user", Template.observation))
         fields = {renamed.get(key, key): value for key, value in entry.items()}
         fields["stop_words"] = tuple(fields.get("stop_words", ()))
         return Template(name=name, **slots, **fields)
@@ -181,17 +187,41 @@ def load(name: str, path: Path = TEMPLATES) -> Template:
         ) from None
 
 
+def _chain(name: str, path: Path) -> list[str]:
+    """A prompt type, the one that it is like, and so on."""
+    entries, chain = _entries(path), [name]
+    while "like" in entries[chain[-1]]:
+        chain.append(entries[chain[-1]]["like"])
+        if chain[-1] not in entries or chain[-1] in chain[:-1]:
+            raise Problem(
+                "a prompt type that is like none, or like itself",
+                where=f"{path}, {name}",
+                found=" is like ".join(chain),
+                wanted="the name of another entry",
+                fix="correct its `like`",
+            )
+    return chain
+
+
+def _mark(slot: Any) -> Mark:
+    mark = Mark(**slot)
+    if [isinstance(mark.token, str), mark.special in ("bos", "eos")].count(True) != 1:
+        raise TypeError(f"a slot {slot!r}, wanted text, {{token: TEXT}} or {{special: bos or eos}}")
+    return mark
+
+
 @functools.cache
 def _entries(path: Path) -> dict[str, dict]:
     """Of a file in our schema, or in the reference's, which is a list."""
     if not path.is_file():
         raise UsageProblem("no such file of prompt types", where=f"--prompt-type-path {path}")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return (
-            reference_templates.translated(content) if isinstance(content, list) else content["prompt_types"]
-        )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        content = json_files.loads(path.read_bytes())
+        listed = isinstance(content, list)
+        entries = reference_templates.translated(content) if listed else content["prompt_types"]
+        json_files.fit(entries, json_shapes.Each({"like": str}), str(path))
+        return entries
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise Problem(
             "a file of prompt types that cannot be read",
             where=path,

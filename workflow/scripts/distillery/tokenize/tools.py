@@ -13,6 +13,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from distillery import json_files
 from distillery.marks import END_THINK, THINK
 from distillery.tokenize import conversation
 from distillery.tokenize.conversation import Rejected
@@ -33,8 +34,8 @@ def describe(signatures: object, style: str) -> str:
     if style == "ignored":
         return ""
     try:
-        text = _default(json.loads(signatures))  # type: ignore[arg-type]
-    except (AttributeError, KeyError, TypeError, ValueError, IndexError):
+        text = _default(json_files.loads(signatures))  # type: ignore[arg-type]
+    except (AttributeError, KeyError, TypeError, ValueError, IndexError, RecursionError):
         return ""
     return conversation.text(text, "tools")  # escapes within the JSON text
 
@@ -82,9 +83,9 @@ def call(slots: tuple, content: str, style: str) -> list:
         text = _tagged(content)
         return [slot.replace("{{content}}", text, 1) if isinstance(slot, str) else slot for slot in slots]
     try:
-        function = json.loads(content)
+        function = json_files.loads(content)
         name, arguments = function["name"], json.dumps(function["arguments"], ensure_ascii=False)
-    except (ValueError, KeyError, TypeError, IndexError):
+    except (ValueError, KeyError, TypeError, IndexError, RecursionError):
         name, arguments = "", ""
     if not isinstance(name, str):
         raise Rejected("function call whose name is not a text", repr(name))
@@ -99,12 +100,12 @@ def _tagged(content: str) -> str:
     thought = _THOUGHT.search(content)
     spoken = content.replace(thought.group(0), "") if thought else content
     try:
-        calls = json.loads(spoken)
+        calls = json_files.loads(spoken)
         listed = [
             json.dumps({"name": each["name"], "arguments": each["arguments"]}, ensure_ascii=False)
             for each in (calls if isinstance(calls, list) else [calls])
         ]
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
         raise Rejected("function call that is not JSON of name and arguments", str(error)) from None
     text = conversation.text(
         "\n".join(f"<tool_call>\n{each}\n</tool_call>" for each in listed), "a function call"

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from distillery import digests, files, json_files, model_config, one_writer
-from distillery.checkpoint_names import DONE, TRACKER, WORK, iteration_name
+from distillery.checkpoint_names import DONE, TRACKER, WORK, iteration_name, tracked
 from distillery.engine import train_progress
 from distillery.launch import commandline, launch_request, launcher
 from distillery.launch.launch_request import Request
@@ -180,4 +180,5 @@ def _value(words: list[str], option: str) -> str:
 def _tracked(directory: Path) -> int:
     """The iteration that a checkpoint directory's tracker names; 0 without one."""
     path = directory / TRACKER
-    return int(path.read_text()) if path.is_file() else 0
+    found = tracked(path) if path.is_file() else 0
+    return found if isinstance(found, int) else 0
