@@ -51,8 +51,8 @@ def read(path: Path) -> dict[str, Entry]:
         end = begin + one.end
         found[name] = Entry(one.dtype, one.shape, begin + one.start, end)
     if end != size:
-        what = "cut off" if size < end else "too long"
-        raise ValueError(f"{what}: {size} bytes where the header describes {end}")
+        what = "cut off" if size < end else "longer"
+        raise ValueError(f"{what}: {size} bytes where the header describes {end} bytes")
     return found
 
 

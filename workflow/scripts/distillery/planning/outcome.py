@@ -164,7 +164,7 @@ def measured(directory: Path, pattern: str) -> tuple[float | None, float | None]
     """
     seconds, megabytes = [], 0.0
     for path in sorted(directory.glob(pattern)):
-        for row in _rows(path):
+        for row in _lines(path):
             seconds += [taken] if (taken := _number(row.get("s"))) else []
             if (seen := _number(row.get("max_rss"))) > SMALLEST:
                 megabytes = max(megabytes, seen * MEBIBYTE / 1e6)
@@ -173,7 +173,7 @@ def measured(directory: Path, pattern: str) -> tuple[float | None, float | None]
     return (sum(seconds) if seconds else None), megabytes or None
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
+def _lines(path: Path) -> list[dict[str, str]]:
     try:
         with path.open(encoding="utf-8", newline="") as lines:
             return list(csv.DictReader(lines, delimiter="\t"))
