@@ -57,11 +57,10 @@ class Started:
         self.pid = int(self._told())
 
     def _told(self) -> bytes:
-        line = b""
-        while not line.endswith(b"\n"):  # byte by byte: of a command that is over both lines lie there
-            byte = os.read(self._status, 1)
-            assert byte, "the process to fork from has gone"
-            line += byte
+        # byte by byte, without a buffer: of a command that is over both lines lie there
+        with os.fdopen(self._status, "rb", 0, closefd=False) as stream:
+            line = stream.readline()
+        assert line, "the process to fork from has gone"
         return line
 
     def wait(self, timeout: float | None = None) -> int:

@@ -132,8 +132,7 @@ def _records(path: Path) -> Iterator[tuple[str, Path]]:
                 yield digest, listing
                 break
             if listing == own and own.is_file():  # what was written beside a file names it
-                found = f"{own.stat().st_size} bytes that do not name {path.name}"
-                raise Problem("a file's digest was damaged", where=own, found=found, fix=again(path))
+                raise Problem("a file's digest was damaged", where=own, wanted=path.name, fix=again(path))
     if known:
         return
     for manifest in (manifest_of(path), path.with_name(MANIFEST)):
