@@ -24,14 +24,6 @@ from distillery.problems import Problem
 STORED = {ml_dtypes.bfloat16: np.uint16, np.float16: np.float16, np.float32: np.float32}
 
 
-def widened(packed: np.ndarray) -> np.ndarray:
-    return (
-        packed.view(ml_dtypes.bfloat16).astype(np.float32)
-        if packed.dtype == np.uint16
-        else packed.astype("f4")
-    )
-
-
 @settings(max_examples=40, deadline=None)
 @given(st.sampled_from(list(STORED)), st.integers(1, 100), st.integers(1, 40), st.sampled_from([64, 1 << 20]))
 def test_panels_hold_every_weight_and_nothing_else(dtype, outputs, inputs, block):
@@ -42,9 +34,11 @@ def test_panels_hold_every_weight_and_nothing_else(dtype, outputs, inputs, block
     finally:
         panels.BLOCK = usual
     assert packed.dtype == gated.dtype == STORED[dtype]
-    rows = widened(packed).swapaxes(1, 2).reshape(-1, inputs)
+    rows = panels.widened(packed).swapaxes(1, 2).reshape(-1, inputs)
     assert np.array_equal(rows[:outputs], weight.astype(np.float32)) and not rows[outputs:].any()
-    gates, ups = (part.swapaxes(1, 2).reshape(-1, inputs) for part in np.split(widened(gated), 2, axis=-1))
+    gates, ups = (
+        part.swapaxes(1, 2).reshape(-1, inputs) for part in np.split(panels.widened(gated), 2, axis=-1)
+    )
     assert np.array_equal(gates[:outputs], weight.astype(np.float32)) and not gates[outputs:].any()
     assert np.array_equal(ups[:outputs], weight.astype(np.float32) * 2) and not ups[outputs:].any()
 
@@ -56,7 +50,7 @@ def test_float32_weights_are_held_in_two_bytes_only_if_all_of_them_fit(last, mon
     weight[-1, -1] = last
     packed = panels.pack(weight)
     assert packed.dtype == (np.uint16 if last == 1.0 else np.float32)
-    assert np.array_equal(widened(packed).swapaxes(1, 2).reshape(-1, 3)[:70], weight)
+    assert np.array_equal(panels.widened(packed).swapaxes(1, 2).reshape(-1, 3)[:70], weight)
 
 
 @pytest.mark.slow  # three times the compiler
@@ -78,6 +72,22 @@ def test_kernels_widen_every_number_exactly(wide, monkeypatch, tmp_path):
         wanted = numbers[0].T.astype(np.float32)
         assert np.array_equal(found, wanted, equal_nan=True)
         assert np.array_equal(np.signbit(found), np.signbit(wanted))
+    bytes_of = np.arange(-127, 129, dtype=np.int16).astype(np.int8).reshape(1, 8, 32)
+    made = np.random.RandomState(0).standard_normal((96, 200)).astype(np.float32)
+    for table in panels.pack(made, "int8"), np.concatenate([bytes_of[:, :4] * 0 + 61, bytes_of], 1):
+        same, inputs = panels.widened(table), panels.widened(table).shape[1]
+        for live in 1, 3, 5, 13:
+            x, norm = np.random.RandomState(live).standard_normal((live, inputs)), np.ones(inputs, "f4")
+            rest = np.array([1e-6], "f4"), norm
+            rows, out = np.arange(live, dtype=np.int32), np.zeros((live, len(table) * 32), "f4")
+            found, wanted = (
+                call(library, "decode_head", x.astype("f4"), *rest, one, rows, ints(live, live), out)[-1]
+                for one in (table, same)
+            )
+            assert found.any() and found.tobytes() == wanted.tobytes()
+        ids = np.arange(32, dtype=np.int32)
+        out = np.zeros((32, inputs), np.float32)
+        assert np.array_equal(call(library, "decode_embed", ids, table, ints(32, 0), out)[-1], same[0].T)
 
 
 def small(family: str) -> tuple[Architecture, dict[str, np.ndarray], list[int]]:

@@ -12,6 +12,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from distillery.evaluate import comparison, statistics
 from distillery.problems import Problem
+from distillery.report import overview
 
 
 @given(st.integers(1, 2000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
@@ -119,6 +120,16 @@ def test_counts_flips_and_families():
     }  # fmt: skip
     assert made["base"]["lenient"]["accuracy"] == 1.0
     assert made["base"]["tokens"] == {"mean": 5.5, "median": 5.5, "p90": 9.1, "max": 10, "total": 55}
+
+
+def test_answers_of_rounded_weights_are_told_on_their_side():
+    made = comparison.compare(BASE, [one | {"weights": "int8"} for one in TUNED], seed=0)
+    assert made["weights"] == comparison.summary(made)["weights"] == {"tuned": "int8"}
+    assert "note: tuned answered with int8 weights, which lost precision" in comparison.lines(made)
+    told = [one["text"] for one in overview.notices(made, None, [], [])]
+    assert "the tuned answers are those of int8 weights, which lost precision" in told
+    exact = comparison.compare(BASE, TUNED, seed=0)
+    assert "weights" not in exact and "weights" not in comparison.summary(exact)
 
 
 def test_several_samples_count_by_problem():

@@ -78,6 +78,16 @@ def test_greedy_answers_equal_transformers_for_weights_of_every_form(tiny, probl
     assert times["answers"] == 40 and times["tokens"] == sum(len(row["tokens"]) for row in rows)
 
 
+def test_rounded_weights_give_answers_of_their_own_whose_records_say_so(tiny, tmp_path):
+    output = tmp_path / "answer.jsonl"
+    ask = ["--load", tiny, "--prompt-type", "qwen_math_r1", "--task", "greedy", "--max-new-tokens", 8]
+    for kind, said in (("int8", {"weights": "int8"}), ("stored", {})):
+        done = inference(*ask, "--prompt", "1 + 1?", "--weights", kind, "--output", output)
+        assert done.returncode == 0, done.stderr
+        (row,) = answers(output)
+        assert len(row["tokens"]) == 8 and {key: row[key] for key in row if key == "weights"} == said
+
+
 def lines_of(journal: Path) -> int:
     return journal.read_bytes().count(b"\n") if journal.is_file() else 0
 

@@ -198,6 +198,8 @@ TABLE = [
         {**SERVED, "c/servers/s/engine": "openai", "e/generate/top_k": 0},
     ),
     ("served-base", "warning", TUNED_SERVED, SERVED),
+    ("rounded-weights", "error", {"e/generate/weights": "int8"}, {"e/generate/weights": "stored"}),
+    ("lossy-weights", "warning", {"h/device": "CPU", "e/generate/weights": "int8"}, {"h/device": "CPU"}),
     (
         "server-key",
         "warning",

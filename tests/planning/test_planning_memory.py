@@ -73,12 +73,14 @@ def test_keys_and_values_of_a_token():
 
 
 def test_answers_hold_weights_and_the_keys_and_values_of_every_slot():
-    whole = memory.generate(MODEL, Layout("bf16", 1, 1), 16, 4096, 2)
+    whole = memory.generate(MODEL, Layout("bf16", 1, 1), 16, 4096, 2, 2)
     assert whole.parameters == 2 * MODEL.num_parameters
     assert whole.activations == 57_344 * 16 * 4096
-    half = memory.generate(MODEL, Layout("bf16", 2, 1), 16, 4096, 2)
+    rounded = memory.generate(MODEL, Layout("bf16", 1, 1), 16, 4096, 2, memory.INT8_WIDTH)
+    assert rounded.parameters == whole.parameters * 1.0625 / 2
+    half = memory.generate(MODEL, Layout("bf16", 2, 1), 16, 4096, 2, 2)
     assert half.total == pytest.approx(whole.total / 2)
-    stage = memory.generate(MODEL, Layout("bf16", 1, 2), 16, 4096, 2)
+    stage = memory.generate(MODEL, Layout("bf16", 1, 2), 16, 4096, 2, 2)
     assert stage.activations == whole.activations / 2
 
 

@@ -15,8 +15,8 @@ LIBC = ctypes.CDLL(None)
 LIBC.malloc.restype = ctypes.c_void_p
 LIBC.malloc.argtypes = [ctypes.c_size_t]
 LIBC.free.argtypes = [ctypes.c_void_p]
-NAMES = {np.dtype(name): name.encode() for name in ("float32", "int32", "uint16", "float16")}
-LANES, SPAN, KEYS, PAD = 32, 64, 16, 16  # of decoding.cpp
+NAMES = {np.dtype(name): name.encode() for name in ("float32", "int32", "uint16", "float16", "int8")}
+LANES, SPAN, KEYS, PAD, SCALED = 32, 64, 16, 16, 64  # of decoding.cpp
 calls = 0
 
 
@@ -126,13 +126,23 @@ def entropy(library, logits, labels, returns=0):
 
 
 def panels(outputs, inputs, dtype):
+    if dtype == np.int8:  # numbers, and the bytes of a scale a lane before each SCALED inputs
+        blocks = [
+            part
+            for first in range(0, inputs, SCALED)
+            for part in (
+                np.abs(floats(-(-outputs // LANES), LANES)).view(np.int8).reshape(-1, 4, LANES),
+                np.full((-(-outputs // LANES), min(SCALED, inputs - first), LANES), 3 - first % 7, np.int8),
+            )
+        ]
+        return np.concatenate(blocks, 1)
     made = floats(-(-outputs // LANES), inputs, LANES)
     return (made.view(np.uint32) >> 16).astype(np.uint16) if dtype == np.uint16 else made.astype(dtype)
 
 
 def decoding(library):
     """The kernels of generation, with weights of each type; bad ids, slots and positions return 1."""
-    for dtype in (np.float32, np.uint16, np.float16):
+    for dtype in (np.float32, np.uint16, np.float16, np.int8):
         for groups, repeats, dim, ffn, vocab in [(1, 3, 10, 20, 45), (2, 2, 32, 48, 64)]:
             heads, slots, capacity, width = groups * repeats, 3, SPAN, 5
             hidden, fused = heads * dim, (heads + 2 * groups) * dim
@@ -180,7 +190,10 @@ def decoding(library):
             table = panels(vocab, hidden, dtype)
             ids = ints(0, vocab - 1, 3, 1, -9)
             made = call(library, "decode_embed", ids, table, live, out)[3]
-            assert np.array_equal(made[0], table[0, :, 0].astype(np.float32)) or dtype == np.uint16
+            assert np.array_equal(made[0], table[0, :, 0].astype(np.float32)) or dtype in (
+                np.uint16,
+                np.int8,
+            )
             for bad in (-5, len(table) * LANES, 20_000_000, 2**31 - 1):
                 call(library, "decode_embed", ints(0, bad, 3, 1, 0), table, live, out, returns=1)
                 made = call(library, "decode_embed_part", ints(0, bad, 3, 1, 0), table, live, out)[3]

@@ -47,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
     options.add(
         parser, GENERATE, "seq_length", help="prompt and answer together (default: the model's context)"
     )
-    options.add(parser, GENERATE, "micro_batch_size")
+    options.add(parser, GENERATE, "micro_batch_size", "weights")
     add("--prompt-file", type=Path, metavar="FILE", help="problem set .parquet, or .jsonl")
     add("--prompt", metavar="TEXT", help='one question instead (default "how are you?")')
     add("--output", type=Path, metavar="JSONL", help="needed with --prompt-file")

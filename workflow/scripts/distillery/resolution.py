@@ -128,7 +128,9 @@ def experiment(
     # the weights to answer with come out of training, cut and rotated as there
     tuned = replace(common, layout=train.layout, rope=train.rope)
     unread = task_settings.unread(e["generate"]["task"])
-    left = ("base", "sets", *unread)
+    left = ["base", "sets", *unread]
+    if e["generate"]["weights"] == schema.default("experiments.*.generate.weights"):
+        left.append("weights")  # names and lines of answers of before stay what they were
     asked = {key: value for key, value in e["generate"].items() if key not in left}
     generate = _stage(asked, tuned, e["params_dtype"])
     new = asked.get("max_new_tokens", answer_room(generate.seq_length))

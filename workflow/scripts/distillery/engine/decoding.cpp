@@ -7,14 +7,9 @@
 //
 // A kernel that does not return 0 ends the run: an id, a slot or a position that leads out of an array.
 //
-// Weights lie in panels [outputs / 32][inputs][32], each matrix in a type of its own: float32, the upper half of it
-// (bfloat16) or float16. The narrow ones are widened, exactly, as they are read, so that their sums are those of a
-// float32 copy. At small batches the time is that of reading the weights once.
+// At small batches the time is that of reading the weights once: panels.h says how they lie.
 
 #include <omp.h>
-#if defined(__F16C__)
-#include <immintrin.h>
-#endif
 
 #include <algorithm>
 #include <atomic>
@@ -23,70 +18,21 @@
 #include <type_traits>
 #include <vector>
 
-#include "vectors.h"
+#include "panels.h"
 
 #define KERNEL(name) \
     extern "C" int name(int, void** params, int*, int64_t** shapes, const char** dtypes, void*, void*)
 #define F(i) static_cast<float*>(params[i])
 #define I(i) static_cast<int32_t*>(params[i])
 
-constexpr long LANES = 32, VECTORS = LANES / W;  // outputs of a panel
 constexpr int OUTSIDE = 1;                       // returned for what leads out of an array
 constexpr long SPAN = 64;                        // positions whose scores are computed together
 constexpr long KEYS = 16;                        // positions of a block of keys: [head_dim][KEYS]
 #if defined(__AVX512F__)
-constexpr int ROWS = 12;  // tokens of a register tile: 12 x 2 sums and operands of 32 registers
+constexpr int SUMS = 24, ROWS = 12, MOST = 12;  // vectors of sums in a register tile, its tokens, and the most of them
 #else
-constexpr int ROWS = 3;
+constexpr int SUMS = 12, ROWS = 3, MOST = 6;
 #endif
-
-typedef uint16_t half_vec __attribute__((vector_size(2 * W)));
-typedef uint32_t word_vec __attribute__((vector_size(4 * W)));
-
-static inline vec weights(const float* p) { return load(p); }
-static inline vec weights(const uint16_t* p) {
-    half_vec upper;
-    std::memcpy(&upper, p, sizeof upper);
-    word_vec word = __builtin_convertvector(upper, word_vec) << 16;
-    vec v;
-    std::memcpy(&v, &word, sizeof v);
-    return v;
-}
-
-struct half { uint16_t bits; };  // a float16
-
-static inline vec weights(const half* p) {
-    vec v;
-#if defined(__AVX512F__)
-    __m512 wide = _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
-    std::memcpy(&v, &wide, sizeof v);
-#elif defined(__F16C__) && defined(__AVX2__)
-    __m256 wide = _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
-    std::memcpy(&v, &wide, sizeof v);
-#else
-    half_vec bits;
-    std::memcpy(&bits, p, sizeof bits);
-    word_vec word = __builtin_convertvector(bits, word_vec), body = (word & 0x7fffu) << 13;
-    // exponents are biased by 15 and by 127; those of infinity and NaN stay the largest
-    const word_vec unit = word_vec{} + (1u << 23), shift = 112u * unit;
-    const ivec subnormal = body < unit, endless = body >= 31u * unit;
-    body += subnormal ? shift + unit : endless ? shift + shift : shift;
-    std::memcpy(&v, &body, sizeof v);
-    v = subnormal ? v - splat(6.103515625e-05f) : v;  // 2^-14, the leading one that a subnormal has not
-    std::memcpy(&body, &v, sizeof v);
-    body |= (word & 0x8000u) << 16;
-    std::memcpy(&v, &body, sizeof v);
-#endif
-    return v;
-}
-
-// What MindSpore calls a type: calls run with a null pointer to it.
-template <class Run>
-static inline auto typed(const char* name, Run run) {
-    if (name[0] == 'u') return run(static_cast<const uint16_t*>(nullptr));
-    if (name[5] == '1') return run(static_cast<const half*>(nullptr));
-    return run(static_cast<const float*>(nullptr));
-}
 
 template <class Run>
 static inline auto cached(const char* name, Run run) {  // as `typed`, of the cache
@@ -126,28 +72,59 @@ class Meeting {
 
 // ---- Linear layers.
 
-// out[M][LANES] = x[M, K] times one panel.
-template <class S, int M>
-static void tile(const float* x, long stride, long K, const S* panel, float* out) {
-    vec acc[M][VECTORS] = {};
-    for (long k = 0; k < K; ++k) {
-        vec row[VECTORS];
-#pragma GCC unroll 8
-        for (int v = 0; v < VECTORS; ++v) row[v] = weights(panel + k * LANES + v * W);
-#pragma GCC unroll 16
-        for (int m = 0; m < M; ++m)
-#pragma GCC unroll 8
-            for (int v = 0; v < VECTORS; ++v) acc[m][v] += splat(x[m * stride + k]) * row[v];
-    }
-    for (int m = 0; m < M; ++m)
-        for (int v = 0; v < VECTORS; ++v) store(out + m * LANES + v * W, acc[m][v]);
+constexpr long PIECE = 128;  // inputs whose weights, widened, stay in the nearest cache for all tokens
+static_assert(PIECE % BLOCK == 0, "a piece begins with a block's scales");
+
+// Vectors of a panel that are computed together, for so many tokens: their sums fit into registers.
+constexpr long together(long tokens, long vectors = VECTORS) {
+    return vectors == 1 || tokens * vectors <= SUMS ? vectors : together(tokens, vectors / 2);
 }
 
-template <class S, int M = ROWS>
-static void rest(long rows, const float* x, long stride, long K, const S* panel, float* out) {
+// sums[M][LANES] = x[M, inputs] times a panel, or that added to what is there.
+template <class S, int M>
+static void tile(const float* x, long stride, long inputs, const S* panel, bool added, float* sums) {
+    constexpr int V = together(M);
+    for (int first = 0; first < VECTORS; first += V, sums += V * W) {
+        vec acc[M][V] = {};
+        if (added)
+            for (int m = 0; m < M; ++m)
+                for (int v = 0; v < V; ++v) acc[m][v] = load(sums + m * LANES + v * W);
+        each_row<V>(panel, first, inputs, [&](long k, const vec* row) {
+#pragma GCC unroll 16
+            for (int m = 0; m < M; ++m)
+#pragma GCC unroll 8
+                for (int v = 0; v < V; ++v) acc[m][v] += splat(x[m * stride + k]) * row[v];
+        });
+        for (int m = 0; m < M; ++m)
+            for (int v = 0; v < V; ++v) store(sums + m * LANES + v * W, acc[m][v]);
+    }
+}
+
+template <class S, int M = MOST>
+static void rest(long rows, const float* x, long stride, long inputs, const S* panel, bool added, float* sums) {
     if constexpr (M > 0) {
-        if (rows == M) tile<S, M>(x, stride, K, panel, out);
-        else rest<S, M - 1>(rows, x, stride, K, panel, out);
+        if (rows == M) tile<S, M>(x, stride, inputs, panel, added, sums);
+        else rest<S, M - 1>(rows, x, stride, inputs, panel, added, sums);
+    }
+}
+
+// sums[live][LANES] = x[live, K] times a panel; each sum is made in the order of the inputs, whatever `live` is.
+template <class S>
+static void times_panel(const S* panel, long live, const float* x, long K, float* sums) {
+    constexpr bool narrow = !std::is_same<S, float>::value;
+    if (live <= (narrow ? MOST : ROWS)) return rest<S>(live, x, K, K, panel, false, sums);
+    float widened[PIECE * LANES];
+    long step = narrow ? PIECE : K;
+    for (long from = 0; from < K; from += step, panel += rows_of<S>(step) * LANES) {
+        long inputs = std::min(step, K - from);
+        const float* piece = widened;
+        if constexpr (!narrow) piece = panel;
+        else
+            each_row<VECTORS>(panel, 0, inputs, [&](long k, const vec* row) {
+                for (int v = 0; v < VECTORS; ++v) store(widened + k * LANES + v * W, row[v]);
+            });
+        for (long t = 0; t < live; t += ROWS)
+            rest<float>(std::min<long>(ROWS, live - t), x + t * K + from, K, inputs, piece, from > 0, sums + t * LANES);
     }
 }
 
@@ -155,16 +132,13 @@ static void rest(long rows, const float* x, long stride, long K, const S* panel,
 // which leave one by one.
 template <class S, class Finish>
 static void product_of(const S* panels, long live, const float* x, long K, long outputs, Finish finish) {
+    static thread_local std::vector<float> memory;
+    float* sums = scratch(memory, live * LANES);
     long count = (outputs + LANES - 1) / LANES;
 #pragma omp for schedule(dynamic, 1) nowait
     for (long p = 0; p < count; ++p) {
-        const S* panel = panels + p * K * LANES;
-        float sums[ROWS * LANES];
-        for (long t = 0; t < live; t += ROWS) {
-            long rows = std::min<long>(ROWS, live - t);
-            rest<S>(rows, x + t * K, K, K, panel, sums);
-            for (long m = 0; m < rows; ++m) finish(t + m, p * LANES, sums + m * LANES);
-        }
+        times_panel(panels + p * rows_of<S>(K) * LANES, live, x, K, sums);
+        for (long t = 0; t < live; ++t) finish(t, p * LANES, sums + t * LANES);
     }
 }
 
@@ -282,6 +256,7 @@ struct Layer {
     Meeting* meeting;
     float* memory;  // normed [live, hidden], then what lies between the products
 
+    long inputs(int matrix) const { return inputs_of(dtypes[matrix], shapes[matrix][1]); }
     // norm, qkv, bias, proj, norms of heads, keys, values, cos, sin, slots, positions from params[at] on
     Cache cache(int at) const {
         Cache cache{params[at + 5], params[at + 6], dtypes[at + 5], F(at + 7), F(at + 8), shapes[at + 4][0] > 1 ? F(at + 4) : nullptr, eps};
@@ -289,15 +264,15 @@ struct Layer {
         cache.dim = shapes[at + 5][3];
         cache.capacity = shapes[at + 6][2];
         cache.pad = shapes[at + 6][3];
-        cache.repeats = shapes[at + 3][1] / cache.dim / cache.groups;
+        cache.repeats = inputs(at + 3) / cache.dim / cache.groups;
         return cache;
     }
-    long attention_inner(int at) const { return shapes[at + 2][0] + shapes[at + 3][1]; }
+    long attention_inner(int at) const { return shapes[at + 2][0] + inputs(at + 3); }
     void attention(int at, const float* x, const float* base, float* out) const {
         const Cache cache = this->cache(at);
         const float* bias = F(at + 2);
         const int32_t *slots = I(at + 9), *positions = I(at + 10);
-        long fused = shapes[at + 2][0], mixed = shapes[at + 3][1], live = this->live, hidden = this->hidden;
+        long fused = shapes[at + 2][0], mixed = inputs(at + 3), live = this->live, hidden = this->hidden;
         float *normed = memory, *heads = normed + live * hidden, *mix = heads + live * fused;
         static thread_local std::vector<float> own;
         float* buffer = scratch(own, cache.buffered());
@@ -330,9 +305,9 @@ struct Layer {
     }
 
     // norm, fc1, fc2 from params[at] on
-    long mlp_inner(int at) const { return shapes[at + 2][1]; }
+    long mlp_inner(int at) const { return inputs(at + 2); }
     void mlp(int at, const float* x, const float* base, float* out) const {
-        long ffn = shapes[at + 2][1], live = this->live, hidden = this->hidden;
+        long ffn = inputs(at + 2), live = this->live, hidden = this->hidden;
         float *normed = memory, *gated = normed + live * hidden;
 #pragma omp for nowait
         for (long t = 0; t < live; ++t) normalize(t, x, F(at), eps, hidden, normed);
@@ -416,17 +391,14 @@ static void embed(long live, const int32_t* ids, const S* table, long rows, long
             std::memset(out + t * hidden, 0, hidden * sizeof(float));
             continue;
         }
-        const S* panel = table + ids[t] / LANES * hidden * LANES + ids[t] % LANES;
-        for (long i = 0; i < hidden; ++i) {
-            S lanes[W] = {panel[i * LANES]};
-            out[t * hidden + i] = weights(lanes)[0];
-        }
+        const S* panel = table + ids[t] / LANES * rows_of<S>(hidden) * LANES;
+        for (long i = 0; i < hidden; ++i) out[t * hidden + i] = weight(panel, i, ids[t] % LANES);
     }
 }
 
 // ids [T], table, live [2] -> [T, hidden]; zeros for ids outside of the table, which other tensor ranks have
 KERNEL(decode_embed_part) {
-    long rows = shapes[1][0] * LANES, hidden = shapes[1][1];
+    long rows = shapes[1][0] * LANES, hidden = inputs_of(dtypes[1], shapes[1][1]);
     if (I(2)[0] < 0 || I(2)[0] > shapes[0][0]) return OUTSIDE;
     typed(dtypes[1], [&](auto* s) { embed(I(2)[0], I(0), static_cast<decltype(s)>(params[1]), rows, hidden, F(3)); });
     return 0;

@@ -30,6 +30,7 @@ class NativeDecoder(Slots):
         state: {MCore name: array} of this rank; each is looked up once, so that memory holds one of them beside what
             is packed already, if `state` reads them then.
         cache_dtype: of keys and values, fp32 or bf16. bf16 rounds them, so scores are others: 3 digits of them stay.
+        weights: stored, or int8, which rounds all matrices.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class NativeDecoder(Slots):
         length: int,
         mesh: Mesh,
         cache_dtype: str = "fp32",
+        weights: str = panels.STORED,
     ):
         layers = sum(name.endswith("linear_proj.weight") for name in state)
         part = arch.part(mesh.tensor, layers)
@@ -54,9 +56,9 @@ class NativeDecoder(Slots):
         self.capacity = -(-length // SPAN) * SPAN
         self.eps = Tensor(np.array([arch.norm_epsilon], np.float32))
         self.cos, self.sin = _angles(arch, self.capacity)
-        self.weights = [_layer(part, state, i) for i in range(layers)]
+        self.weights = [_layer(part, state, i, weights) for i in range(layers)]
         found = [name for name in TABLES if name in state]
-        tables = [_parameter(name, panels.pack(state[name][:columns])) for name in found]
+        tables = [_parameter(name, panels.pack(state[name][:columns], weights)) for name in found]
         if mesh.first:
             self.table = tables[0]
         if mesh.last:
@@ -144,7 +146,7 @@ class NativeDecoder(Slots):
         return table
 
 
-def _layer(arch: Architecture, state: Mapping[str, np.ndarray], number: int) -> list[Parameter]:
+def _layer(arch: Architecture, state: Mapping[str, np.ndarray], number: int, kind: str) -> list[Parameter]:
     def matrix(name: str) -> np.ndarray:
         return state[f"decoder.layers.{number}.{name}.weight"]
 
@@ -157,13 +159,13 @@ def _layer(arch: Architecture, state: Mapping[str, np.ndarray], number: int) -> 
     heads = [part(f"self_attention.{p}_layernorm.weight") for p in ("qk" if arch.qk_layernorm else "")]
     arrays = [
         part("input_layernorm.weight"),
-        panels.pack(matrix("self_attention.linear_qkv")),
+        panels.pack(matrix("self_attention.linear_qkv"), kind),
         bias,
-        panels.pack(matrix("self_attention.linear_proj")),
+        panels.pack(matrix("self_attention.linear_proj"), kind),
         np.concatenate(heads) if heads else np.zeros(1, np.float32),  # a kernel takes no absent array
         part("pre_mlp_layernorm.weight"),
-        panels.pack_gated(matrix("mlp.linear_fc1")),
-        panels.pack(matrix("mlp.linear_fc2")),
+        panels.pack_gated(matrix("mlp.linear_fc1"), kind),
+        panels.pack(matrix("mlp.linear_fc2"), kind),
     ]
     return [_parameter(f"layers.{number}.{i}", array) for i, array in enumerate(arrays)]
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from distillery.architecture import Architecture
 from distillery.checkpoint_names import TABLES
-from distillery.engine import compiling
+from distillery.engine import compiling, panels
 from distillery.engine.cache import CachedDecoder
 from distillery.engine.decoder import Decoder, load_state
 from distillery.engine.mesh import Mesh
@@ -31,6 +31,7 @@ def build(
     kernels: str = "auto",
     mesh: Mesh = ALONE,
     kv_cache_dtype: str = "fp32",
+    weights: str = panels.STORED,
 ) -> Slots:
     """A model with a cache for `slots` sequences of at most `length` tokens.
 
@@ -40,13 +41,14 @@ def build(
         kernels: auto, native or composed. `auto` falls back to composed ops and says why.
         mesh: this rank's place, without data parallelism.
         kv_cache_dtype: fp32, or bf16, which native kernels know.
+        weights: stored, or int8, which they know too.
 
     Raises:
-        Problem: native kernels are asked for and cannot be built, or are wrong on this machine; a bf16 cache without.
+        Problem: native kernels are asked for and cannot be built, or are wrong on this machine; a bf16 cache or int8 weights without.
     """
     if device == "CPU" and kernels != "composed" and compiling.usable(compiling.DECODING, kernels):
         _verify()
-        return NativeDecoder(arch, state, slots, length, mesh, kv_cache_dtype)
+        return NativeDecoder(arch, state, slots, length, mesh, kv_cache_dtype, weights)
     if kv_cache_dtype != "fp32":
         raise Problem(
             "composed kernels keep keys and values in fp32 only",
@@ -54,6 +56,14 @@ def build(
             found=kv_cache_dtype,
             wanted="fp32, or native kernels: a CPU and a C++ compiler",
             fix="leave --kv-cache-dtype out, or use --kernels native",
+        )
+    if weights != panels.STORED:
+        raise Problem(
+            "composed kernels compute with weights as they are stored",
+            where="--weights",
+            found=weights,
+            wanted=f"{panels.STORED}, or native kernels: a CPU and a C++ compiler",
+            fix="leave --weights out, or use --kernels native",
         )
     rows = max((len(state[name]) for name in TABLES if name in state), default=0)
     layers = sum(name.endswith("linear_proj.weight") for name in state)

@@ -75,6 +75,7 @@ def compare(
             "seed": seed,
             "names": dict(zip(sides, names, strict=True)),
             "same": {key: _same(first, second, key) for key in ("prompt", "seed")},
+            **_rounded_weights(sides),
             **{name: measures.side(scores, seed) for name, scores in sides.items()},
             "paired": paired(first, second, seed),
             "families": {
@@ -122,6 +123,7 @@ def summary(comparison: dict[str, Any]) -> dict[str, Any]:
         "measures": {
             name: {key: comparison[name][key] for key in more if key in comparison[name]} for name in sides
         },
+        **({"weights": comparison["weights"]} if "weights" in comparison else {}),
         "verdict": verdict,
         "sentence": sentence(comparison, verdict),
     }
@@ -136,6 +138,10 @@ def lines(comparison: dict[str, Any]) -> list[str]:
             f"{called}: {comparison[name]['accuracy']:.1%} of {comparison[name]['n']} ({low:.1%} to {high:.1%})"
         )
     said.append(summary(comparison)["sentence"])
+    said += [
+        f"note: {comparison['names'][side]} answered with {kind} weights, which lost precision"
+        for side, kind in comparison.get("weights", {}).items()
+    ]
     return said + [
         f"note: the two were not made with the same {key}s"
         for key, same in comparison["same"].items()
@@ -183,6 +189,16 @@ def check_samples(base: Scores, tuned: Scores) -> None:
             found=f"{len(other)} scores, first of problem {other[0]}",
             fix="score both with the same problem set",
         )
+
+
+def _rounded_weights(sides: dict[str, Scores]) -> dict[str, dict[str, str]]:
+    """How the weights of a side's answers were rounded, of those that were."""
+    found = {
+        name: ", ".join(sorted({row["weights"] for row in scores if "weights" in row}))
+        for name, scores in sides.items()
+    }
+    kinds = {name: kind for name, kind in found.items() if kind}
+    return {"weights": kinds} if kinds else {}
 
 
 def _same(base: Scores, tuned: Scores, key: str) -> bool | None:

@@ -144,6 +144,7 @@ def _unjudged(row: dict[str, Any], problem: dict[str, Any], scorable: bool, thin
         "math_verify": None,
         "seed": row.get("seed"),
         "prompt": digest(row.get("rendered_prompt", row["prompt"]))[:16],
+        **({"weights": row["weights"]} if "weights" in row else {}),
     }
 
 

@@ -140,6 +140,7 @@ def answer(
     journal: Journal,
     replicas: int,
     log_interval: int,
+    weights: str | None = None,
 ) -> dict[str, Any]:
     """Generate what the journal lacks of this copy's share; the first copy waits for the others and writes the answers.
 
@@ -148,6 +149,7 @@ def answer(
         build: makes the runner of (slots, longest sequence); not called if nothing is left to do.
         journal: of this copy of the model.
         replicas: copies that answer side by side, each every so many-th of `asked`.
+        weights: how they were rounded, which each record says; None of those that lost nothing.
 
     Returns:
         The timings, which the first copy also writes beside the answers.
@@ -178,7 +180,8 @@ def answer(
         for one in generate(runner, requests, task.begin(stopping), check):
             text = stopping.trim(prompter.answer(one.tokens))
             found = {"text": text, "tokens": one.tokens, "stop": one.stop, "rank": one.rank}
-            journal.add(record(asked[one.request.index], prompter, **found))
+            lossy = {"weights": weights} if weights else {}
+            journal.add(record(asked[one.request.index], prompter, **found) | lossy)
             watch.saw(one.rank, len(one.tokens))
     if journal.replica:
         journal.end()

@@ -14,7 +14,7 @@ from pathlib import Path
 from signal import SIGTERM
 from typing import TYPE_CHECKING
 
-from distillery import digests, megatron_flags
+from distillery import digests, megatron_flags, schema
 from distillery.engine import numerics, threads
 from distillery.generate import (
     batch,
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> None:
     def load(mesh: Mesh, slots: int, longest: int) -> Slots:
         from distillery.generate import loading
 
-        how = {key: getattr(args, key) for key in ("device", "kernels", "kv_cache_dtype")}
+        how = {key: getattr(args, key) for key in ("device", "kernels", "kv_cache_dtype", "weights")}
         return loading.part(found, layout, mesh, slots, longest, **how)
 
     def build(driver: Driver, slots: int, longest: int) -> Slots:
@@ -89,6 +89,9 @@ def run(args: argparse.Namespace) -> None:
         identity.append(layout.tensor_parallel_size)
     if args.kv_cache_dtype != "fp32":  # rounded
         identity.append(args.kv_cache_dtype)
+    rounded = None if args.weights == schema.default("experiments.*.generate.weights") else args.weights
+    if rounded:
+        identity.append(rounded)
     mesh, everything = generate_ranks.join(args), batch.identity(identity, asked)
     with ExitStack() as stack:
         target = stack.enter_context(_target(args.output))
@@ -109,6 +112,7 @@ def run(args: argparse.Namespace) -> None:
             journal=journal,
             replicas=mesh.data,
             log_interval=args.log_interval,
+            weights=rounded,
         )
         if not args.prompt_file:
             print(*(row["text"] for row in digests.json_lines(target)), sep="\n\n")

@@ -20,7 +20,7 @@ def part(found: Weights, layout: Layout, mesh: Mesh, slots: int, longest: int, *
 
     Args:
         layout: how `mesh` shares the weights.
-        how: as `runner_choice.build` takes it: device, kernels, kv_cache_dtype.
+        how: as `runner_choice.build` takes it: device, kernels, kv_cache_dtype, weights.
     """
     # one rank reads all bytes for all
     state = states.load_state(

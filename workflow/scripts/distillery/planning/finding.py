@@ -97,6 +97,8 @@ SECTIONS = {
         "served-top-k": "a limit of tokens to draw from that a server of no known kind does not take",
         "served-base": "original and tuned weights answered by two engines",
         "server-key": "a key that travels without encryption",
+        "rounded-weights": "rounded weights that whoever answers does not know",
+        "lossy-weights": "answers of weights that were rounded",
     },
     "machines and launches": {
         "device-memory": "training does not fit a device",

@@ -135,18 +135,24 @@ def checkpoint_bytes(model: Architecture, dtype: str, adapted: Lora | None, *, s
     return whole * (width + state * (MOMENT_BYTES + (MASTER_BYTES if width == 2 else 0)))
 
 
-def generate(model: Architecture, layout: Layout, sequences: int, length: int, width: int) -> Memory:
+INT8_WIDTH = 1 + 4 / 64  # a byte, and a float32 scale for 64 of them
+
+
+def generate(
+    model: Architecture, layout: Layout, sequences: int, length: int, width: int, weight: float
+) -> Memory:
     """Memory of the fullest device that answers: its weights, the keys and values of all slots, fp32 logits.
 
     Args:
         sequences, length: answered at a time, and their tokens, prompt included.
         width: bytes of a key or value.
+        weight: bytes of a weight.
     """
     counts, tensor = layers(model, layout), layout.tensor_parallel_size
     cached = kv_cache(model, width) / model.num_layers / tensor * sequences * length
     stages = (
         Memory(
-            parameters=WIDTH[layout.params_dtype] * parameters(model, counts, rank) / tensor,
+            parameters=weight * parameters(model, counts, rank) / tensor,
             gradients=0.0,
             optimizer=0.0,
             activations=counts[rank] * cached,

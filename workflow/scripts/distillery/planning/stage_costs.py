@@ -191,20 +191,20 @@ def _answers(
         return Step(name, (rule,), "mindspore", made.path, made.benchmark, devices)
     tensor = layout.tensor_parallel_size
     asked = problems * settings["num_samples"]
-    replicas = devices // s.model_parallel(s.experiment.generate)
-    of_one = -(-asked // replicas)  # the copy with the most prompts
+    # the copy with the most prompts
+    of_one = -(-asked // (devices // s.model_parallel(s.experiment.generate)))
     sequences = min(settings["micro_batch_size"], of_one)
     new = asked * settings["max_new_tokens"]
     hardware = s.experiment.hardware
     bandwidth, peak = device_facts.bandwidth_tbs(hardware), device_facts.peak_tflops(hardware)
     seconds = None
+    width = memory.INT8_WIDTH if settings.get("weights") == "int8" else memory.WIDTH[layout.params_dtype]
     if bandwidth and peak:
-        reading = model.num_parameters * memory.WIDTH[layout.params_dtype] / tensor / (bandwidth * 1e12)
+        reading = model.num_parameters * width / tensor / (bandwidth * 1e12)
         multiplying = sequences * 2 * model.num_parameters / tensor / (peak * 1e12)
         seconds = of_one * settings["max_new_tokens"] / sequences * (max(reading, multiplying) + STEP_SECONDS)
-    used = memory.generate(model, layout, sequences, generation.seq_length, CACHED_BYTES)
-    process = memory.RUNTIME_BYTES + used.total
-    on_cpu = hardware.device == "CPU"
+    used = memory.generate(model, layout, sequences, generation.seq_length, CACHED_BYTES, width)
+    process, on_cpu = memory.RUNTIME_BYTES + used.total, hardware.device == "CPU"
     return Step(
         name,
         (rule,),

@@ -97,6 +97,10 @@ def notices(
         for key, same in comparison["same"].items()
         if same is False
     ]
+    found += [
+        (f"the {side} answers are those of {kind} weights, which lost precision", "accuracy")
+        for side, kind in comparison.get("weights", {}).items()
+    ]
     if missing := tuned["unscorable"]["problems"]:
         found.append((f"{missing} problems count nowhere, for their golds cannot be read", "accuracy"))
     if lost := len(paired["lost"]):

@@ -123,4 +123,29 @@ def candidates(model: Architecture, devices: int, dtype: str) -> Iterator[Layout
                 yield Layout(dtype, tensor, stages)
 
 
-CHECKS = (device_unknown, device_memory)
+def rounded(s: Setup) -> Iterator[Finding]:
+    """Rounded weights give other answers; the built-in engine has the kernels for them, on a CPU."""
+    kind = s.generate.get("weights", "stored")
+    if kind == "stored":
+        return
+    keys, server = s.keys("generate.weights", "generate.engine"), s.experiment.tuned_generation.server
+    device = s.experiment.hardware.device
+    if server or device != "CPU":
+        yield error(
+            "rounded-weights",
+            keys,
+            f"{kind}, {f'by the server {server.name}' if server else f'on {device}'}",
+            "stored; or the built-in engine on a CPU",
+            "leave weights out; a server takes its own kind by `args`",
+        )
+        return
+    yield warning(
+        "lossy-weights",
+        keys,
+        f"{kind}: answers differ from those of the stored weights, and so may scores",
+        "stored",
+        "leave weights out where scores are to be compared, or accept this",
+    )
+
+
+CHECKS = (device_unknown, device_memory, rounded)
