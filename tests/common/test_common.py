@@ -180,17 +180,21 @@ def package(tmp_path, monkeypatch):
     }
     monkeypatch.setattr(provenance, "SCRIPTS", tmp_path)
 
+    def forget() -> None:
+        provenance._parsed.cache_clear()
+        provenance._sources.cache_clear()
+
     def write(name: str, text: str) -> str:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
-        provenance._parsed.cache_clear()
+        forget()
         return provenance.code("tool")
 
     for name, text in sources.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     yield sources, write
-    provenance._parsed.cache_clear()
+    forget()
 
 
 def test_code_digest_follows_imports_and_skips_comments(package):

@@ -25,6 +25,11 @@ def test_a_student_and_its_teacher_are_drawn_without_a_circle():
     assert graph_drawing.draw(dot).count("<rect") == 6
 
 
+def test_a_rule_that_reads_what_it_made_of_another_dataset_leads_on():
+    ways = {("fetch_path_shard", "select_rows"), ("select_rows", "tokenize_shard")}
+    assert reduced({*ways, ("select_rows", "select_rows")}) == ways
+
+
 def test_a_teacher_that_is_not_of_the_circle_keeps_its_edges():
     ways = {("train", "generate_teacher_answers"), ("generate_teacher_answers", "fetch_teacher_shard")}
     assert reduced(ways) == ways

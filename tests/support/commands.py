@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import runpy
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ def here(name: str, *words: object, cwd: Path | str = ".") -> subprocess.Complet
     """
     line = [str(SCRIPTS / name), *map(str, words)]
     out, err, code = io.StringIO(), io.StringIO(), 0
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [])
     with (
         contextlib.chdir(cwd),
         contextlib.redirect_stdout(out),
@@ -30,4 +32,7 @@ def here(name: str, *words: object, cwd: Path | str = ".") -> subprocess.Complet
             runpy.run_path(line[0], run_name="__main__")
         except SystemExit as end:
             code = end.code or 0
+        finally:
+            # inference.py holds signals back, and whatever this process started later would not end by them
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     return subprocess.CompletedProcess(line, code, out.getvalue(), err.getvalue())

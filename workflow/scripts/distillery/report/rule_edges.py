@@ -38,7 +38,9 @@ def reduced(edges: set[tuple[str, str]]) -> set[tuple[str, str]]:
     """The edges that no longer way implies, without those that lead from a stage's weights back to where a next one begins.
 
     Rules stand for all experiments at once: where one starts from another, or learns from its answers, they form a circle.
+    One that reads what it made of another dataset (select_rows, in a mix) has no edge to itself.
     """
+    edges = {(a, b) for a, b in edges if a != b}
     back = {(a, b) for a, b in edges if EXPORT.fullmatch(a) or TEACHER.fullmatch(b)}
     forward = edges - {(a, b) for a, b in back if a in _reachable(edges, b)}
     nexts = {a: {b for x, b in forward if x == a} for a, _ in forward}
