@@ -27,7 +27,7 @@ def zstd(data: bytes) -> bytes:
         ("p.jsonl", LINES.replace(b"\n", b"\r\n")),
         ("p.json", json.dumps(ROWS).encode()),
         ("p.json", b"\xef\xbb\xbf" + json.dumps(ROWS, ensure_ascii=False, indent=1).encode()),
-        ("p.jsonl.gz", gzip.compress(LINES)),
+        ("p.jsonl.gz", gzip.compress(LINES, mtime=0)),
         ("p.jsonl.zst", zstd(LINES)),
     ],
 )
