@@ -15,6 +15,31 @@ from house import House
 from places import FIXTURES, ROOT
 
 SMALL = FIXTURES / "workflow/small.yaml"
+# the rules of its jobs
+COMMANDS = (
+    "fetch_generated_shard",
+    "fetch_generated_problems",
+    "fetch_generated_model",
+    "fetch_digest",
+    "tokenize_shard",
+    "tokenize_merge",
+    "tokenize_quality",
+    "plan_sources",
+    "plan_outcome",
+    "convert_hf_to_mcore",
+    "convert_reshard",
+    "convert_prove_round_trip",
+    "convert_mcore_to_hf",
+    "convert_prove_export",
+    "train",
+    "generate_base_answers",
+    "generate_tuned_answers",
+    "evaluate_base",
+    "evaluate_tuned",
+    "evaluate_compare",
+    "report_page",
+    "report_rulegraph",
+)
 # another experiment of the same names, shapes and lengths: its files are whole, and wrong in the first one's place
 ANOTHER = {"seed: 1": "seed: 11", "seed: 5": "seed: 55", "seed: 6": "seed: 66", "lr: 0.001": "lr: 0.002"}
 LINKED = ("Snakefile", "workflow", "config", "profiles")

@@ -1,7 +1,7 @@
 """The damage matrix: each file that a step reads, damaged, before each step that reads it.
 
 Every case ends in a Problem that names the file, or in bytes equal to those of an undamaged run. `make faults` tries all of
-them, `make test` one damage of every third file of a reader. A step that is new in the small experiment is named in READERS.
+them, `make test` one damage of every third file of a reader. A step that is new in the small experiment is named in finished_runs.COMMANDS.
 Files of further sources are in test_faults_damage_sources.py.
 """
 
@@ -13,32 +13,12 @@ from pathlib import Path
 
 import pytest
 from damages import DAMAGES, FINE, Case, cases, outcome
-from finished_runs import Job
+from finished_runs import COMMANDS, Job
 
 pytestmark = pytest.mark.mindspore
-READERS = (
-    "fetch_generated_model",
-    "fetch_digest",
-    "tokenize_shard",
-    "tokenize_merge",
-    "tokenize_quality",
-    "plan_sources",
-    "plan_outcome",
-    "convert_hf_to_mcore",
-    "convert_reshard",
-    "convert_prove_round_trip",
-    "convert_mcore_to_hf",
-    "convert_prove_export",
-    "train",
-    "generate_base_answers",
-    "generate_tuned_answers",
-    "evaluate_base",
-    "evaluate_tuned",
-    "evaluate_compare",
-    "report_page",
-)
 # they read nothing of another step
 OTHERS = {"fetch_generated_shard", "fetch_generated_problems", "report_rulegraph"}
+READERS = [command for command in COMMANDS if command not in OTHERS]
 
 
 def tried(jobs: list[Job], reader: str, whole: bool) -> list[Case]:
@@ -54,7 +34,7 @@ def tried(jobs: list[Job], reader: str, whole: bool) -> list[Case]:
 
 @pytest.mark.faults
 def test_every_step_is_tried(jobs):
-    assert {job.rule for job in jobs} == {*READERS, *OTHERS}
+    assert {job.rule for job in jobs} == {*COMMANDS}
 
 
 @pytest.mark.faults

@@ -13,32 +13,9 @@ from pathlib import Path
 import pytest
 from fault_campaign import Campaign
 from fault_points import FAIL, FULL, KILL
+from finished_runs import COMMANDS
 
 pytestmark = [pytest.mark.mindspore, pytest.mark.faults]
-COMMANDS = (
-    "fetch_generated_shard",
-    "fetch_generated_problems",
-    "fetch_generated_model",
-    "fetch_digest",
-    "tokenize_shard",
-    "tokenize_merge",
-    "tokenize_quality",
-    "plan_sources",
-    "plan_outcome",
-    "convert_hf_to_mcore",
-    "convert_reshard",
-    "convert_prove_round_trip",
-    "convert_mcore_to_hf",
-    "convert_prove_export",
-    "train",
-    "generate_base_answers",
-    "generate_tuned_answers",
-    "evaluate_base",
-    "evaluate_tuned",
-    "evaluate_compare",
-    "report_page",
-    "report_rulegraph",
-)
 # struck without --whole, each at one act in turn: what takes tenths of a second
 QUICK = ("fetch_generated_shard", "fetch_digest", "tokenize_merge", "convert_hf_to_mcore", "convert_reshard")
 

@@ -23,9 +23,8 @@ DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 SCRIPTS = Path(__file__).resolve().parent.parent
 MEMORY = SCRIPTS / "__pycache__" / f"code.{sys.implementation.cache_tag}.json"
 OWN = Path(__file__).read_bytes()  # another way of reading makes old entries worthless
-MOST = (
-    1000  # entries, then half of them go: a version of the code has some 200, and all are read at each start
-)
+# entries, then half of them go: a version of the code has some 200, and all are read at each start
+MOST = 1000
 
 
 def canonical(value: Any) -> str:

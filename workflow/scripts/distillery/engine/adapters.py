@@ -27,6 +27,11 @@ def of(model: nn.Cell) -> dict[str, Parameter]:
     return {name: p for name, p in model.parameters_and_names() if is_adapter(name)}
 
 
+def weights(model: nn.Cell) -> dict[str, Parameter]:
+    """{name: parameter} of all that is no adapter, in the order of the layers."""
+    return {name: p for name, p in model.parameters_and_names() if not is_adapter(name)}
+
+
 def trained(model: nn.Cell) -> dict[str, Parameter]:
     """{name: parameter} of what training changes: the adapters, or everything where there are none."""
     return of(model) or dict(model.parameters_and_names())
@@ -71,8 +76,8 @@ class Merged(Mapping[str, np.ndarray]):
 
     def __init__(self, model: nn.Cell, lora: Lora):
         self.scale = np.float32(lora.scale)
-        self.frozen = {n: p.asnumpy() for n, p in model.parameters_and_names() if not is_adapter(n)}
-        self.adapters = {n: p.asnumpy().copy() for n, p in of(model).items()}
+        self.frozen = {name: p.asnumpy() for name, p in weights(model).items()}
+        self.adapters = {name: p.asnumpy().copy() for name, p in of(model).items()}
 
     def __getitem__(self, name: str) -> np.ndarray:
         weight = self.frozen[name]

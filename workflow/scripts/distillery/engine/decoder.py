@@ -157,11 +157,7 @@ class Decoder(nn.Cell):
 
 def state_dict(model: nn.Cell) -> dict[str, np.ndarray]:
     """{MCore name: float32 array} of all weights, in the order of the layers, without adapters."""
-    return {
-        name: parameter.asnumpy()
-        for name, parameter in model.parameters_and_names()
-        if not adapters.is_adapter(name)
-    }
+    return {name: parameter.asnumpy() for name, parameter in adapters.weights(model).items()}
 
 
 def load_state(model: nn.Cell, state: Mapping[str, np.ndarray]) -> None:
@@ -170,7 +166,7 @@ def load_state(model: nn.Cell, state: Mapping[str, np.ndarray]) -> None:
     Raises:
         Problem: names or shapes differ from what config.json implies.
     """
-    parameters = {n: p for n, p in model.parameters_and_names() if not adapters.is_adapter(n)}
+    parameters = adapters.weights(model)
     for name in sorted(parameters.keys() | state.keys()):
         array = state.get(name)
         found = "no such tensor" if array is None else tuple(array.shape)
