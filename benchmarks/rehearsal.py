@@ -6,7 +6,7 @@
 A model of random bf16 weights in hub-like shards is fetched from a server on this machine, converted to TP2 PP1 and TP1 PP2 and back,
 proven tensor by tensor, and answers; shards of the corpus maker, with the real Qwen2.5 tokenizer, are tokenized, merged and
 looked at. What a step has read is removed when no later one needs it. One table: each step's time, memory of its largest
-process, and the most disk until its end, beside what the plan of config/qwen2.5-math-7b.yaml estimates where it has such a step.
+process, and the most disk until its end, beside the time that the plan of config/qwen2.5-math-7b.yaml estimates where it has such a step.
 """
 
 from __future__ import annotations
