@@ -8,7 +8,7 @@ QUICK ?=
 KEEP ?=
 # processes that tests run in, side by side (tests/README.md): on two cores the others compute while some wait for Slurm,
 # ranks and time limits
-WORKERS ?= 4
+WORKERS ?= 5
 # the newest interpreter that both Snakemake 9 (>= 3.11) and MindSpore 2.10 (<= 3.12) take
 PYTHON ?= $(shell for p in python3.12 python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && echo $$p && break; done)

@@ -17,6 +17,7 @@ import sys
 from importlib.metadata import version
 from types import ModuleType
 
+YOUNG = 50_000  # objects between two collections: a graph's parse makes that many at a time, and leaves no cycles of weight
 TESTED = "2.10."  # of another version it is not known what it needs
 UNUSED = tuple(
     f"mindspore.{name}"
@@ -50,6 +51,7 @@ def load(device: str) -> None:
         importlib.import_module("mindspore")
         atexit.register(_end, finder)  # the last to register is the first to be called
         gc.freeze()
+        gc.set_threshold(YOUNG)
     finally:
         if collects:
             gc.enable()
