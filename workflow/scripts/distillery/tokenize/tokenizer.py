@@ -109,8 +109,6 @@ def load(directory: Path) -> HubTokenizer:
     Raises:
         Problem: no tokenizer.json, one that `tokenizers` cannot read, or that lets texts grow beyond sense.
     """
-    import tokenizers
-
     path = directory / "tokenizer.json"
     if not path.is_file():
         raise Problem(
@@ -126,7 +124,7 @@ def load(directory: Path) -> HubTokenizer:
     contents = {name: (directory / name).read_bytes() for name in late_files.present(directory, names)}
     digests.check_contents(directory, contents)
     try:
-        backend = tokenizers.Tokenizer.from_buffer(contents[path.name])
+        backend = _parsed(contents[path.name])
     except BaseException as error:  # tokenizers raises plain Exception, and panics, which are none
         if isinstance(error, KeyboardInterrupt | SystemExit):
             raise
@@ -147,6 +145,12 @@ def load(directory: Path) -> HubTokenizer:
     tokenizer = HubTokenizer(backend, directory, tokens, config, sha256, _added(backend))
     _add_listed(tokenizer, config)
     return tokenizer
+
+
+def _parsed(content: bytes) -> tokenizers.Tokenizer:
+    import tokenizers
+
+    return tokenizers.Tokenizer.from_buffer(content)
 
 
 def _added(backend: tokenizers.Tokenizer) -> dict[str, tuple[bool, ...]]:
