@@ -31,6 +31,7 @@ from imported_mindspore import import_mindspore, threads_of
 from places import SCRIPTS, SUPPORT
 
 SNAKEMAKE = "snakemake"
+PYTHON = str(Path(sys.prefix, "bin", "python"))  # as workflow/rules/common.smk says it
 PLAIN = "plain"  # without MindSpore
 JOBS = "FORKED_JOBS"
 _servers: dict[tuple[str, str], socket.socket] = {}
@@ -209,15 +210,29 @@ def _leave(status: list[int]) -> None:
         os._exit(status[0])
 
 
+def asked(line: str) -> str:
+    """A job's line as a shell may take it without `jobs`: what it starts Python for is forked.
+
+    Raises:
+        AssertionError: it does not begin with this environment's Python.
+    """
+    head = f"{shlex.quote(PYTHON)} "
+    assert line.startswith(head), line
+    return f"{_asking(jobs()[JOBS])} {line.removeprefix(head)}"
+
+
+def _asking(folder: str) -> str:
+    """What stands in Python's place."""
+    return shlex.join([sys.executable, "-IS", str(SUPPORT / "forked_job.py"), folder, PYTHON])
+
+
 def _fork_jobs(folder: str) -> None:
     """Have the shells of Snakemake's jobs call `forked_job.py` where their lines say this environment's Python."""
     from snakemake.shell import shell
 
-    python = str(Path(sys.prefix, "bin", "python"))  # as workflow/rules/common.smk says it
-    if not re.fullmatch(r"[\w./-]+", python):
+    if not re.fullmatch(r"[\w./-]+", PYTHON):
         return  # no name for a function: jobs start as ever
-    ask = shlex.join([sys.executable, "-IS", str(SUPPORT / "forked_job.py"), folder, python])
-    text = f'{python}() {{ command {ask} "$@"; }}; set -euo pipefail; '
+    text = f'{PYTHON}() {{ command {_asking(folder)} "$@"; }}; set -euo pipefail; '
     shell.prefix(text.replace("{", "{{").replace("}", "}}"))
 
 
