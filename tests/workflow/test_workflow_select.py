@@ -1,4 +1,4 @@
-"""A selection through the rules: what is left out is not learnt, and another filter reruns what follows from it, nothing else."""
+"""A selection from a mix of two datasets through the rules: what is left out is not learnt, each has its share, nothing is made anew idly."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from distillery.planning.experiment_setup import gather
 from distillery.problems import Problem
 
 SMALL = yaml.safe_load((FIXTURES / "workflow/small.yaml").read_text())
+DONE = "results/experiments/small/train/done.json"
 REPORT = "results/experiments/small/report.html"
 ASKED = {
     "boxed_answer": True,
@@ -40,7 +41,10 @@ def selected(finished, tmp_path_factory) -> House:
     house = finished.copied(tmp_path_factory.mktemp("selected") / "house")
     raw = selecting()
     raw["datasets"]["more"] = MORE
-    raw["experiments"]["small"]["dataset"] = [{"name": name, "weight": 1} for name in ("sums", "more")]
+    raw["experiments"]["small"]["dataset"] = [
+        {"name": "sums", "weight": 0.75},
+        {"name": "more", "weight": 0.25},
+    ]
     house.configfile.write_text(yaml.safe_dump(raw, sort_keys=False))
     done = house.snakemake("--cores", "2", "--", REPORT)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -88,7 +92,17 @@ def test_one_filter_reruns_what_follows_from_it(selected):
         not {"fetch_generated_shard", "fetch_digest", "convert_hf_to_mcore", "generate_base_answers"}
         & again.keys()
     )
-    with selected.replaced("experiment.yaml", "weight: 1\n    - name: more", "weight: 2\n    - name: more"):
+
+
+def test_each_step_takes_its_share_of_both(selected):
+    done = json.loads((selected.path / DONE).read_text())
+    assert [(one["dataset"], one["samples"]) for one in done["mix"]] == [("sums", 12), ("more", 4)]
+
+
+def test_another_weight_trains_again_and_neither_selects_nor_tokenizes(selected):
+    assert not selected.planned("--", DONE)
+    with selected.replaced("experiment.yaml", "weight: 0.75", "weight: 0.5"):
+        assert selected.planned("--", DONE) == {"train": 1}
         assert not {"select_rows", "tokenize_shard"} & selected.planned("--", REPORT).keys()
 
 
