@@ -54,7 +54,7 @@ def test_a_job_has_one_log_and_an_output_one_job():
         {"TEACHER_QUESTIONS", "TEACHER_COUNTS"},
         {"LEFT_OUT", "SELECTION", "KEPT_QUESTIONS"},
         {"COMPARISON", "SUMMARY"},
-        {"REPORT", "REPORT_PART"},
+        {"MODEL_CARD", "REPORT", "REPORT_PART"},
     ]
 
 

@@ -43,3 +43,15 @@ def test_no_amount_has_an_exponent(value, unit):
 
 def test_small_probabilities_are_written_as_by_hand():
     assert [readable.small(p) for p in (1.2e-119, 0.034, 1.0, 0)] == ["1 × 10⁻¹¹⁹", "0.034", "1", "0"]
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_a_setting_has_all_of_its_digits(value):
+    said = readable.exact(value)
+    plain = said.replace(" × 10", "e").translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789"))
+    assert float(plain) == value and "e" not in said
+
+
+def test_settings_read_as_they_are_typed():
+    typed = {6e-05: "0.00006", 1e-08: "1 × 10⁻⁸", 0.95: "0.95", 100.0: "100", 1.25e-09: "1.25 × 10⁻⁹"}
+    assert {value: readable.exact(value) for value in typed} == typed

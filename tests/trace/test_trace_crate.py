@@ -4,14 +4,13 @@ from pathlib import Path
 
 from distillery.trace import provenance_records, research_crate
 
-RECORDS = [
-    {"path": "resources/a.parquet", "bytes": 3, "sha256": "aa"},
-    *(
-        {"path": f"results/{name}", "bytes": 4, "sha256": name, "rule": "train", "command": ["python", "workflow/scripts/x.py", "--lr", "1"],
-         "code": "0123456789abcdef", "inputs": {"resources/a.parquet": "aa", "config/b.yaml": "bb"}, "versions": None}
-        for name in ("one", "two")
-    ),
-]  # fmt: skip
+RECORDS = {
+    f"results/{name}": {
+        "path": f"results/{name}", "bytes": 4, "sha256": name, "rule": "train", "command": ["python", "workflow/scripts/x.py", "--lr", "1"],
+        "code": "0123456789abcdef", "inputs": {"resources/a.parquet": "aa", "config/b.yaml": "bb", "gone": None}, "versions": None,
+    }
+    for name in ("one", "two")
+}  # fmt: skip
 
 
 def test_each_file_is_described_once_and_each_command_is_one_action():
@@ -20,7 +19,7 @@ def test_each_file_is_described_once_and_each_command_is_one_action():
     assert len(graph) == len(made["@graph"])
     (action,) = [one for one in graph.values() if one["@type"] == "CreateAction"]
     assert [one["@id"] for one in action["result"]] == ["results/one", "results/two"]
-    assert {one["@id"] for one in action["object"]} == {"resources/a.parquet", "config/b.yaml"}
+    assert {one["@id"] for one in action["object"]} == {"resources/a.parquet", "config/b.yaml", "gone"}
     # whatever is named is described
     named = [one["@id"] for key in ("object", "result") for one in action[key]]
     named += [one["@id"] for one in graph["./"]["hasPart"] + graph["./"]["mentions"]] + [
@@ -28,6 +27,7 @@ def test_each_file_is_described_once_and_each_command_is_one_action():
     ]
     assert set(named) <= graph.keys()
     assert graph["results/one"]["sha256"] == "one" and graph["config/b.yaml"]["sha256"] == "bb"
+    assert "sha256" not in graph["gone"]
 
 
 def test_commands_are_those_of_any_clone():
@@ -35,3 +35,26 @@ def test_commands_are_those_of_any_clone():
     assert provenance_records.command(shell, Path("/work/here")) == [
         "python", "workflow/scripts/score.py", "--problems", "p.parquet", "--data", "a=…/rows.csv", "--n", "3",
     ]  # fmt: skip
+
+
+def test_settings_are_what_of_a_line_was_chosen():
+    line = [
+        "python",
+        "workflow/scripts/x.py",
+        "--lr",
+        "1",
+        "--data",
+        "mine.csv",
+        "--shards",
+        "a=resources/a",
+        "b=resources/b",
+        "--strict",
+    ]
+    assert provenance_records.settings(line, {"mine.csv"}) == {"--lr": ["1"], "--strict": []}
+
+
+def test_paths_in_json_and_secrets_are_not_told():
+    words = ["--settings-json", '{"path": "/home/me/data", "url": "https://me:secret@host.example/a"}']
+    shell = f"python /x/workflow/scripts/plan_sources.py {words[0]} '{words[1]}'"
+    told = provenance_records.command(shell, Path("/work/here"))[3]
+    assert told == '{"path":"…/data","url":"https://me:***@host.example/a"}'

@@ -1,12 +1,12 @@
 """A trace both ways on a finished experiment: its rows are those that the steps' own counts tell of, and a changed row shows."""
 
-import hashlib
 import json
-import shutil
 import subprocess
 import sys
 
+import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from distillery import digests, parquet_files
 from distillery.tokenize.dataset_files import DatasetFiles
@@ -94,41 +94,47 @@ def test_a_changed_row_of_a_shard_shows(finished, answers):
     assert json.loads(trace(finished, answers[0]["id"], "--json"))["trainings"][0]["shards"] == before
 
 
-def test_a_crate_describes_every_file_and_names_no_machine(finished):
-    line = [
-        sys.executable,
-        "workflow/scripts/trace_crate.py",
-        "--configfile",
-        "experiment.yaml",
-        "--date",
-        "2026-11-30",
-    ]
-    house = finished.path
-    try:
-        for _ in range(2):  # the same again
-            done = subprocess.run(line, cwd=house, capture_output=True, text=True, check=False)
-            assert done.returncode == 0, done.stderr
-            texts = {
-                path: path.read_text()
-                for path in [house / "ro-crate-metadata.json", *house.glob("results/provenance/**/*.json")]
-            }
-            before = locals().get("before", texts)
-            assert texts == before
-    finally:
-        shutil.rmtree(house / "results/provenance", ignore_errors=True)
-        (house / "ro-crate-metadata.json").unlink(missing_ok=True)
-    assert not [path for path, text in texts.items() if str(house) in text or sys.prefix in text]
-    graph = {one["@id"]: one for one in json.loads(texts[house / "ro-crate-metadata.json"])["@graph"]}
-    made = {
-        result["@id"]: one
-        for one in graph.values()
-        if one["@type"] == "CreateAction"
-        for result in one["result"]
+def test_another_row_of_a_shard_is_another_training_of_the_same_order(finished, answers, tmp_path):
+    """The same rows from a folder, but for one text of the second shard, trained anew: what of the trace changes, and what does not."""
+    before = json.loads(trace(finished, answers[0]["id"], "--json", "--rows", str(tmp_path / "before.jsonl")))
+    rows = [json.loads(line) for line in (tmp_path / "before.jsonl").read_text().splitlines()]
+    second = "train-00001-of-00002.parquet"  # the tokenizer was made of the first
+    chosen = next(row for row in rows if row["shard"] == second)
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    for path in (finished.path / "resources/datasets/sums").glob("*.parquet"):
+        table = pq.read_table(path)
+        if path.name == second:
+            messages = table["messages"].to_pylist()
+            messages[chosen["row"]][0]["content"] += " Think twice."
+            column = table.schema.get_field_index("messages")
+            table = table.set_column(column, table.schema.field(column), [messages])
+        pq.write_table(table, folder / path.name)
+    house = finished.copied(tmp_path / "house")
+    raw = yaml.safe_load(house.configfile.read_text())
+    raw["datasets"]["sums"]["source"] = {"path": {"path": str(folder), "files": "*.parquet"}}
+    house.configfile.write_text(yaml.safe_dump(raw, sort_keys=False))
+    house.run("--until", "train", "generate_tuned_answers")
+    after = json.loads(trace(house, answers[0]["id"], "--json", "--rows", str(tmp_path / "after.jsonl")))
+    (old,), (new,) = before["trainings"], after["trainings"]
+    assert {key for key in new if new[key] != old[key]} >= {
+        "key",
+        "data",
+        "weights",
+        "weights_digest",
+        "shards",
     }
-    for name in ("train/done.json", "tuned.jsonl", "summary.json", "report.html", "hf/manifest.json"):
-        path = f"results/experiments/small/{name}"
-        assert graph[path]["sha256"] == hashlib.sha256((house / path).read_bytes()).hexdigest()
-        assert made[path]["object"] and made[path]["description"].startswith("python workflow/scripts/")
-    record = json.loads(texts[house / "results/provenance/results/experiments/small/train/done.json.json"])
-    assert record["rule"] == "train" and "--lr" in record["command"] and len(record["code"]) == 16
-    assert record["versions"]["mindspore"] and all(len(digest) == 64 for digest in record["inputs"].values())
+    assert new["settings"] == old["settings"] and new["started_from"] == old["started_from"]
+    # the same rows at the same steps
+    assert (tmp_path / "after.jsonl").read_text() == (tmp_path / "before.jsonl").read_text()
+    found = json.loads(trace(house, "--row", chosen["uuid"], "--json"))
+    assert found["rows"]["small"][0]["steps"] == [chosen["step"]]
+    kept = json.loads(
+        (house.path / "results/provenance/results/experiments/small/train/done.json.json").read_text()
+    )
+    assert (
+        kept["inputs"]
+        != json.loads(
+            (finished.path / "results/provenance/results/experiments/small/train/done.json.json").read_text()
+        )["inputs"]
+    )

@@ -10,6 +10,11 @@
     return made;
   };
 
+  // a kept run's page lies two folders deeper than the page that it is a second name of
+  if (/\/runs\/[0-9a-f]{12}\/[^/]+$/.test(location.pathname)) {
+    document.querySelectorAll('a[data-outside]').forEach(link => link.setAttribute('href', `../../${link.getAttribute('href')}`));
+  }
+
   // mathematics: what stands between dollars or brackets, and boxes; what cannot be read stays as it was written
   const NESTED = String.raw`\{(?:[^{}]|\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\})*\}`;
   const FORMULA = new RegExp(String.raw`\$\$([^$]+)\$\$|\\\[([^]+?)\\\]|\\\(([^]+?)\\\)|\$([^$\n]+)\$|(\\boxed\s*${NESTED})`, 'g');

@@ -1,7 +1,8 @@
-"""Render one self-contained page per experiment, and its parts for `snakemake --report`.
+"""Render one self-contained page per experiment, its parts for `snakemake --report`, its model's card, and a page over all.
 
 Outputs: results/experiments/{experiment}/report.html, with every figure and table as a file under report/; of further
-problem sets results/experiments/{experiment}/sets/{problems}/report.html.
+problem sets results/experiments/{experiment}/sets/{problems}/report.html; hf/README.md beside the export; and of several
+experiments results/overview.html.
 """
 
 
@@ -45,6 +46,8 @@ rule report_page:
         done=artefacts.TRAINED.path,
         proof=lambda w: artefacts.conversion_proof(EXPERIMENTS[w.experiment]).path,
         export_proof=artefacts.EXPORT_PROOF.path,
+        exported=artefacts.EXPORTED.path,
+        datasets=lambda w: list(stage_inputs.tokenized(EXPERIMENTS[w.experiment]).values()),
         mindspeed_answer=lambda w: artefacts.mindspeed_answer(EXPERIMENTS[w.experiment]),
         plan=artefacts.PLAN.path,
         # linked from the experiment's page
@@ -70,6 +73,8 @@ rule report_page:
             category="{experiment}",
             labels={"part": "accuracy by family"},
         ),
+        # beside the export, which is made before there are scores; the next export removes it with all else
+        card=artefacts.MODEL_CARD.path,
     log:
         artefacts.REPORT.log,
     benchmark:
@@ -91,6 +96,11 @@ rule report_page:
         mixed=lambda w: commandline.named(
             "--mixed-quality", stage_inputs.mixed_quality(EXPERIMENTS[w.experiment])
         ),
+        datasets=lambda w: commandline.named("--datasets", stage_inputs.tokenized(EXPERIMENTS[w.experiment])),
+        sources=lambda w: canonical({one.name: one.described for one in datasets_of(w.experiment)}),
+        overview=lambda w: [f"--overview={path}" for path in standing.overview(CONFIG)],
+        manifest=lambda w, output: artefacts.PROVENANCE.at(path=output.page),
+        card=lambda w, output: ["--card", output.card] if "card" in output.keys() else [],
         config=lambda w: canonical(EXPERIMENTS[w.experiment].settings),
         name=lambda w: ":".join([w.experiment, *([w.problems] if "problems" in w.keys() else [])]),
     shell:
@@ -98,7 +108,7 @@ rule report_page:
         " --summary {input.summary:q} --base-generations {input.base:q} --tuned-generations {input.tuned:q}"
         " --base-scores {input.base_scores:q} --tuned-scores {input.tuned_scores:q} --problems {input.problems:q}"
         " --data-manifest {input.data:q} --quality {input.quality:q} --done {input.done:q} --conversion-proof {input.proof:q}"
-        " --export-proof {input.export_proof:q} --plan {input.plan:q} {params.asked:q} {params.sweep:q} {params.mixed:q} --samples {params.samples:q}"
+        " --export-proof {input.export_proof:q} --exported {input.exported:q} {params.datasets:q} --sources-json {params.sources:q} {params.card:q} {params.overview:q} --manifest {params.manifest:q} --plan {input.plan:q} {params.asked:q} {params.sweep:q} {params.mixed:q} --samples {params.samples:q}"
         " --rulegraph {input.rulegraph:q} --config-json {params.config:q}"
         " --output {output.page:q} --parts-dir {params.parts:q} --log {log:q}"
 
@@ -124,3 +134,36 @@ use rule report_page as report_set_page with:
         set_artefacts.in_set(artefacts.REPORT).log,
     benchmark:
         set_artefacts.in_set(artefacts.REPORT).benchmark
+
+
+# it reads no report: each of them links it
+rule report_overview:
+    input:
+        summaries=[artefacts.SUMMARY.at(experiment=name) for name in EXPERIMENTS],
+        plans=[artefacts.PLAN.at(experiment=name) for name in EXPERIMENTS],
+        sweeps=list(set_artefacts.sweeps(CONFIG).values()),
+    output:
+        report(
+            artefacts.OVERVIEW.path,
+            caption="../report/overview.rst",
+            category="all experiments",
+            labels={"part": "side by side"},
+        ),
+    log:
+        artefacts.OVERVIEW.log,
+    benchmark:
+        artefacts.OVERVIEW.benchmark
+    conda:
+        environment("cpu")
+    params:
+        **runs("report_overview", PAGE_TEMPLATES),
+        settings=lambda w: canonical({name: e.settings for name, e in EXPERIMENTS.items()}),
+        summaries=lambda w, input: commandline.named("--summary", dict(zip(EXPERIMENTS, input.summaries))),
+        plans=lambda w, input: commandline.named("--plan", dict(zip(EXPERIMENTS, input.plans))),
+        reports=commandline.named(
+            "--report", {name: artefacts.REPORT.at(experiment=name) for name in EXPERIMENTS}
+        ),
+        sweeps=commandline.named("--sweep", set_artefacts.sweeps(CONFIG)),
+    shell:
+        "{params.command:q} --settings-json {params.settings:q} {params.summaries:q} {params.plans:q} {params.reports:q}"
+        " {params.sweeps:q} --output {output:q} --log {log:q}"

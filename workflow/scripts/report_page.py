@@ -10,6 +10,7 @@ The page needs no network. The loss curve comes from the metrics file that done.
 """
 
 import argparse
+import json
 from pathlib import Path
 
 from distillery import command
@@ -72,6 +73,40 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         metavar="JOB=FILE",
         help="resource samples taken beside jobs, *.samples.jsonl; a file that is not there fails nothing",
+    )
+    parser.add_argument(
+        "--overview",
+        type=Path,
+        metavar="HTML",
+        help="the page over all experiments, of report_overview.py, to be linked",
+    )
+    parser.add_argument(
+        "--manifest",
+        type=Path,
+        metavar="FILE",
+        help="what made the page, to be linked; it is written afterwards",
+    )
+    parser.add_argument(
+        "--card",
+        type=Path,
+        metavar="README.md",
+        help="write a model card there, beside the export, in Hugging Face's format: data, recipe, scores, digests, licences",
+    )
+    parser.add_argument("--exported", type=Path, metavar="FILE", help="the export's manifest, for the card")
+    parser.add_argument(
+        "--datasets",
+        type=command.named_file,
+        nargs="+",
+        default=[],
+        metavar="DATASET=FILE",
+        help="manifests of all tokenized datasets, for the card",
+    )
+    parser.add_argument(
+        "--sources-json",
+        type=json.loads,
+        default={},
+        metavar="JSON",
+        help="source and licence of each dataset, for the card",
     )
     parser.add_argument(
         "--config-json", required=True, metavar="JSON", help="the experiment's settings, to be shown"

@@ -1,7 +1,8 @@
 """Write an RO-Crate of what a configuration's experiments left, and a manifest of each file: what made it, of what.
 
-    python workflow/scripts/trace_crate.py --configfile config/config.yaml --date 2026-11-30
+    python workflow/scripts/trace_crate.py --configfile config/config.yaml --name "Arithmetic" --date 2026-11-30
 
+Each run of the workflow does so at its end; this is for another name or date, and for a workflow that has Distillery as a module.
 Run it where the experiments ran. The crate is ro-crate-metadata.json (RO-Crate 1.1, Workflow Run Crate), which archives and other
 tools read; results/provenance/PATH.json says of each file its digest, its inputs' digests, command, code and package versions.
 """
@@ -20,9 +21,8 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--date",
         type=lambda text: datetime.date.fromisoformat(text).isoformat(),
-        required=True,
         metavar="YYYY-MM-DD",
-        help="when it is published: RO-Crate wants a date, and nothing here has one",
+        help="when it is published: RO-Crate wants a date; today, or the one that stands where nothing else changed",
     )
     return parser
 

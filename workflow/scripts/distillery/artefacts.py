@@ -126,14 +126,18 @@ CHECKS = _own("checks.json", "plan_sources")
 TRAINED = _own("train/done.json", "train")
 TRAINED_RESHARDED = _own("reshard-{layout}/manifest.json", "convert_reshard-{layout}")
 EXPORTED = _own("hf/manifest.json", "convert_mcore_to_hf")
+MODEL_CARD = _own("hf/README.md", "report_page")
 EXPORT_PROOF = _own("hf.proof.json", "convert_prove_export")
 TUNED_ANSWERS = _own("tuned.jsonl", "generate_tuned")
 MINDSPEED_ANSWER = _own("mindspeed_answer.txt", "generate_mindspeed")
 TUNED_SCORES = _own("tuned.scores.jsonl", "evaluate_tuned")
 COMPARISON = _own("comparison.json", "evaluate_compare")
 SUMMARY = _own("summary.json", "evaluate_compare")
-PROVENANCE = _shared("results", "provenance/{path}", ".json")  # of each product, when it is asked for
+PROVENANCE = _shared(
+    "results", "provenance/{path}", ".json"
+)  # what made each output, written at the end of a run
 PAIR = _shared("results", "comparisons/{one}/{other}/{problems}", ".html")  # of any two, when it is asked for
+OVERVIEW = _shared("results", "overview", ".html")  # of all experiments, where there are several
 SWEEP = _own("sweep.json", "evaluate_sweep")
 PLAN = _own("plan.json", "plan_outcome")
 RULEGRAPH = _own("rulegraph.dot", "report_rulegraph")

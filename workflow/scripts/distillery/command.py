@@ -85,6 +85,8 @@ def run(
         ):
             main(args)
         sys.stdout.flush()
+        if args.log:
+            _note(args.log)
     except BaseException as error:
         text, code = _told(error, parser.prog)
         _say(text, terminal)
@@ -130,7 +132,7 @@ def _end(code: int) -> None:
     sys.exit(code)
 
 
-# named at run time, both: a change of what is shown or measured changes no result, so it must make none stale
+# named at run time, all three: a change of what is shown or measured changes no result, so it must make none stale
 def _live(name: str, log: Path | None, leads: bool) -> AbstractContextManager:
     return importlib.import_module("distillery.live").Live(name, log, leads)
 
@@ -138,6 +140,10 @@ def _live(name: str, log: Path | None, leads: bool) -> AbstractContextManager:
 def _sampler(log: Path) -> AbstractContextManager:
     sampling = importlib.import_module("distillery.resource_samples")
     return sampling.Sampler(sampling.beside(log), sampling.visible(os.environ))
+
+
+def _note(log: Path) -> None:
+    importlib.import_module("distillery.loaded_packages").note(log)
 
 
 def _redirect(log: Path) -> int:

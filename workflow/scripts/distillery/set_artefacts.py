@@ -40,6 +40,18 @@ def sweep_scores(config: Config, experiment: Experiment, problems: str) -> dict[
     return found if len(found) > 1 else {}
 
 
+def sweeps(config: Config) -> dict[str, str]:
+    """The table of each sweep and problem set, beside its first experiment, by the names of both."""
+    found = {}
+    for sweep in config.sweeps:
+        members = [config.experiments[name] for name in config.sweeps[sweep] if name in config.experiments]
+        for problems in dict.fromkeys(problems for one in members for problems in one.asked):
+            first = next(one for one in members if problems in one.asked)
+            if sweep_scores(config, first, problems):
+                found[f"{sweep} on {problems}"] = of_set(artefacts.SWEEP, first, problems).path
+    return found
+
+
 def samples(experiment: Experiment, problems: str) -> dict[str, str]:
     """Resource samples of an experiment's jobs on devices, by job, answers those to one problem set."""
     return {

@@ -37,6 +37,11 @@ def mixed_quality(experiment: Experiment) -> dict[str, str]:
     return {part.dataset: artefacts.quality(experiment.alone(part)).path for part in parts}
 
 
+def tokenized(experiment: Experiment) -> dict[str, str]:
+    """The manifest of each dataset, by its name."""
+    return {part.dataset: artefacts.tokenized(experiment.alone(part)).path for part in experiment.parts}
+
+
 def tokenized_parts(experiment: Experiment) -> list[str]:
     """The manifest of each dataset."""
-    return [artefacts.tokenized(experiment.alone(part)).path for part in experiment.parts]
+    return list(tokenized(experiment).values())

@@ -6,7 +6,6 @@ stand in code spans, where they are text.
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,45 +13,35 @@ from typing import Any
 
 import yaml
 
-from distillery import artefacts, config, digests, files
+from distillery import digests
 from distillery.digests import MANIFEST
-from distillery.problems import Problem
 from distillery.report import contents, readable
 from distillery.terminal_text import printable
 
-CARD = "README.md"
 
+def write(
+    target: Path,
+    name: str,
+    settings: Mapping[str, Any],
+    inputs: Mapping[str, Path],
+    datasets: Mapping[str, Path],
+    sources: Mapping[str, Mapping[str, str]],
+) -> None:
+    """Write the card beside the export.
 
-def run(args: argparse.Namespace) -> str:
-    """Write README.md beside the export that report_card.py's flags name; says where it is.
+    Args:
+        settings: the experiment's resolved configuration.
+        inputs: paths of `exported`, the export's manifest, `done` and `summary`.
+        datasets: {dataset: manifest} of what was trained on.
+        sources: {dataset: `source` and `license`}, of `Dataset.described`.
 
     Raises:
-        UsageProblem: no such experiment.
-        Problem: it has not been run to its scores, or files are not those that were written.
+        Problem: files are not those that were written.
     """
-    settings = config.read(args.configfile)
-    e = config.experiment(settings, args.experiment, "--experiment")
-    places = {
-        "exported": Path(artefacts.EXPORTED.at(experiment=e.name)),
-        "done": Path(artefacts.TRAINED.at(experiment=e.name)),
-        "summary": Path(artefacts.SUMMARY.at(experiment=e.name)),
-    }
-    data = {part.dataset: Path(artefacts.tokenized(e.alone(part)).path) for part in e.parts}
-    for place in (*places.values(), *data.values()):
-        if not place.is_file():
-            raise Problem(
-                "the experiment has not been run to its scores",
-                where=place,
-                found="no such file",
-                fix=digests.again(place),
-            )
-    read = {role: digests.read_json(place) for role, place in places.items()}
-    manifests = {name: digests.read_json(place) for name, place in data.items()}
-    target = places["exported"].with_name(CARD)
-    files.write_text(
-        target, card(e.name, e.settings, read, manifests, (target.with_name("LICENSE")).is_file())
-    )
-    return f"{target}: the card of {e.name}, with scores of {', '.join(sets(read['summary'], e.problems))}"
+    read = {role: digests.read_json(inputs[role]) for role in ("exported", "done", "summary")}
+    data = {dataset: digests.read_json(path) | sources.get(dataset, {}) for dataset, path in datasets.items()}
+    licensed = target.with_name("LICENSE").is_file()
+    digests.write_text(target, card(name, settings, read, data, licensed))
 
 
 def sets(summary: Mapping[str, Any], first: str) -> Mapping[str, Any]:
@@ -68,7 +57,7 @@ def card(
     Args:
         settings: the experiment's resolved configuration.
         read: `exported`, `done` and `summary`: the contents of the export's manifest, done.json and summary.json.
-        data: {dataset: manifest} of what was trained on.
+        data: {dataset: manifest} of what was trained on, with `source` and `license` where they are known.
         licensed: whether the export carries the original's LICENSE.
     """
     index = [{**one, "name": name} for one in read["summary"]["model-index"]]
@@ -154,7 +143,11 @@ def _lines(
         if licensed
         else "those of the original model, which came without a LICENSE file"
     )
-    yield "- data: those of the datasets' sources; nothing here grants more"
+    for one, row in data.items():
+        stated = row.get("license")
+        said = _code(stated) if stated else "not stated in the configuration; ask the source"
+        yield f"- rows of {_code(one)} ({_code(row.get('source') or 'source not known')}): {said}"
+    yield "\nNothing here grants more than these do."
 
 
 def _table(head: list[str], rows: Any) -> Iterator[str]:

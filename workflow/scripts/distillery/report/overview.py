@@ -51,12 +51,12 @@ def facts(
             ("versions", ", ".join(f"{name} {version}" for name, version in machine["versions"].items()))
         )
         said.append(("commit", machine["commit"]))
-    if seconds := _seconds(plan):
-        said.append(("time", f"{duration(seconds)} of all jobs together"))
+    if taken := seconds(plan):
+        said.append(("time", f"{duration(taken)} of all jobs together"))
     return [(name, str(value)) for name, value in said if value]
 
 
-def _seconds(plan: Mapping[str, Any] | None) -> float:
+def seconds(plan: Mapping[str, Any] | None) -> float:
     """Measured seconds of all jobs of the plan."""
     return sum(
         row["measured"] or 0.0

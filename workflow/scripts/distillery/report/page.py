@@ -18,13 +18,14 @@ from distillery.report import (
     contents,
     figures,
     graph_drawing,
+    model_card,
     overview,
     page_writing,
     resource_curves,
 )
 
-# flags that name what is written, not what is read
-WRITTEN = ("output", "parts_dir", "log")
+# flags that name what is written or linked, not what is read
+WRITTEN = ("output", "parts_dir", "card", "overview", "manifest", "log")
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -38,15 +39,20 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         settings = json_files.loads(args.config_json)
     except ValueError as error:
         raise UsageProblem("not JSON", where="--config-json", found=error) from None
-    prefix = os.path.relpath(args.parts_dir, args.output.parent)
     inputs = {
         role: path for role, path in vars(args).items() if isinstance(path, Path) and role not in WRITTEN
+    }
+    linked = {"parts": args.parts_dir, "overview": args.overview, "manifest": args.manifest, **inputs}
+    links = {
+        role: os.path.relpath(path, args.output.parent) for role, path in linked.items() if path is not None
     }
     report = collect(args.name, inputs, settings, dict(args.samples), dict(args.mixed_quality))
     with digests.recorded(args.output) as parts:
         parts += page_writing.write_parts(report, args.parts_dir)
-        files.write_text(args.output, page_writing.render(report, prefix))
+        files.write_text(args.output, page_writing.render(report, links))
         written = list(parts)
+    if args.card:
+        model_card.write(args.card, args.name, settings, inputs, dict(args.datasets), args.sources_json)
     kept_runs.keep(args.output, written, inputs, settings, digests.read_json(inputs["done"])["key"])
     return report["verdict"]
 

@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -68,6 +69,9 @@ def environment() -> jinja2.Environment:
         ),
         "amount": readable.amount,
         "small": readable.small,
+        "exact": lambda value: (
+            readable.exact(value) if isinstance(value, float) else "–" if value is None else value
+        ),
         "shown": lambda value: (
             readable.number(value) if isinstance(value, float) else "–" if value is None else value
         ),
@@ -80,11 +84,12 @@ def environment() -> jinja2.Environment:
     return made
 
 
-def render(report: dict[str, Any], parts: str) -> str:
+def render(report: dict[str, Any], links: Mapping[str, str]) -> str:
     """The page. Every value is escaped; figures are our own SVG, and the only script that runs is ours.
 
     Args:
-        parts: the folder of the parts, as the page's links reach it.
+        links: `parts`, the folder of the parts, as the page's links reach it; so may be `overview`, the page over all experiments, the
+            page's `manifest`, and its inputs by their roles.
     """
     script = (TEMPLATES / SCRIPT).read_text(encoding="utf-8")
     drawn = {name: Markup(figures.inline(svg, name, LABELS[name])) for name, svg in report["figures"].items()}
@@ -93,7 +98,7 @@ def render(report: dict[str, Any], parts: str) -> str:
         "colours": figures.COLOURS,
         "script": Markup(script),
         "script_digest": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        "parts": quote(parts),
+        "links": {role.replace("_", " "): quote(path) for role, path in links.items()},
         "mathematics": MATHEMATICS,
         "part_files": [
             *sorted(f"{name}.svg" for name in report["figures"]),

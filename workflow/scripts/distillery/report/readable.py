@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 STEPS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 GLANCE = 1e4  # below it all digits of a whole number are read at a glance
 BINARY = ((1e6, "TB"), (1e3, "GB"), (1.0, "MB"), (1e-3, "kB"))  # of megabytes, 10^6 bytes
@@ -48,6 +50,15 @@ def small(value: float) -> str:
     if not value or abs(value) >= 1e-4:
         return f"{value:.2g}"
     digits, exponent = f"{value:.0e}".split("e")
+    return f"{digits} × 10{str(int(exponent)).translate(_RAISED)}"
+
+
+def exact(value: float) -> str:
+    """A setting, all of its digits: 0.00006, 1 × 10⁻⁸, 1000000; what somebody typed must be read off again."""
+    written = Decimal(repr(value))
+    if not written.is_finite() or not written or 1e-5 <= abs(value) < 1e15:
+        return f"{written.normalize():f}"
+    digits, exponent = f"{written.normalize():e}".split("e")
     return f"{digits} × 10{str(int(exponent)).translate(_RAISED)}"
 
 

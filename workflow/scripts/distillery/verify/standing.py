@@ -88,11 +88,17 @@ def _others(config: Config, name: str) -> Iterator[Product]:
     if e.generate.layout != e.train.layout:
         yield Product(Path(artefacts.tuned_weights(e).path), "checkpoint")
     yield Product(Path(artefacts.EXPORTED.at(**own)), "model")
-    for one in (artefacts.EXPORT_PROOF, artefacts.PLAN, artefacts.RULEGRAPH):
+    for one in (artefacts.EXPORT_PROOF, artefacts.PLAN, artefacts.RULEGRAPH, artefacts.MODEL_CARD):
         yield _file(one.at(**own))
     yield from map(_file, artefacts.mindspeed_answer(e))
     for problems in e.asked:
         yield from map(_file, of_set(e, problems).values())
+    yield from map(_file, overview(config))
+
+
+def overview(config: Config) -> list[str]:
+    """The page over all experiments, where there are several."""
+    return [artefacts.OVERVIEW.path] if len(config.experiments) > 1 else []
 
 
 def of_set(experiment: Experiment, problems: str) -> dict[str, str]:
