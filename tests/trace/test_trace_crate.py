@@ -17,7 +17,10 @@ def test_each_file_is_described_once_and_each_command_is_one_action():
     made = research_crate.crate(RECORDS, "a run", "2026-11-30")
     graph = {one["@id"]: one for one in made["@graph"]}
     assert len(graph) == len(made["@graph"])
-    (action,) = [one for one in graph.values() if one["@type"] == "CreateAction"]
+    whole, action = [one for one in graph.values() if one["@type"] == "CreateAction"]
+    assert whole["instrument"] == graph["./"]["mainEntity"] and whole["object"] == sorted(
+        action["object"], key=lambda one: one["@id"]
+    )
     assert [one["@id"] for one in action["result"]] == ["results/one", "results/two"]
     assert {one["@id"] for one in action["object"]} == {"resources/a.parquet", "config/b.yaml", "gone"}
     # whatever is named is described

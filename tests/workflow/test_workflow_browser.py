@@ -1,5 +1,8 @@
 """A finished run's report opened in a real browser: the verdict is seen, nothing is fetched, the console stays silent."""
 
+from pathlib import Path
+from urllib.parse import unquote
+
 import browser
 
 VERDICTS = ("The tuned model is better", "The tuned model is worse", "No clear difference")
@@ -17,3 +20,13 @@ def test_the_page_stands_alone(finished, tmp_path):
         folder = page.parent.as_uri()
         assert all(one.startswith(folder) for one in tab.asked), tab.asked
         assert not tab.console, tab.console
+        # what it was made of is linked, from the page and from its second name among kept runs
+        (kept,) = page.parent.glob("runs/*/report.html")
+        found = []
+        for place in (page, kept):
+            tab.open(place)
+            links = tab.run("[...document.querySelectorAll('a[data-outside]')].map(link => link.pathname)")
+            found.append({Path(unquote(link)) for link in links})
+            assert all(path.is_file() for path in found[-1]), place
+        assert found[0] == found[1] and page.parent / "tuned.jsonl" in found[0]
+        assert finished.path / "results/provenance/results/experiments/small/report.html.json" in found[0]

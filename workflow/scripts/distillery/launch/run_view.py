@@ -37,6 +37,7 @@ IDLE = (
     "Assuming unrestricted",
     "Removing temporary",
 )
+SHORT = 9.5  # seconds below which tenths are told
 FIRST, LATER = (
     3.0,
     live.SILENCE,
@@ -130,7 +131,8 @@ class View(logging.Handler):
         job = self.jobs.pop(found["job_id"], None)
         if job is not None:
             width = len(str(self.total))
-            took = clock(time.monotonic() - job.began)
+            seconds = time.monotonic() - job.began
+            took = clock(seconds) if seconds >= SHORT else f"{seconds:.1f} s"
             self._say(printable(f"[{self.done:{width}}/{self.total}] {took:>7}  {job.name}"))
 
     def _progress(self, found: Mapping[str, Any]) -> None:

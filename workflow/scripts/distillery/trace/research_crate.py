@@ -28,6 +28,7 @@ PROFILES = ("process/0.5", "workflow/0.5")
 WORKFLOW = "Snakefile"
 NAME = "Distillery run"
 PUBLISHED = "datePublished"
+COMPLETED = "http://schema.org/CompletedActionStatus"
 
 Entity = dict[str, Any]
 Records = Mapping[str, provenance_records.Record]
@@ -120,6 +121,17 @@ def crate(records: Records, name: str, date: str) -> Entity:
         date: published on, YYYY-MM-DD.
     """
     actions = _actions(records)
+    used = {one["@id"] for action in actions for one in action["object"]}
+    # the profile wants one action of the workflow itself, beside those of its commands
+    whole = {
+        "@id": "#run",
+        "@type": "CreateAction",
+        "name": name,
+        "instrument": {"@id": WORKFLOW},
+        "object": [{"@id": path} for path in sorted(used - records.keys())],
+        "result": [{"@id": path} for path in records if path not in used],
+        "actionStatus": COMPLETED,
+    }
     inputs = {path: digest for one in records.values() for path, digest in one["inputs"].items()}
     all_files = [_file(path, one["sha256"], one["bytes"]) for path, one in records.items()]
     all_files += [_file(path, digest) for path, digest in inputs.items() if path not in records]
@@ -144,7 +156,7 @@ def crate(records: Records, name: str, date: str) -> Entity:
             "conformsTo": [{"@id": f"https://w3id.org/ro/wfrun/{one}"} for one in PROFILES],
             "mainEntity": {"@id": WORKFLOW},
             "hasPart": [{"@id": WORKFLOW}, *({"@id": one["@id"]} for one in all_files)],
-            "mentions": [{"@id": one["@id"]} for one in actions],
+            "mentions": [{"@id": one["@id"]} for one in (whole, *actions)],
         },
         *(
             {"@id": f"https://w3id.org/ro/wfrun/{one}", "@type": "CreativeWork", "name": one}
@@ -174,6 +186,7 @@ def crate(records: Records, name: str, date: str) -> Entity:
             for tool, one in tools.items()
         ),
         *all_files,
+        whole,
         *actions,
     ]
     return {"@context": "https://w3id.org/ro/crate/1.1/context", "@graph": graph}
@@ -200,7 +213,7 @@ def _actions(records: Records) -> list[Entity]:
             "instrument": {"@id": f"#{words[1]}@{outputs[0]['code']}"},
             "object": [{"@id": path} for path in outputs[0]["inputs"]],
             "result": [{"@id": one["path"]} for one in outputs],
-            "actionStatus": "http://schema.org/CompletedActionStatus",
+            "actionStatus": COMPLETED,
         }
         for number, (words, outputs) in enumerate(made.items())
     ]
