@@ -53,8 +53,8 @@ def test_a_job_has_one_log_and_an_output_one_job():
         {"SHARD", "PASS_RATES"},
         {"TEACHER_QUESTIONS", "TEACHER_COUNTS"},
         {"LEFT_OUT", "SELECTION", "KEPT_QUESTIONS"},
-        {"COMPARISON", "SUMMARY"},
         {"MODEL_CARD", "REPORT", "REPORT_PART"},
+        {"COMPARISON", "SUMMARY"},
     ]
 
 
