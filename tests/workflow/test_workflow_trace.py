@@ -1,6 +1,7 @@
 """A trace both ways on a finished experiment: its rows are those that the steps' own counts tell of, and a changed row shows."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -103,13 +104,12 @@ def test_another_row_of_a_shard_is_another_training_of_the_same_order(finished, 
     folder = tmp_path / "mine"
     folder.mkdir()
     for path in (finished.path / "resources/datasets/sums").glob("*.parquet"):
-        table = pq.read_table(path)
-        if path.name == second:
-            messages = table["messages"].to_pylist()
-            messages[chosen["row"]][0]["content"] += " Think twice."
-            column = table.schema.get_field_index("messages")
-            table = table.set_column(column, table.schema.field(column), [messages])
-        pq.write_table(table, folder / path.name)
+        shutil.copyfile(path, folder / path.name)
+    table = pq.read_table(folder / second)
+    messages = table["messages"].to_pylist()
+    messages[chosen["row"]][0]["content"] += " Think twice."
+    column = table.schema.get_field_index("messages")
+    pq.write_table(table.set_column(column, table.schema.field(column), [messages]), folder / second)
     house = finished.copied(tmp_path / "house")
     raw = yaml.safe_load(house.configfile.read_text())
     raw["datasets"]["sums"]["source"] = {"path": {"path": str(folder), "files": "*.parquet"}}
@@ -117,6 +117,12 @@ def test_another_row_of_a_shard_is_another_training_of_the_same_order(finished, 
     house.run("--until", "train", "generate_tuned_answers")
     after = json.loads(trace(house, answers[0]["id"], "--json", "--rows", str(tmp_path / "after.jsonl")))
     (old,), (new,) = before["trainings"], after["trainings"]
+    assert [
+        one["sha256"] == two["sha256"] for one, two in zip(old["shards"], new["shards"], strict=True)
+    ] == [
+        True,
+        False,
+    ]
     assert {key for key in new if new[key] != old[key]} >= {
         "key",
         "data",
