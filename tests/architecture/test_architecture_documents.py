@@ -24,7 +24,7 @@ RULES = ROOT / "workflow/rules"
 ELSEWHERE = re.compile(
     r"(results|resources|logs)/|\.\.\./|tune_|generate_distill|questions\.jsonl|answers\.jsonl|config/mine"
 )
-MADE = {"summary.json", "report.html", "done.json"}
+MADE = {"summary.json", "report.html", "done.json", "ro-crate-metadata.json"}
 HOMES = [ROOT, ROOT / "workflow", SCRIPTS, ROOT / "benchmarks"]
 
 
