@@ -115,12 +115,12 @@ def build(
 
 
 def _needed(name: str, config: Config, every: Sequence[planned_jobs.Job]) -> set[tuple[str, str]]:
-    """Keys of an experiment's jobs. Its report shows its whole sweep, whose other members are no part of it."""
+    """Keys of an experiment's jobs; its report shows its whole sweep, and the overview all, but the others are no part of it."""
     others = tuple(
         f"{artefacts.REPORT.of(experiment=other).folder}/" for other in config.experiments if other != name
     )
     mine = [job for job in every if not any(path.startswith(others) for path in job.outputs)]
-    return planned_jobs.needed(mine, [artefacts.REPORT.at(experiment=name)])
+    return planned_jobs.needed(mine, [artefacts.REPORT.at(experiment=name), artefacts.OVERVIEW.path])
 
 
 def _figures(
