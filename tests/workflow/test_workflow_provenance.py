@@ -143,7 +143,7 @@ def test_an_upgraded_package_throws_no_run_away(finished, tmp_path):
 
 def test_the_card_has_scores_data_recipe_digests_and_licences(finished):
     folder = finished.path / FOLDER
-    card = folder / "hf/README.md"
+    card = folder / "model_card.md"
     text, read = card.read_text(), ModelCard.load(card)
     summary = json.loads((folder / "summary.json").read_text())
     (result,) = read.data.eval_results
@@ -163,5 +163,5 @@ def test_the_card_has_scores_data_recipe_digests_and_licences(finished):
     ):
         assert words in text
     digests.read_bytes(card)
-    with finished.edited(f"{FOLDER}/hf/README.md", b"mine"):
-        assert "README.md" in finished.verify("--quick").stderr
+    with finished.edited(f"{FOLDER}/model_card.md", b"mine"):
+        assert "model_card.md" in finished.verify("--quick").stderr

@@ -1,7 +1,7 @@
 """Render one self-contained page per experiment, its parts for `snakemake --report`, its model's card, and a page over all.
 
 Outputs: results/experiments/{experiment}/report.html, with every figure and table as a file under report/; of further
-problem sets results/experiments/{experiment}/sets/{problems}/report.html; hf/README.md beside the export; and of several
+problem sets results/experiments/{experiment}/sets/{problems}/report.html; model_card.md of its export; and of several
 experiments results/overview.html.
 """
 
@@ -73,7 +73,7 @@ rule report_page:
             category="{experiment}",
             labels={"part": "accuracy by family"},
         ),
-        # beside the export, which is made before there are scores; the next export removes it with all else
+        # not in the export, which is made before there are scores, and anew as a whole
         card=artefacts.MODEL_CARD.path,
     log:
         artefacts.REPORT.log,

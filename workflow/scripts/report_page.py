@@ -89,8 +89,8 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--card",
         type=Path,
-        metavar="README.md",
-        help="write a model card there, beside the export, in Hugging Face's format: data, recipe, scores, digests, licences",
+        metavar="MD",
+        help="write the export's model card there, in Hugging Face's format: data, recipe, scores, digests, licences",
     )
     parser.add_argument("--exported", type=Path, metavar="FILE", help="the export's manifest, for the card")
     parser.add_argument(

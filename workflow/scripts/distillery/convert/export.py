@@ -35,7 +35,7 @@ CARRIED = (
     "LICENSE",
 )
 
-CARD = "README.md"  # of report_page.py, about the export that was
+CARD = "README.md"  # the model card, copied here for the hub; it is about the export that was
 
 
 def as_json(value: Any) -> bytes:
@@ -120,9 +120,8 @@ def check_target(save_dir: Path) -> None:
     """
     if not save_dir.exists():
         return
-    kept = {digests.beside(save_dir / name).name for name in (MANIFEST, CARD)}
     for path in sorted(save_dir.iterdir()):
-        listed = path.name in (*CARRIED, CARD, INDEX, MANIFEST, *kept)
+        listed = path.name in (*CARRIED, CARD, INDEX, MANIFEST, digests.beside(save_dir / MANIFEST).name)
         ours = listed or path.suffix == ".safetensors"
         if not ours or path.is_dir():
             raise Problem(

@@ -1,4 +1,4 @@
-"""A model card beside an export, in Hugging Face's format: data, recipe, scores with intervals, digests, licences.
+"""A model card of an export, in Hugging Face's format: data, recipe, scores with intervals, digests, licences.
 
 The header is YAML between two lines of dashes, with `model-index` as `summary.json` has it; what follows is Markdown. Texts of others
 stand in code spans, where they are text.
@@ -27,7 +27,7 @@ def write(
     datasets: Mapping[str, Path],
     sources: Mapping[str, Mapping[str, str]],
 ) -> None:
-    """Write the card beside the export.
+    """Write the card of an export, whose README.md it becomes on the hub.
 
     Args:
         settings: the experiment's resolved configuration.
@@ -40,7 +40,7 @@ def write(
     """
     read = {role: digests.read_json(inputs[role]) for role in ("exported", "done", "summary")}
     data = {dataset: digests.read_json(path) | sources.get(dataset, {}) for dataset, path in datasets.items()}
-    licensed = target.with_name("LICENSE").is_file()
+    licensed = inputs["exported"].with_name("LICENSE").is_file()
     digests.write_text(target, card(name, settings, read, data, licensed))
 
 
@@ -130,7 +130,7 @@ def _lines(
             ["training, its settings, data and start", _code(done["key"])],
             [f"trained weights, step {done['iteration']}", _code(done["payload_digest"])],
             *(
-                [f"{_code(one['name'])} of this folder", _code(one["sha256"])]
+                [f"{_code(one['name'])} of the export", _code(one["sha256"])]
                 for one in read["exported"]["files"]
                 if one.get("sha256")
             ),
