@@ -65,7 +65,7 @@ def test_a_pipe_and_a_log_get_plain_lines_after_silence(tmp_path):
     log = tmp_path / "logs/job.log"
     done = subprocess.run(words((0, 0.1), "--log", log), capture_output=True, text=True, check=True)
     assert not done.stdout + done.stderr and "/400 answers" in log.read_text()
-    assert [path.name for path in log.parent.iterdir()] == ["job.log"]
+    assert sorted(path.name for path in log.parent.iterdir()) == ["job.log", "job.versions.json"]
 
 
 def test_beside_a_log_lies_how_far_the_command_is_and_how_it_ended(tmp_path):

@@ -109,7 +109,7 @@ def test_the_report_shows_the_plan(tmp_path):
     )
     answer = commands.here("report_page.py", *flags, "--plan", "plan.json", cwd=tmp_path)
     assert answer.returncode == 0, answer.stderr
-    page = (tmp_path / "report.html").read_text()
+    page = (tmp_path / "report.html").read_text().replace("<wbr>", "")  # keys may break at their dots
     for words in (
         "Plan and outcome",
         "time of train",

@@ -34,7 +34,7 @@ class Page(HTMLParser):
 
     def __init__(self, text: str):
         super().__init__()
-        self.tags, self.links, self.ids, self.text, self.open = [], [], [], [], []
+        self.tags, self.links, self.anchors, self.ids, self.text, self.open = [], [], [], [], [], []
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
@@ -43,6 +43,7 @@ class Page(HTMLParser):
         for key, value in attrs:
             if key in ("src", "href", "xlink:href"):
                 self.links.append(value)
+                self.anchors += [value] * (tag == "a")
             if key == "id":
                 self.ids.append(value)
 
@@ -60,7 +61,13 @@ def test_the_page_needs_nothing_outside_itself(made):
     page = Page(text)
     beside = {link for link in page.links if not link.startswith(("#", "data:"))}
     parts = {f"report/{path.name}" for path in (made / "report").iterdir() if path.is_file()}
-    assert beside == parts  # each is linked, and nothing else
+    rows = json.loads((made / "report/digests.json").read_text())
+    # each is linked, and what the page was made of, which is asked for only by a click; nothing else
+    read = beside - parts
+    assert parts < beside and read <= set(page.anchors) and all((made / link).is_file() for link in read)
+    assert {Path(link).name for link in read} == {
+        row["file"] for row in rows if not row["role"].startswith("samples of")
+    }
     # two of ours run, one holds the curve's values; the hostile generation stays text
     assert page.tags.count("script") == 3 and "img" not in page.tags
     assert not re.search(r"url\((?!#)|@import", text)

@@ -10,10 +10,14 @@ from readme import tables
 
 TEXT = (ROOT / "docs/results.md").read_text()
 TABLES = [rows[1:] for rows in tables(TEXT) if rows[0] == ["file", "what it is"]]
-# a word in capitals is a name; that of a job has folders
+# a word in capitals is a name; those of a job and of a path have folders
 PATTERNS = {
     row[0].strip("`"): re.compile(
-        re.sub(r"[A-Z]{3,}", lambda word: ".+" if word[0] == "JOB" else "[^/]+", re.escape(row[0].strip("`")))
+        re.sub(
+            r"[A-Z]{3,}",
+            lambda word: ".+" if word[0] in ("JOB", "PATH") else "[^/]+",
+            re.escape(row[0].strip("`")),
+        )
     )
     for rows in TABLES
     for row in rows
@@ -29,8 +33,8 @@ ELSEWHERE = {row[0].strip("`") for row in TABLES[1]} | {
 def test_every_file_of_a_run_is_in_the_tour(finished: House):
     found = [
         str(path.relative_to(finished.path))
-        for top in ("resources", "results", "logs")
-        for path in (finished.path / top).rglob("*")
+        for top in ("resources/**/*", "results/**/*", "logs/**/*", "*.json")
+        for path in finished.path.glob(top)
         if path.is_file()
     ]
     assert found and not [one for one in found if not any(p.fullmatch(one) for p in PATTERNS.values())]

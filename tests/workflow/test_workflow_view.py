@@ -82,7 +82,11 @@ def test_a_run_says_a_line_a_job_and_more_when_it_is_asked_for_more(house):
 
     lines = ran()
     jobs = int(re.search(r"^(\d+) jobs to run$", "\n".join(lines), re.MULTILINE)[1])
-    ended = [line for line in lines if re.match(rf"\[ *\d+/{jobs}\] +0:\d\d  fetch_generated_shard ", line)]
+    ended = [
+        line
+        for line in lines
+        if re.match(rf"\[ *\d+/{jobs}\] +(\d\.\d s|\d+:\d\d)  fetch_generated_shard ", line)
+    ]
     assert len(ended) == jobs and f"{jobs} of {jobs} steps (100%) done" in lines
     assert len(lines) <= jobs + 8, lines
     assert any(line.startswith("Complete log(s): ") for line in lines)

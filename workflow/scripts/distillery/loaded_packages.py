@@ -13,6 +13,8 @@ from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
+from distillery import json_files
+
 DISTRIBUTION = re.compile(r"(?P<name>.+?)-(?P<version>[^-]+)\.(?:dist|egg)-info")
 OTHERWISE = {"yaml": "pyyaml", "PIL": "pillow"}  # modules that are not called as their package is
 
@@ -34,8 +36,8 @@ def note(log: Path) -> None:
 def read(log: Path) -> dict[str, str] | None:
     """{package: version} of the command that wrote this log; None where it left no note, or a damaged one."""
     try:
-        said = json.loads(beside(log).read_bytes())
-    except (OSError, ValueError, RecursionError):
+        said = json_files.loads(beside(log).read_bytes())
+    except (OSError, ValueError):
         return None
     return said if isinstance(said, dict) else None
 

@@ -99,10 +99,10 @@ def _record(path: Path, kept: Path, digest_of: Digests) -> Record:
 def read(target: Path) -> Record | None:
     """A record as it was written; None where there is none, or another than was written."""
     try:
-        found = json.loads(target.read_bytes())
+        found = json_files.loads(target.read_bytes())
         whole = provenance.digest({key: value for key, value in found.items() if key != SEAL})
         return found if found[SEAL] == whole else None
-    except (OSError, ValueError, RecursionError, AttributeError, KeyError):
+    except (OSError, ValueError, AttributeError, KeyError):
         return None
 
 
@@ -159,7 +159,7 @@ def _portable(word: str, here: Path) -> str:
     word = masked(word)  # the crate is for others
     if word.startswith(("{", "[")):
         with suppress(ValueError):
-            return provenance.canonical(_mapped(json.loads(word), here))
+            return provenance.canonical(_mapped(json_files.loads(word), here))
     name, equals, value = word.partition("=")
     if equals and value.startswith("/"):
         return f"{name}={_portable(value, here)}"

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from distillery import config, files, machine
+from distillery import config, files, json_files, machine
 from distillery.experiment import Config
 from distillery.problems import Problem, of_system
 from distillery.provenance import SCRIPTS
@@ -91,9 +91,9 @@ def _text(made: Entity) -> str:
 def _published() -> str | None:
     """The date of the crate that is there; None where there is none that can be read."""
     try:
-        graph = json.loads(METADATA.read_bytes())["@graph"]
+        graph = json_files.loads(METADATA.read_bytes())["@graph"]
         return str(next(one[PUBLISHED] for one in graph if one["@id"] == "./"))
-    except (OSError, ValueError, RecursionError, LookupError, TypeError, StopIteration):
+    except (OSError, ValueError, LookupError, TypeError, StopIteration):
         return None
 
 
