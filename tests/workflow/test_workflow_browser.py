@@ -28,5 +28,8 @@ def test_the_page_stands_alone(finished, tmp_path):
             links = tab.run("[...document.querySelectorAll('a[data-outside]')].map(link => link.pathname)")
             found.append({Path(unquote(link)) for link in links})
             assert all(path.is_file() for path in found[-1]), place
-        assert found[0] == found[1] and page.parent / "tuned.jsonl" in found[0]
+        assert (
+            found[0] == found[1]
+            and {page.parent / one for one in ("tuned.jsonl", "model_card.md")} <= found[0]
+        )
         assert finished.path / "results/provenance/results/experiments/small/report.html.json" in found[0]

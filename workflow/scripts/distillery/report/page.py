@@ -42,7 +42,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     inputs = {
         role: path for role, path in vars(args).items() if isinstance(path, Path) and role not in WRITTEN
     }
-    linked = {"parts": args.parts_dir, "overview": args.overview, "manifest": args.manifest, **inputs}
+    linked = {
+        "parts": args.parts_dir,
+        **{role: getattr(args, role) for role in ("overview", "manifest", "card")},
+        **inputs,
+    }
     links = {
         role: os.path.relpath(path, args.output.parent) for role, path in linked.items() if path is not None
     }

@@ -89,7 +89,7 @@ def render(report: dict[str, Any], links: Mapping[str, str]) -> str:
 
     Args:
         links: `parts`, the folder of the parts, as the page's links reach it; so may be `overview`, the page over all experiments, the
-            page's `manifest`, and its inputs by their roles.
+            page's `manifest`, the export's `card`, and the page's inputs by their roles.
     """
     script = (TEMPLATES / SCRIPT).read_text(encoding="utf-8")
     drawn = {name: Markup(figures.inline(svg, name, LABELS[name])) for name, svg in report["figures"].items()}
