@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from places import SCRIPTS
 from safetensors.numpy import load_file, save
 
-from distillery import files, json_files
+from distillery import digests, files, json_files
 from distillery.fetch import arrivals, arrived_files, listing, locking, names, openr1, synthetic
 from distillery.fetch.listing import Listing
 from distillery.fetch.transfer import Policy
@@ -167,9 +167,12 @@ def test_a_local_shard_is_counted_and_a_cut_one_refused(tmp_path, mode):
     openr1.write(synthetic.shard_rows(0, 0, 12), openr1.SHARD_SCHEMA, shard)
     command = [sys.executable, str(SCRIPTS / "fetch_path.py"), "--kind", "shard", "--path", str(shard)]
     output = tmp_path / "d" / shard.name
+    output.parent.mkdir()
+    digests.write_text(output, "of the source before, which left its digest")
     done = subprocess.run([*command, "--mode", mode, "--output", str(output)], capture_output=True, text=True)
     assert done.returncode == 0 and "12 rows" in done.stdout
     assert output.read_bytes() == shard.read_bytes()
+    digests.check_file(output)
     assert json_files.read(output.with_name(f"{output.name}.manifest.json"))["files"][0]["rows"] == 12
     shard.write_bytes(shard.read_bytes()[:-10])
     again = subprocess.run(

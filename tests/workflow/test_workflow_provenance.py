@@ -118,19 +118,8 @@ def test_an_upgraded_package_throws_no_run_away(finished, tmp_path):
     trained = house.path / f"{FOLDER}/train"
     weights = {path: path.stat().st_mtime_ns for path in trained.rglob("*.pt")}
     key = digests.read_json(trained / "done.json")["key"]
-    run(
-        "--cores",
-        "2",
-        "--forcerun",
-        "train",
-        "report_page",
-        "--until",
-        "train",
-        "report_page",
-        "--allowed-rules",
-        "train",
-        "report_page",
-    )
+    for rule in ("train", "report_page"):
+        run("--cores", "2", "--forcerun", rule, "--until", rule, "--allowed-rules", rule)
     # it resumed: the same key, and no step was trained again
     assert digests.read_json(trained / "done.json")["key"] == key
     assert weights and weights == {path: path.stat().st_mtime_ns for path in trained.rglob("*.pt")}

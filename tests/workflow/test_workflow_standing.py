@@ -13,7 +13,7 @@ import pytest
 import yaml
 from house import House
 
-from distillery import config, digests, kept_runs, reproduction
+from distillery import artefacts, config, digests, kept_runs, reproduction
 from distillery.problems import Problem
 from distillery.verify import quick_check
 
@@ -39,7 +39,8 @@ def test_old_results_do_not_stand_for_a_source_that_is_not_there(finished, part)
     assert f"error[absent-source] {part}." in done.stderr and "no /no/such" in done.stderr
 
 
-# no digest is recorded of these: locks, trackers that loaders hold against the checkpoint, a run's earlier steps
+# no digest is recorded of these: locks, trackers that loaders hold against the checkpoint, a run's earlier steps;
+# what made each file carries its own, is no part of what an experiment stands on, and is written again where it is spoilt
 FREE = {"lock", "latest_checkpointed_iteration.txt"}
 
 
@@ -53,6 +54,7 @@ def files(house: House) -> list[Path]:
         if path.is_file()
         and path.name[0] != "."
         and path.name not in FREE
+        and Path(artefacts.PROVENANCE.folder) not in path.relative_to(house.path).parents
         and not path.name.endswith(".timings.json")
         and (
             path.parts[-3:-2] != ("iter_0000002",)
@@ -192,7 +194,8 @@ READERS = (
     "plan_outcome",
     "fetch_generated_model",
 )
-WRITTEN = ("output", "summary", "parts_dir", "output_dir")
+# what is only linked is no input
+WRITTEN = ("output", "summary", "parts_dir", "output_dir", "card", "overview", "manifest")
 
 
 def lines(house: House) -> list[tuple[str, Namespace]]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -151,7 +152,7 @@ def shard(
     the link, and it takes a read-only output for one that must not be made again.
     """
     place = output if store is None else names.inside(store, name)
-    with one_writer.of(output):
+    with _arriving(output):
         fetched = fetching.fetch(
             lock, {name: place}, endpoints=endpoints, policy=policy, workers=1, offline=offline
         )
@@ -160,6 +161,14 @@ def shard(
             _link_to(os.path.relpath(place.resolve(), output.parent.resolve()), output)
         write_shard_manifest(output, source(lock) | {"name": name}, lock.revision, lock.date, rows)
     return fetched, rows
+
+
+@contextmanager
+def _arriving(output: Path) -> Iterator[None]:
+    """One writer; a digest beside the file is of a shard that was made here before, and goes: the manifest has this one's."""
+    with one_writer.of(output):
+        files.remove(digests.beside(output))
+        yield
 
 
 def _link_to(place: str | Path, output: Path) -> None:
@@ -198,7 +207,7 @@ def local_shard(path: Path, output: Path, mode: str) -> int:
     if not path.is_file():
         raise Problem("no such file", where=path)
     rows = arrived_files.data_rows(path)
-    with one_writer.of(output):
+    with _arriving(output):
         if mode == "copy":
             with files.atomic(output) as partial:
                 shutil.copyfile(path, partial)
