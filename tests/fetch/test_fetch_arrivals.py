@@ -119,7 +119,7 @@ def test_a_killed_model_fetch_continues_file_by_file(server, tmp_path):
     command = [sys.executable, str(SCRIPTS / "fetch_model.py"), "--lock", str(tmp_path / "lock.json")]
     command += ["--endpoint", server.url, "--workers", "2", "--output-dir", str(tmp_path / "tiny")]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     staging = tmp_path / ".tiny.fetch"
     while not list(staging.glob("*.safetensors")) and time.monotonic() < deadline:
         time.sleep(0.002)
@@ -135,7 +135,8 @@ def test_a_killed_model_fetch_continues_file_by_file(server, tmp_path):
     starts = {
         by_digest[r.path.rpartition("/")[2]]: r.start for r in server.bodies() if r.path.startswith("/lfs")
     }
-    assert starts.keys() == big.keys() - whole
+    # a part that was whole when the process was killed needs no further byte
+    assert starts.keys() == {name for name in big.keys() - whole if parts.get(name) != len(big[name])}
     assert all(starts[name] == size for name, size in parts.items() if name in starts)
     assert all((tmp_path / "tiny" / name).read_bytes() == body for name, body in (small | big).items())
 
