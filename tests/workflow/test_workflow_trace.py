@@ -114,7 +114,7 @@ def test_another_row_of_a_shard_is_another_training_of_the_same_order(finished, 
     raw = yaml.safe_load(house.configfile.read_text())
     raw["datasets"]["sums"]["source"] = {"path": {"path": str(folder), "files": "*.parquet"}}
     house.configfile.write_text(yaml.safe_dump(raw, sort_keys=False))
-    house.run("--until", "train", "generate_tuned_answers")
+    house.run("--until", "generate_tuned_answers")
     after = json.loads(trace(house, answers[0]["id"], "--json", "--rows", str(tmp_path / "after.jsonl")))
     (old,), (new,) = before["trainings"], after["trainings"]
     assert [
