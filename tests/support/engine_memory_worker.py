@@ -4,9 +4,9 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from places import SCRIPTS
+from places import SCRIPTS, SUPPORT
 
-sys.path.insert(0, str(SCRIPTS))
+sys.path[:0] = [str(SCRIPTS), str(SUPPORT)]
 
 import numpy as np  # noqa: E402
 from engine_settings import SETTINGS  # noqa: E402
