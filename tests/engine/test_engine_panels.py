@@ -3,9 +3,8 @@
 import ctypes
 import json
 import math
-import subprocess
-import sys
 
+import forked
 import ml_dtypes
 import numpy as np
 import pytest
@@ -53,18 +52,19 @@ def test_float32_weights_are_held_in_two_bytes_only_if_all_of_them_fit(last, mon
     assert np.array_equal(panels.widened(packed).swapaxes(1, 2).reshape(-1, 3)[:70], weight)
 
 
-@pytest.mark.slow  # three times the compiler
-@pytest.mark.parametrize("wide", ["-march=native", "-mavx2 -mfma", "-msse4.2"])
-def test_kernels_widen_every_number_exactly(wide, monkeypatch, tmp_path):
+@pytest.mark.slow  # the compiler
+def test_kernels_widen_every_number_exactly():
+    every_number_is_widened_exactly(ctypes.CDLL(str(compiling.library(compiling.DECODING))))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("narrower", [["-mavx2", "-mfma"], ["-msse4.2"]], ids=["avx2", "sse"], indirect=True)
+def test_kernels_of_narrower_vectors_widen_every_number_exactly(narrower):
+    every_number_is_widened_exactly(ctypes.CDLL(str(compiling.library(compiling.DECODING))))
+
+
+def every_number_is_widened_exactly(library: ctypes.CDLL) -> None:
     """All 65536 of both types, subnormal, infinite and negative ones too; of NaNs that they are one."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    flags = [flag for flag in compiling.FLAGS if flag != "-march=native"] + wide.split()
-    monkeypatch.setattr(compiling, "FLAGS", flags)
-    compiling.library.cache_clear()
-    try:
-        library = ctypes.CDLL(str(compiling.library(compiling.DECODING)))
-    finally:
-        compiling.library.cache_clear()
     bits = np.arange(65536, dtype=np.uint16).reshape(1, 2048, 32)
     for table, numbers in (bits, bits.view(ml_dtypes.bfloat16)), (bits.view(np.float16),) * 2:
         out = np.zeros((32, 2048), np.float32)
@@ -145,8 +145,8 @@ def test_loading_holds_the_weights_once(tmp_path):
     weights = {name: np.resize(some, math.prod(shape)).reshape(shape) for name, shape in shapes.items()}
     save_file(weights, tmp_path / "model.safetensors")
     slots, length = 2, 128
-    worker = [sys.executable, SUPPORT / "generation_memory_worker.py", tmp_path, str(slots), str(length)]
-    done = subprocess.run(worker, check=True, capture_output=True, text=True)
+    done = forked.run(SUPPORT / "generation_memory_worker.py", tmp_path, slots, length)
+    assert done.returncode == 0, done.stderr
     before, _, peak = map(int, done.stdout.split())
     cache = 2 * arch.num_layers * slots * length * arch.num_query_groups * arch.kv_channels * 4
     assert peak - before < 2 * arch.num_parameters + cache + 80e6
