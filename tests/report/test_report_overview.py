@@ -65,6 +65,8 @@ def test_it_compares_experiments_stages_and_sweeps(flags):
         for width, scheme in ((1280, "light"), (390, "dark")):
             tab.open(folder / "overview.html", width, scheme)
             assert tab.beyond() == [] and tab.faults() == [] and not tab.console
+        tab.open(folder / "overview.html", 720, "light", "print")
+        assert tab.cut() == []
         said = tab.run("document.body.innerText")
         for words in (
             "first → second",

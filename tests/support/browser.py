@@ -29,6 +29,7 @@ BEYOND = """[...document.querySelectorAll('body *')].filter(element => {
   if (element.getBoundingClientRect().right <= innerWidth + 0.5 || !element.checkVisibility()) return false;
   for (let at = element.parentElement; at; at = at.parentElement) if (getComputedStyle(at).overflowX !== 'visible') return false;
   return true; }).map(element => `${element.tagName} ${element.textContent.trim().slice(0, 40)}`)"""
+CUT = "[...document.querySelectorAll('main *')].filter(one => one.checkVisibility() && ['auto', 'scroll', 'hidden'].includes(getComputedStyle(one).overflowX) && one.scrollWidth > one.clientWidth + 1 && !one.closest('svg, math'))"
 
 
 class Page:
@@ -105,6 +106,10 @@ class Page:
         self.run("document.querySelectorAll('details').forEach(fold => { fold.open = true; })")
         wide = self.run("document.documentElement.scrollWidth > document.documentElement.clientWidth")
         return self.run(BEYOND) + ["the page scrolls"] * wide
+
+    def cut(self) -> list[str]:
+        """What is wider than the box that it would scroll in: on paper it is lost."""
+        return self.run(f"{CUT}.map(one => one.outerHTML.slice(0, 80))")
 
     def faults(self) -> list[dict[str, Any]]:
         """What axe-core calls serious or critical, of all its rules for WCAG 2 A and AA."""
