@@ -45,6 +45,7 @@ def resolve(node: Node) -> Node:
     return node
 
 
+@functools.cache
 def at(path: str) -> Node:
     """The node of a dotted key, `*` for a name of the user's: `experiments.*.train.lr`.
 
