@@ -76,7 +76,10 @@ def imported(text: str) -> set[str]:
     }
 
 
-GRAPH = {module: imported(path.read_text()) - {module} for module, path in MODULES.items()}
+@pytest.fixture(scope="module")
+def graph() -> dict[str, set[str]]:
+    """What each module of the library imports of it."""
+    return {module: imported(path.read_text()) - {module} for module, path in MODULES.items()}
 
 
 def test_every_room_is_in_the_table():
@@ -84,11 +87,11 @@ def test_every_room_is_in_the_table():
 
 
 @pytest.mark.parametrize("here", ROOMS)
-def test_rooms_import_what_lies_below_them(here: str):
+def test_rooms_import_what_lies_below_them(here: str, graph: dict[str, set[str]]):
     allowed = {here, "ground", *ROOMS[here].split()}
     wrong = [
         f"{module} imports {other}"
-        for module, others in GRAPH.items()
+        for module, others in graph.items()
         for other in sorted(others)
         if room(module) == here and room(other) not in allowed
     ]
@@ -96,8 +99,8 @@ def test_rooms_import_what_lies_below_them(here: str):
 
 
 @pytest.mark.parametrize("here", ROOMS)
-def test_the_table_allows_only_what_is_used(here: str):
-    used = {room(other) for module, others in GRAPH.items() if room(module) == here for other in others}
+def test_the_table_allows_only_what_is_used(here: str, graph: dict[str, set[str]]):
+    used = {room(other) for module, others in graph.items() if room(module) == here for other in others}
     assert used - {here, "ground"} == set(ROOMS[here].split())
 
 
@@ -129,10 +132,10 @@ def test_only_what_computes_loads_mindspore():
     assert not [path.name for path in COMMANDS if on_loading(path.read_text()) & heavy]
 
 
-def test_imports_run_in_no_circle():
+def test_imports_run_in_no_circle(graph: dict[str, set[str]]):
     """Neither at the top of modules nor in their functions, where a circle would hide."""
     try:
-        TopologicalSorter(GRAPH).prepare()
+        TopologicalSorter(graph).prepare()
     except CycleError as error:
         pytest.fail(" imports ".join(reversed(error.args[1])))
 

@@ -6,7 +6,7 @@ import json
 import math
 
 import pytest
-from engine_oracle import KINDS
+from engine_oracle import config_class
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -52,7 +52,7 @@ def configs(draw) -> dict:
 @given(configs())
 def test_a_config_means_what_it_means_to_transformers(config):
     found = model_config.from_config(config)
-    wanted = KINDS[config["model_type"]].from_dict(json.loads(json.dumps(config)))
+    wanted = config_class(config["model_type"]).from_dict(json.loads(json.dumps(config)))
     rope = wanted.rope_parameters
     assert found.num_query_groups == wanted.num_key_value_heads
     assert found.kv_channels == (getattr(wanted, "head_dim", None) or 128 // 32)
@@ -72,7 +72,7 @@ def test_a_missing_context_is_the_familys_own(tmp_path, family, context):
     config = {"model_type": family, **SIZES, "num_key_value_heads": 4, "sliding_window": None}
     (tmp_path / "config.json").write_text(json.dumps(config))
     assert model_config.read(tmp_path).context == (context, "max_position_embeddings")
-    assert KINDS[family]().max_position_embeddings == context
+    assert config_class(family)().max_position_embeddings == context
 
 
 @settings(max_examples=50, deadline=None)
@@ -129,5 +129,5 @@ def test_a_sliding_window_is_the_longest_sequence_as_transformers_has_it(change,
     config = {**SIZES, "num_key_value_heads": 4, "max_position_embeddings": 8192, **change}
     found = model_config.from_config(config)
     assert found.context == longest
-    wanted = getattr(KINDS[config["model_type"]].from_dict(dict(config)), "sliding_window", None)
+    wanted = getattr(config_class(config["model_type"]).from_dict(dict(config)), "sliding_window", None)
     assert config["model_type"] == "llama" or found.sliding_window == wanted

@@ -1,28 +1,25 @@
 """The exported directory is one that transformers (and vLLM) load with nothing else: config, tokenizer, stops."""
 
+from __future__ import annotations
+
 import json
 import shutil
 
 import numpy as np
 import pytest
-import torch
 from convert_parts import RESHARD, TO_HF, TO_MG, assert_same, convert, make_model, tensors
+from lazy import Lazy
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer, models
-from transformers import (
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    GenerationConfig,
-    LlamaConfig,
-    LlamaForCausalLM,
-    PreTrainedTokenizerFast,
-)
 
 from distillery import digests
 from distillery.convert import convert as conversion
 from distillery.convert import shards
 from distillery.convert.mcore_layout import Layout
 from distillery.convert.weight_sources import open_hf, open_mcore
+
+torch = Lazy("torch")
+transformers = Lazy("transformers")
 
 pytestmark = pytest.mark.slow
 
@@ -40,7 +37,7 @@ def hf(tmp_path):
     """A model with a tokenizer and sampling defaults beside it."""
     directory = make_model(tmp_path / "hf", bos_token_id=2, eos_token_id=2, max_position_embeddings=64)
     vocabulary = {word: i for i, word in enumerate(["a", "b", "<|endoftext|>", "<|im_end|>", "<|im_start|>"])}
-    tokenizer = PreTrainedTokenizerFast(
+    tokenizer = transformers.PreTrainedTokenizerFast(
         tokenizer_object=Tokenizer(models.WordLevel(vocabulary, unk_token="a")), eos_token="<|endoftext|>"
     )
     tokenizer.chat_template = "the original's"
@@ -85,10 +82,10 @@ def test_template_of_training_is_carried(hf, mcore, tmp_path):
         json.dumps({"iteration": 1, "template": TEMPLATE, "payload_digest": payload})
     )
     out = export(mcore, hf, tmp_path / "out")
-    generation = GenerationConfig.from_pretrained(out)
+    generation = transformers.GenerationConfig.from_pretrained(out)
     assert generation.eos_token_id == [3, 2]
     assert (generation.do_sample, generation.temperature, generation.top_p) == (True, 0.7, 0.8)
-    tokenizer = AutoTokenizer.from_pretrained(out)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(out)
     assert tokenizer.eos_token == "<|im_end|>"
     assert tokenizer.eos_token_id == 3
     rendered = tokenizer.apply_chat_template([{"role": "user", "content": "1+1"}], tokenize=False)
@@ -105,7 +102,7 @@ def test_sampling_defaults_are_those_asked_for(hf, mcore, tmp_path, template):
     (hf / "generation_config.json").unlink()
     asked = ["--temperature", 0.6, "--top-k", 0, "--top-p", 0.95]
     convert(*TO_HF, *asked, "--load-dir", mcore, "--hf-cfg-dir", hf, "--save-dir", tmp_path / "out")
-    found = GenerationConfig.from_pretrained(tmp_path / "out")
+    found = transformers.GenerationConfig.from_pretrained(tmp_path / "out")
     assert (found.do_sample, found.temperature, found.top_k, found.top_p) == (True, 0.6, 0, 0.95)
     assert found.eos_token_id == ([3, 2] if template else 2) and found.bos_token_id == 2
     said = convert(*RESHARD, *asked, "--load-dir", mcore, "--save-dir", tmp_path / "mg2", code=2)
@@ -116,8 +113,8 @@ def test_template_survives_resharding_and_a_null_rendering_keeps_the_originals(h
     (mcore / "done.json").write_text(json.dumps({"template": {**TEMPLATE, "chat_template": None}}))
     convert(*RESHARD, "--load-dir", mcore, "--save-dir", tmp_path / "tp1")
     out = export(tmp_path / "tp1", hf, tmp_path / "out")
-    assert GenerationConfig.from_pretrained(out).eos_token_id == [3, 2]
-    assert AutoTokenizer.from_pretrained(out).chat_template == "the original's"
+    assert transformers.GenerationConfig.from_pretrained(out).eos_token_id == [3, 2]
+    assert transformers.AutoTokenizer.from_pretrained(out).chat_template == "the original's"
 
 
 def test_the_references_way_save_dir_is_the_original(hf, mcore):
@@ -175,7 +172,7 @@ def test_large_models_are_sharded_with_an_index(hf, tmp_path, monkeypatch):
     assert_same(tensors(tmp_path / "out"), tensors(hf))
     index = json.loads((tmp_path / "out" / "model.safetensors.index.json").read_text())
     assert index["metadata"]["total_size"] == sum(value.nbytes for value in tensors(hf).values())
-    loaded = AutoModelForCausalLM.from_pretrained(tmp_path / "out", dtype=torch.bfloat16)
+    loaded = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "out", dtype=torch.bfloat16)
     for name, value in tensors(hf).items():
         assert (loaded.state_dict()[name].view(torch.int16).numpy() == value.view(np.int16)).all()
     # from shards to rank files again
@@ -201,11 +198,11 @@ def test_flipped_byte_in_an_export_is_found_by_its_crc(hf, mcore, tmp_path):
 
 def test_llama_as_transformers_saves_it(tmp_path):
     torch.manual_seed(0)
-    config = LlamaConfig(
+    config = transformers.LlamaConfig(
         hidden_size=16, intermediate_size=24, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2,
         vocab_size=40, tie_word_embeddings=True,
     )  # fmt: skip
-    LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(tmp_path / "hf")
+    transformers.LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(tmp_path / "hf")
     words = ["--target-tensor-parallel-size", 2, "--target-pipeline-parallel-size", 3]
     convert(*TO_MG, *words, "--load-dir", tmp_path / "hf", "--save-dir", tmp_path / "mg")
     out = export(tmp_path / "mg", tmp_path / "hf", tmp_path / "out")

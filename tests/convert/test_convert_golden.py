@@ -1,13 +1,17 @@
 """Rank files tensor by tensor as the reference writes them, read by torch; and back bit for bit."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import zipfile
 from argparse import Namespace
 
 import pytest
-import torch
 from convert_parts import DATA, HF, TO_HF, TO_MG, assert_same, convert, tensors
+from lazy import Lazy
+
+torch = Lazy("torch")
 
 pytestmark = pytest.mark.slow
 

@@ -1,5 +1,7 @@
 """Any model in any layout: shapes follow the reference's table, and everything comes back bit for bit."""
 
+from __future__ import annotations
+
 import math
 import tempfile
 from pathlib import Path
@@ -7,15 +9,17 @@ from pathlib import Path
 import ml_dtypes
 import numpy as np
 import pytest
-import torch
 from convert_parts import assert_same, make_model, tensors
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from lazy import Lazy
 
 from distillery import model_config
 from distillery.convert import convert, proof, states
 from distillery.convert.mcore_layout import Layout
 from distillery.convert.weight_sources import open_hf, open_mcore
+
+torch = Lazy("torch")
 
 pytestmark = pytest.mark.slow
 

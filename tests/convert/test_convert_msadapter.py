@@ -1,5 +1,7 @@
 """Checkpoints that MSAdapter saved, MindSpore's stand-in for torch: real files, and whatever else training leaves."""
 
+from __future__ import annotations
+
 import contextlib
 import hashlib
 import json
@@ -11,15 +13,17 @@ from collections import OrderedDict
 import ml_dtypes
 import numpy as np
 import pytest
-import torch
 from convert_parts import DATA, RESHARD, TO_HF, TO_MG, assert_same, convert, make_model, tensors, trained
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lazy import Lazy
 from standin_mindspeed import msadapter
 
 from distillery.convert import states, torchfile, weight_sources
 from distillery.convert.mcore_layout import Layout
 from distillery.problems import Problem
+
+torch = Lazy("torch")
 
 pytestmark = pytest.mark.slow
 

@@ -1,5 +1,7 @@
 """Rank files as torch itself writes them: MindSpeed-LLM's two converters, Megatron's trainer, and hostile ones."""
 
+from __future__ import annotations
+
 import io
 import os
 import pickle
@@ -10,16 +12,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from convert_parts import HF, RESHARD, TO_HF, assert_same, convert, tensors
-from megatron.core.enums import ModelType
-from megatron.core.transformer.enums import AttnBackend
+from lazy import Lazy
 
 from distillery.convert import convert as conversion
 from distillery.convert import mcore, states, weight_sources
 from distillery.convert.dtypes import BF16
 from distillery.convert.mcore_layout import Layout
 from distillery.convert.weight_sources import open_hf
+
+enums = Lazy("megatron.core.enums")
+transformer_enums = Lazy("megatron.core.transformer.enums")
+torch = Lazy("torch")
 
 pytestmark = pytest.mark.slow
 
@@ -45,7 +49,10 @@ def test_as_v1_writes_it(ours, tmp_path):
     folder, ranks = ours
     for path, saved in ranks.items():
         args = saved["args"]
-        args.model_type, args.attention_backend = ModelType.encoder_or_decoder, AttnBackend.auto
+        args.model_type, args.attention_backend = (
+            enums.ModelType.encoder_or_decoder,
+            transformer_enums.AttnBackend.auto,
+        )
         args.params_dtype = args.exp_avg_dtype = torch.bfloat16
         args.device, args.cp_comm_type, args.noop_layers = torch.device("cpu"), ["p2p"], {1, 5}
         args.noop_layers = None

@@ -1,14 +1,18 @@
 """The decoder against transformers with torch: names, shapes, logits, packing, RoPE of every kind."""
 
+from __future__ import annotations
+
 import mindspore as ms
 import numpy as np
 import pytest
-import torch
 from engine_oracle import SMALL, mcore, model
+from lazy import Lazy
 
 from distillery import model_config
 from distillery.engine.decoder import Decoder, load_state, state_dict
 from distillery.problems import Problem
+
+torch = Lazy("torch")
 
 pytestmark = pytest.mark.mindspore
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 import mindspore as ms
 import numpy as np
 import pytest
-import torch
 from engine_oracle import SMALL, mcore, model
 from engine_settings import SETTINGS
+from lazy import Lazy
 
 from distillery import model_config
 from distillery.engine import adapters, composed, native
@@ -20,6 +20,8 @@ from distillery.engine.pipeline_step import PipelineStep
 from distillery.engine.train_step import Objective, Step
 from distillery.lora import TARGETS, Lora
 from distillery.marks import IGNORED
+
+torch = Lazy("torch")
 
 pytestmark = pytest.mark.mindspore
 

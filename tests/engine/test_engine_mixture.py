@@ -9,13 +9,15 @@ import pytest
 from engine_settings import SETTINGS
 from hypothesis import given
 from hypothesis import strategies as st
-from megatron.core.datasets import helpers
-from megatron.core.datasets.utils import normalize
+from lazy import Lazy
 
 from distillery.engine import batches, mixture
 from distillery.engine.batches import Rows
 from distillery.engine.mixture import Mixture, blended, course
 from distillery.problems import Problem
+
+helpers = Lazy("megatron.core.datasets.helpers")
+utils = Lazy("megatron.core.datasets.utils")
 
 pytestmark = pytest.mark.slow  # loads torch
 
@@ -33,7 +35,7 @@ def test_ten_random_mixes_are_blended_as_megatron_does(seed):
     count = len(given_weights)
     mix = Mixture(tuple(map(str, range(count))), (7,) * count, tuple(given_weights))
     shares = list(mix.shares([range(7)] * count).values())
-    assert shares == normalize(given_weights)
+    assert shares == utils.normalize(given_weights)
     turns, places = theirs(shares, 5000)
     assert np.array_equal(blended(shares, 5000), turns)
     # their second array counts each dataset's turns, which is how `ordered` hands out its rows
@@ -43,7 +45,7 @@ def test_ten_random_mixes_are_blended_as_megatron_does(seed):
 
 @given(st.lists(st.floats(0.001, 1000), min_size=1, max_size=6), st.integers(1, 300))
 def test_any_mix_is_blended_as_megatron_does(weights, size):
-    shares = normalize(weights)
+    shares = utils.normalize(weights)
     assert np.array_equal(blended(shares, size), theirs(shares, size)[0])
 
 

@@ -1,22 +1,26 @@
 """Sampling against transformers' warpers, and draws against their probabilities."""
 
+from __future__ import annotations
+
 from collections import Counter
 from functools import cache
 
 import numpy as np
 import pytest
-import torch
 from engine_oracle import model
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
-from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
+from lazy import Lazy
 
 from distillery.engine import token_sampling
 from distillery.engine.beam import Beams, BeamSearch
 from distillery.engine.generation import Request, Stopping
 from distillery.engine.token_sampling import Sampling
 from distillery.problems import UsageProblem
+
+stats = Lazy("scipy.stats")
+torch = Lazy("torch")
+transformers = Lazy("transformers")
 
 pytestmark = pytest.mark.slow
 
@@ -25,11 +29,11 @@ def warped(logits: np.ndarray, chosen: Sampling, least: int) -> np.ndarray:
     """Scores after transformers' warpers, in the order its generate() applies them; -inf where cut."""
     scores = torch.tensor(logits)[None]
     if chosen.temperature != 1:
-        scores = TemperatureLogitsWarper(chosen.temperature)(None, scores)
+        scores = transformers.TemperatureLogitsWarper(chosen.temperature)(None, scores)
     if chosen.top_k:
-        scores = TopKLogitsWarper(chosen.top_k, min_tokens_to_keep=least)(None, scores)
+        scores = transformers.TopKLogitsWarper(chosen.top_k, min_tokens_to_keep=least)(None, scores)
     if chosen.top_p < 1:
-        scores = TopPLogitsWarper(chosen.top_p, min_tokens_to_keep=least)(None, scores)
+        scores = transformers.TopPLogitsWarper(chosen.top_p, min_tokens_to_keep=least)(None, scores)
     return scores[0].numpy()
 
 

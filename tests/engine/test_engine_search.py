@@ -1,10 +1,12 @@
 """Greedy and beam answers against transformers.generate, and their independence of company."""
 
+from __future__ import annotations
+
 import mindspore as ms
 import numpy as np
 import pytest
-import torch
 from engine_oracle import SMALL, mcore, model
+from lazy import Lazy
 
 from distillery import model_config
 from distillery.engine import runner_choice
@@ -13,6 +15,8 @@ from distillery.engine.cache import CHUNK
 from distillery.engine.generation import Request, Sampled, Stopping, generate
 from distillery.engine.token_sampling import Sampling
 from distillery.problems import Problem, UsageProblem
+
+torch = Lazy("torch")
 
 pytestmark = pytest.mark.mindspore
 

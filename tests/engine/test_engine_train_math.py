@@ -1,11 +1,13 @@
 """Training's arithmetic against torch and Megatron: gradients, AdamW, recomputation, packing."""
 
+from __future__ import annotations
+
 import forked
 import mindspore as ms
 import numpy as np
 import pytest
-import torch
 from engine_oracle import SMALL, mcore, model
+from lazy import Lazy
 from places import SUPPORT
 
 from distillery import model_config
@@ -17,6 +19,8 @@ from distillery.engine.pipeline_step import PipelineStep
 from distillery.engine.train_settings import Schedule, Settings
 from distillery.engine.train_step import Objective, Step, weights
 from distillery.marks import IGNORED
+
+torch = Lazy("torch")
 
 pytestmark = pytest.mark.mindspore
 

@@ -1,16 +1,20 @@
 """What a training takes when: learning rates, documents in their order, rows and their cuts, as Megatron has them."""
 
+from __future__ import annotations
+
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from megatron.core.optimizer_param_scheduler import OptimizerParamScheduler
+from lazy import Lazy
 
 from distillery import cutting
 from distillery.engine import batches
 from distillery.engine.train_settings import Schedule
 from distillery.marks import IGNORED
+
+optimizer_param_scheduler = Lazy("megatron.core.optimizer_param_scheduler")
+torch = Lazy("torch")
 
 pytestmark = pytest.mark.mindspore
 
@@ -25,7 +29,7 @@ pytestmark = pytest.mark.mindspore
 def test_learning_rates_equal_megatrons(warmup, style, minimum, batch):
     parameter = torch.nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.SGD([parameter], lr=0.1)
-    theirs = OptimizerParamScheduler(
+    theirs = optimizer_param_scheduler.OptimizerParamScheduler(
         optimizer,
         init_lr=0.0,
         max_lr=1e-2,

@@ -1,5 +1,7 @@
 """Statistics against scipy and known tables, and the comparison of two score files."""
 
+from __future__ import annotations
+
 import json
 
 import commands
@@ -7,12 +9,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
-from statsmodels.stats.proportion import proportion_confint
+from lazy import Lazy
 
 from distillery.evaluate import comparison, statistics
 from distillery.problems import Problem
 from distillery.report import overview
+
+proportion = Lazy("statsmodels.stats.proportion")
+stats = Lazy("scipy.stats")
 
 
 @given(st.integers(1, 2000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
@@ -81,7 +85,7 @@ def test_where_all_problems_are_alike_the_interval_is_no_point(share, n):
     values = np.full((n, 1), share)
     assert statistics.bootstrap_all(values, 0) == [pytest.approx((share, share))]
     assert statistics.mean_shares(values, 0) == [
-        pytest.approx(proportion_confint(share * n, n, method="wilson"), abs=1e-12)
+        pytest.approx(proportion.proportion_confint(share * n, n, method="wilson"), abs=1e-12)
     ]
 
 
@@ -89,7 +93,7 @@ def test_each_measure_gets_the_interval_of_its_values():
     draw = np.random.default_rng(2)
     yes, shares = draw.integers(0, 2, 40), draw.integers(0, 5, 40) / 4
     first, second = statistics.mean_shares(np.stack([yes, shares], axis=1), 9)
-    assert first == pytest.approx(proportion_confint(yes.sum(), 40, method="wilson"), abs=1e-12)
+    assert first == pytest.approx(proportion.proportion_confint(yes.sum(), 40, method="wilson"), abs=1e-12)
     assert second == statistics.bootstrap_all(np.stack([yes, shares], axis=1), 9)[1]
 
 

@@ -1,5 +1,7 @@
 """Numbers of several samples against enumeration, tests and power against scipy and statsmodels, groups and budgets."""
 
+from __future__ import annotations
+
 import itertools
 import json
 import math
@@ -11,14 +13,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lazy import Lazy
 from places import SCRIPTS
-from scipy import stats
-from statsmodels.stats.contingency_tables import mcnemar
-from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.power import NormalIndPower
 
 from distillery.evaluate import budgets, comparison, measures, repeated_samples, statistics
 from distillery.problems import Problem
+
+contingency_tables = Lazy("statsmodels.stats.contingency_tables")
+multitest = Lazy("statsmodels.stats.multitest")
+power = Lazy("statsmodels.stats.power")
+stats = Lazy("scipy.stats")
 
 ANSWERS = st.lists(st.sampled_from(["right", "7", "8", "9", None]), min_size=1, max_size=7)
 
@@ -54,7 +58,9 @@ def test_many_samples_are_counted_at_once():
 @given(st.integers(0, 40), st.integers(0, 40))
 def test_sign_flips_of_yes_and_no_are_mcnemars_test(lost, gained):
     differences = [Fraction(-1)] * lost + [Fraction(1)] * gained + [Fraction(0)] * 3
-    expected = mcnemar([[0, lost], [gained, 0]], exact=True).pvalue if lost + gained else 1.0
+    expected = (
+        contingency_tables.mcnemar([[0, lost], [gained, 0]], exact=True).pvalue if lost + gained else 1.0
+    )
     assert (
         statistics.sign_flip(differences)
         == pytest.approx(expected)
@@ -81,12 +87,14 @@ def test_sign_flips_are_scipys_permutation_test(quarters):
 @settings(max_examples=20)  # statsmodels takes 54 ms for each
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
 def test_holms_correction_is_statsmodels(p_values):
-    assert statistics.holm(p_values) == pytest.approx(list(multipletests(p_values, method="holm")[1]))
+    assert statistics.holm(p_values) == pytest.approx(
+        list(multitest.multipletests(p_values, method="holm")[1])
+    )
 
 
 @pytest.mark.parametrize("mean, deviation", [(0.1, 0.5), (-0.05, 0.4), (0.02, 0.3), (0.3, 0.6)])
 def test_the_number_that_would_show_it_is_statsmodels(mean, deviation):
-    n = NormalIndPower(ddof=0).solve_power(abs(mean) / deviation, alpha=0.05, power=0.8, ratio=0)
+    n = power.NormalIndPower(ddof=0).solve_power(abs(mean) / deviation, alpha=0.05, power=0.8, ratio=0)
     assert statistics.needed(mean, deviation) == math.ceil(n)
     assert statistics.shown(statistics.needed(mean, deviation), deviation) == pytest.approx(
         abs(mean), rel=0.02

@@ -1,12 +1,16 @@
 """The model-index of a summary, read by the library that the hub's clients read it with."""
 
+from __future__ import annotations
+
 import json
 
 import commands
 import pytest
-from huggingface_hub.repocard_data import eval_results_to_model_index, model_index_to_eval_results
+from lazy import Lazy
 
 from distillery.evaluate import model_index
+
+repocard_data = Lazy("huggingface_hub.repocard_data")
 
 
 def rows(right: int, samples: int) -> list[dict]:
@@ -26,11 +30,11 @@ def test_the_hubs_library_reads_a_summarys_metrics(tmp_path, samples, kinds):
     done = commands.here("evaluate_compare.py", *flags, "--problem-set", "math-500", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     summary = json.loads((tmp_path / "s.json").read_text())
-    name, results = model_index_to_eval_results(summary["model-index"])
+    name, results = repocard_data.model_index_to_eval_results(summary["model-index"])
     assert name == "tuned" and [one.metric_type for one in results] == kinds
     assert (results[0].metric_value, results[0].dataset_name) == (0.7, "math-500")
     assert results[0].metric_args["interval_95"] == summary["tuned"]["interval"]
-    assert eval_results_to_model_index(name, results) == summary["model-index"]
+    assert repocard_data.eval_results_to_model_index(name, results) == summary["model-index"]
 
 
 def test_each_problem_set_is_a_result():

@@ -1,13 +1,17 @@
 """An experiment beside the others of its sweep: paired, corrected for their number, and honest where n is small."""
 
+from __future__ import annotations
+
 import json
 
 import commands
 import pytest
-from statsmodels.stats.multitest import multipletests
+from lazy import Lazy
 
 from distillery.evaluate import comparison, sweep_comparison
 from distillery.problems import UsageProblem
+
+multitest = Lazy("statsmodels.stats.multitest")
 
 PROBLEMS = 40
 
@@ -43,7 +47,7 @@ def test_differences_are_the_comparisons_and_corrected_as_statsmodels_does():
         assert [rows[name][key] for key in ("difference", "difference_interval", "p")] == [
             paired[key] for key in ("difference", "difference_interval", "p")
         ]
-    expected = multipletests([rows[name]["p"] for name in others], method="holm")[1]
+    expected = multitest.multipletests([rows[name]["p"] for name in others], method="holm")[1]
     assert [rows[name]["p_holm"] for name in others] == pytest.approx(list(expected), rel=1e-3)
     assert rows["own"]["p"] is None and rows["own"]["sentence"] == "this experiment"
     assert (rows["more"]["sentence"], rows["less"]["sentence"]) == ("better", "worse")

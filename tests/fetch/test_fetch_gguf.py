@@ -1,23 +1,27 @@
 """GGUF import against two truths: the model a file was made from, and transformers' own GGUF reader."""
 
+from __future__ import annotations
+
 import subprocess
 from pathlib import Path
 
 import gguf
 import numpy as np
 import pytest
-import torch
 from commands import here
 from hypothesis import given
 from hypothesis import strategies as st
-from safetensors.torch import load_file
+from lazy import Lazy
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
-from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
 from wheels import make_wheel
 
 from distillery.fetch import gguf_model
 from distillery.problems import Problem
+
+modeling_gguf_pytorch_utils = Lazy("transformers.modeling_gguf_pytorch_utils")
+safetensors_torch = Lazy("safetensors.torch")
+torch = Lazy("torch")
+transformers = Lazy("transformers")
 
 pytestmark = pytest.mark.slow
 
@@ -49,7 +53,9 @@ def interleave(rows: np.ndarray, heads: int) -> np.ndarray:
     return halves.swapaxes(1, 2).reshape(rows.shape)
 
 
-def write_gguf(path: Path, model: LlamaForCausalLM, words: Tokenizer, kinds: dict, **changed) -> None:
+def write_gguf(
+    path: Path, model: transformers.LlamaForCausalLM, words: Tokenizer, kinds: dict, **changed
+) -> None:
     import json
 
     config, writer = model.config, gguf.GGUFWriter(path, changed.pop("architecture", "llama"))
@@ -102,10 +108,10 @@ def write_gguf(path: Path, model: LlamaForCausalLM, words: Tokenizer, kinds: dic
     writer.close()
 
 
-def llama(words: Tokenizer, tie: bool) -> LlamaForCausalLM:
+def llama(words: Tokenizer, tie: bool) -> transformers.LlamaForCausalLM:
     torch.manual_seed(0)
-    return LlamaForCausalLM(
-        LlamaConfig(
+    return transformers.LlamaForCausalLM(
+        transformers.LlamaConfig(
             vocab_size=words.get_vocab_size(), hidden_size=64, intermediate_size=96, num_hidden_layers=2,
             num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=128, rms_norm_eps=1e-5,
             rope_theta=50000.0, tie_word_embeddings=tie, bos_token_id=1, eos_token_id=2,
@@ -126,11 +132,11 @@ def test_an_unquantised_file_gives_the_model_it_was_made_from(tmp_path, tie):
     write_gguf(tmp_path / "tiny.gguf", model, words, {})
     done = import_gguf(tmp_path, tmp_path / "tiny.gguf")
     assert done.returncode == 0, done.stderr
-    imported = AutoModelForCausalLM.from_pretrained(tmp_path / "models/tiny")
+    imported = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "models/tiny")
     ids = torch.arange(24).reshape(2, 12) * 7
     assert torch.equal(imported(ids).logits, model(ids).logits)
     assert imported.config.rms_norm_eps == 1e-5 and imported.config.tie_word_embeddings is tie
-    again = AutoTokenizer.from_pretrained(tmp_path / "models/tiny")
+    again = transformers.AutoTokenizer.from_pretrained(tmp_path / "models/tiny")
     for text in TEXTS:
         assert again(text)["input_ids"] == words.encode(text).ids, text
         assert again.decode(again(text)["input_ids"]) == text
@@ -144,10 +150,13 @@ def test_a_file_without_a_first_token_has_none(tmp_path):
     write_gguf(tmp_path / "tiny.gguf", llama(words, True), words, {}, bos=False)
     done = import_gguf(tmp_path, tmp_path / "tiny.gguf")
     assert done.returncode == 0, done.stderr
-    again = AutoTokenizer.from_pretrained(tmp_path / "models/tiny")
+    again = transformers.AutoTokenizer.from_pretrained(tmp_path / "models/tiny")
     assert again.bos_token is None and again.eos_token == "<|im_end|>"
     assert [again(text)["input_ids"] for text in TEXTS] == [words.encode(text).ids for text in TEXTS]
-    assert AutoModelForCausalLM.from_pretrained(tmp_path / "models/tiny").config.bos_token_id is None
+    assert (
+        transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "models/tiny").config.bos_token_id
+        is None
+    )
 
 
 def test_a_quantised_file_gives_what_transformers_reads_from_it(tmp_path):
@@ -160,8 +169,10 @@ def test_a_quantised_file_gives_what_transformers_reads_from_it(tmp_path):
     )
     done = import_gguf(tmp_path, path)
     assert done.returncode == 0, done.stderr
-    theirs = load_gguf_checkpoint(path, return_tensors=True, model_to_load=model)["tensors"]
-    ours = load_file(tmp_path / "models/tiny/model.safetensors")
+    theirs = modeling_gguf_pytorch_utils.load_gguf_checkpoint(path, return_tensors=True, model_to_load=model)[
+        "tensors"
+    ]
+    ours = safetensors_torch.load_file(tmp_path / "models/tiny/model.safetensors")
     assert ours.keys() == theirs.keys()
     for name, tensor in ours.items():
         assert tensor.dtype == torch.float32 and torch.equal(tensor, theirs[name].float()), name
@@ -169,8 +180,8 @@ def test_a_quantised_file_gives_what_transformers_reads_from_it(tmp_path):
     assert not torch.equal(
         ours["model.layers.0.self_attn.q_proj.weight"], model.model.layers[0].self_attn.q_proj.weight
     )
-    reference = AutoTokenizer.from_pretrained(tmp_path, gguf_file="tiny.gguf")
-    again = AutoTokenizer.from_pretrained(tmp_path / "models/tiny")
+    reference = transformers.AutoTokenizer.from_pretrained(tmp_path, gguf_file="tiny.gguf")
+    again = transformers.AutoTokenizer.from_pretrained(tmp_path / "models/tiny")
     assert [again(text)["input_ids"] for text in TEXTS] == [reference(text)["input_ids"] for text in TEXTS]
 
 

@@ -13,11 +13,10 @@ import forked
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import torch
 from convert_parts import trained
 from generate_models import answers, inference, refused
+from lazy import Lazy
 from places import SCRIPTS
-from transformers import AutoModelForCausalLM
 
 from distillery.convert import states
 from distillery.convert.mcore_layout import Layout
@@ -26,6 +25,9 @@ from distillery.generate import prompter
 from distillery.model_config import read
 from distillery.problems import UsageProblem
 from distillery.tokenize import rendering
+
+torch = Lazy("torch")
+transformers = Lazy("transformers")
 
 pytestmark = pytest.mark.mindspore
 
@@ -63,7 +65,7 @@ def test_greedy_answers_equal_transformers_for_weights_of_every_form(tiny, probl
     assert [(row["id"], row["prompt"]) for row in rows] == [(row["uuid"], row["problem"]) for row in wanted]
     keys = ["id", "sample", "prompt", "text", "tokens", "stop", "seed", "rendered_prompt"]
     assert list(rows[0]) == keys
-    oracle = AutoModelForCausalLM.from_pretrained(tiny, dtype=torch.float32)
+    oracle = transformers.AutoModelForCausalLM.from_pretrained(tiny, dtype=torch.float32)
     renderer = rendering.load(tiny, "qwen_math_r1")
     for row in rows[:8]:
         prompt = renderer.prompt([{"role": "user", "content": row["prompt"]}])

@@ -8,16 +8,18 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 from generate_models import answers, inference
+from lazy import Lazy
 from places import SCRIPTS
-from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from distillery import files, model_config
 from distillery.convert import states
 from distillery.engine import runner_choice
 from distillery.engine.generation import Request, Sampled, Stopping, generate
 from distillery.tokenize import rendering
+
+torch = Lazy("torch")
+transformers = Lazy("transformers")
 
 pytestmark = pytest.mark.mindspore
 
@@ -57,11 +59,11 @@ def test_transformers_needs_nothing_but_the_exported_directory(tiny, tmp_path):
     back = ["--load-model-type", "mg", "--save-model-type", "hf", "--load-dir", mcore]
     convert(*back, "--save-dir", exported, "--hf-cfg-dir", tiny)
 
-    hub = AutoTokenizer.from_pretrained(exported)
+    hub = transformers.AutoTokenizer.from_pretrained(exported)
     for messages in CONVERSATIONS:
         ids = hub.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
         assert ids == renderer.prompt(messages)
-    model = AutoModelForCausalLM.from_pretrained(exported, dtype=torch.float32)
+    model = transformers.AutoModelForCausalLM.from_pretrained(exported, dtype=torch.float32)
     assert model.generation_config.eos_token_id == renderer.stop_token_ids
 
     prompts = tmp_path / "prompts.jsonl"
@@ -105,7 +107,7 @@ def together(smollm2, asked) -> list[tuple[int, ...]]:
 
 
 def test_smollm2_answers_sixteen_prompts_as_transformers_does(smollm2, asked, together):
-    model = AutoModelForCausalLM.from_pretrained(smollm2, dtype=torch.float32)
+    model = transformers.AutoModelForCausalLM.from_pretrained(smollm2, dtype=torch.float32)
     longest = max(len(request.prompt) for request in asked)
     pads = [longest - len(request.prompt) for request in asked]
     assert len(set(pads)) >= 8, "a batch of mixed lengths"

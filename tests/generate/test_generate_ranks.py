@@ -14,16 +14,18 @@ import forking_msrun
 import numpy as np
 import psutil
 import pytest
-import torch
 from generate_models import answers, inference
+from lazy import Lazy
 from places import SCRIPTS
 from safetensors.numpy import load_file, save_file
-from transformers import AutoModelForCausalLM
 
 from distillery.convert import states
 from distillery.convert.mcore_layout import Layout
 from distillery.model_config import read
 from distillery.tokenize import rendering
+
+torch = Lazy("torch")
+transformers = Lazy("transformers")
 
 pytestmark = [pytest.mark.long, pytest.mark.msrun, pytest.mark.mindspore]
 
@@ -107,7 +109,7 @@ def test_greedy_tokens_of_a_mixed_batch_equal_transformers(
     assert f"{len(LENGTHS)} answers" in text and f"5/{share} answers" in text
     others = [tmp_path / f"logs/worker_{tensor * pipeline * copy}.log" for copy in range(1, copies)]
     assert not any("answers" in log.read_text() for log in others)
-    oracle = AutoModelForCausalLM.from_pretrained(odd, dtype=torch.float32)
+    oracle = transformers.AutoModelForCausalLM.from_pretrained(odd, dtype=torch.float32)
     renderer = rendering.load(odd, "qwen_math_r1")
     for row in answers(output):
         ids = torch.tensor([renderer.prompt([{"role": "user", "content": row["prompt"]}])])

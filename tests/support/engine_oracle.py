@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-import torch
-from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig, Qwen2Config, Qwen3Config
+from lazy import Lazy
+
+torch = Lazy("torch")
+transformers = Lazy("transformers")
 
 SMALL = {
     "vocab_size": 61,
@@ -18,15 +22,20 @@ SMALL = {
     "eos_token_id": 1,
     "pad_token_id": None,  # a padding id would get no gradient in torch
 }
-KINDS = {"qwen2": Qwen2Config, "qwen3": Qwen3Config, "llama": LlamaConfig, "mistral": MistralConfig}
+KINDS = {"qwen2": "Qwen2Config", "qwen3": "Qwen3Config", "llama": "LlamaConfig", "mistral": "MistralConfig"}
+
+
+def config_class(family: str) -> Any:
+    """Transformers' class of a family's configurations."""
+    return getattr(transformers, KINDS[family])
 
 
 def model(family: str, seed: int = 0, **changes):
     """A float32 model in eval mode, every parameter random (biases and norms too), from a seed."""
-    config = KINDS[family](**{**SMALL, **changes})
+    config = config_class(family)(**{**SMALL, **changes})
     config._attn_implementation = "eager"
     torch.manual_seed(seed)
-    made = AutoModelForCausalLM.from_config(config).float().eval()
+    made = transformers.AutoModelForCausalLM.from_config(config).float().eval()
     with torch.no_grad():
         for name, weight in made.named_parameters():
             centre = 1.0 if "norm" in name else 0.0

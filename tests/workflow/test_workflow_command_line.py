@@ -14,12 +14,14 @@ import hostile
 import pytest
 import yaml
 from house import HOSTILE_NAME, House
+from lazy import Lazy
 from places import FIXTURES, ROOT
 from readme import BOTH
-from snakemake.cli import parse_config
 
 from distillery import config, provenance, snakemake_options
 from distillery.problems import Problem, UsageProblem
+
+cli = Lazy("snakemake.cli")
 
 SMALL = FIXTURES / "workflow/small.yaml"
 SHIPPED = [
@@ -33,7 +35,7 @@ SHIPPED = [
 def test_a_whole_configuration_as_config_is_the_file(path: Path):
     """Snakemake makes text of every value in it."""
     raw = yaml.safe_load(path.read_text())
-    given = parse_config([f"{key}={provenance.canonical(value)}" for key, value in raw.items()])
+    given = cli.parse_config([f"{key}={provenance.canonical(value)}" for key, value in raw.items()])
     assert given != raw
     assert snakemake_options.typed(given, given) == raw
 
@@ -86,8 +88,8 @@ def test_config_is_typed_in_the_lines_of_jobs_and_reaches_the_graph(tmp_path):
     assert " --lr 0.003 " in said and " --save-interval 4 " in said
     (line,) = re.findall(r"^Shell command: (.*report_rulegraph.py .*)$", said, re.MULTILINE)
     words = shlex.split(line)
-    again = parse_config(words[words.index("--config") + 1 : words.index("--target")])
-    assert again == parse_config([value, "offline=true"])
+    again = cli.parse_config(words[words.index("--config") + 1 : words.index("--target")])
+    assert again == cli.parse_config([value, "offline=true"])
 
 
 def test_a_second_configfile_option_is_refused_and_files_after_one_are_merged(tmp_path):

@@ -8,10 +8,12 @@ import shutil
 import browser
 import pytest
 import yaml
+from lazy import Lazy
 from places import FIXTURES
-from statsmodels.stats.multitest import multipletests
 
 from distillery import config, digests
+
+multitest = Lazy("statsmodels.stats.multitest")
 
 
 def test_a_sweep_of_three_reaches_its_pages(finished, tmp_path):
@@ -38,7 +40,7 @@ def test_a_sweep_of_three_reaches_its_pages(finished, tmp_path):
         found = {row["experiment"]: row for row in table["rows"]}
         assert found.keys() == set(names) and table["reference"] == name
         others = [one for one in names if one != name]
-        corrected = multipletests([found[one]["p"] for one in others], method="holm")[1]
+        corrected = multitest.multipletests([found[one]["p"] for one in others], method="holm")[1]
         assert [found[one]["p_holm"] for one in others] == pytest.approx(list(corrected), rel=1e-3)
         page = (results / name / "report.html").read_text()
         assert "All experiments of the sweep" in page and all(one in page for one in names)
