@@ -167,8 +167,8 @@ def is_safe(text: str) -> bool:
         points = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
     except UnicodeEncodeError:  # a lone surrogate
         return False
-    table = _safe_table()
-    return bool(points.max(initial=0) < len(table) and table[points].all())
+    rare, table = points[points >= 0x80], _safe_table()  # ASCII is safe, and most of a text
+    return bool(rare.max(initial=0) < len(table) and table[rare].all())
 
 
 @functools.cache
