@@ -205,3 +205,18 @@ def test_test_files_are_named_after_their_rooms():
         if path.parent.name in rooms and not path.stem.startswith(f"test_{path.parent.name}")
     ]
     assert len({path.name for path in TESTS}) == len(TESTS)
+
+
+HEAVY = "torch|transformers|megatron|peft|scipy|statsmodels|snakemake"
+
+
+def test_files_of_tests_are_collected_without_what_takes_seconds_to_import():
+    """Every process of pytest-xdist collects all of them: `lazy.Lazy` stands for what a few of them ask for."""
+    likely = [
+        path for path in TESTS if re.search(rf"^(import|from) ({HEAVY})\b", path.read_text(), re.MULTILINE)
+    ]
+    found = {
+        path.name: sorted(name for name in on_loading(path.read_text()) if re.match(rf"({HEAVY})\b", name))
+        for path in likely
+    }
+    assert not {name: names for name, names in found.items() if names}

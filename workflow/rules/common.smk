@@ -16,7 +16,6 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 # a plan of a thousand shards is made of objects that stay: to look them through for cycles takes a tenth of its time
-gc.freeze()
 gc.set_threshold(1_000_000)
 
 # the library lies beside the commands; no install, no PYTHONPATH
