@@ -62,10 +62,10 @@ def curves(tmp_path_factory) -> Iterator[Callable[[int, str], tuple[list, list]]
         output = directory / f"curves/{layout}.json"
         while not output.exists():
             ended = launches[directory].poll()
-            assert ended is None or output.exists(), said(directory)[-8000:]
+            assert ended is None or output.exists(), said(launches[directory], directory)[-8000:]
             time.sleep(0.05)
         if layout == LAYOUTS[processes][-1]:
-            assert launches[directory].wait(900) == 0, said(directory)[-8000:]
+            assert launches[directory].wait(900) == 0, said(launches[directory], directory)[-8000:]
         return json.loads(output.read_text()), wanted
 
     yield trained

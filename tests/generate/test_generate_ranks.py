@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
-import forking_msrun
+import forked
 import numpy as np
 import psutil
 import pytest
@@ -56,30 +55,22 @@ def flags(load: Path, tokenizer: Path, prompts: Path, output: Path, *more: objec
     return list(map(str, ask))
 
 
-def launched(
-    tensor: int, pipeline: int, logs: Path, command: list[str], replicas: int = 1
-) -> subprocess.Popen[str]:
+def launched(tensor: int, pipeline: int, logs: Path, command: list[str], replicas: int = 1) -> forked.Started:
     sizes = ["--tensor-model-parallel-size", tensor, "--pipeline-model-parallel-size", pipeline]
     # the others wait for a killed rank until a collective gives up after 30 seconds, or for the grace
-    line = [
-        SCRIPTS / "launch.py",
-        "--workers",
-        replicas * tensor * pipeline,
-        "--log-dir",
-        logs,
-        "--grace",
-        10,
-    ]
-    line += ["--", forking_msrun.python(), SCRIPTS / "inference.py", *command, *sizes]
-    return subprocess.Popen(
-        [sys.executable, *map(str, line)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    line = ["--workers", replicas * tensor * pipeline, "--log-dir", logs, "--grace", 10]
+    return forked.start("launch.py", *line, "--", SCRIPTS / "inference.py", *command, *sizes)
+
+
+def said(process: forked.Started, timeout: float = 200) -> str:
+    """What launch.py shows, to its end."""
+    return "".join(process.communicate(timeout))
 
 
 def shared(tensor: int, pipeline: int, logs: Path, command: list[str], replicas: int = 1) -> str:
     """What launch.py shows of a run that succeeds."""
     process = launched(tensor, pipeline, logs, command, replicas)
-    text, _ = process.communicate(timeout=200)
+    text = said(process)
     assert process.returncode == 0, text
     return text
 
@@ -134,19 +125,19 @@ def test_beams_on_four_ranks_equal_one_process(odd, prompts, tmp_path):
     assert four.read_bytes() == one.read_bytes() and len(answers(four)) == 2 * len(LENGTHS)
 
 
-def reached(journal: Path, count: int, process: subprocess.Popen[str]) -> None:
+def reached(journal: Path, count: int, process: forked.Started) -> None:
     while not journal.is_file() or journal.read_bytes().count(b"\n") < count:
-        assert process.poll() is None, process.stdout.read()
+        assert process.poll() is None, said(process)
         time.sleep(0.005)
 
 
-def first_rank(process: subprocess.Popen[str]) -> psutil.Process:
+def first_rank(process: forked.Started) -> psutil.Process:
     for child in psutil.Process(process.pid).children(recursive=True):
         found = child.environ()
         if (
             found.get("MS_ROLE") == "MS_WORKER"
             and found.get("RANK_ID") == "0"
-            and "inference.py" in str(child.cmdline())
+            and os.getsid(child.pid) == child.pid
         ):
             return child
     raise AssertionError("rank 0 is not there")
@@ -172,7 +163,7 @@ def killed(odd, prompts, tmp_path_factory) -> Path:
     process = launched(1, 2, folder / "logs", flags(odd, odd, prompts, folder / "broken.jsonl", *DRAWN))
     reached(folder / ".broken.jsonl.journal", 20, process)
     first_rank(process).kill()
-    text, _ = process.communicate(timeout=100)
+    text = said(process)
     assert process.returncode == 1 and "rank" in text, text
     return folder
 
@@ -188,7 +179,7 @@ def test_a_killed_run_on_two_ranks_continues_and_leaves_the_same_file(
     process = launched(1, 2, tmp_path / "asked", command)
     reached(journal, journal.read_bytes().count(b"\n") + 20, process)
     process.send_signal(signal.SIGTERM)
-    text, _ = process.communicate(timeout=100)
+    text = said(process)
     assert process.returncode == 3 and "saved" in text, text
     assert not broken.exists()
 
@@ -207,7 +198,7 @@ def test_copies_of_the_model_share_the_prompts_and_leave_the_file_of_one(odd, pr
     for journal in journals:
         reached(journal, 4, process)
     first_rank(process).kill()
-    text, _ = process.communicate(timeout=100)
+    text = said(process)
     assert process.returncode == 1 and not many.exists(), text
     ids = [
         {(row["id"], row["sample"]) for row in map(json.loads, lines[1:]) if "id" in row}
@@ -233,7 +224,7 @@ def test_a_score_that_is_no_number_stops_all_ranks_and_names_the_prompt(odd, pro
     save_file(tensors, broken / "model.safetensors", metadata={"format": "pt"})
     asked = flags(broken, odd, prompts, tmp_path / "o.jsonl", "--task", "greedy")
     process = launched(2, 1, tmp_path / "logs", asked)
-    text, _ = process.communicate(timeout=200)
+    text = said(process)
     assert process.returncode == 1, text
     assert "no numbers" in text and "prompt p90, token 1" in text
     assert not (tmp_path / "o.jsonl").exists()

@@ -1,4 +1,7 @@
-"""The launcher drives the real msrun with a worker that imitates MindSpeed-LLM: every ending is told truthfully."""
+"""The launcher drives the real msrun with a worker that imitates MindSpeed-LLM: every ending is told truthfully.
+
+Where a launch is not `started`, launch.py, msrun and its ranks are forked (tests/support/forking_msrun.py).
+"""
 
 import json
 import os
@@ -9,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import forked
 import pytest
 from places import ROOT, SUPPORT
 
@@ -18,22 +22,31 @@ LAUNCH = [sys.executable, str(ROOT / "workflow/scripts/launch.py")]
 WORKER = str(SUPPORT / "standin_worker.py")
 
 
+def words(*worker, flags=()):
+    return list(map(str, ["--log-dir", "logs", *flags, "--", WORKER, *worker]))
+
+
 def launch(tmp_path, *worker, flags=()):
-    words = [*LAUNCH, "--log-dir", tmp_path / "logs", *flags, "--", WORKER, *worker]
-    return subprocess.run(list(map(str, words)), cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    return forked.run("launch.py", *words(*worker, flags=flags), cwd=tmp_path, timeout=120)
+
+
+def started(tmp_path, *worker, flags=()):
+    line = [*LAUNCH, *words(*worker, flags=flags)]
+    return subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, timeout=120)
 
 
 def left_over(tmp_path):
-    """Processes that still name this test's folder, as found in /proc."""
+    """Processes that still name this test's folder, or work in it, as found in /proc."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():
             try:
                 line = (entry / "cmdline").read_bytes().decode()
+                where = os.readlink(entry / "cwd")
             except OSError:
                 continue
-            if str(tmp_path) in line:
-                found.append(line)
+            if str(tmp_path) in line + where:
+                found.append(f"{where}: {line}")
     return found
 
 
@@ -48,7 +61,7 @@ def test_success_is_shown_parsed_and_proved(tmp_path):
         "--expect",
         "out",
     ]
-    done = launch(tmp_path, "--output", "out", flags=flags)
+    done = started(tmp_path, "--output", "out", flags=flags)
     assert done.returncode == 0, done.stderr
     # the last rank holds the loss, and only its lines are shown
     assert "rank 3 HCCL 1800" in done.stdout
@@ -105,13 +118,13 @@ def test_success_without_the_result_is_no_success(tmp_path):
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_signal_gives_the_workers_time_to_save(tmp_path, workers):
-    words = [*LAUNCH, "--workers", str(workers), "--log-dir", "logs", "--", WORKER, "--outcome", "slow"]
-    words += ["--steps", "200", "--pause", "0.2", "--late", "3"]
+    worker = ["--outcome", "slow", "--steps", "200", "--pause", "0.2", "--late", "3"]
+    line = [*LAUNCH, *words(*worker, flags=["--workers", workers])]
     with subprocess.Popen(
-        words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        line, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
-        for line in process.stdout:
-            if "iteration        2" in line:
+        for shown in process.stdout:
+            if "iteration        2" in shown:
                 break
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=60)
@@ -124,15 +137,11 @@ def test_a_signal_gives_the_workers_time_to_save(tmp_path, workers):
 
 
 def test_a_log_folder_in_use_is_refused_and_its_job_goes_on(tmp_path):
-    words = [*LAUNCH, "--workers", "2", "--log-dir", "logs", "--", WORKER, "--steps", "8", "--pause", "0.5"]
-    with subprocess.Popen(
-        words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as first:
-        for line in first.stdout:
-            if "iteration        2" in line:
-                break
-        second = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=60)
-        rest, _ = first.communicate(timeout=60)
+    line = words("--steps", "8", "--pause", "0.5", flags=["--workers", "2"])
+    first = forked.start("launch.py", *line, cwd=tmp_path)
+    first.until("iteration        2")
+    second = forked.run("launch.py", *line, cwd=tmp_path, timeout=60)
+    rest, _ = first.communicate(timeout=60)
     assert second.returncode == 1
     assert "another launch is using this folder for its ranks' logs" in second.stderr
     assert first.returncode == 0
@@ -141,31 +150,26 @@ def test_a_log_folder_in_use_is_refused_and_its_job_goes_on(tmp_path):
 
 
 def test_each_log_has_a_folder_of_its_own_beside_it(tmp_path):
-    words = [*LAUNCH, "--workers", "2", "--", sys.executable, WORKER, "--log", "logs/e/train.log"]
-    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    line = ["--workers", "2", "--", sys.executable, WORKER, "--log", "logs/e/train.log"]
+    done = forked.run("launch.py", *line, cwd=tmp_path, timeout=60)
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "logs/e/msrun_train"
     assert {f"worker_{rank}.log" for rank in range(2)} <= {path.name for path in folder.iterdir()}
-    nowhere = subprocess.run([*LAUNCH, "--", WORKER], cwd=tmp_path, capture_output=True, text=True)
+    nowhere = forked.run("launch.py", "--", WORKER, cwd=tmp_path)
     assert nowhere.returncode == 2
     assert "no folder for the ranks' logs" in nowhere.stderr
 
 
 def test_workers_outlive_msrun_to_save(tmp_path):
     """Slurm signals every process of a step at its time limit, msrun too, which simply dies."""
-    words = [*LAUNCH, "--workers", "2", "--log-dir", "logs", "--", WORKER, "--outcome", "slow"]
-    words += ["--steps", "200", "--pause", "0.5"]
-    with subprocess.Popen(
-        words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        for line in process.stdout:
-            if "iteration        2" in line:
-                break
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        process.send_signal(signal.SIGTERM)
-        for child in children:
-            os.kill(int(child), signal.SIGTERM)
-        err = process.communicate(timeout=60)[1]
+    line = words("--outcome", "slow", "--steps", "200", "--pause", "0.5", flags=["--workers", "2"])
+    process = forked.start("launch.py", *line, cwd=tmp_path)
+    process.until("iteration        2")
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    process.send_signal(signal.SIGTERM)
+    for child in children:
+        os.kill(int(child), signal.SIGTERM)
+    err = process.communicate(timeout=60)[1]
     assert process.returncode == 3, err
 
 
@@ -176,18 +180,9 @@ def test_ranks_that_never_meet(tmp_path):
     )
     # this machine is node 0, and nobody starts node 1
     flags = ["--nodes", "2", "--master-addr", socket.gethostname(), "--cluster-time-out", "6"]
-    words = [
-        *LAUNCH,
-        "--log-dir",
-        tmp_path / "logs",
-        "--master-port",
-        str(_free_port()),
-        *flags,
-        "--",
-        worker,
-    ]
+    line = ["--log-dir", tmp_path / "logs", "--master-port", _free_port(), *flags, "--", worker]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("SLURM_")}
-    done = subprocess.run(list(map(str, words)), capture_output=True, text=True, timeout=120, env=environment)
+    done = forked.run("launch.py", *line, timeout=120, env=environment)
     assert done.returncode == 1
     assert "the ranks did not find one another in time" in done.stderr, done.stderr
 

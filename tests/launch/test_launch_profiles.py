@@ -4,11 +4,11 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import textwrap
 from pathlib import Path
 
+import forked
 import pytest
 import yaml
 from places import ROOT, SUPPORT
@@ -55,17 +55,16 @@ def run(folder, title, *targets):
     (folder / "state").mkdir()
     environment = {
         **os.environ,
+        forked.SUBMITTED: "1",
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), str(SCHEDULERS), os.environ["PATH"]]),
         "PYTHONPATH": str(PLUGINS),
         "SCHEDULER_STATE": str(folder / "state"),
         "IMAGE": "registry.example/distillery:1",
         "CLAIM": "distillery",
     }
-    words = [sys.executable, "-m", "snakemake", "--profile", "profiles/cluster-generic", "--retries", "0"]
+    words = ["--profile", "profiles/cluster-generic", "--retries", "0"]
     words += ["--groups", "make_small=shards", "--seconds-between-status-checks", "1", "--latency-wait", "5"]
-    done = subprocess.run(
-        [*words, "--", *targets], cwd=folder, env=environment, capture_output=True, text=True, timeout=120
-    )
+    done = forked.run(forked.SNAKEMAKE, *words, "--", *targets, cwd=folder, env=environment, timeout=120)
     jobs = [json.loads(path.read_text()) for path in sorted((folder / "state").iterdir())]
     return done, jobs
 

@@ -1,4 +1,7 @@
-"""MindSpeed-LLM's trainer under our command, played by a stand-in with its real parser's options: interrupted, resumed, done."""
+"""MindSpeed-LLM's trainer under our command, played by a stand-in with its real parser's options: interrupted, resumed, done.
+
+Where a run is not the fixture `first`, msrun and its ranks are forked (tests/support/forking_msrun.py).
+"""
 
 import json
 import os
@@ -8,6 +11,7 @@ import subprocess
 import sys
 import zipfile
 
+import forked
 import pytest
 import standin_train
 from places import FIXTURES, ROOT
@@ -28,7 +32,8 @@ def first(tmp_path_factory):
     folder = tmp_path_factory.mktemp("first")
     prepare(folder)
     (folder / "venv").symlink_to(sys.prefix)
-    done = run(folder, "--python", "venv/bin/python", flags_first=True)
+    line = command("--python", "venv/bin/python", flags_first=True)
+    done = subprocess.run(line, cwd=folder, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return folder, done.stdout
 
@@ -40,9 +45,7 @@ def trained(first, tmp_path):
 
 
 def run(experiment, *flags, **more):
-    return subprocess.run(
-        command(*flags, **more), cwd=experiment, capture_output=True, text=True, timeout=120
-    )
+    return forked.run("train_mindspeed.py", *command(*flags, **more)[2:], cwd=experiment, timeout=120)
 
 
 def done_of(experiment):
@@ -75,19 +78,10 @@ def test_a_run_ends_as_an_mcore_checkpoint_with_its_metrics(trained):
 
 def test_an_interrupted_run_goes_on_with_its_own_checkpoint(experiment):
     environment = {**os.environ, "STEP_SECONDS": "0.3"}
-    with subprocess.Popen(
-        command(),
-        cwd=experiment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-    ) as process:
-        for line in process.stdout:
-            if "iteration        3/" in line:
-                break
-        process.send_signal(signal.SIGTERM)
-        error = process.communicate(timeout=60)[1]
+    process = forked.start("train_mindspeed.py", *command()[2:], cwd=experiment, env=environment)
+    process.until("iteration        3/")
+    process.send_signal(signal.SIGTERM)
+    error = process.communicate(timeout=60)[1]
     assert process.returncode == 3, error
     assert not (experiment / "out/done.json").exists()
     finished = run(experiment)

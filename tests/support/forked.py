@@ -1,11 +1,12 @@
 """Commands as processes forked from one that has imported what takes them longest: MindSpore, or Snakemake.
 
 A start takes one or two CPU seconds less, an end half a second. What a command reads from its environment while MindSpore
-is imported (MS_*, GLOG_v), addresses that differ from process to process, a kill amid the import, and what happens while
-Python takes its modules apart need a process of its own.
+is imported (MS_*; GLOG_v is known, see EARLY), a kill amid the import, and what happens while Python takes its modules apart
+need a process of its own.
 
 Snakemake's jobs are forked, too, where JOBS stands in its environment: it names the folder of sockets at which
-`forked_job.py`, that bash calls in Python's place, asks for them.
+`forked_job.py`, that bash calls in Python's place, asks for them. Of a command that launches ranks msrun is forked, and
+its ranks: see `forking_msrun`; of a Snakemake that submits to a scheduler what its jobs begin with: `forking_snakemake`.
 """
 
 from __future__ import annotations
@@ -14,27 +15,33 @@ import atexit
 import gc
 import json
 import os
-import re
 import runpy
 import select
-import shlex
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import time
 from functools import cache
 from pathlib import Path
+from typing import TextIO
 
+import forking_msrun
+import forking_snakemake
 from imported_mindspore import import_mindspore, threads_of
-from places import SCRIPTS, SUPPORT
+from places import SCRIPTS
 
-SNAKEMAKE = "snakemake"
-PYTHON = str(Path(sys.prefix, "bin", "python"))  # as workflow/rules/common.smk says it
+SNAKEMAKE, MSRUN = "snakemake", "msrun"
 PLAIN = "plain"  # without MindSpore
-JOBS = "FORKED_JOBS"
-_servers: dict[tuple[str, str], socket.socket] = {}
+# in a Snakemake's environment: a folder, see above; and whether what a scheduler's jobs begin with is forked, too
+JOBS, SUBMITTED = "FORKED_JOBS", "FORKED_SUBMITTED"
+# of a command's environment, what is read before it begins: commands that differ in it are forked from different processes,
+# and ANOTHER is for those that are to differ in nothing but addresses
+ANOTHER = "FORKED_ANOTHER"
+EARLY = ("LD_PRELOAD", "GLOG_v", "PYTHONPATH", ANOTHER)
+_servers: dict[tuple[str, frozenset[tuple[str, str]]], socket.socket] = {}
 
 
 class Started:
@@ -49,9 +56,11 @@ class Started:
             os.open(f"/proc/self/fd/{one.fileno()}", os.O_WRONLY) for one in (self.stdout, self.stderr)
         ]
         message = json.dumps([args, dict(os.environ if env is None else env), str(cwd.absolute())])
-        preloaded = (env or {}).get("LD_PRELOAD", "")
-        kind = threads_of(args) or (PLAIN if preloaded else "1")
-        server = _server(SNAKEMAKE if args[0] == SNAKEMAKE else kind, preloaded)
+        early = {
+            name: env[name] for name in EARLY if env and name in env and env[name] != os.environ.get(name)
+        }
+        kind = threads_of(args) or (PLAIN if "LD_PRELOAD" in early else "1")
+        server = _server(SNAKEMAKE if args[0] == SNAKEMAKE else kind, early)
         socket.send_fds(server, [message.encode()], [*outputs, theirs])
         for descriptor in (*outputs, theirs):
             os.close(descriptor)
@@ -81,7 +90,19 @@ class Started:
     def communicate(self, timeout: float | None = None) -> tuple[str, str]:
         """(standard output, standard error) of the whole command."""
         self.wait(timeout)
-        return self.stdout.read(), self.stderr.read()
+        return self._said(self.stdout), self._said(self.stderr)
+
+    def until(self, text: str) -> None:
+        """Return once it stands in the command's standard output."""
+        over = False
+        while text not in self._said(self.stdout):
+            assert not over, self.communicate()
+            over = self.poll() is not None
+            time.sleep(0.02)
+
+    def _said(self, stream: TextIO) -> str:
+        stream.seek(0)
+        return stream.read()
 
     def send_signal(self, number: int) -> None:
         if self.poll() is None:
@@ -92,8 +113,8 @@ class Started:
 
 
 def start(name: str, *words: object, env: dict[str, str] | None = None, cwd: Path = Path()) -> Started:
-    """`python NAME WORDS` with a command's name, or Snakemake with SNAKEMAKE; not waited for."""
-    return Started([name if name == SNAKEMAKE else str(SCRIPTS / name), *map(str, words)], env, cwd)
+    """`python NAME WORDS` with a command's name, or Snakemake with SNAKEMAKE, msrun with MSRUN; not waited for."""
+    return Started([name if name in (SNAKEMAKE, MSRUN) else str(SCRIPTS / name), *map(str, words)], env, cwd)
 
 
 def run(
@@ -111,52 +132,43 @@ def run(
 def jobs() -> dict[str, str]:
     """The environment of a Snakemake whose jobs are to be forked; their code is this clone's, whatever the folder's copy says."""
     for kind in (PLAIN, "2"):  # two threads are a configuration's default
-        _server(kind, "")
+        _server(kind, {})
     return {**os.environ, JOBS: str(_folder())}
 
 
 @cache
 def _folder() -> Path:
-    """Where this process's servers listen to jobs."""
+    """Where this process's servers listen to jobs, which say nothing early."""
     folder = Path(tempfile.mkdtemp(prefix="forked-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
 
-def _server(kind: str, preloaded: str) -> socket.socket:
+def _server(kind: str, early: dict[str, str]) -> socket.socket:
     """What `_serve` listens to, started at the first call; it ends with this process, whose end closes the socket.
 
     What a command's environment preloads is loaded there, and reads the command's environment after the fork.
     """
-    if (kind, preloaded) not in _servers:
+    key = kind, frozenset(early.items())
+    if key not in _servers:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        env = {**os.environ, "LD_PRELOAD": preloaded} if preloaded else None
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
-            # jobs preload nothing
-            listener.bind(str(_folder() / (f"{kind} {len(_servers)}" if preloaded else kind)))
+            listener.bind(str(_folder() / (f"{kind}-{len(_servers)}" if early else kind)))
             listener.listen(100)
-            number = listener.fileno()
-            line = [sys.executable, __file__, kind, str(number)]
-            subprocess.Popen(line, stdin=theirs, start_new_session=True, env=env, pass_fds=[number])
+            line, env = [sys.executable, __file__, kind, str(listener.fileno())], {**os.environ, **early}
+            subprocess.Popen(
+                line, stdin=theirs, start_new_session=True, env=env, pass_fds=[listener.fileno()]
+            )
         theirs.close()
-        _servers[kind, preloaded] = ours
+        _servers[key] = ours
         atexit.register(ours.close)
-    return _servers[kind, preloaded]
+    return _servers[key]
 
 
-def _serve(kind: str, number: int) -> tuple[list[str], dict[str, str], str]:
-    """Fork for every request until there are no more; returns in the process that is to run one, as what it asks for."""
+def _serve(kind: str, number: int) -> tuple[str, list[str], dict[str, str], str]:
+    """Fork for every request until there are no more; returns in the process that is to run one: (the socket, what it asks for)."""
     if kind == SNAKEMAKE:
-        # what a dry run imports, too, and the flags of all plugins
-        import jsonschema  # noqa: F401
-        import smart_open  # noqa: F401
-        import snakemake.cli
-        import snakemake.report
-        import snakemake.scheduling.job_scheduler
-        import snakemake.workflow
-        import yte  # noqa: F401
-
-        snakemake.cli.get_argument_parser()
+        forking_snakemake.import_snakemake()
     elif kind == PLAIN:
         sys.path[0] = str(SCRIPTS)
         import numpy  # noqa: F401
@@ -168,6 +180,7 @@ def _serve(kind: str, number: int) -> tuple[list[str], dict[str, str], str]:
     gc.collect()
     gc.freeze()  # a collection in a fork would look at all that was imported, and make pages of its own of it
     requests, listener = socket.socket(fileno=os.dup(0)), socket.socket(fileno=number)
+    name = listener.getsockname()
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     waiters: set[int] = set()
     while True:
@@ -199,7 +212,7 @@ def _serve(kind: str, number: int) -> tuple[list[str], dict[str, str], str]:
             os.dup2(output, descriptor)
         for descriptor in descriptors:
             os.close(descriptor)
-        return json.loads(message)
+        return name, *json.loads(message)
 
 
 def _leave(status: list[int]) -> None:
@@ -210,36 +223,10 @@ def _leave(status: list[int]) -> None:
         os._exit(status[0])
 
 
-def asked(line: str) -> str:
-    """A job's line as a shell may take it without `jobs`: what it starts Python for is forked.
-
-    Raises:
-        AssertionError: it does not begin with this environment's Python.
-    """
-    head = f"{shlex.quote(PYTHON)} "
-    assert line.startswith(head), line
-    return f"{_asking(jobs()[JOBS])} {line.removeprefix(head)}"
-
-
-def _asking(folder: str) -> str:
-    """What stands in Python's place."""
-    return shlex.join([sys.executable, "-IS", str(SUPPORT / "forked_job.py"), folder, PYTHON])
-
-
-def _fork_jobs(folder: str) -> None:
-    """Have the shells of Snakemake's jobs call `forked_job.py` where their lines say this environment's Python."""
-    from snakemake.shell import shell
-
-    if not re.fullmatch(r"[\w./-]+", PYTHON):
-        return  # no name for a function: jobs start as ever
-    text = f'{PYTHON}() {{ command {_asking(folder)} "$@"; }}; set -euo pipefail; '
-    shell.prefix(text.replace("{", "{{").replace("}", "}}"))
-
-
 if __name__ == "__main__":
     ended: list[int] = []
     atexit.register(_leave, ended)  # the first to register is the last to be called
-    sys.argv, environment, directory = _serve(sys.argv[1], int(sys.argv[2]))
+    name, sys.argv, environment, directory = _serve(sys.argv[1], int(sys.argv[2]))
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(directory)
@@ -247,9 +234,15 @@ if __name__ == "__main__":
         if sys.argv[0] == SNAKEMAKE:
             sys.path[0] = directory
             if folder := os.environ.pop(JOBS, None):
-                _fork_jobs(folder)
+                forking_snakemake.fork_jobs(folder)
+            if os.environ.pop(SUBMITTED, None):
+                forking_snakemake.fork_submitted(name)
             runpy.run_module(SNAKEMAKE, run_name="__main__", alter_sys=True)
+        elif sys.argv[0] == MSRUN:
+            forking_msrun.main()
         else:
+            if "mindspore" in sys.modules:
+                forking_msrun.instead_of_starting()
             runpy.run_path(sys.argv[0], run_name="__main__")
         ended.append(0)
     except SystemExit as end:

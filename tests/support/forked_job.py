@@ -1,4 +1,6 @@
-"""What bash calls in Python's place for a Snakemake job: FOLDER PYTHON SCRIPT FLAGS has `forked.py`'s server run the script.
+"""What is called in Python's place for a Snakemake job: FOLDER PYTHON SCRIPT FLAGS has `forked.py`'s server run the script.
+
+SOCKET PYTHON -m snakemake FLAGS, as a scheduler's job, has that server run Snakemake.
 
 Lines that start others (launch.py), and those of a number of threads for which no server is there, are Python's own.
 """
@@ -10,8 +12,10 @@ import socket
 import sys
 
 folder, python, *line = sys.argv[1:]
-kind = line[line.index("--threads") + 1] if "--threads" in line else "plain"
-server = os.path.join(folder, kind)
+if line[0] == "-m":
+    server, line = folder, line[1:]
+else:
+    server = os.path.join(folder, line[line.index("--threads") + 1] if "--threads" in line else "plain")
 if line[0].endswith("/launch.py") or not os.path.exists(server):
     os.execv(python, [python, *line])
 status, theirs = os.pipe()

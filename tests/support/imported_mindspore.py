@@ -1,4 +1,4 @@
-"""MindSpore imported before commands are forked: what `forked` and `forking_msrun` share."""
+"""MindSpore imported before commands are forked."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ def import_mindspore(threads: str) -> None:
     from distillery.engine import mindspore_import
 
     mindspore_import.load("CPU")
+    import mindspore.parallel.cluster.run  # noqa: F401
+
     from distillery.engine import train_loop  # noqa: F401
     from distillery.generate import generate_run, loading  # noqa: F401
     from distillery.train import train_run  # noqa: F401

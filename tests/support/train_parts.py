@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -11,7 +12,6 @@ import time
 from pathlib import Path
 
 import forked
-import forking_msrun
 import ml_dtypes
 import numpy as np
 from commands import here
@@ -100,41 +100,29 @@ def flags(parts: Path, save: Path, *more: object) -> list[str]:
     return [str(word) for word in [*line, *more]]
 
 
-def start_ranks(processes: int, directory: Path, *arguments: object) -> subprocess.Popen[bytes]:
+def start_ranks(processes: int, directory: Path, *arguments: object) -> forked.Started:
     """`processes` of a script under msrun, their logs below `directory`; not waited for."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1] % 30000 + 20000
-    line = [
-        sys.executable,
-        forking_msrun.__file__,
-        "--worker_num",
-        processes,
-        "--local_worker_num",
-        processes,
-        "--master_port",
-        port,
-    ]
-    line += ["--log_dir", directory / "logs", "--join", "True", "--cluster_time_out", 300, *arguments]
-    with (directory / "msrun.log").open("wb") as output:
-        return subprocess.Popen(
-            list(map(str, line)),
-            cwd=directory,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
+    numbers = ["--worker_num", processes, "--local_worker_num", processes, "--master_port", port]
+    words = [*numbers, "--log_dir", directory / "logs", "--join", "True", "--cluster_time_out", 300]
+    return forked.start(
+        forked.MSRUN, *words, *arguments, env={**os.environ, "PYTHONUNBUFFERED": "1"}, cwd=directory
+    )
 
 
-def said(directory: Path) -> str:
-    """What a launch of `start_ranks` wrote until now, the ranks' logs last."""
+def said(launch: forked.Started, directory: Path) -> str:
+    """What a launch that has ended said, its ranks' logs last."""
     logs = "".join(path.read_text() for path in (directory / "logs").glob("worker_*.log"))
-    return (directory / "msrun.log").read_text()[-2000:] + logs
+    return "".join(launch.communicate())[-2000:] + logs
 
 
 def ranks(processes: int, directory: Path, *arguments: object) -> tuple[int, str]:
     """`processes` of a script under msrun to their end: (exit status, what was said)."""
-    returncode = start_ranks(processes, directory, *arguments).wait(timeout=900)
-    return returncode, said(directory)
+    launch = start_ranks(processes, directory, *arguments)
+    returncode = launch.wait(timeout=900)
+    return returncode, said(launch, directory)
 
 
 def train(parts: Path, save: Path, *more: object) -> subprocess.CompletedProcess[str]:

@@ -6,6 +6,7 @@ import subprocess
 from tempfile import TemporaryFile
 
 import forked
+import forking_snakemake
 
 from distillery import reproduction
 
@@ -21,7 +22,8 @@ def test_printed_commands_work_when_pasted_and_give_the_same_bytes(finished, tmp
     lines = [line.partition("Shell command: ")[2] for line in (dry.stdout + dry.stderr).splitlines()]
     commands = [line for line in lines if line and line != "None"]
     assert len(commands) > 15
-    script = "\n".join(["set -e", *map(forked.asked, commands)])
+    folder = forked.jobs()[forked.JOBS]
+    script = "\n".join(["set -e", *(forking_snakemake.asked(line, folder) for line in commands)])
     with TemporaryFile("w+") as said:  # a file, as what the server that forks them was started with
         done = subprocess.run(["sh", "-c", script], cwd=tmp_path, stdout=said, stderr=said, check=False)
         said.seek(0)
