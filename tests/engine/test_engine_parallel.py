@@ -30,9 +30,11 @@ MODELS = {
 }
 # by processes: model:TP,PP,ZeRO,recompute; data parallel is what is left
 LAYOUTS = {
-    2: ["tied:2,1,0,0", "tied:1,2,0,0", "flat:1,1,1,0", "tied:2,1,0,1", "tied:1,2,0,1"],
-    # TP2 x DP2, the same with ZeRO-1, TP2 x PP2, PP2 x DP2 with ZeRO-1, PP4
-    4: ["flat:2,1,0,0", "flat:2,1,1,0", "tied:2,2,0,0", "tied:1,2,1,0", "deep:1,4,0,0"],
+    2: ["flat:1,1,0,0", "tied:2,1,0,1", "tied:1,2,0,1"],
+    # TP2 x DP2 with ZeRO-1, TP2 x PP2, PP2 x DP2 with ZeRO-1, PP4. TP2, alone or with DP2, computes and sums what the first
+    # does, and updates as the second; PP2 alone does what the last does, and ties what the second does; DP2 with ZeRO-1 is
+    # the command's below
+    4: ["flat:2,1,1,0", "tied:2,2,0,0", "tied:1,2,1,0", "deep:1,4,0,0"],
 }
 
 
