@@ -23,7 +23,7 @@ transformers = Lazy("transformers")
 
 pytestmark = pytest.mark.mindspore
 
-NEW = 32
+NEW = 12
 CONVERSATIONS = [
     [{"role": "user", "content": "How many cards do 3 shelves hold?"}],
     [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "2+2?\n"}],
