@@ -25,7 +25,7 @@ def lines(path: Path) -> list[dict]:
 
 @pytest.fixture(scope="module")
 def changed(finished: House, tmp_path_factory: pytest.TempPathFactory) -> House:
-    """The small experiment, with a stand-in for vLLM to answer with both weights, run to its report."""
+    """The small experiment, with a stand-in for vLLM to answer with both weights."""
     house = finished.copied(tmp_path_factory.mktemp("served") / "house")
     seen = house.path / "seen"
     seen.mkdir()
@@ -41,12 +41,20 @@ def changed(finished: House, tmp_path_factory: pytest.TempPathFactory) -> House:
     return house
 
 
-def test_an_experiment_is_answered_by_a_started_server_and_scored_as_any(changed: House) -> None:
+@pytest.fixture(scope="module")
+def jobs(changed: House) -> Counter[str]:
+    """What was due in it, and was then run."""
+    due = changed.planned()
+    changed.run()
+    return due
+
+
+def test_an_experiment_is_answered_by_a_started_server_and_scored_as_any(
+    changed: House, jobs: Counter[str]
+) -> None:
     # the machine is another by name alone: what was trained stays
-    jobs = changed.planned()
     assert jobs["generate_base_answers_served"] == jobs["generate_tuned_answers_served"] == 1
     assert not {"train", "tokenize_shard", "generate_tuned_answers", "generate_base_answers"} & jobs.keys()
-    changed.run()
     folder = changed.path / "results/experiments/small"
     rows = lines(folder / "tuned.jsonl")
     assert len(rows) == 8 and {row["stop"] for row in rows} == {"length"}
@@ -56,8 +64,8 @@ def test_an_experiment_is_answered_by_a_started_server_and_scored_as_any(changed
     assert not changed.planned()
 
 
+@pytest.mark.usefixtures("jobs")
 def test_only_what_decides_an_answer_makes_it_anew(changed: House) -> None:
-    changed.run()
     with changed.replaced("experiment.yaml", "concurrency: 4", "concurrency: 9, timeout: 60, replicas: 2"):
         assert not changed.planned()
     with changed.replaced("experiment.yaml", "concurrency: 4", "args: {max_model_len: 99}"):
@@ -66,8 +74,8 @@ def test_only_what_decides_an_answer_makes_it_anew(changed: House) -> None:
     assert not {"train", "convert_mcore_to_hf"} & jobs.keys()
 
 
+@pytest.mark.usefixtures("jobs")
 def test_a_run_that_is_killed_amid_its_answers_goes_on_and_asks_none_twice(changed: House) -> None:
-    changed.run()
     folder = changed.path / "results/experiments/small"
     seen = {path: path.read_text() for path in (changed.path / "seen").glob("*.seeds")}
     with changed.replaced("experiment.yaml", "concurrency: 4", "concurrency: 1, args: {seconds: 0.5}"):
