@@ -55,6 +55,12 @@ def manifests(house: House, pattern: str) -> list[dict]:
     return [json.loads(path.read_text()) for path in sorted(house.path.glob(pattern))]
 
 
+def test_its_answer_is_kept(house):
+    assert (
+        house.path / NAME / "mindspeed_answer.txt"
+    ).read_text() == "how are you?\n\nI am fine.\nAnd you?\n"
+
+
 def test_its_dataset_equals_ours_but_for_the_engines_name(house, finished):
     (theirs,) = manifests(house, "results/datasets/sums/*/sums_manifest.json")
     (ours,) = manifests(finished, "results/datasets/sums/*/sums_manifest.json")
@@ -93,12 +99,6 @@ def test_its_export_holds_the_trained_weights(house):
     assert (house.path / NAME / "hf/tokenizer.json").is_file()
 
 
-def test_its_answer_is_kept(house):
-    assert (
-        house.path / NAME / "mindspeed_answer.txt"
-    ).read_text() == "how are you?\n\nI am fine.\nAnd you?\n"
-
-
 def test_nothing_is_left_to_do(house):
     assert not house.planned("--", *TARGETS)
 
@@ -122,27 +122,34 @@ def test_a_run_of_its_converter_that_wrote_another_type_is_refused(house, tmp_pa
     assert not list(house.path.glob("results/checkpoints/tiny/*tp1-pp2-mindspeed-llm*"))
 
 
-def test_packed_rows_and_stages_named_one_by_one_equal_ours(house, tmp_path):
+def packed(house: House, engine: str) -> tuple[dict[str, bytes], str]:
+    """The packed tokens of an engine, and the digest of what its converter exports of stages named one by one."""
+    raw = configuration()
+    small = raw["experiments"]["small"]
+    small["tokenize"] = {"engine": engine, "pack": True, "neat_pack": True}
+    small["convert"]["engine"] = engine
+    small["layout"] = {"pipeline_parallel_size": 2, "num_layer_list": LAYERS}
+    small["train"].pop("layout", None)
+    file = house.path / f"{engine}.yaml"
+    file.write_text(yaml.safe_dump(raw))
+    done = house.snakemake("--cores", "2", "--", "tokenize", "mcore2hf", configfile=file)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (folder,) = {
+        path.parent
+        for path in house.path.glob("results/datasets/sums/*/sums_manifest.json")
+        if json.loads(path.read_text())["options"]["neat_pack"]
+        and (json.loads(path.read_text()).get("engine") is not None) == (engine == "mindspeed-llm")
+    }
+    exported = json.loads((house.path / NAME / "hf/manifest.json").read_text())
+    tokens = {path.name: path.read_bytes() for kind in ("*.bin", "*.idx") for path in folder.glob(kind)}
+    return tokens, exported["payload_digest"]
+
+
+@pytest.fixture
+def packed_by_it(house):
+    return packed(house, "mindspeed-llm")
+
+
+def test_packed_rows_and_stages_named_one_by_one_equal_ours(house, packed_by_it):
     """The reference's files for neat_pack, and its converter told the layers of each stage on both ways."""
-    found = {}
-    for engine in ("mindspeed-llm", "mindspore"):
-        raw = configuration()
-        small = raw["experiments"]["small"]
-        small["tokenize"] = {"engine": engine, "pack": True, "neat_pack": True}
-        small["convert"]["engine"] = engine
-        small["layout"] = {"pipeline_parallel_size": 2, "num_layer_list": LAYERS}
-        small["train"].pop("layout", None)
-        file = tmp_path / f"{engine}.yaml"
-        file.write_text(yaml.safe_dump(raw))
-        done = house.snakemake("--cores", "2", "--", "tokenize", "mcore2hf", configfile=file)
-        assert done.returncode == 0, done.stdout + done.stderr
-        (packed,) = {
-            path.parent
-            for path in house.path.glob("results/datasets/sums/*/sums_manifest.json")
-            if json.loads(path.read_text())["options"]["neat_pack"]
-            and (json.loads(path.read_text()).get("engine") is not None) == (engine == "mindspeed-llm")
-        }
-        exported = json.loads((house.path / NAME / "hf/manifest.json").read_text())
-        tokens = {path.name: path.read_bytes() for kind in ("*.bin", "*.idx") for path in packed.glob(kind)}
-        found[engine] = tokens, exported["payload_digest"]
-    assert found["mindspeed-llm"] == found["mindspore"]
+    assert packed_by_it == packed(house, "mindspore")
