@@ -1,7 +1,7 @@
 """The damage matrix: each file that a step reads, damaged, before each step that reads it.
 
 Every case ends in a Problem that names the file, or in bytes equal to those of an undamaged run. `make faults` tries all of
-them, `make test` one damage of every third file of a reader. A step that is new in the small experiment is named in finished_runs.COMMANDS.
+them, `make test` one damage of every sixth file of a reader. A step that is new in the small experiment is named in finished_runs.COMMANDS.
 Files of further sources are in test_faults_damage_sources.py.
 """
 
@@ -18,18 +18,20 @@ from finished_runs import COMMANDS, Job
 pytestmark = pytest.mark.mindspore
 # they read nothing of another step
 OTHERS = {"fetch_generated_shard", "fetch_generated_problems", "report_rulegraph"}
+SHARE = 6
 READERS = [command for command in COMMANDS if command not in OTHERS]
 
 
 def tried(jobs: list[Job], reader: str, whole: bool) -> list[Case]:
-    """All cases of a reader; or a damage in turn of every third file that its first job reads, the same in every run."""
+    """All cases of a reader; or a damage in turn of every sixth file that its first job reads, one at least, the same in every run."""
     made = sorted({name for job in jobs for name in job.wrote})
     readers = [job for job in jobs if job.rule == reader]
     if whole:
         return list(cases(made, readers, list(DAMAGES)))
     damages, first = [name for name in DAMAGES if name != "swap"], zlib.crc32(reader.encode())
-    read = [name for name in made if readers[0].reads(name)][first % 3 :: 3]
-    return [Case(name, damages[(first + i) % len(damages)], readers[0]) for i, name in enumerate(read)]
+    read = [name for name in made if readers[0].reads(name)]
+    share = read[first % min(SHARE, len(read)) :: SHARE]
+    return [Case(name, damages[(first + i) % len(damages)], readers[0]) for i, name in enumerate(share)]
 
 
 @pytest.mark.faults

@@ -23,6 +23,7 @@ from distillery import digests
 from distillery.fetch import listing
 
 pytestmark = [pytest.mark.mindspore, pytest.mark.faults]
+NAMES, READERS = ["locks/known.json", "locks/made.json", "a.whl"], ["plan_outcome", "report_page"]
 QUESTIONS = '{"problem": "1 + 1", "answer": "2"}\n{"problem": "2 + 2", "answer": "4"}\n'
 IMPORT = "import_problems.py --input a.whl --files texts/a.jsonl --name mine --output mine.parquet"
 
@@ -74,10 +75,11 @@ def sources(tmp_path_factory: pytest.TempPathFactory, hub: HubServer) -> tuple[P
     return base / "mine", base / "other"
 
 
-@pytest.mark.parametrize("name", ["locks/known.json", "locks/made.json", "a.whl"])
-def test_a_damaged_source_is_taught_or_harmless(sources, hub, name, tmp_path):
+@pytest.mark.parametrize("name", NAMES)
+def test_a_damaged_source_is_taught_or_harmless(sources, hub, whole, name, tmp_path):
+    """Each damage in turn of one of the files; all of each with --whole."""
     mine, other = sources
-    for damage in DAMAGES:
+    for damage in list(DAMAGES) if whole else list(DAMAGES)[NAMES.index(name) :: len(NAMES)]:
         came, said = outcome(Case(name, damage, jobs_of(hub)[name]), mine, other, tmp_path / "copy")
         assert came in FINE or (came == "unnamed" and NAME.rpartition("/")[2] in said), (
             name,
@@ -87,12 +89,14 @@ def test_a_damaged_source_is_taught_or_harmless(sources, hub, name, tmp_path):
         )
 
 
-@pytest.mark.parametrize("reader", ["plan_outcome", "report_page"])
-def test_damaged_metrics_are_taught(run, jobs, reader, tmp_path):
+@pytest.mark.parametrize("reader", READERS)
+def test_damaged_metrics_are_taught(run, jobs, whole, reader, tmp_path):
+    """Each damage in turn before one of the readers; before both with --whole."""
     (metrics,) = (run / "run").glob("results/experiments/*/train/work/*/metrics.jsonl")
     name = str(metrics.relative_to(run / "run"))
     (job,) = [one for one in jobs if one.rule == reader]
-    for damage in [one for one in DAMAGES if one != "swap"]:
+    damages = [one for one in DAMAGES if one != "swap"]
+    for damage in damages if whole else damages[READERS.index(reader) :: len(READERS)]:
         came, said = outcome(Case(name, damage, job), run / "run", None, tmp_path / "copy")
         assert came == "taught", (damage, came, said)
 
