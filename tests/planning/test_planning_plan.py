@@ -189,9 +189,10 @@ def test_the_plan_command_counts_jobs_and_shares_them_in_a_sweep(tmp_path):
 
 @pytest.mark.slow
 def test_the_plan_of_the_guides_experiment_prints_msruns_lines_and_lacking_disk(tmp_path):
+    """What README says `make plan` does, on a machine without an NPU."""
     (tmp_path / "config").symlink_to(ROOT / "config")
     answer = here("plan.py", "--configfile", "config/qwen2.5-math-7b.yaml", cwd=tmp_path)
-    assert answer.returncode == 0, answer.stderr
+    assert answer.returncode == 0 and "error[" not in answer.stdout, answer.stdout + answer.stderr
     train, *_ = (
         line for line in answer.stdout.splitlines() if "bin/msrun" in line and "posttrain_gpt" in line
     )
