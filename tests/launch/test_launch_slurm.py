@@ -6,7 +6,6 @@ Needs root and Slurm's packages: apt-get install -y --no-install-recommends slur
 import json
 import os
 import re
-import shlex
 import shutil
 import signal
 import subprocess
@@ -16,6 +15,7 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
+from alive import gone
 from places import ROOT
 from slurm_jobs import (
     KILLED_AFTER,
@@ -25,10 +25,12 @@ from slurm_jobs import (
     TIMEOUT,
     experiment,
     experiment_line,
+    kill_amid_answers,
     kill_amid_training,
     line,
     overlapping,
     records,
+    sbatch,
     snakemake,
 )
 from standin_train import command, prepare, wait_for_steps, whole
@@ -51,10 +53,7 @@ def cluster(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def submitted(cluster, tmp_path_factory):
-    """Eight jobs under profiles/slurm, one of two launches, one that does not fit into its minute: just begun.
-
-    (their folder, the Snakemake that watches them); what needs no NPU of Slurm's is tested meanwhile
-    """
+    """(folder, Snakemake that watches it): eight jobs, one of two launches, one too long for its minute; just begun."""
     folder = tmp_path_factory.mktemp("jobs")
     jobs = ["four1", "four2", "four3", "eight1", "eight2", "pair1", "both1", "limited1"]
     with (folder / "output").open("w") as output:
@@ -166,15 +165,7 @@ def test_mindspeeds_training_on_two_nodes_goes_on_with_fewer_replicas(cluster, t
 
     def submitted(nodes, **variables):
         launch = ["--npus", "2"] + (["--nodes", "2"] if nodes > 1 else [])
-        line = shlex.join(command(*launch, flags_first=True))
-        words = ["sbatch", "--wait", f"--nodes={nodes}", "--gres=npu:2", "--mem=1000", "--output=log.%j"]
-        return subprocess.Popen(
-            [*words, "--wrap", line],
-            cwd=tmp_path,
-            env={**environment, **variables},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        return sbatch(tmp_path, {**environment, **variables}, nodes, command(*launch, flags_first=True))
 
     with submitted(2, **SLOW) as first:
         number = first.stdout.readline().split()[-1]
@@ -194,10 +185,7 @@ def test_mindspeeds_training_on_two_nodes_goes_on_with_fewer_replicas(cluster, t
 
 @pytest.fixture(scope="module")
 def begun(cluster, tmp_path_factory):
-    """The experiment on the cluster: just begun, to be killed once amid its training while other tests run.
-
-    (its folder, the Snakemake that watches it, the thread that kills)
-    """
+    """(folder, Snakemake that watches it, thread that will kill it once amid its training): the experiment, just begun."""
     folder = tmp_path_factory.mktemp("experiment")
     experiment(folder)
     with (folder / "output").open("w") as output:
@@ -248,3 +236,13 @@ def test_a_kill_amid_training_ends_with_the_weights_of_an_uninterrupted_run(ther
     assert KILLED_AFTER <= int(re.search(r"resuming after step (\d+)", resumed)[1]) < STEPS
     assert killed["payload_digest"] == straight["payload_digest"]
     assert killed["loss"] == straight["loss"]
+
+
+@pytest.mark.usefixtures("here")
+def test_a_served_job_that_is_killed_takes_its_server_along_and_the_next_attempt_goes_on(there, cluster):
+    servers = kill_amid_answers(there, cluster)
+    assert servers and {one["devices"] for one in servers} <= set("01234567")
+    assert gone([pid for one in servers for pid in one["pids"]])
+    log = (there / "logs/embedded/generate_tuned.log").read_text()
+    assert 3 <= int(re.search(r"continuing after (\d+) of 8", log)[1]) < 8
+    assert (there / "results/experiments/embedded/tuned.jsonl").read_text().count("\n") == 8

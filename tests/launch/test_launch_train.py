@@ -5,6 +5,7 @@ Where a run is not the fixture `first`, msrun and its ranks are forked (tests/su
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -16,6 +17,8 @@ import pytest
 import standin_train
 from places import FIXTURES, ROOT
 from standin_train import FLAGS, STANDIN, command, prepare
+
+from distillery import live
 
 pytestmark = pytest.mark.msrun
 
@@ -78,11 +81,15 @@ def test_a_run_ends_as_an_mcore_checkpoint_with_its_metrics(trained):
 
 def test_an_interrupted_run_goes_on_with_its_own_checkpoint(experiment):
     environment = {**os.environ, "STEP_SECONDS": "0.3"}
+    log = experiment / "train.log"
+    environment[live.VARIABLE] = str(live.beside(log))
     process = forked.start("train_mindspeed.py", *command()[2:], cwd=experiment, env=environment)
     process.until("iteration        3/")
     process.send_signal(signal.SIGTERM)
     error = process.communicate(timeout=60)[1]
     assert process.returncode == 3, error
+    # 8 rows of 128 tokens in the 10 ms that each line of the stand-in's says
+    assert re.match(r"[3-9]/30 steps  loss 0\.\d{4}  102400 tokens/s  0:\d\d left", live.read(log)["line"])
     assert not (experiment / "out/done.json").exists()
     finished = run(experiment)
     assert finished.returncode == 0, finished.stderr

@@ -12,6 +12,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from alive import gone
 from places import ROOT, SCRIPTS, SUPPORT
 
 from distillery.problems import Problem
@@ -44,20 +45,6 @@ def seeds(tmp_path: Path) -> Counter[str]:
     """How often each was asked, the probe for one token aside."""
     lines = [one for path in (tmp_path / "seen").glob("*.seeds") for one in path.read_text().splitlines()]
     return Counter(one.split()[0] for one in lines if one.split()[1] != "1")
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def gone(pids: list[int], seconds: float = 20) -> bool:
-    until = time.monotonic() + seconds
-    while any(map(alive, pids)) and time.monotonic() < until:
-        time.sleep(0.05)
-    return not any(map(alive, pids))
 
 
 def wait_for(what, seconds: float = 30) -> None:

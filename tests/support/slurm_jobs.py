@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -96,6 +97,67 @@ def experiment_line(folder):
     return list(map(str, words))
 
 
+SERVED = "generate_tuned_answers_served"
+
+
+def served_line(folder):
+    """Snakemake on the answers of that experiment alone, by a stand-in for vLLM, half a second each; it tells `folder/seen`."""
+    config = yaml.safe_load((folder / "cluster.yaml").read_text())
+    (folder / "seen").mkdir()
+    told = {"PYTHONPATH": str(SUPPORT / "standin_vllm"), "STANDIN_LOG": str(folder / "seen")}
+    config["hardware"] = {"serving": {"threads": 1, "gres": "npu", "runtime": 20, "environment": told}}
+    server = {"engine": "vllm", "python": sys.executable, "concurrency": 1, "args": {"seconds": 0.5}}
+    config["servers"] = {"mine": server}
+    embedded = config["experiments"]["embedded"]
+    embedded["hardware"], embedded["generate"]["engine"] = "serving", "mine"
+    (folder / "served.yaml").write_text(yaml.safe_dump(config))
+    words = [*SNAKEMAKE, "--snakefile", ROOT / "Snakefile", "--directory", folder]
+    words += ["--profile", ROOT / "profiles/slurm", *OFTEN, "--configfile", folder / "served.yaml"]
+    words += ["--rerun-triggers", "mtime", "--forcerun", SERVED, "--until", SERVED]
+    words += ["--default-resources", "mem_mb=1000", "runtime=20"]
+    return list(map(str, words))
+
+
+def running_job(folder, cluster, nodes):
+    """The number of the one job of this folder that Slurm runs on so many nodes."""
+    asked = ["squeue", "-h", "-t", "R", "-o", "%D %A %Z"]
+    shown = subprocess.run(asked, env=cluster, capture_output=True, text=True, check=True).stdout
+    (job,) = [
+        job
+        for count, job, where in map(str.split, shown.splitlines())
+        if count == str(nodes) and where == str(folder)
+    ]
+    return job
+
+
+def kill_amid_answers(folder, cluster):
+    """Run `served_line` to its end; Slurm kills all processes of its job once, when three answers are there.
+
+    Returns:
+        what each server that was started said of itself.
+    """
+    with (folder / "served").open("w") as output:
+        process = subprocess.Popen(served_line(folder), env=cluster, stdout=output, stderr=output)
+    journal = folder / "results/experiments/embedded/.tuned.jsonl.journal"
+    while (
+        not journal.is_file() or journal.read_bytes().count(b"\n") < 4
+    ):  # the first says what they are answers to
+        assert process.poll() is None, (folder / "served").read_text()
+        time.sleep(0.05)
+    job = running_job(folder, cluster, 1)
+    subprocess.run(["scancel", "--signal=KILL", "--full", job], env=cluster, check=True)
+    assert process.wait(timeout=TIMEOUT) == 0, (folder / "served").read_text()
+    return [json.loads(one.read_text()) for one in (folder / "seen").glob("*.json")]
+
+
+def sbatch(folder, environment, nodes, words):
+    """`sbatch --wait` of a command with two NPUs on each node: its first line ends with the job's number."""
+    asking = ["sbatch", "--wait", f"--nodes={nodes}", "--gres=npu:2", "--mem=1000", "--output=log.%j"]
+    return subprocess.Popen(
+        [*asking, "--wrap", shlex.join(words)], cwd=folder, env=environment, stdout=subprocess.PIPE, text=True
+    )
+
+
 def kill_amid_training(process, folder, cluster):
     """What Slurm does at a time limit, at a known step: SIGTERM to every process of the job's steps.
 
@@ -108,14 +170,7 @@ def kill_amid_training(process, folder, cluster):
             len(path.read_text().splitlines()) for path in folder.glob("results/**/work/*/metrics.jsonl")
         )
         if steps >= KILLED_AFTER:
-            jobs = subprocess.run(
-                ["squeue", "-h", "-t", "R", "-o", "%D %A %Z"], env=cluster, capture_output=True, text=True
-            )
-            (job,) = [
-                job
-                for nodes, job, where in map(str.split, jobs.stdout.splitlines())
-                if nodes == "2" and where == str(folder)
-            ]
+            job = running_job(folder, cluster, 2)
             subprocess.run(["scancel", "--signal=TERM", job], env=cluster, check=True)
             return
         time.sleep(0.2)

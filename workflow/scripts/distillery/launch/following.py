@@ -52,10 +52,12 @@ class Follower:
         logs: Mapping[int, Path],
         show: Callable[[str], None],
         record: Callable[[dict[str, Any]], None],
+        row_tokens: int | None = None,
     ) -> None:
+        """`row_tokens`: of each sample of a training; None where they differ, or nobody knows."""
         self.ranks = {rank: RankLog(path) for rank, path in logs.items()}
         self.shown = max(logs)
-        self._show, self._record = show, record
+        self._show, self._record, self._row_tokens = show, record, row_tokens
         self._settled, self._looks = False, 0
         self.reached: tuple[int, int] | None = None  # the last training line's iteration and its goal
 
@@ -87,7 +89,15 @@ class Follower:
         iteration, goal = self.reached or (0, 0)
         if progress.current().total != goal:
             progress.begin("steps", goal, iteration - 1)
-        progress.reached(iteration, f"loss {record['loss']:.4f}" if "loss" in record else "")
+        said = [f"loss {record['loss']:.4f}"] if "loss" in record else []
+        if record.get("seconds") and "consumed_samples" in record:
+            rows = record["consumed_samples"] / iteration / record["seconds"]
+            said.append(
+                f"{rows:.1f} samples/s"
+                if self._row_tokens is None
+                else f"{rows * self._row_tokens:.0f} tokens/s"
+            )
+        progress.reached(iteration, "  ".join(said))
 
     def first_error(self) -> int | None:
         """The rank whose log told of an error before the others' did."""
