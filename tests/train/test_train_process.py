@@ -11,6 +11,8 @@ import pytest
 from places import SCRIPTS
 from train_parts import command, flags
 
+from distillery.engine import mindspore_import
+
 pytestmark = pytest.mark.mindspore
 
 
@@ -28,6 +30,24 @@ assert scipy.linalg.det([[2.0]]) == 2.0
     done = subprocess.run(
         [sys.executable, "-c", program, SCRIPTS], capture_output=True, text=True, check=False
     )
+    assert done.returncode == 0, done.stderr
+
+
+def test_operators_run_in_the_thread_that_asks_for_them():
+    program = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from distillery.engine import mindspore_import
+mindspore_import.load("CPU")
+import mindspore
+assert (mindspore.ops.ones((2, 2)) + 1).asnumpy().sum() == 8
+names = [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
+assert "python" in names and not any("_queue" in name for name in names), names
+"""
+    environment = {name: value for name, value in os.environ.items() if name != mindspore_import.AT_ONCE[0]}
+    line = [sys.executable, "-c", program, SCRIPTS]
+    done = subprocess.run(line, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
