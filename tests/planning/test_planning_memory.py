@@ -56,6 +56,8 @@ def test_a_pipeline_with_few_micro_batches_keeps_fewer():
     assert many == 2 * few
     assert memory.layers(MODEL, Layout("bf16", 1, 3)) == (10, 9, 9)
     assert memory.layers(MODEL, Layout("bf16", 1, 2, (13, 15))) == (13, 15)
+    # a slip of the finger takes no memory; that these stages hold no layer is said by another check
+    assert sum(memory.layers(MODEL, Layout("bf16", 1, 10**9))) == MODEL.num_layers
 
 
 def test_a_tied_table_is_held_once_by_a_stage_that_is_first_and_last():

@@ -79,7 +79,8 @@ def fullest(model: Architecture, layout: Layout, run: Run) -> Memory:
 
 def layers(model: Architecture, layout: Layout) -> tuple[int, ...]:
     """Layers of each pipeline stage; an uneven rest goes to the first ones."""
-    stages = layout.pipeline_parallel_size
+    # more stages than layers are refused elsewhere: here they are not counted, for a typing error may be a thousand million
+    stages = min(layout.pipeline_parallel_size, model.num_layers)
     if layout.num_layer_list and len(layout.num_layer_list) == stages:
         return layout.num_layer_list
     each, rest = divmod(model.num_layers, stages)
