@@ -21,7 +21,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from distillery import json_files, live_lines, processes, progress
+from distillery import json_files, live_lines, notes, processes, progress
 from distillery.terminal_text import printable
 
 TICK = 0.25  # seconds between two looks
@@ -124,7 +124,5 @@ class Live:
         me = os.getpid()
         said = {"process": me, "began": processes.began(me), "host": socket.gethostname()}
         said |= {"line": progress.current().line(), **more}
-        partial = self._path.with_name(f".{self._path.name}.{me}.partial")
         with live_lines.LOCK, suppress(OSError):  # of no weight: a full disk is told by what matters
-            partial.write_text(json.dumps(said) + "\n", encoding="utf-8")
-            partial.replace(self._path)
+            notes.write(self._path, json.dumps(said) + "\n")

@@ -13,7 +13,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
-from distillery import json_files
+from distillery import json_files, notes
 
 DISTRIBUTION = re.compile(r"(?P<name>.+?)-(?P<version>[^-]+)\.(?:dist|egg)-info")
 OTHERWISE = {"yaml": "pyyaml", "PIL": "pillow"}  # modules that are not called as their package is
@@ -26,11 +26,8 @@ def beside(log: Path) -> Path:
 
 def note(log: Path) -> None:
     """Write it: of no weight, so whatever keeps it from being written fails nothing."""
-    path = beside(log)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     with suppress(OSError):
-        partial.write_text(json.dumps(found(set(sys.modules)), sort_keys=True) + "\n", encoding="utf-8")
-        partial.replace(path)
+        notes.write(beside(log), json.dumps(found(set(sys.modules)), sort_keys=True) + "\n")
 
 
 def read(log: Path) -> dict[str, str] | None:

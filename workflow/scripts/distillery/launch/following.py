@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,14 @@ class RankLog:
         return texts
 
 
+def _row_tokens(worker: Sequence[str]) -> int | None:
+    """Tokens of each sample of a training; None where rows have lengths of their own, or nobody knows."""
+    if "--variable-seq-lengths" in worker:
+        return None
+    lengths = [word for flag, word in pairwise(worker) if flag == "--seq-length" and word.isdecimal()]
+    return int(lengths[-1]) if lengths else None
+
+
 class Follower:
     """All local ranks' logs: shows one rank, collects metrics, remembers who erred first.
 
@@ -52,12 +61,12 @@ class Follower:
         logs: Mapping[int, Path],
         show: Callable[[str], None],
         record: Callable[[dict[str, Any]], None],
-        row_tokens: int | None = None,
+        worker: Sequence[str],
     ) -> None:
-        """`row_tokens`: of each sample of a training; None where they differ, or nobody knows."""
+        """`worker`: the words that the ranks run, which may tell how long rows are."""
         self.ranks = {rank: RankLog(path) for rank, path in logs.items()}
         self.shown = max(logs)
-        self._show, self._record, self._row_tokens = show, record, row_tokens
+        self._show, self._record, self._row_tokens = show, record, _row_tokens(worker)
         self._settled, self._looks = False, 0
         self.reached: tuple[int, int] | None = None  # the last training line's iteration and its goal
 

@@ -11,7 +11,6 @@ reference's own test tools parse.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import Any
 
 ITERATION = re.compile(r"\biteration\s+(\d+)/\s*(\d+) \|(.*)")
@@ -53,13 +52,6 @@ def metrics(line: str) -> dict[str, Any] | None:
             key, read = FIELDS[name.strip()]
             record[key] = read(value)
     return record
-
-
-def row_tokens(worker: Sequence[str]) -> int | None:
-    """Tokens of each sample of a training by these words; None where rows have lengths of their own."""
-    if "--seq-length" not in worker or "--variable-seq-lengths" in worker:
-        return None
-    return int(worker[worker.index("--seq-length") + 1])
 
 
 class ErrorWatch:

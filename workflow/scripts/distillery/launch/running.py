@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 
 from distillery import files
-from distillery.launch import job_end, loglines
+from distillery.launch import job_end
 from distillery.launch.following import Follower
 from distillery.launch.msrun import Job
 
@@ -60,7 +60,8 @@ def run(
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     own_log = job.own_log
     with own_log.open("wb") as stream:
-        # in a session of its own: Ctrl-C is a chance to save for the workers, and no kill by msrun, which would exit 0
+        # in a session of its own: Ctrl-C must reach the workers as a chance to save, not msrun, which would
+        # kill them and exit 0
         process = subprocess.Popen(
             words,
             stdout=stream,
@@ -71,8 +72,7 @@ def run(
             start_new_session=True,
             pass_fds=tuple(descriptors),
         )
-    tokens = loglines.row_tokens(job.worker)
-    follower = Follower({rank: job.log(rank) for rank in job.local_ranks}, show, record, tokens)
+    follower = Follower({rank: job.log(rank) for rank in job.local_ranks}, show, record, job.worker)
     watched = _Watched(process, job, own_log)
     signals = _Signals()
     stalled, deadline = None, None

@@ -9,7 +9,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from distillery import digests, files
+from distillery import digests, files, schema
 from distillery.lineage import stage
 from distillery.problems import UsageProblem
 from distillery.report import contents, figures, model_card, overview, page_writing
@@ -64,7 +64,10 @@ def collect(
         plans: of plan_outcome.py.
         sweeps: tables of evaluate_sweep.py, by what they are of.
     """
-    asked = {name: model_card.sets(one, first_set(settings[name])) for name, one in summaries.items()}
+    asked = {
+        name: model_card.sets(one, schema.listed(settings[name]["problems"])[0])
+        for name, one in summaries.items()
+    }
     sets = dict.fromkeys(problems for one in asked.values() for problems in one)
     return {
         "experiments": [_row(name, one, plans[name]) for name, one in settings.items()],
@@ -78,20 +81,13 @@ def collect(
     }
 
 
-def first_set(settings: Mapping[str, Any]) -> str:
-    """The problem set of an experiment whose summary is its own."""
-    asked = settings["problems"]
-    return asked if isinstance(asked, str) else next(iter(asked))
-
-
 def _row(name: str, settings: Mapping[str, Any], plan: Mapping[str, Any]) -> dict[str, Any]:
     measured = {row["quantity"]: row["measured"] for row in plan["rows"]}
     before = stage(settings)
-    data = settings["dataset"]
     return {
         "experiment": name,
         "model": f"{before}, tuned" if before else settings["model"],
-        "dataset": data if isinstance(data, str) else ", ".join(one["name"] for one in data),
+        "dataset": ", ".join(one["name"] for one in schema.datasets(settings["dataset"])),
         "tokens": measured.get("tokens of train"),
         "training": measured.get("time of train"),
         "memory": measured.get("memory of train"),

@@ -20,7 +20,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from distillery import artefacts, digests, files, json_files, loaded_packages, provenance, resource_samples
+from distillery import (
+    artefacts,
+    digests,
+    files,
+    json_files,
+    loaded_packages,
+    notes,
+    provenance,
+    resource_samples,
+)
 from distillery.addresses import masked
 from distillery.problems import Problem
 
@@ -87,12 +96,8 @@ def _record(path: Path, kept: Path, digest_of: Digests) -> Record:
     made = _made(path, json_files.read(kept), digest_of)
     made[SEAL] = provenance.digest(made)
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    # not forced to the disk, as payloads are: one that a power cut spoils is seen by its seal, and made again of the same
-    partial.write_text(
-        json.dumps(made, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
-    partial.replace(target)
+    # one that a power cut spoils is seen by its seal, and made again of the same
+    notes.write(target, json.dumps(made, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
     return made
 
 
