@@ -53,7 +53,7 @@ def test_a_job_has_one_log_and_an_output_one_job():
         {"SHARD", "PASS_RATES"},
         {"TEACHER_QUESTIONS", "TEACHER_COUNTS"},
         {"LEFT_OUT", "SELECTION", "KEPT_QUESTIONS"},
-        {"MODEL_CARD", "REPORT", "REPORT_PART"},
+        {"UPLOAD", "MODEL_CARD", "REPORT", "REPORT_PART"},
         {"COMPARISON", "SUMMARY"},
     ]
 

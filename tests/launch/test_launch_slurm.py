@@ -35,6 +35,8 @@ from slurm_jobs import (
 )
 from standin_train import command, prepare, wait_for_steps, whole
 
+from distillery import live
+
 PLUGINS = Path(sys.prefix) / "clusters"  # make setup-slurm
 
 pytestmark = pytest.mark.slurm
@@ -124,9 +126,8 @@ def test_mindspeeds_training_on_two_nodes_started_by_hand(cluster, tmp_path):
     assert [node.returncode for node in nodes] == [3, 3], told
     assert "a newer checkpoint was saved" in told[0][1]
     nodes = [started(node) for node in (0, 1)]
-    told = [node.communicate(timeout=TIMEOUT) for node in nodes]
-    assert [node.returncode for node in nodes] == [0, 0], told
-    assert "step 30, loss 0.0333" in told[0][0]
+    told = [node.communicate(timeout=TIMEOUT)[0] for node in nodes]
+    assert [node.returncode for node in nodes] == [0, 0] and "step 30, loss 0.0333" in told[0], told
     whole(tmp_path)
 
 
@@ -161,7 +162,8 @@ def test_the_generic_profile_submits_and_asks(cluster, tmp_path):
 def test_mindspeeds_training_on_two_nodes_goes_on_with_fewer_replicas(cluster, tmp_path):
     """Under Slurm: interrupted with DP2 over two nodes, finished with DP1 on one."""
     prepare(tmp_path)
-    environment = {key: value for key, value in cluster.items() if key != "PYTHONPATH"}
+    environment = cluster | {live.VARIABLE: str(live.beside(tmp_path / "train.log"))}
+    del environment["PYTHONPATH"]
 
     def submitted(nodes, **variables):
         launch = ["--npus", "2"] + (["--nodes", "2"] if nodes > 1 else [])
@@ -169,17 +171,17 @@ def test_mindspeeds_training_on_two_nodes_goes_on_with_fewer_replicas(cluster, t
 
     with submitted(2, **SLOW) as first:
         number = first.stdout.readline().split()[-1]
-        wait_for_steps(tmp_path, 3, lambda: first.poll() is None)
+        wait_for_steps(tmp_path, 6, lambda: first.poll() is None)
+        said = live.read(tmp_path / "train.log")["line"]  # as the last rank, on the other node
+        assert re.match(r"[1-9]/30 steps  loss \d\.\d{4}  \d+ tokens/s", said), said
         subprocess.run(["scancel", "--signal=TERM", number], env=environment, check=True)
         first.wait(timeout=TIMEOUT)
-    log = (tmp_path / f"log.{number}").read_text()
-    assert first.returncode == 3, log
+    assert first.returncode == 3, (tmp_path / f"log.{number}").read_text()
     assert not (tmp_path / "out/done.json").exists()
     with submitted(1) as second:
         number = second.stdout.readline().split()[-1]
         second.wait(timeout=TIMEOUT)
-    log = (tmp_path / f"log.{number}").read_text()
-    assert second.returncode == 0, log
+    assert second.returncode == 0, (tmp_path / f"log.{number}").read_text()
     whole(tmp_path)
 
 

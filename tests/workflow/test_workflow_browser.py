@@ -30,6 +30,6 @@ def test_the_page_stands_alone(finished, tmp_path):
             assert all(path.is_file() for path in found[-1]), place
         assert (
             found[0] == found[1]
-            and {page.parent / one for one in ("tuned.jsonl", "model_card.md")} <= found[0]
+            and {page.parent / one for one in ("tuned.jsonl", "upload/README.md")} <= found[0]
         )
         assert finished.path / "results/provenance/results/experiments/small/report.html.json" in found[0]

@@ -132,7 +132,7 @@ def test_an_upgraded_package_throws_no_run_away(finished, tmp_path):
 
 def test_the_card_has_scores_data_recipe_digests_and_licences(finished):
     folder = finished.path / FOLDER
-    card = folder / "model_card.md"
+    card = folder / "upload/README.md"
     text, read = card.read_text(), ModelCard.load(card)
     summary = json.loads((folder / "summary.json").read_text())
     (result,) = read.data.eval_results
@@ -152,5 +152,29 @@ def test_the_card_has_scores_data_recipe_digests_and_licences(finished):
     ):
         assert words in text
     digests.read_bytes(card)
-    with finished.edited(f"{FOLDER}/model_card.md", b"mine"):
-        assert "model_card.md" in finished.verify("--quick").stderr
+    with finished.edited(f"{FOLDER}/upload/README.md", b"mine"):
+        assert "upload/README.md" in finished.verify("--quick").stderr
+
+
+def test_the_card_lies_with_the_export_and_follows_its_scores(finished, tmp_path):
+    house = finished.copied(tmp_path / "house")
+    folder = house.path / FOLDER
+    files = {path.name for path in (folder / "hf").glob("[!.]*")}
+    uploaded = {path.name for path in (folder / "upload").glob("[!.]*")}
+    assert "model.safetensors" in files and uploaded == files | {"README.md"}
+    (folder / "upload/model.safetensors").unlink()
+    assert house.planned() == {"report_page": 1}
+    summary = digests.read_json(folder / "summary.json")
+    for key in ("sets", "model-index"):
+        text = json.dumps(summary[key])
+        assert '"accuracy": 0.0' in text or '"value": 0.0' in text
+        summary[key] = json.loads(
+            text.replace('"accuracy": 0.0', '"accuracy": 0.25').replace('"value": 0.0', '"value": 0.25')
+        )
+    digests.write_json(folder / "summary.json", summary)
+    house.run("--allowed-rules", "report_page")
+    read = ModelCard.load(folder / "upload/README.md")
+    assert read.data.eval_results[0].metric_value == 0.25 and "| 25.0% |" in read.text
+    weights = [folder / name / "model.safetensors" for name in ("hf", "upload")]
+    assert weights[0].samefile(weights[1])
+    assert house.planned() == {}

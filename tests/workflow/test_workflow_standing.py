@@ -195,7 +195,7 @@ READERS = (
     "fetch_generated_model",
 )
 # what is only linked is no input
-WRITTEN = ("output", "summary", "parts_dir", "output_dir", "card", "overview", "manifest")
+WRITTEN = ("output", "summary", "parts_dir", "output_dir", "card", "upload", "overview", "manifest")
 
 
 def lines(house: House) -> list[tuple[str, Namespace]]:

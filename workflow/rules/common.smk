@@ -38,7 +38,7 @@ from distillery import (
     stage_inputs,
     teachers,
 )
-from distillery import source_files
+from distillery import source_files, stated_sources
 from distillery.launch import commandline
 from distillery import config as configuration
 from distillery.fetch import source_flags

@@ -1,8 +1,8 @@
 """Render one self-contained page per experiment, its parts for `snakemake --report`, its model's card, and a page over all.
 
 Outputs: results/experiments/{experiment}/report.html, with every figure and table as a file under report/; of further
-problem sets results/experiments/{experiment}/sets/{problems}/report.html; model_card.md of its export; and of several
-experiments results/overview.html.
+problem sets results/experiments/{experiment}/sets/{problems}/report.html; the export with its model card in
+results/experiments/{experiment}/upload/; and of several experiments results/overview.html.
 """
 
 
@@ -47,6 +47,7 @@ rule report_page:
         proof=lambda w: artefacts.conversion_proof(EXPERIMENTS[w.experiment]).path,
         export_proof=artefacts.EXPORT_PROOF.path,
         exported=artefacts.EXPORTED.path,
+        original=lambda w: artefacts.MODEL.at(model=EXPERIMENTS[w.experiment].tokenize.model),
         datasets=lambda w: list(stage_inputs.tokenized(EXPERIMENTS[w.experiment]).values()),
         mindspeed_answer=lambda w: artefacts.mindspeed_answer(EXPERIMENTS[w.experiment]),
         plan=artefacts.PLAN.path,
@@ -73,8 +74,9 @@ rule report_page:
             category="{experiment}",
             labels={"part": "accuracy by family"},
         ),
-        # not in the export, which is made before there are scores, and anew as a whole
+        # not in the export's own folder, which is made before there are scores, and anew as a whole
         card=artefacts.MODEL_CARD.path,
+        upload=artefacts.UPLOAD.path,
     log:
         artefacts.REPORT.log,
     benchmark:
@@ -97,10 +99,12 @@ rule report_page:
             "--mixed-quality", stage_inputs.mixed_quality(EXPERIMENTS[w.experiment])
         ),
         datasets=lambda w: commandline.named("--datasets", stage_inputs.tokenized(EXPERIMENTS[w.experiment])),
-        sources=lambda w: canonical({one.name: one.described for one in datasets_of(w.experiment)}),
+        origins=lambda w: canonical(stated_sources.of(CONFIG, w.experiment)),
         overview=lambda w: [f"--overview={path}" for path in standing.overview(CONFIG)],
         manifest=lambda w, output: artefacts.PROVENANCE.at(path=output.page),
-        card=lambda w, output: ["--card", output.card] if "card" in output.keys() else [],
+        card=lambda w, output: (
+            ["--card", output.card, "--upload", output.upload] if "card" in output.keys() else []
+        ),
         config=lambda w: canonical(EXPERIMENTS[w.experiment].settings),
         name=lambda w: ":".join([w.experiment, *([w.problems] if "problems" in w.keys() else [])]),
     shell:
@@ -108,7 +112,7 @@ rule report_page:
         " --summary {input.summary:q} --base-generations {input.base:q} --tuned-generations {input.tuned:q}"
         " --base-scores {input.base_scores:q} --tuned-scores {input.tuned_scores:q} --problems {input.problems:q}"
         " --data-manifest {input.data:q} --quality {input.quality:q} --done {input.done:q} --conversion-proof {input.proof:q}"
-        " --export-proof {input.export_proof:q} --exported {input.exported:q} {params.datasets:q} --sources-json {params.sources:q} {params.card:q} {params.overview:q} --manifest {params.manifest:q} --plan {input.plan:q} {params.asked:q} {params.sweep:q} {params.mixed:q} --samples {params.samples:q}"
+        " --export-proof {input.export_proof:q} --exported {input.exported:q} --original {input.original:q} {params.datasets:q} --origins-json {params.origins:q} {params.card:q} {params.overview:q} --manifest {params.manifest:q} --plan {input.plan:q} {params.asked:q} {params.sweep:q} {params.mixed:q} --samples {params.samples:q}"
         " --rulegraph {input.rulegraph:q} --config-json {params.config:q}"
         " --output {output.page:q} --parts-dir {params.parts:q} --log {log:q}"
 

@@ -92,7 +92,21 @@ def parser() -> argparse.ArgumentParser:
         metavar="MD",
         help="write the export's model card there, in Hugging Face's format: data, recipe, scores, digests, licences",
     )
-    parser.add_argument("--exported", type=Path, metavar="FILE", help="the export's manifest, for the card")
+    parser.add_argument(
+        "--upload",
+        type=Path,
+        metavar="FILE",
+        help="give the export's files second names around its manifest there: the folder that goes to a hub with the card",
+    )
+    parser.add_argument(
+        "--exported", type=Path, metavar="FILE", help="the export's manifest, for card and upload"
+    )
+    parser.add_argument(
+        "--original",
+        type=Path,
+        metavar="FILE",
+        help="manifest of the model that was fetched or made, whose README.md may state a licence, for the card",
+    )
     parser.add_argument(
         "--datasets",
         type=command.named_file,
@@ -102,11 +116,11 @@ def parser() -> argparse.ArgumentParser:
         help="manifests of all tokenized datasets, for the card",
     )
     parser.add_argument(
-        "--sources-json",
+        "--origins-json",
         type=json.loads,
         default={},
         metavar="JSON",
-        help="source and licence of each dataset, for the card",
+        help="what model and data are and whose, for the card",
     )
     parser.add_argument(
         "--config-json", required=True, metavar="JSON", help="the experiment's settings, to be shown"

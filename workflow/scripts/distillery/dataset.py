@@ -37,29 +37,6 @@ class Dataset:
     hold_out: Mapping[str, Any] | None = None
     license: str | None = None
 
-    @property
-    def described(self) -> dict[str, str]:
-        """`source` in words, without this machine's folders, and `license`, empty where nothing states it: for those who get the model."""
-        said = self.source.settings
-        made = {
-            "generator": "made by this workflow: nobody else's text",
-            "teacher": "that of the model that answered",
-        }
-        words = {
-            "generator": lambda: f"generated, seed {said['seed']}",
-            "teacher": lambda: (
-                f"answers of {said.get('experiment') or said.get('server')} to {said['problems']}"
-            ),
-            "hub": lambda: f"{said['host']}: {said['repo']}, revision {said['revision']}",
-            "url": lambda: said["urls"][0],
-            "wheel": lambda: f"package {said['package']}",
-            "path": lambda: f"local files: {Path(said['path']).name}",
-        }
-        return {
-            "source": words[self.source.kind](),
-            "license": self.license or made.get(self.source.kind, ""),
-        }
-
     def batches(self, count: int | None = None, divided: bool = False) -> dict[str, tuple[str, ...]]:
         """Shards that one job reads, by the batch's name, in order.
 

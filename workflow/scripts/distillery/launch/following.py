@@ -121,3 +121,32 @@ class Follower:
             said = list(log.last)[-count:] or ["(nothing)"]
             rows += [f"{log.path}: {line}" for line in said]
         return "\n           ".join(rows)
+
+
+class Elsewhere:
+    """The log of a rank of another node, on the disk that all share: read for the progress alone, nothing of it is shown or recorded.
+
+    Megatron prints the loss on the last rank, and the process that people look at is on the first node, or on none.
+    """
+
+    def __init__(self, log: Path, worker: Sequence[str]) -> None:
+        self._log, self._former = log, _number(log)
+        self._follower = Follower({0: log}, _not_here, _not_here, worker)
+
+    def look(self) -> None:
+        """Read on; a log of an earlier attempt lies there until its node has moved it away."""
+        if self._former is None or _number(self._log) != self._former:
+            self._former = None
+            self._follower.look()
+
+
+def _number(path: Path) -> int | None:
+    """What tells a file from another one of the same name."""
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return None
+
+
+def _not_here(told: object) -> None:
+    """Its own node shows and records."""

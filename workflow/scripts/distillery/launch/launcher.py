@@ -23,6 +23,7 @@ from distillery import resource_samples
 from distillery.launch import (
     devices,
     environment,
+    following,
     launch_request,
     log_folder,
     msrun,
@@ -36,6 +37,7 @@ from distillery.provenance import SCRIPTS
 
 # seconds between a stop and a Slurm limit, beside the grace: to notice the one, and to end before the other
 MARGIN = 60
+LOOK_SECONDS = 1  # between two looks at a log on the shared disk
 
 
 def run(args: argparse.Namespace) -> None:
@@ -71,11 +73,31 @@ def start(wanted: Request) -> None:
 def _on_each_node(wanted: Request) -> None:
     again = [sys.executable, str(SCRIPTS / "launch.py"), *words(wanted)]
     _interrupted(wanted).unlink(missing_ok=True)
-    status = subprocess.run(slurm.srun_words(wanted.nodes, again), check=False).returncode
+    last = _last_rank(wanted)
+    with subprocess.Popen(slurm.srun_words(wanted.nodes, again)) as srun:
+        try:
+            while (status := _ended(srun)) is None:
+                last.look()
+        except BaseException:
+            srun.kill()
+            raise
     if status:
         raise Problem(f"the job failed on a node (status {status})", where="the messages above")
     if _interrupted(wanted).exists():
         raise Interrupted("stopped, and the workers saved their state", fix="run the same command again")
+
+
+def _last_rank(wanted: Request) -> following.Elsewhere:
+    log = msrun.rank_log(wanted.log_dir, wanted.nodes * wanted.workers - 1)
+    return following.Elsewhere(log, wanted.worker)
+
+
+def _ended(process: subprocess.Popen) -> int | None:
+    """Its status, or None after a while in which it ran."""
+    try:
+        return process.wait(LOOK_SECONDS)
+    except subprocess.TimeoutExpired:
+        return None
 
 
 def _interrupted(wanted: Request) -> Path:
@@ -172,7 +194,7 @@ def _run(wanted: Request, variables: dict[str, str], descriptors: tuple[int, ...
             grace=wanted.grace,
             descriptors=descriptors,
             stop_at=stop_at,
-            check=_first_save(wanted, job),
+            check=_watched(wanted, job),
         )
     missing = [path for path in wanted.expect if not path.exists()]
     if missing and job.node_rank == 0:
@@ -183,13 +205,16 @@ def _run(wanted: Request, variables: dict[str, str], descriptors: tuple[int, ...
         )
 
 
-def _first_save(wanted: Request, job: msrun.Job) -> Callable[[], object]:
-    """What looks at the first checkpoint that the workers save, on node 0."""
-    if wanted.checkpoints is None or job.node_rank:
+def _watched(wanted: Request, job: msrun.Job) -> Callable[[], object]:
+    """What node 0 looks at besides its ranks: the first checkpoint that they save, and the last rank's log on another node."""
+    if job.node_rank:
         return bool
-    from distillery.launch import first_save  # heavy
+    looks = [_last_rank(wanted).look] if job.nodes > 1 else []
+    if wanted.checkpoints is not None:
+        from distillery.launch import first_save  # heavy
 
-    return first_save.FirstSave(wanted.checkpoints, job.nodes).look
+        looks.append(first_save.FirstSave(wanted.checkpoints, job.nodes).look)
+    return lambda: [look() for look in looks]
 
 
 def _seconds_left(show: Any) -> float | None:

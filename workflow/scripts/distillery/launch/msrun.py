@@ -69,7 +69,7 @@ class Job:
         return range(first, first + self.local_workers)
 
     def log(self, rank: int) -> Path:
-        return self.log_dir / f"worker_{rank}.log"
+        return rank_log(self.log_dir, rank)
 
     @property
     def own_log(self) -> Path:
@@ -77,6 +77,11 @@ class Job:
         if not self.distributed:
             return self.log(0)
         return self.log_dir / ("msrun.log" if self.nodes == 1 else f"msrun_{self.node_rank}.log")
+
+
+def rank_log(log_dir: Path, rank: int) -> Path:
+    """Where a rank's output lies, on whichever node it runs: the folder is all nodes'."""
+    return log_dir / f"worker_{rank}.log"
 
 
 def command(job: Job, python: str, msrun: str) -> list[str]:

@@ -15,7 +15,8 @@ import yaml
 
 from distillery import digests
 from distillery.digests import MANIFEST
-from distillery.report import contents, readable
+from distillery.report import contents, licences, readable
+from distillery.report.licences import Licence
 from distillery.terminal_text import printable
 
 
@@ -25,23 +26,24 @@ def write(
     settings: Mapping[str, Any],
     inputs: Mapping[str, Path],
     datasets: Mapping[str, Path],
-    sources: Mapping[str, Mapping[str, str]],
+    origins: Mapping[str, Any],
 ) -> None:
     """Write the card of an export, whose README.md it becomes on the hub.
 
     Args:
         settings: the experiment's resolved configuration.
-        inputs: paths of `exported`, the export's manifest, `done` and `summary`.
+        inputs: paths of `exported`, the export's manifest, `original`, that of the model that was there first, `done` and `summary`.
         datasets: {dataset: manifest} of what was trained on.
-        sources: {dataset: `source` and `license`}, of `Dataset.described`.
+        origins: where model and rows come from, as `stated_sources.of` has it.
 
     Raises:
         Problem: files are not those that were written.
     """
     read = {role: digests.read_json(inputs[role]) for role in ("exported", "done", "summary")}
-    data = {dataset: digests.read_json(path) | sources.get(dataset, {}) for dataset, path in datasets.items()}
-    licensed = inputs["exported"].with_name("LICENSE").is_file()
-    digests.write_text(target, card(name, settings, read, data, licensed))
+    data = {dataset: digests.read_json(path) for dataset, path in datasets.items()}
+    names = [one["name"] for one in read["exported"]["files"]]
+    licence = licences.of_model(inputs["original"], names)
+    digests.write_text(target, card(name, settings, read, data, origins, licence))
 
 
 def sets(summary: Mapping[str, Any], first: str) -> Mapping[str, Any]:
@@ -50,24 +52,29 @@ def sets(summary: Mapping[str, Any], first: str) -> Mapping[str, Any]:
 
 
 def card(
-    name: str, settings: Mapping[str, Any], read: Mapping[str, Any], data: Mapping[str, Any], licensed: bool
+    name: str,
+    settings: Mapping[str, Any],
+    read: Mapping[str, Any],
+    data: Mapping[str, Any],
+    origins: Mapping[str, Any],
+    licence: Licence,
 ) -> str:
     """The card's text.
 
     Args:
         settings: the experiment's resolved configuration.
         read: `exported`, `done` and `summary`: the contents of the export's manifest, done.json and summary.json.
-        data: {dataset: manifest} of what was trained on, with `source` and `license` where they are known.
-        licensed: whether the export carries the original's LICENSE.
+        data: {dataset: manifest} of what was trained on.
+        origins: as `write` takes it.
+        licence: of the original's weights.
     """
     index = [{**one, "name": name} for one in read["summary"]["model-index"]]
-    licence = (
-        {"license": "other", "license_name": "of-the-original", "license_link": "LICENSE"}
-        if licensed
-        else {"license": "unknown"}
-    )
+    learned = [one["hub_id"] for one in origins["datasets"].values() if one["hub_id"]]
+    started = origins["model"]["hub_id"]
     header = {
-        **licence,
+        **licence.header,
+        **({"base_model": started, "base_model_relation": "finetune"} if started else {}),
+        **({"datasets": learned} if learned else {}),
         "library_name": "transformers",
         "pipeline_tag": "text-generation",
         "tags": ["distillery", "reasoning", "distillation"],
@@ -78,16 +85,23 @@ def card(
     )  # records of JSON files are dicts of our own, which YAML does not know
     text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=1000)
     return printable(
-        "\n".join(["---", text.rstrip(), "---", *_lines(name, settings, read, data, licensed), ""])
+        "\n".join(["---", text.rstrip(), "---", *_lines(name, settings, read, data, origins, licence), ""])
     )
 
 
 def _lines(
-    name: str, settings: Mapping[str, Any], read: Mapping[str, Any], data: Mapping[str, Any], licensed: bool
+    name: str,
+    settings: Mapping[str, Any],
+    read: Mapping[str, Any],
+    data: Mapping[str, Any],
+    origins: Mapping[str, Any],
+    licence: Licence,
 ) -> Iterator[str]:
     summary, done = read["summary"], read["done"]
     yield f"\n# {_code(name)}\n"
-    yield f"{_code(settings['model'])}, fine-tuned on {', '.join(map(_code, data))}. {summary['sentence'][0].upper()}{summary['sentence'][1:]}.\n"
+    began = f"{_code(origins['model']['name'])} ({_code(origins['model']['source'])})"
+    before = f", after {', '.join(map(_code, origins['stages']))}" if origins["stages"] else ""
+    yield f"{began}, fine-tuned on {', '.join(map(_code, data))}{before}. {summary['sentence'][0].upper()}{summary['sentence'][1:]}.\n"
     yield "## Scores\n"
     yield from _table(
         ["problem set", "problems", "answers each", "before", "95 %", "after", "95 %"],
@@ -138,15 +152,11 @@ def _lines(
     )
     yield f"\nEvery tensor's checksum is in `{MANIFEST}`.\n"
     yield "## Licences\n"
-    yield "- weights: " + (
-        "see `LICENSE`, which the original model came with"
-        if licensed
-        else "those of the original model, which came without a LICENSE file"
-    )
-    for one, row in data.items():
-        stated = row.get("license")
-        said = _code(stated) if stated else "not stated in the configuration; ask the source"
-        yield f"- rows of {_code(one)} ({_code(row.get('source') or 'source not known')}): {said}"
+    yield f"- weights, which began as {began}: {origins['model']['license'] or licence.said}"
+    for one, row in origins["datasets"].items():
+        said = _code(row["license"]) if row["license"] else "not stated in the configuration; ask the source"
+        stated = f", as `{row['stated']}` of the configuration states" if row["stated"] else ""
+        yield f"- rows of {_code(one)} ({_code(row['source'])}): {said}{stated}"
     yield "\nNothing here grants more than these do."
 
 

@@ -22,10 +22,11 @@ from distillery.report import (
     overview,
     page_writing,
     resource_curves,
+    upload,
 )
 
 # flags that name what is written or linked, not what is read
-WRITTEN = ("output", "parts_dir", "card", "overview", "manifest", "log")
+WRITTEN = ("output", "parts_dir", "card", "upload", "overview", "manifest", "log")
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -55,8 +56,16 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         parts += page_writing.write_parts(report, args.parts_dir)
         files.write_text(args.output, page_writing.render(report, links))
         written = list(parts)
+    if (args.card or args.upload) and not (args.exported and args.original and args.origins_json):
+        raise UsageProblem(
+            "a model card, or a folder for a hub, of no export",
+            where="--card, --upload",
+            wanted="--exported, --original and --origins-json too",
+        )
+    if args.upload:
+        upload.fill(args.upload, inputs["exported"])
     if args.card:
-        model_card.write(args.card, args.name, settings, inputs, dict(args.datasets), args.sources_json)
+        model_card.write(args.card, args.name, settings, inputs, dict(args.datasets), args.origins_json)
     kept_runs.keep(args.output, written, inputs, settings, digests.read_json(inputs["done"])["key"])
     return report["verdict"]
 

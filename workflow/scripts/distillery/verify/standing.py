@@ -90,6 +90,7 @@ def _others(config: Config, name: str) -> Iterator[Product]:
     yield Product(Path(artefacts.EXPORTED.at(**own)), "model")
     for one in (artefacts.EXPORT_PROOF, artefacts.PLAN, artefacts.RULEGRAPH, artefacts.MODEL_CARD):
         yield _file(one.at(**own))
+    yield Product(Path(artefacts.UPLOAD.at(**own)), "model")
     yield from map(_file, artefacts.mindspeed_answer(e))
     for problems in e.asked:
         yield from map(_file, of_set(e, problems).values())
