@@ -79,6 +79,8 @@ def test_it_is_accessible_and_fits(made, tab, width, scheme):
     tab.wait("document.querySelectorAll('.problem .answer').length === 24")
     assert tab.beyond() == []
     assert tab.faults() == []
+    letters = "Math.min(...[...document.querySelectorAll('figure svg text')].map(one => one.getBoundingClientRect().height))"
+    assert tab.run(letters) >= 8  # pixels: 4.8 where a figure is as wide as a telephone
 
 
 def test_faults_are_noticed(tab, tmp_path):
@@ -200,6 +202,15 @@ def test_paper_has_all_of_it(made, tab):
         "[...document.querySelectorAll('tr:has(.key)')].map(one => getComputedStyle(one).breakAfter)"
     )
     assert rows and set(rows) == {"auto"}
+    # what is unfolded has the rows of the first look once more
+    first = tab.run("document.querySelector('#training ~ .first-look').checkVisibility()")
+    key = "[...document.querySelectorAll('th.key')].filter(one => one.textContent === 'loss' && one.checkVisibility()).length"
+    # of all problems the list, and the answers of those that a reader has opened
+    answers = "[...document.querySelectorAll('.problem .answer')].filter(one => one.checkVisibility()).length"
+    assert not first and tab.run(key) == 1 and tab.run(answers) == 0
+    tab.run("document.querySelector('.problem').open = true")
+    tab.wait(f"{answers} === 2")
+    assert tab.cut() == []
     assert tab.paper().startswith(b"%PDF")
 
 

@@ -134,7 +134,7 @@
     tell(course.length - 1);
   }
 
-  // paper has no folds; of all problems it holds the list, not the answers
+  // paper has no folds; of all problems it holds the list, and the answers of those that were opened
   let opened = [];
   addEventListener('beforeprint', () => {
     opened = [...document.querySelectorAll('details:not(.problem, .problem *)')].filter(fold => !fold.open);

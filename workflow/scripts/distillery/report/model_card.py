@@ -135,7 +135,11 @@ def _lines(
     )
     yield "\n## Recipe\n"
     yield from _table(
-        ["setting", "value"], ([_code(key), _code(value)] for key, value in contents.flat(dict(settings)))
+        ["setting", "value"],
+        (
+            [_code(key), "–" if value in (None, "") else _code(value)]
+            for key, value in contents.flat(dict(settings))
+        ),
     )
     yield "\n## Digests\n"
     yield from _table(

@@ -70,10 +70,10 @@ def environment() -> jinja2.Environment:
         "amount": readable.amount,
         "small": readable.small,
         "exact": lambda value: (
-            readable.exact(value) if isinstance(value, float) else "–" if value is None else value
+            readable.exact(value) if isinstance(value, float) else "–" if value in (None, "") else value
         ),
         "shown": lambda value: (
-            readable.number(value) if isinstance(value, float) else "–" if value is None else value
+            readable.number(value) if isinstance(value, float) else "–" if value in (None, "") else value
         ),
         "breakable": lambda name: Markup(
             re.sub(r"([._])(?=.)", r"\1<wbr>", str(escape(printable(str(name)))))
