@@ -8,7 +8,8 @@ from house import House
 from hub_listings import SHA1
 from hub_server import HubServer
 
-from distillery import artefacts, files, json_files
+from distillery import artefacts, config, files, json_files, stated_sources
+from distillery.report import licences
 
 pytestmark = pytest.mark.faults  # one of the hubs' mirrors is down, and the other cuts its first answers
 SAME = [
@@ -30,8 +31,8 @@ def digests(house: House) -> dict[str, str]:
 
 def served(finished: House, server: HubServer, folder: Path) -> House:
     """The finished experiment's configuration with hubs as sources, and those hubs filled with its files."""
-    config = yaml.safe_load(finished.configfile.read_text())
-    (model,), (dataset,) = config["models"], config["datasets"]
+    settings = yaml.safe_load(finished.configfile.read_text())
+    (model,), (dataset,) = settings["models"], settings["datasets"]
     paths = sorted((finished.path / "resources/datasets" / dataset).glob("*.parquet"))
     shards = {f"data/{path.name}": path.read_bytes() for path in paths}
     weights = (finished.path / "resources/models" / model).iterdir()
@@ -42,15 +43,16 @@ def served(finished: House, server: HubServer, folder: Path) -> House:
             path.name: path.read_bytes()
             for path in weights
             if not path.name.endswith(("manifest.json", ".sha256"))
-        },
+        }
+        | {"README.md": b"---\nlicense: apache-2.0\n---\n# tiny\n"},
     )
     server.repo("lab/sums", "dataset", shards)
-    (problems,) = config["problem_sets"]
+    (problems,) = settings["problem_sets"]
     asked = (finished.path / f"resources/problems/{problems}.parquet").read_bytes()
     server.repo("lab/problems", "dataset", {"held/out.parquet": asked})
-    made = config["datasets"][dataset]["source"]["generator"]
+    made = settings["datasets"][dataset]["source"]["generator"]
     hubs = {"revision": "main", "endpoints": ["http://127.0.0.1:9", server.url]}
-    config["models"][model] = {
+    settings["models"][model] = {
         "hub": {"host": "modelscope", "repo": "lab/tiny"} | hubs | {"revision": "master"}
     }
     pattern = f"data/train-{{00000..{len(shards) - 1:05d}}}-of-{len(shards):05d}.parquet"
@@ -60,10 +62,10 @@ def served(finished: House, server: HubServer, folder: Path) -> House:
         "files": pattern,
         "rows": made["shards"] * made["rows_per_shard"],
     }
-    config["datasets"][dataset]["source"] = {"hub": source | hubs}
+    settings["datasets"][dataset]["source"] = {"hub": source | hubs}
     source = {"host": "huggingface", "repo": "lab/problems", "files": "held/*.parquet"}
-    config["problem_sets"][problems] = {"hub": source | hubs}
-    (folder / "served.yaml").write_text(yaml.safe_dump(config))
+    settings["problem_sets"][problems] = {"hub": source | hubs}
+    (folder / "served.yaml").write_text(yaml.safe_dump(settings))
     (folder / "house").mkdir()
     return House(folder / "house", folder / "served.yaml")
 
@@ -91,13 +93,19 @@ def test_served_by_hubs_or_made_in_place_all_results_are_the_same(finished, tmp_
         assert not server.log and digests(house) == expected
         shard = next((house.path / "resources/datasets/sums").glob("*.parquet"))
         assert shard.is_symlink() and shard.resolve().stat().st_mode & 0o222 == 0
+    # what the export's card says of them
+    model = house.path / artefacts.MODEL.at(model="tiny")
+    assert licences.of_model(model, []).header == {"license": "apache-2.0"}
+    said = stated_sources.of(config.read(house.configfile), "small")
+    assert (said["model"]["source"], said["model"]["hub_id"]) == ("modelscope: lab/tiny, revision master", "")
+    assert said["datasets"]["sums"]["hub_id"] == "lab/sums" and not said["datasets"]["sums"]["license"]
 
 
 def test_offline_ends_with_the_list_of_what_is_missing(finished, tmp_path):
     with HubServer() as server:
         house = served(finished, server, tmp_path)
-        config = yaml.safe_load(house.configfile.read_text()) | {"offline": True}
-        house.configfile.write_text(yaml.safe_dump(config))
+        settings = yaml.safe_load(house.configfile.read_text()) | {"offline": True}
+        house.configfile.write_text(yaml.safe_dump(settings))
         done = house.snakemake("--cores", "2", "resources/models/tiny/manifest.json")
         assert done.returncode != 0 and not server.log
         log = (house.path / "logs/locks/models/tiny.log").read_text()
