@@ -8,7 +8,7 @@ import pytest
 import yaml
 from places import FIXTURES
 
-from distillery import artefacts, config, lineage, stage_inputs
+from distillery import artefacts, config, lineage, stage_inputs, stated_sources
 from distillery.planning import checks
 from distillery.planning.experiment_setup import gather
 from distillery.problems import Problem
@@ -44,6 +44,17 @@ def test_a_later_stage_starts_from_the_export_and_shares_the_tokens():
     assert gather(loaded, "third").architecture == gather(loaded, "first").architecture
     ids = [{one.id for one in checks.run(each)} for each in (loaded, config.load(staged()))]
     assert ids[0] == ids[1]
+
+
+def test_a_later_stage_names_what_all_before_it_learnt():
+    raw = staged(second={"experiment": "first"}, third={"experiment": "second"})
+    raw["datasets"]["more"] = copy.deepcopy(raw["datasets"]["sums"]) | {"license": "mit"}
+    raw["experiments"]["third"]["dataset"] = "more"
+    said = stated_sources.of(config.load(raw), "third")
+    assert (said["model"]["name"], said["stages"]) == ("tiny", ["first", "second"])
+    assert list(said["datasets"]) == ["sums", "more"]
+    licences = [(one["license"], one["stated"]) for one in said["datasets"].values()]
+    assert licences == [(stated_sources.MADE["generator"], ""), ("mit", "datasets.more.license")]
 
 
 def test_a_later_stage_has_the_context_that_the_one_before_learnt():
