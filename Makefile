@@ -62,7 +62,8 @@ test-vllm: setup-dev ## the exports under vLLM's CPU build, in an environment of
 bench: setup-dev ## measure against named peers
 	for b in benchmarks/bench_*.py; do $(BIN)/python $$b || exit 1; done
 
-rehearsal: setup-dev ## the guide's experiment with real sizes and random weights on this machine: 60 GB of disk, 24 GB of memory
+rehearsal: setup-dev ## in miniature, then in full: the guide's experiment with real sizes and random weights on this machine: 60 GB of disk, 24 GB of memory
+	$(BIN)/pytest --whole tests/workflow/test_workflow_rehearsal.py
 	$(BIN)/python benchmarks/rehearsal.py
 
 sizes: setup ## list what each part of results/ takes, and what the configurations of KEEP (default: CONFIG) do not need
@@ -100,7 +101,7 @@ doctor: setup ## what is installed here, and what is missing
 verify: setup ## run CONFIG again from nothing and compare every result byte by byte; QUICK=1: digests only, nothing is run
 	$(BIN)/python workflow/scripts/verify.py --configfile $(call q,$(CONFIG)) $(if $(QUICK),--quick)
 
-faults: setup-dev ## the tests that kill, cut, fill and corrupt
+faults: setup-dev ## the tests that kill, cut, fill and corrupt, with those that are too long for `make test`
 	$(BIN)/pytest -n $(WORKERS) -m faults --whole
 
 lock: setup ## ask the hubs and write the locks that CONFIG names (config/locks)

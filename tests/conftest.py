@@ -87,10 +87,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if RUNS.intersection(item.fixturenames):
             item.add_marker("mindspore")
         marks.setdefault(item.path, set()).update(mark.name for mark in item.iter_markers())
+    left_out = [] if config.getoption("whole") else ["whole"]
     if config.getoption("quick"):
-        slow = {item: any(map(item.get_closest_marker, SLOW)) for item in items}
-        config.hook.pytest_deselected(items=[item for item in items if slow[item]])
-        items[:] = [item for item in items if not slow[item]]
+        left_out += SLOW
+    others = {item for item in items if any(map(item.get_closest_marker, left_out))}
+    config.hook.pytest_deselected(items=[item for item in items if item in others])
+    items[:] = [item for item in items if item not in others]
     items.sort(key=lambda item: [mark not in marks[item.path] for mark in SLOW])
 
 

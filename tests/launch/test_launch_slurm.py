@@ -159,6 +159,8 @@ def test_the_generic_profile_submits_and_asks(cluster, tmp_path):
     assert {one["node"] for name, one in records(tmp_path).items() if name.startswith("both")} == {"n1", "n2"}
 
 
+@pytest.mark.faults
+@pytest.mark.whole
 def test_mindspeeds_training_on_two_nodes_goes_on_with_fewer_replicas(cluster, tmp_path):
     """Under Slurm: interrupted with DP2 over two nodes, finished with DP1 on one."""
     prepare(tmp_path)

@@ -25,6 +25,7 @@ def rehearse(folder, *more: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.mindspore
+@pytest.mark.whole
 def test_every_step_is_in_the_table(tmp_path):
     done = rehearse(tmp_path, "--disk", "0.1", "--tokens", "2")
     assert done.returncode == 0, done.stderr[-3000:] + done.stdout[-3000:]
