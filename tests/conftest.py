@@ -123,7 +123,7 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> House:
         once(
             tmp_path_factory,
             "embedded",
-            lambda folder: House(folder, ROOT / "config/config.yaml").run(own=True),
+            lambda folder: House(folder, ROOT / "config/config.yaml").run(),
         )
     )
 

@@ -27,7 +27,8 @@ def line(tmp_path: Path) -> list[str]:
     text = text.replace("      max_new_tokens: 8\n", "      max_new_tokens: 8\n      engine: mine\n")
     text = text.replace("    model: tiny\n", "    model: tiny\n    hardware: here\n")
     text += f"servers:\n  mine: {{engine: vllm, python: {sys.executable}}}\n"
-    text += f"hardware:\n  here:\n    environment: {{PYTHONPATH: {SUPPORT}/standin_vllm, STANDIN_LOG: {tmp_path}}}\n"
+    machine = f"  here:\n    environment: {{PYTHONPATH: {SUPPORT}/standin_vllm, STANDIN_LOG: {tmp_path}}}\n"
+    text = text.replace("hardware:\n", f"hardware:\n{machine}")
     (tmp_path / "small.yaml").write_text(text)
     return [sys.executable, str(SCRIPTS / "generate_serve.py"), "--configfile", str(tmp_path / "small.yaml")]
 

@@ -131,7 +131,7 @@ def run(
 
 def jobs() -> dict[str, str]:
     """The environment of a Snakemake whose jobs are to be forked; their code is this clone's, whatever the folder's copy says."""
-    for kind in (PLAIN, "2"):  # two threads are a configuration's default
+    for kind in (PLAIN, "1"):  # small.yaml's, and the examples', number of threads
         _server(kind, {})
     return {**os.environ, JOBS: str(_folder())}
 

@@ -32,12 +32,12 @@ def changed(finished: House, tmp_path_factory: pytest.TempPathFactory) -> House:
     text = house.configfile.read_text()
     server = f"servers:\n  mine: {{engine: vllm, python: {sys.executable}, concurrency: 4}}\n"
     machine = (
-        "hardware:\n  here:\n    environment:\n"
+        "hardware:\n  here:\n    threads: 1\n    environment:\n"
         f"      PYTHONPATH: {SUPPORT / 'standin_vllm'}\n      STANDIN_LOG: {seen}\n"
     )
     text = text.replace("      max_new_tokens: 8\n", "      max_new_tokens: 8\n      engine: mine\n")
     text = text.replace("    model: tiny\n", "    model: tiny\n    hardware: here\n")
-    house.configfile.write_text(server + machine + text)
+    house.configfile.write_text(server + text.replace("hardware:\n", machine))
     return house
 
 
