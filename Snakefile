@@ -46,19 +46,36 @@ include: "workflow/rules/fetch.smk"
 include: "workflow/rules/fetch_models.smk"
 include: "workflow/rules/fetch_datasets.smk"
 include: "workflow/rules/fetch_problems.smk"
-include: "workflow/rules/select.smk"
 include: "workflow/rules/tokenize.smk"
 include: "workflow/rules/convert.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/generate.smk"
-include: "workflow/rules/serving.smk"
-include: "workflow/rules/teacher.smk"
-include: "workflow/rules/mindspeed.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/plan.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/provenance.smk"
 include: "workflow/rules/targets.smk"
+
+
+# what few configurations ask for: to read these files, too, is a thirtieth of a plan's time
+if any(one.selection for one in TOKENIZATIONS.values()):
+
+    include: "workflow/rules/select.smk"
+
+
+if any(one.server for one in GENERATIONS.values()):
+
+    include: "workflow/rules/serving.smk"
+
+
+if teachers.KIND in KINDS:
+
+    include: "workflow/rules/teacher.smk"
+
+
+if any("mindspeed-llm" in one.engines.values() for one in EXPERIMENTS.values()):
+
+    include: "workflow/rules/mindspeed.smk"
 
 
 # Snakemake asks three times a job what a param's function takes: to find it anew each time is a twentieth of a plan's time

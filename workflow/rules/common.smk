@@ -35,15 +35,14 @@ from distillery import (
     set_artefacts,
     shard_files,
     snakemake_options,
+    source_files,
     stage_inputs,
+    stated_sources,
     teachers,
 )
-from distillery import source_files, stated_sources
-from distillery.launch import commandline
 from distillery import config as configuration
 from distillery.fetch import source_flags
-from distillery.launch import prefix, run_view, server_line
-from distillery.launch.mindspeed import generate_stage, shape, tokenize_stage, train_lines
+from distillery.launch import commandline, prefix, run_view, server_line
 from distillery.planning import checks, estimate, fetched_settings, finding
 from distillery.planning.checks import machine_checks
 from distillery.problems import Problem, of_system
@@ -108,7 +107,6 @@ ASKERS = {
 TUNED = {name: one.tuned_generation for name, one in EXPERIMENTS.items()}
 WHEELS = source_flags.wheels(CONFIG)
 LOCKED = source_flags.locked(CONFIG)
-
 
 CONDA = "conda" in {one.name.lower() for one in workflow.deployment_settings.deployment_method}
 

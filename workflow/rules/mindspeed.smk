@@ -4,6 +4,8 @@ Each command starts the reference's script of the same name, holds its line agai
 what it wrote. Where it is installed, and how its processes start, comes as a resource: it changes no result.
 """
 
+from distillery.launch.mindspeed import generate_stage, shape, tokenize_stage, train_lines
+
 
 rule tokenize_shard_mindspeed:
     input:
