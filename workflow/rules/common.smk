@@ -6,6 +6,7 @@ Params are words or lists of words, and `:q` quotes each where it stands in a li
 stand in a line were quoted where they were made.
 """
 
+import atexit
 import gc
 import os
 import re
@@ -17,6 +18,8 @@ from snakemake.exceptions import WorkflowError
 
 # a plan of a thousand shards is made of objects that stay: to look them through for cycles takes a tenth of its time
 gc.set_threshold(1_000_000)
+# and at its end, to find the cycles among all that Snakemake imported and to take them apart took a seventh: the process goes
+atexit.register(gc.freeze)
 
 # the library lies beside the commands; no install, no PYTHONPATH
 if getattr(workflow.modifier.path_modifier, "prefix", None):
