@@ -80,6 +80,10 @@ def test_what_cannot_be_told(row: dict, tmp_path: Path) -> None:
     made = handlers.mapped(asked[0], json.loads(asked[1])).convert(rows)
     assert conversation.ends(made) == ("2 + 2?", "4")
     assert conversation.ends(handlers.mapped(learnt[0], json.loads(learnt[1])).convert(rows))[0] == "2 + 2?"
+    # names and labels are no questions
+    more = {"id": "r-1", "level": 3, "frage": "What is 2 + 2?", "tag": "sum", "antwort": "It is 4."}
+    with pytest.raises(Problem, match=r'"prompt": "frage", "query": null, "response": "antwort"'):
+        recognition.of(Source(lines(tmp_path / "d.jsonl", more)))
     with pytest.raises(Problem, match=r"(?s)no rows.*put rows into the file"):
         recognition.of(Source(lines(tmp_path / "b.jsonl")))
 

@@ -90,16 +90,19 @@ def of(source: Source) -> Recognised:
             where=source.path,
             found=f"columns {', '.join(columns)}" if columns else "no rows",
             wanted=WANTED,
-            fix=_taught(columns),
+            fix=_taught(columns, rows),
         )
     return found
 
 
-def _taught(columns: Sequence[str]) -> str:
-    """What to do with columns of other names: an example with theirs."""
+def _taught(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
+    """What to do with columns of other names: an example with theirs, of the two with the longest texts."""
     if not columns:
         return "put rows into the file, or leave it out"
-    asks, answers, *_ = [*columns[:2], "COLUMN"]
+    # names of rows, numbers and labels are no questions
+    lengths = {one: sum(len(row[one]) for row in rows if isinstance(row[one], str)) for one in columns}
+    told = sorted(sorted(columns, key=lengths.__getitem__, reverse=True)[:2], key=columns.index)
+    asks, answers, *_ = [*told, "COLUMN"]
     return (
         f"rename the columns, or write in a configuration which of them plays which part, such as handler_name: {ALPACA} and "
         f"map_keys: {json.dumps({'prompt': asks, 'query': None, 'response': answers}, ensure_ascii=False)}; for texts that are "
