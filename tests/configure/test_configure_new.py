@@ -67,7 +67,7 @@ def test_rows_held_back_leave_enough_on_both_sides_and_answers_in_boxes_are_foun
     rows = [
         {"messages": [{"role": "user", "content": f"{n}?"}, {"role": "assistant", "content": "a"}],
          "problem": f"{n}?", "solution": f"It is $\\boxed{{{n}}}$."}
-        for n in range(400)
+        for n in [*range(400), *range(50)]  # some are answered twice
     ]  # fmt: skip
     (tmp_path / "a.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     said = new(tmp_path / "mine.yaml", tmp_path / "a.jsonl")
@@ -86,6 +86,9 @@ def test_what_cannot_be_written(tmp_path: Path) -> None:
     assert (tmp_path / "c.yaml").read_text() == "mine"
     (tmp_path / "a.jsonl").write_text('{"messages": [{"role": "user", "content": "alone"}]}\n')
     with pytest.raises(Problem, match="(?s)none of the first rows.*an odd number of messages"):
+        new(tmp_path / "d.yaml", tmp_path / "a.jsonl")
+    (tmp_path / "a.jsonl").write_text('{"question": "1?", "answer": {"text": "1"}}\n')
+    with pytest.raises(Problem, match="(?s)output is not a text, read by columns question, answer"):
         new(tmp_path / "d.yaml", tmp_path / "a.jsonl")
     with pytest.raises(UsageProblem, match="no such input"):
         new(tmp_path / "d.yaml", tmp_path / "b.jsonl")

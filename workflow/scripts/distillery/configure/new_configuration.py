@@ -78,7 +78,7 @@ def written(args: argparse.Namespace, output: Path) -> Iterator[str]:
         raise Problem(
             "none of the first rows can be used",
             where=sources[0].path,
-            found="; ".join(sorted(rejected)),
+            found=f"{'; '.join(sorted(rejected))}, read by {found.said}",
             fix="write handler_name and map_keys by hand, as config/examples does",
         )
     problem_sources = readers.sources(args.problems) if args.problems else sources

@@ -22,6 +22,7 @@ from distillery.tokenize.silent_losses import question_notes
 from distillery.tokenize.text_readers import NulledRow
 
 FIXED = openr1.PROBLEM_SCHEMA.names
+AGAIN = "the question of an earlier row"
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class Recipe:
         name: of the problem set; the kind of problems without one, and part of the identity of those without a uuid.
         columns: ours by name.
         records: dotted key of the rows in a .json file that is one object.
-        hold_out: problems are the part of the rows that is held out of a dataset with the same setting (`hold_out.split`).
+        hold_out: problems are the part of the rows that is held out of a dataset with the same setting (`hold_out.split`), each
+            question once.
         filter: values, or lists of values, that a column must have.
         rows: at most so many, from the first.
         sample: `rows` and `seed`: so many, drawn, in the files' order.
@@ -133,6 +135,9 @@ def read(found: Mapping[str, Path], recipe: Recipe) -> tuple[list[dict[str, str]
     )
     held = hold_out.split(rows, recipe.columns["uuid"], recipe.hold_out)[1] if recipe.hold_out else rows
     kept, answer = problem_rows.filtered(held, recipe.filter), recipe.columns["answer"]
+    again: list[Row] = []
+    if recipe.hold_out:  # data to learn from have several answers to one question
+        kept, again = problem_rows.asked_once(kept, recipe.columns["uuid"], recipe.columns["problem"])
     made, golden, bad, odd = [], [], [], {}
     if recipe.leave_out:  # so many rows are wanted of those that can be scored
         said = [problem_golds.read(row, answer) for row in kept]
@@ -170,11 +175,12 @@ def read(found: Mapping[str, Path], recipe: Recipe) -> tuple[list[dict[str, str]
             found=f"{len(rows)} rows, of which none is left",
         )
     counted = {note: {"count": len(places), "rows": places} for note, places in odd.items()}
+    repeated = {AGAIN: {"count": len(again), "rows": [row.where for row in again]}} if again else {}
     return [made[number] for number in left], {
         "rows": len(rows),
         "problems": len(left),
         "noted": {} if recipe.strict else counted,
-        "rejected": counted if recipe.strict else {},
+        "rejected": (counted if recipe.strict else {}) | repeated,
         "unscorable": {"count": len(bad), "rows": bad},
         # each gold that can be read, against itself, and how golds will be compared
         "self_check": {key: checked[key] for key in ("readable", "right", "math_verify", "kinds")},

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from distillery import digests, dotted, json_files, source_files, whole_text
 from distillery.fetch import wheel
+from distillery.fetch.problem_columns import Column
 from distillery.problems import Problem
 from distillery.provenance import canonical
 from distillery.tokenize import readers
@@ -128,6 +129,23 @@ def _records(name: str, path: Path, key: str) -> list[dict[str, Any]]:
             wanted="objects, in a list or by their names",
         )
     return value
+
+
+def asked_once(rows: Sequence[Row], uuid: Column, problem: Column) -> tuple[list[Row], list[Row]]:
+    """(rows, those that ask what an earlier one does): the same uuid, or without one the same question, which is not empty."""
+    seen: set[str] = set()
+    first, again = [], []
+    for row in rows:
+        said = (
+            str(one)
+            for one in (uuid.value(row.values), problem.value(row.values))
+            if isinstance(one, (str, int))
+        )
+        told = next(filter(str.strip, said), None)
+        (again if told in seen else first).append(row)
+        if told is not None:
+            seen.add(told)
+    return first, again
 
 
 def filtered(rows: list[Row], wanted: Mapping[str, Any]) -> list[Row]:
