@@ -102,7 +102,7 @@ verify: setup ## run CONFIG again from nothing and compare every result byte by 
 	$(BIN)/python workflow/scripts/verify.py --configfile $(call q,$(CONFIG)) $(if $(QUICK),--quick)
 
 faults: setup-dev ## the tests that kill, cut, fill and corrupt, with those that are too long for `make test`
-	$(BIN)/pytest -n $(WORKERS) -m faults --whole
+	$(BIN)/pytest -n $(WORKERS) -m "faults or whole" --whole
 
 lock: setup ## ask the hubs and write the locks that CONFIG names (config/locks)
 	$(BIN)/python workflow/scripts/fetch_write_locks.py --configfile $(call q,$(CONFIG))

@@ -50,7 +50,7 @@ def test_an_experiment_answers_as_it_answers_its_own_problems_but_for_what_is_sa
     one = teacher(samples=3, seed=5)
     assert words(one) == (
         "--prompt-type qwen_math_r1 --seq-length 256 --task do_sample --max-new-tokens 8 --micro-batch-size 16 "
-        "--num-samples 3 --seed 5 --temperature 0.6 --top-k 0 --top-p 0.95 --device CPU --threads 2"
+        "--num-samples 3 --seed 5 --temperature 0.6 --top-k 0 --top-p 0.95 --device CPU --threads 1"
     )
     greedy = words(teacher(temperature=0, samples=1, max_new_tokens=9))
     assert (

@@ -12,7 +12,7 @@ from places import SUPPORT
 
 from distillery.engine import compiling
 
-pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.whole]
+pytestmark = [pytest.mark.slow, pytest.mark.whole]
 
 WORKER = SUPPORT / "kernel_calls.py"
 SANITIZERS = [

@@ -112,7 +112,7 @@ def test_greedy_tokens_of_a_mixed_batch_equal_transformers(
 
 @pytest.mark.parametrize(
     ("tensor", "pipeline"),
-    [(2, 1), pytest.param(2, 2, marks=[pytest.mark.faults, pytest.mark.whole])],
+    [(2, 1), pytest.param(2, 2, marks=pytest.mark.whole)],
 )
 def test_beams_on_ranks_equal_one_process(odd, prompts, tmp_path, tensor, pipeline):
     """Slots change places on all ranks; composed ops, which other devices use.
@@ -173,7 +173,6 @@ def killed(odd, prompts, tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.mark.faults
 @pytest.mark.whole
 def test_a_killed_run_on_two_ranks_continues_and_leaves_the_same_file(
     odd, prompts, straight, killed, tmp_path
@@ -196,7 +195,6 @@ def test_a_killed_run_on_two_ranks_continues_and_leaves_the_same_file(
     assert broken.read_bytes() == straight.read_bytes()
 
 
-@pytest.mark.faults
 @pytest.mark.whole
 def test_copies_of_the_model_share_the_prompts_and_leave_the_file_of_one(odd, prompts, straight, tmp_path):
     """Three copies are killed amid their work; two of two ranks each take over what all three had answered."""
