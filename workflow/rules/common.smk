@@ -91,22 +91,15 @@ LAYOUTS = {
     for e in EXPERIMENTS.values()
     for one in (e.convert.layout, e.train.layout, e.generate.layout)
 }
-GENERATIONS = {
-    one.name: one
-    for e in EXPERIMENTS.values()
-    for asked in e.asked.values()
-    for one in (asked.tuned, asked.base)
-}
+WHO_ASKS = [
+    (one, e) for e in EXPERIMENTS.values() for asked in e.asked.values() for one in (asked.tuned, asked.base)
+]
+GENERATIONS = {one.name: one for one, _ in WHO_ASKS}
 ROTATED = {artefacts.rotated(e): e for e in EXPERIMENTS.values() if artefacts.rotated(e) != e.model}
 # experiments that need the same share it, and the machine of one of them
 TOKENIZERS = {part.tokenize.name: e for e in EXPERIMENTS.values() for part in e.parts}
 CONVERTED = {e.convert.name: e for e in EXPERIMENTS.values()}
-ASKERS = {
-    one.name: e
-    for e in EXPERIMENTS.values()
-    for asked in e.asked.values()
-    for one in (asked.tuned, asked.base)
-}
+ASKERS = {one.name: e for one, e in WHO_ASKS}
 TUNED = {name: one.tuned_generation for name, one in EXPERIMENTS.items()}
 WHEELS = source_flags.wheels(CONFIG)
 LOCKED = source_flags.locked(CONFIG)
