@@ -88,7 +88,10 @@ def test_what_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(Problem, match="(?s)none of the first rows.*an odd number of messages"):
         new(tmp_path / "d.yaml", tmp_path / "a.jsonl")
     (tmp_path / "a.jsonl").write_text('{"question": "1?", "answer": {"text": "1"}}\n')
-    with pytest.raises(Problem, match="(?s)output is not a text, read by columns question, answer"):
+    with pytest.raises(
+        Problem,
+        match=r"(?s)a\.jsonl, row 0: output is not a text \(.'text': '1'.\); read by columns question, answer.*wanted: ",
+    ):
         new(tmp_path / "d.yaml", tmp_path / "a.jsonl")
     with pytest.raises(UsageProblem, match="no such input"):
         new(tmp_path / "d.yaml", tmp_path / "b.jsonl")

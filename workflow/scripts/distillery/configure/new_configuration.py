@@ -77,8 +77,9 @@ def written(args: argparse.Namespace, output: Path) -> Iterator[str]:
     if not lengths:
         raise Problem(
             "none of the first rows can be used",
-            where=sources[0].path,
-            found=f"{'; '.join(sorted(rejected))}, read by {found.said}",
+            where=args.data,
+            found=f"{'; '.join(rejected.values())}; read by {found.said}",
+            wanted="texts to learn, or turns that begin with a question and end with an answer",
             fix="write handler_name and map_keys by hand, as config/examples does",
         )
     problem_sources = readers.sources(args.problems) if args.problems else sources
@@ -115,7 +116,7 @@ def written(args: argparse.Namespace, output: Path) -> Iterator[str]:
     yield f"{output}: {found.handler_name}, told by {found.said}"
     yield f"problems: {_said(args, asked, why)}"
     if rejected:
-        yield f"of the first {SAMPLE} rows some cannot be used: {'; '.join(sorted(rejected))}"
+        yield f"of the first {SAMPLE} rows some cannot be used: {'; '.join(rejected.values())}"
     findings = checks.run(loaded)
     yield from map(str, findings)
     yield from rendered_rows.lines(rendered_rows.of(loaded))
@@ -162,19 +163,25 @@ def _prompt_type(model: Path) -> str:
     return next((one for one in fitting if one.prompt(PROBE) == own), fitting[0]).template.name
 
 
-def _lengths(sources: list[Source], found: Recognised, renderer: Renderer) -> tuple[list[int], set[str]]:
-    """Tokens of the first rows, sorted, and why some of them cannot be used."""
+def _lengths(
+    sources: list[Source], found: Recognised, renderer: Renderer
+) -> tuple[list[int], dict[str, str]]:
+    """Tokens of the first rows, sorted, and {why some of them cannot be used: that, the first such row and what it holds}."""
     reader = handlers.mapped(found.handler_name, found.map_keys, JOIN)
     columns = reader.columns()
-    lengths, rejected = [], set()
-    rows = itertools.chain.from_iterable(
-        block for source in sources for block in source.blocks(source.check(columns))
+    lengths: list[int] = []
+    rejected: dict[str, str] = {}
+    rows = (
+        (f"{source.path}, row {number}", row)
+        for source in sources
+        for number, row in enumerate(itertools.chain.from_iterable(source.blocks(source.check(columns))))
     )
-    for row in itertools.islice(rows, SAMPLE):
+    for place, row in itertools.islice(rows, SAMPLE):
         try:
             pieces = [*itertools.chain.from_iterable(renderer.messages(reader.convert(row)))]
         except Rejected as error:
-            rejected.add(error.reason)
+            said = f"{place}: {error.reason}" + (f" ({error.detail})" if error.detail else "")
+            rejected.setdefault(error.reason, said)
             continue
         lengths.append(
             sum(1 if isinstance(one, int) else len(renderer.tokenizer.encode(one)) for one in pieces)
