@@ -22,6 +22,8 @@ def act(question: tuple) -> object:
         while True:
             pass
     if what == "signal":
+        if rest[0] != signal.SIGKILL:
+            signal.signal(rest[0], signal.SIG_DFL)  # below nohup a hang-up is ignored
         os.kill(os.getpid(), rest[0])
     if what == "once":  # killed the first time only
         marker = Path(rest[0])
