@@ -33,6 +33,21 @@ def test_each_file_is_described_once_and_each_command_is_one_action():
     assert "sha256" not in graph["gone"]
 
 
+# what a crate says, all of it defined by RO-Crate 1.1's context (https://w3id.org/ro/crate/1.1/context); look a new word up there
+TERMS = """about actionStatus conformsTo contentSize datePublished description hasPart instrument license mainEntity mentions name
+object programmingLanguage result url version""".split()
+
+
+def test_every_word_is_defined_by_ro_crate_or_the_crate_itself():
+    """roc-validator 0.13 refused a crate of an undefined one, and passes one of these by workflow-run-crate 0.5."""
+    made = research_crate.crate(RECORDS, "a run", "2026-11-30")
+    used = {key for one in made["@graph"] for key in one}
+    standard, ours = made["@context"]
+    assert standard == "https://w3id.org/ro/crate/1.1/context"
+    assert used - {"@id", "@type"} <= {*TERMS, *ours}
+    assert set(ours) <= used  # and none that is not used
+
+
 def test_commands_are_those_of_any_clone():
     shell = "srun -N2 /opt/v/bin/python '/home/me/it'\"'\"'s/workflow/scripts/score.py' --problems /work/here/p.parquet --data a=/data/rows.csv --n 3"
     assert provenance_records.command(shell, Path("/work/here")) == [

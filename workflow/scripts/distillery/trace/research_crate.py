@@ -29,6 +29,11 @@ WORKFLOW = "Snakefile"
 NAME = "Distillery run"
 PUBLISHED = "datePublished"
 COMPLETED = "http://schema.org/CompletedActionStatus"
+# RO-Crate 1.1 has no word for a digest: the profile's vocabulary has
+CONTEXT = [
+    "https://w3id.org/ro/crate/1.1/context",
+    {"sha256": "https://w3id.org/ro/terms/workflow-run#sha256"},
+]
 
 Entity = dict[str, Any]
 Records = Mapping[str, provenance_records.Record]
@@ -189,7 +194,7 @@ def crate(records: Records, name: str, date: str) -> Entity:
         whole,
         *actions,
     ]
-    return {"@context": "https://w3id.org/ro/crate/1.1/context", "@graph": graph}
+    return {"@context": CONTEXT, "@graph": graph}
 
 
 def _file(path: str, digest: str | None, size: int | None = None) -> Entity:
