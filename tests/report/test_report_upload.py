@@ -5,11 +5,12 @@ import json
 import os
 
 import pytest
+import report_page
 from huggingface_hub import ModelCard
 
 from distillery import digests, files
-from distillery.problems import Problem
-from distillery.report import licences, model_card, upload
+from distillery.problems import Problem, UsageProblem
+from distillery.report import licences, model_card, page, upload
 
 
 def export(folder, contents):
@@ -117,6 +118,15 @@ def test_a_licence_is_what_the_original_states(tmp_path, readme, exported, heade
     assert said in found.said
 
 
+def test_a_card_of_no_export_is_refused_before_anything_is_read(tmp_path):
+    """The files that are named are not there: a check that came later would speak of them."""
+    roles = [*report_page.INPUTS, "name", "config_json", "output", "parts_dir"]
+    line = [word for one in roles for word in (f"--{one.replace('_', '-')}", "{}")]
+    args = report_page.parser().parse_args([*line, "--card", str(tmp_path / "README.md")])
+    with pytest.raises(UsageProblem, match="of no export"):
+        page.run(args)
+
+
 def test_a_changed_readme_states_nothing(tmp_path):
     manifest = export(tmp_path / "model", {"README.md": "---\nlicense: mit\n---\n"})
     (tmp_path / "model/README.md").write_text("---\nlicense: cc0-1.0\n---\n")
@@ -150,7 +160,8 @@ def test_the_header_names_what_lies_on_the_hub_and_the_text_all_stages(tmp_path)
     mine = {"source": "local files: mine", "hub_id": "", "license": "", "stated": ""}
     origins = {"model": model, "stages": ["first"], "datasets": {"math": math, "mine": mine}}
     licence = licences.Licence({"license": "apache-2.0"}, STATED)
-    text = model_card.card("second", {"problems": "p"}, read, {"mine": rows}, origins, licence)
+    told = model_card.Told("second", {"problems": "p"}, read, {"mine": rows}, origins, licence)
+    text = model_card.card(told)
     header = ModelCard(text).data.to_dict()
     assert (header["license"], header["base_model"], header["datasets"]) == (
         "apache-2.0",

@@ -102,6 +102,7 @@ CONVERTED = {e.convert.name: e for e in EXPERIMENTS.values()}
 ASKERS = {one.name: e for one, e in WHO_ASKS}
 TUNED = {name: one.tuned_generation for name, one in EXPERIMENTS.items()}
 WHEELS = source_flags.wheels(CONFIG)
+KINDS = {one.source.kind for one in CONFIG.datasets.values()}
 LOCKED = source_flags.locked(CONFIG)
 
 CONDA = "conda" in {one.name.lower() for one in workflow.deployment_settings.deployment_method}

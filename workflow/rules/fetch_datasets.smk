@@ -8,8 +8,6 @@ Outputs: resources/datasets/{dataset}/{shard} with its .sha256; {dataset}.rows.j
 NUMBERED_SHARD_NAME = "train-{index}-of-{total}.parquet"
 NUMBERED_SHARD = artefacts.SHARD.of(shard=NUMBERED_SHARD_NAME)
 
-KINDS = {one.source.kind for one in CONFIG.datasets.values()}
-
 # Snakemake would try the rules of other kinds for each of a thousand files: a fortieth of a plan's time
 if "generator" in KINDS:
 

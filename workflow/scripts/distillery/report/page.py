@@ -33,13 +33,19 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """Write the page that report_page.py's flags ask for, and its parts, and keep the run; returns the verdict.
 
     Raises:
-        UsageProblem: --config-json is no JSON.
+        UsageProblem: --config-json is no JSON, or flags that a card or a folder for a hub needs are not there.
         Problem: as `collect`.
     """
     try:
         settings = json_files.loads(args.config_json)
     except ValueError as error:
         raise UsageProblem("not JSON", where="--config-json", found=error) from None
+    if (args.card or args.upload) and not (args.exported and args.original and args.origins_json):
+        raise UsageProblem(
+            "a model card, or a folder for a hub, of no export",
+            where="--card, --upload",
+            wanted="--exported, --original and --origins-json too",
+        )
     inputs = {
         role: path for role, path in vars(args).items() if isinstance(path, Path) and role not in WRITTEN
     }
@@ -56,12 +62,6 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         parts += page_writing.write_parts(report, args.parts_dir)
         files.write_text(args.output, page_writing.render(report, links))
         written = list(parts)
-    if (args.card or args.upload) and not (args.exported and args.original and args.origins_json):
-        raise UsageProblem(
-            "a model card, or a folder for a hub, of no export",
-            where="--card, --upload",
-            wanted="--exported, --original and --origins-json too",
-        )
     if args.upload:
         upload.fill(args.upload, inputs["exported"])
     if args.card:
