@@ -52,7 +52,7 @@ lint: setup-dev
 check: lint ## formatting, lint and the quick tests: those without MindSpore, torch, msrun and Slurm
 	$(BIN)/pytest -n $(WORKERS) --quick
 
-test: lint ## formatting, lint and all tests
+test: lint ## formatting, lint and the tests, but for the longest (see faults)
 	$(BIN)/pytest -n $(WORKERS)
 
 test-vllm: setup-dev ## the exports under vLLM's CPU build, in an environment of its own of 3 GB (.venv/vllm)
