@@ -61,7 +61,9 @@ class Campaign:
     def _struck(self, do: str, at: int) -> bool:
         end, disk = self._run(Fault(do, at))
         said, here = end.stdout + end.stderr, fault_points.state(self.copy)
-        place = f"{self.job.rule}, {do} at {at} ({disk.trace[at - 1] if disk.happened else 'not reached'})"
+        # of two threads' acts the one that was counted first need not be noted first, nor at all before the kill
+        act = next(iter(disk.trace[at - 1 : at]), "not noted") if disk.happened else "not reached"
+        place = f"{self.job.rule}, {do} at {at} ({act})"
         if not disk.happened:
             if end.returncode or here != self._whole:
                 self.faults.append(f"{place}: undisturbed, exit {end.returncode}: {said[-900:]}")

@@ -27,7 +27,7 @@ from places import SUPPORT
 KILL, FULL, FAIL = "kill", "full", "fail"
 # what such a fault strikes: a disk is not full for a rename or a removal
 ACTS = {KILL: "wcns", FULL: "wc", FAIL: "wcs"}
-MEASURED = re.compile(r"\.timings\.json$|^metrics\.jsonl$")
+MEASURED = re.compile(r"\.timings\.json$|^\.?metrics\.jsonl(\.sha256)?$")
 NAMES = re.compile(r"-\d+(?=\.partial$)")  # a temporary name has its process's number
 
 

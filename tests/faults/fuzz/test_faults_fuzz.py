@@ -22,6 +22,7 @@ STARTS_PROCESSES = {"template"}
 
 def fuzzed(folder: Path, examples: int, seed: int, names: list[str]) -> str:
     words = [sys.executable, SUPPORT / "fuzz_worker.py", folder / "target", examples, seed, *names]
+    folder.mkdir(exist_ok=True)
     env = {**os.environ, "PYTHONPATH": f"{SCRIPTS}{os.pathsep}{SUPPORT}"}
     done = subprocess.run([*map(str, words)], cwd=folder, env=env, capture_output=True, text=True)
     assert done.returncode == 0, f"seed {seed}\n{done.stdout}\n{done.stderr[-6000:]}"
