@@ -12,6 +12,7 @@ from typing import Any
 
 from distillery import digests, files, json_files, resource_samples
 from distillery.digests import MANIFEST
+from distillery.late_files import there
 
 MEGABYTE, MEBIBYTE = 1e6, 2**20
 # less than this is a start of Python with its libraries, or a page of a disk: how far off an estimate of it was says nothing
@@ -115,15 +116,21 @@ def _rows(
             yield Row(f"memory of {name}", "MB", _in(step["host_bytes"], MEGABYTE), megabytes)
     for name, step in steps.items():
         if step["leaves"]:
-            places = [trained] if step is train else directory.glob(step["leaves"])
+            places = [trained] if step is train else _left(directory, step["leaves"])
             size = sum(map(_whole, places))
             yield Row(f"disk of {name}", "MB", _in(step["disk_bytes"], MEGABYTE), size / MEGABYTE)
 
 
+def _left(directory: Path, pattern: str) -> list[Path]:
+    """The files and folders that a step left; a Problem where a disk does not yet show the one that the pattern names."""
+    found = sorted(directory.glob(pattern))
+    return found if found or not there(directory / pattern) else [directory / pattern]
+
+
 def _whole(place: Path) -> int:
     """Bytes of a file or directory; a Problem where it, or the directory's manifest, is not the one that was written."""
-    measured = place / MANIFEST if (place / MANIFEST).is_file() else place
-    if measured.is_file():
+    measured = place / MANIFEST if there(place / MANIFEST) else place
+    if there(measured):
         digests.check_file(measured)
     return files.bytes_of(place)
 
@@ -142,7 +149,7 @@ def answered(path: Path) -> dict[str, Any]:
 
     Both are left out where there is no such file.
     """
-    if not path.is_file():
+    if not there(path):
         return {}
     tokens = sum(len(row.typed("tokens", list)) for row in digests.json_lines(path))
     found: dict[str, Any] = {"tokens": tokens}
