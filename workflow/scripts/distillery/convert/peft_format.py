@@ -12,9 +12,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import save_file
 
-from distillery import files
+from distillery import files, safetensors_files
 from distillery.architecture import Architecture
 from distillery.lora import Lora
 
@@ -35,7 +34,7 @@ def write(directory: Path, adapters: Mapping[str, np.ndarray], lora: Lora, arch:
         adapters: {"decoder.layers.N.[...]linear_qkv.lora_A": float32 array, ...} of the whole model.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    save_file(dict(_tensors(adapters, arch)), directory / WEIGHTS, metadata={"format": "pt"})
+    safetensors_files.save(dict(_tensors(adapters, arch)), directory / WEIGHTS)
     modules = [name.rpartition(".")[2] for target in lora.targets for name in MODULES[target]]
     config = {
         "base_model_name_or_path": None,

@@ -21,9 +21,9 @@ from typing import Any
 
 import numpy as np
 from filelock import FileLock, Timeout
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
-from distillery import digests, files, json_files
+from distillery import digests, files, json_files, safetensors_files
 from distillery.checkpoint_names import RANK_FILE, iteration_name
 from distillery.problems import Problem
 
@@ -110,13 +110,14 @@ class Snapshots:
         written, tensors = [], []
         if self.mine.write_moments:
             written.append(here / f"{self.mine.moments_name}.safetensors")
-            save_file({name: np.ascontiguousarray(array) for name, array in optimizer.items()}, written[-1])
+            moments = {name: np.ascontiguousarray(array) for name, array in optimizer.items()}
+            safetensors_files.save(moments, written[-1])
         if self.mine.write_model is not None:
             tensors = self.mine.write_model(here, model, iteration)
             written.append(here / RANK_FILE)
             if self.mine.narrow:
                 written.append(here / WEIGHTS)
-                save_file(model, written[-1])
+                safetensors_files.save(model, written[-1])
         for path in written:
             _sync(path)
         names = [str(path.relative_to(partial)) for path in written]

@@ -6,7 +6,7 @@ import argparse
 import shutil
 from typing import Any
 
-from distillery import files
+from distillery import files, safetensors_files
 from distillery.fetch import gguf_model, gguf_tokenizer, model_directory, wheel
 from distillery.problems import within
 
@@ -22,7 +22,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             made = gguf_model.config(reader)
             weights = gguf_model.weights(reader, made)
             tokenizer = gguf_tokenizer.build(reader)
-        model_directory.write_weights(directory, weights)
+        safetensors_files.save(weights, directory / "model.safetensors")
         files.write_json(directory / "config.json", made)
         special = {
             key: made[key]

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from distillery import digests
 from distillery.digests import MANIFEST
 from distillery.fetch import names
 from distillery.problems import Problem
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 def local_files(path: Path) -> list[str]:
@@ -23,15 +20,6 @@ def local_files(path: Path) -> list[str]:
     if not path.is_dir():
         raise Problem("no such directory", where=path)
     return names.of_model(sorted(digests.contents(path)))
-
-
-def write_weights(directory: Path, tensors: dict[str, np.ndarray]) -> None:
-    """Write model.safetensors with the metadata transformers asks for."""
-    from safetensors.numpy import save_file
-
-    path = directory / "model.safetensors"
-    save_file(tensors, path, metadata={"format": "pt"})
-    path.chmod(0o644)  # save_file makes it private
 
 
 def write_manifest(

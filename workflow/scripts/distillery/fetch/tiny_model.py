@@ -12,7 +12,7 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from distillery import files, json_files
+from distillery import files, json_files, safetensors_files
 from distillery.fetch import model_directory, tiny_tokenizer
 from distillery.problems import UsageProblem
 
@@ -169,4 +169,4 @@ def save(config: dict[str, Any], seed: int, directory: Path) -> None:
     files.write_json(directory / "config.json", config)
     special = {key: config[key] for key in ("bos_token_id", "eos_token_id")}
     files.write_json(directory / "generation_config.json", special | {"pad_token_id": config["eos_token_id"]})
-    model_directory.write_weights(directory, weights(config, seed))
+    safetensors_files.save(weights(config, seed), directory / "model.safetensors")
