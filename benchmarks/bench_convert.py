@@ -32,11 +32,23 @@ from distillery.convert import shards, tensor_map  # noqa: E402
 from distillery.convert.dtypes import BF16  # noqa: E402
 
 MODELS = {
-    "1.26gb": {"hidden_size": 896, "intermediate_size": 4864, "num_hidden_layers": 24, "num_attention_heads": 14,
-               "num_key_value_heads": 2, "vocab_size": 151936},
-    "4gb": {"hidden_size": 3584, "intermediate_size": 18944, "num_hidden_layers": 4, "num_attention_heads": 28,
-            "num_key_value_heads": 4, "vocab_size": 152064},
-}  # fmt: skip
+    "1.26gb": {
+        "hidden_size": 896,
+        "intermediate_size": 4864,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 14,
+        "num_key_value_heads": 2,
+        "vocab_size": 151936,
+    },
+    "4gb": {
+        "hidden_size": 3584,
+        "intermediate_size": 18944,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 28,
+        "num_key_value_heads": 4,
+        "vocab_size": 152064,
+    },
+}
 
 
 def make(directory: Path, sizes: dict[str, int]) -> int:

@@ -28,7 +28,11 @@ def texts(source: str, python: bool) -> list[str]:
     if python:
         tree = ast.parse(source)
         documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
-        skipped = {id(node.body[0].value) for node in ast.walk(tree) if isinstance(node, documented) and ast.get_docstring(node)}  # fmt: skip
+        skipped = {
+            id(node.body[0].value)
+            for node in ast.walk(tree)
+            if isinstance(node, documented) and ast.get_docstring(node)
+        }
         constants = (
             node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in skipped
         )

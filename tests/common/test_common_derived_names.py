@@ -30,10 +30,13 @@ PLAIN = st.one_of(
 VALUES = st.recursive(
     PLAIN, lambda one: st.lists(one, max_size=2) | st.dictionaries(st.text(max_size=3), one, max_size=2)
 )
-ROPES = st.fixed_dictionaries({}, optional={
-    "rotary_base": st.floats(1.001, 1e12) | st.integers(2, 10**12),
-    "max_position_embeddings": st.integers(256, 10**7),
-})  # fmt: skip
+ROPES = st.fixed_dictionaries(
+    {},
+    optional={
+        "rotary_base": st.floats(1.001, 1e12) | st.integers(2, 10**12),
+        "max_position_embeddings": st.integers(256, 10**7),
+    },
+)
 
 
 def same(one, other) -> bool:

@@ -76,13 +76,19 @@ def test_the_plan_counts_rows_tokens_and_epochs_of_each():
     [
         (({"name": "sums", "weight": 1}, {"name": "more"}), ["sums weight, more neither", "never both"]),
         (({"name": "sums", "weight": 1}, {"name": "more", "epochs": 1}), ["sums weight, more epochs"]),
-        (({"name": "sums", "weight": 1, "epochs": 1}, {"name": "more", "weight": 1, "epochs": 1}), ["never both"]),
+        (
+            ({"name": "sums", "weight": 1, "epochs": 1}, {"name": "more", "weight": 1, "epochs": 1}),
+            ["never both"],
+        ),
         (({"name": "sums", "weight": 1}, {"name": "sums", "weight": 1}), ["sums stands twice"]),
         (({"name": "sums", "weight": 1}, {"name": "mroe", "weight": 1}), ["'mroe'", "more, sums"]),
-        (({"name": "sums", "weight": 0}, {"name": "more", "weight": 1}), ["experiments.small.dataset.0.weight"]),
+        (
+            ({"name": "sums", "weight": 0}, {"name": "more", "weight": 1}),
+            ["experiments.small.dataset.0.weight"],
+        ),
         (({"name": "sums", "weight": 1},), ["experiments.small.dataset"]),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_mix_is_named(parts, words):
     with pytest.raises(Problem) as caught:
         config.load(mixed(*parts))

@@ -100,12 +100,20 @@ def test_a_path_below_results_teaches_what_to_write(path):
 @pytest.mark.parametrize(
     ("kind", "source", "at", "cure"),
     [
-        ("datasets", {"source": {"path": {"path": "results/generations/tiny", "files": "*.jsonl"}}},
-            "datasets.mine.source.path.path: found", "teacher: {experiment: NAME"),
-        ("problem_sets", {"path": {"path": "results/experiments/first", "files": "tuned.jsonl"}},
-            "problem_sets.mine.path.path: found", "copy what shall not change"),
+        (
+            "datasets",
+            {"source": {"path": {"path": "results/generations/tiny", "files": "*.jsonl"}}},
+            "datasets.mine.source.path.path: found",
+            "teacher: {experiment: NAME",
+        ),
+        (
+            "problem_sets",
+            {"path": {"path": "results/experiments/first", "files": "tuned.jsonl"}},
+            "problem_sets.mine.path.path: found",
+            "copy what shall not change",
+        ),
     ],
-)  # fmt: skip
+)
 def test_results_are_no_source_of_rows_and_problems_either(kind, source, at, cure):
     raw = staged()
     raw[kind]["mine"] = source

@@ -21,8 +21,14 @@ from distillery.problems import Problem
 HALF = "\ud83d"
 PROBLEM = {"uuid": "a", "problem": "1 + 1?", "answer": "2"}
 ANSWER = {
-    "id": "a", "sample": 0, "prompt": "p", "text": "\\boxed{2}", "tokens": [1], "stop": "eos", "seed": 0
-}  # fmt: skip
+    "id": "a",
+    "sample": 0,
+    "prompt": "p",
+    "text": "\\boxed{2}",
+    "tokens": [1],
+    "stop": "eos",
+    "seed": 0,
+}
 CHAT = {
     "conversations": [{"from": "human", "value": "1"}, {"from": "gpt", "value": "2"}],
     "tools": "",

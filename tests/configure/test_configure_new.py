@@ -58,17 +58,21 @@ def test_the_command_plans_and_says_what_is_next(tmp_path: Path, capsys: pytest.
     loaded = config.read(output)
     assert loaded.datasets["mine-rows"].hold_out is None
     assert loaded.problem_sets["mine-problems"].how["columns"] == {
-        "answer": {"after": "####", "column": "answer"}, "problem": "question"
-    }  # fmt: skip
+        "answer": {"after": "####", "column": "answer"},
+        "problem": "question",
+    }
 
 
 @pytest.mark.slow
 def test_rows_held_back_leave_enough_on_both_sides_and_answers_in_boxes_are_found(tmp_path: Path) -> None:
     rows = [
-        {"messages": [{"role": "user", "content": f"{n}?"}, {"role": "assistant", "content": "a"}],
-         "problem": f"{n}?", "solution": f"It is $\\boxed{{{n}}}$."}
+        {
+            "messages": [{"role": "user", "content": f"{n}?"}, {"role": "assistant", "content": "a"}],
+            "problem": f"{n}?",
+            "solution": f"It is $\\boxed{{{n}}}$.",
+        }
         for n in [*range(400), *range(50)]  # some are answered twice
-    ]  # fmt: skip
+    ]
     (tmp_path / "a.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     said = new(tmp_path / "mine.yaml", tmp_path / "a.jsonl")
     loaded = config.read(tmp_path / "mine.yaml")

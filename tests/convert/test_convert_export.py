@@ -199,9 +199,14 @@ def test_flipped_byte_in_an_export_is_found_by_its_crc(hf, mcore, tmp_path):
 def test_llama_as_transformers_saves_it(tmp_path):
     torch.manual_seed(0)
     config = transformers.LlamaConfig(
-        hidden_size=16, intermediate_size=24, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2,
-        vocab_size=40, tie_word_embeddings=True,
-    )  # fmt: skip
+        hidden_size=16,
+        intermediate_size=24,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        vocab_size=40,
+        tie_word_embeddings=True,
+    )
     transformers.LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(tmp_path / "hf")
     words = ["--target-tensor-parallel-size", 2, "--target-pipeline-parallel-size", 3]
     convert(*TO_MG, *words, "--load-dir", tmp_path / "hf", "--save-dir", tmp_path / "mg")

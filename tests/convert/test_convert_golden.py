@@ -32,9 +32,20 @@ def converted(request, tmp_path_factory):
     save = tmp_path_factory.mktemp(request.param) / "mcore"
     sizes = ["--target-tensor-parallel-size", tp, "--target-pipeline-parallel-size", pp, *extra]
     convert(
-        *TO_MG, "--model-type", "GPT", "--add-qkv-bias", "--model-type-hf", "llama2", "--params-dtype", "bf16",
-        *sizes, "--load-dir", HF / model, "--save-dir", save,
-    )  # fmt: skip
+        *TO_MG,
+        "--model-type",
+        "GPT",
+        "--add-qkv-bias",
+        "--model-type-hf",
+        "llama2",
+        "--params-dtype",
+        "bf16",
+        *sizes,
+        "--load-dir",
+        HF / model,
+        "--save-dir",
+        save,
+    )
     return request.param, HF / model, save
 
 

@@ -103,8 +103,12 @@ def test_an_answer_without_verdict_keeps_what_it_says_and_can_be_overruled(tmp_p
         assert audit.kind(score) == "no verdict"
         line = overrules.line(score)
         assert json.loads(line) == {
-            "id": score["id"], "gold": "1", "answer": SPIN[0], "right": True, "why": "",
-        } | ({} if score is box else {"boxed": False})  # fmt: skip
+            "id": score["id"],
+            "gold": "1",
+            "answer": SPIN[0],
+            "right": True,
+            "why": "",
+        } | ({} if score is box else {"boxed": False})
         (tmp_path / "o.jsonl").write_text(line)
         overrules.read(tmp_path / "o.jsonl", problems).apply(score)
         assert (score["strict"], score["overruled"], score["rule"]) == (True, False, "overruled")
@@ -164,12 +168,18 @@ def verdict(**more) -> dict:
 @pytest.mark.parametrize(
     "more, kind",
     [
-        ({}, "sure"), ({"strict": True, "math_verify": True}, "sure"), ({"overruled": False, "strict": True}, "overruled"),
-        ({"math_verify": True}, "disputed"), ({"strict": True}, "disputed"), ({"timed_out": True}, "no verdict"),
-        ({"crashed": True}, "no verdict"), ({"lenient": True, "boxed": None}, "only lenient"), ({"gold": "x^2"}, "unlike"),
+        ({}, "sure"),
+        ({"strict": True, "math_verify": True}, "sure"),
+        ({"overruled": False, "strict": True}, "overruled"),
+        ({"math_verify": True}, "disputed"),
+        ({"strict": True}, "disputed"),
+        ({"timed_out": True}, "no verdict"),
+        ({"crashed": True}, "no verdict"),
+        ({"lenient": True, "boxed": None}, "only lenient"),
+        ({"gold": "x^2"}, "unlike"),
         ({"scorable": False, "gold": None}, "unscorable"),
     ],
-)  # fmt: skip
+)
 def test_kinds_of_verdicts(more, kind):
     assert audit.kind(verdict(**more)) == kind
 

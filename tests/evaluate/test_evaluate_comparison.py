@@ -120,8 +120,11 @@ def test_counts_flips_and_families():
     assert (paired["both"], paired["neither"], paired["difference"]) == (2, 0, 0.6)
     assert paired["mcnemar_p"] == pytest.approx(stats.binomtest(1, 8).pvalue, abs=1e-6)
     assert made["families"]["a"]["base"] == {
-        "n": 5, "right": 2, "accuracy": 0.4, "interval": [round(v, 6) for v in statistics.wilson(2, 5)]
-    }  # fmt: skip
+        "n": 5,
+        "right": 2,
+        "accuracy": 0.4,
+        "interval": [round(v, 6) for v in statistics.wilson(2, 5)],
+    }
     assert made["base"]["lenient"]["accuracy"] == 1.0
     assert made["base"]["tokens"] == {"mean": 5.5, "median": 5.5, "p90": 9.1, "max": 10, "total": 55}
 
@@ -169,6 +172,8 @@ def test_compare_command_writes_both_files(tmp_path):
     assert done.returncode == 0 and "tuned: 90.0% of 10" in done.stdout, done.stderr
     summary = json.loads((tmp_path / "s.json").read_text())
     assert summary["base"]["accuracy"] == 0.3 and summary["tuned"] | {"interval": 0} == {
-        "accuracy": 0.9, "n": 10, "interval": 0
-    }  # fmt: skip
+        "accuracy": 0.9,
+        "n": 10,
+        "interval": 0,
+    }
     assert json.loads((tmp_path / "c.json").read_text()) == comparison.compare(BASE, TUNED, 0)

@@ -15,10 +15,20 @@ repocard_data = Lazy("huggingface_hub.repocard_data")
 
 def rows(right: int, samples: int) -> list[dict]:
     return [
-        {"id": f"p{n}", "sample": s, "problem_type": "t", "strict": n < right, "lenient": True, "stop": "eos", "tokens": 5, "unfinished_think": False, "timed_out": False}
+        {
+            "id": f"p{n}",
+            "sample": s,
+            "problem_type": "t",
+            "strict": n < right,
+            "lenient": True,
+            "stop": "eos",
+            "tokens": 5,
+            "unfinished_think": False,
+            "timed_out": False,
+        }
         for n in range(10)
         for s in range(samples)
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.parametrize("samples, kinds", [(1, ["pass@1"]), (2, ["pass@1", "pass@2", "maj@2"])])

@@ -14,8 +14,14 @@ from distillery.evaluate.quantities import Number
 @pytest.mark.parametrize(
     "text, box",
     [
-        (r"\boxed 5", "5"), (r"\boxed5", "5"), (r"\boxed {5}", "5"), (r"\fbox{5}", "5"), (r"\\boxed{004}", "004"),
-        (r"so \boxed -12.5 it is", "-12.5"), (r"\boxed\frac{1}{2}", r"\frac{1}{2}"), (r"\boxed C", "C"),
+        (r"\boxed 5", "5"),
+        (r"\boxed5", "5"),
+        (r"\boxed {5}", "5"),
+        (r"\fbox{5}", "5"),
+        (r"\\boxed{004}", "004"),
+        (r"so \boxed -12.5 it is", "-12.5"),
+        (r"\boxed\frac{1}{2}", r"\frac{1}{2}"),
+        (r"\boxed C", "C"),
         (r"\(\boxed{2}\) and \(\boxed{6}\)", "2, 6"),
         (r"\(\boxed{2}\), \(\boxed{6}\)", "2, 6"),
         (r"$\boxed{2} \quad \text{and} \quad \boxed{6}$", "2, 6"),
@@ -44,7 +50,7 @@ from distillery.evaluate.quantities import Number
         (r"\boxed{ } \boxed{}", None),
         (r"\boxedness 5", None),
     ],
-)  # fmt: skip
+)
 def test_boxes_in_all_their_forms(text, box):
     assert extraction.last_box(text) == box
 

@@ -167,8 +167,10 @@ def test_score_command_writes_one_row_for_each_problem_in_their_order(tmp_path):
     assert done.returncode == 0, done.stderr
     rows = list(scoring.read_jsonl(tmp_path / "s.jsonl", ()))
     assert [(r["id"], r["strict"], r["lenient"], r["unfinished_think"], r["tokens"]) for r in rows] == [
-        ("u0", True, True, False, 1), ("u1", False, True, False, 2), ("u2", False, True, True, 3),
-    ]  # fmt: skip
+        ("u0", True, True, False, 1),
+        ("u1", False, True, False, 2),
+        ("u2", False, True, True, 3),
+    ]
     first = (tmp_path / "s.jsonl").read_bytes()
     assert score([*flags, "--workers", "1"]).returncode == 0
     assert (tmp_path / "s.jsonl").read_bytes() == first
@@ -199,8 +201,10 @@ def test_a_gold_that_cannot_be_read_stops_nothing_and_counts_nowhere(tmp_path):
     )
     rows = list(scoring.read_jsonl(tmp_path / "s.jsonl", ()))
     assert [(row["scorable"], row["strict"], row["rule"]) for row in rows] == [
-        (False, False, "unscorable"), (True, True, "same text"), (True, True, "same text"),
-    ]  # fmt: skip
+        (False, False, "unscorable"),
+        (True, True, "same text"),
+        (True, True, "same text"),
+    ]
 
 
 @pytest.mark.slow

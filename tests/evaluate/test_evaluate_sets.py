@@ -89,9 +89,16 @@ def test_checks_of_files_know_each_sets_room():
 
 def score(name: str, right: bool) -> dict:
     return {
-        "id": name, "sample": 0, "problem_type": "sums", "strict": right, "lenient": right, "stop": "eos", "tokens": 5,
-        "unfinished_think": False, "timed_out": False,
-    }  # fmt: skip
+        "id": name,
+        "sample": 0,
+        "problem_type": "sums",
+        "strict": right,
+        "lenient": right,
+        "stop": "eos",
+        "tokens": 5,
+        "unfinished_think": False,
+        "timed_out": False,
+    }
 
 
 def test_the_summary_is_the_first_sets_and_holds_all(tmp_path):

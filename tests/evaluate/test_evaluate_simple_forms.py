@@ -104,9 +104,23 @@ def test_two_stages_of_parsing_give_the_trees_of_one(monkeypatch):
     from latex2sympy2_extended import latex2sympy2
 
     texts = [
-        "x^2 - 25x + 16", r"\frac{\sqrt{3}}{2}", r"\{1, 2, 3\}", r"(-\infty, 2] \cup [5, \infty)", "y = 3x + 1", r"\begin{pmatrix} 1 \\ 2 \end{pmatrix}",
-        r"\sin^2 \theta + 1", r"\int_0^1 x \, dx", "12, 345", r"\log_2 8", "a < b < c", r"3 \pm \sqrt{2}", r"\text{no parse", "((", r"50\%", r"|x-1|",
-    ]  # fmt: skip
+        "x^2 - 25x + 16",
+        r"\frac{\sqrt{3}}{2}",
+        r"\{1, 2, 3\}",
+        r"(-\infty, 2] \cup [5, \infty)",
+        "y = 3x + 1",
+        r"\begin{pmatrix} 1 \\ 2 \end{pmatrix}",
+        r"\sin^2 \theta + 1",
+        r"\int_0^1 x \, dx",
+        "12, 345",
+        r"\log_2 8",
+        "a < b < c",
+        r"3 \pm \sqrt{2}",
+        r"\text{no parse",
+        "((",
+        r"50\%",
+        r"|x-1|",
+    ]
 
     def trees():
         return [str(judge._box.__wrapped__(text)) for text in texts]

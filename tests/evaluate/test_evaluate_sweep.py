@@ -26,7 +26,10 @@ def scores(right, length=100) -> list[dict]:
         "unfinished_think": False,
         "timed_out": False,
     }
-    return [made | {"id": f"p{one}", "strict": right(one), "tokens": length, "gold": "1"} for one in range(PROBLEMS)]  # fmt: skip
+    return [
+        made | {"id": f"p{one}", "strict": right(one), "tokens": length, "gold": "1"}
+        for one in range(PROBLEMS)
+    ]
 
 
 SWEEP = {
@@ -74,8 +77,12 @@ def test_the_command_writes_the_table_and_refuses_an_unknown_reference(tmp_path)
     for name, rows in SWEEP.items():
         (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     named = [f"{name}={name}.jsonl" for name in SWEEP]
-    done = commands.here("evaluate_sweep.py", "--reference", "own", "--scores", *named, "--output", "s.json", cwd=tmp_path)  # fmt: skip
+    done = commands.here(
+        "evaluate_sweep.py", "--reference", "own", "--scores", *named, "--output", "s.json", cwd=tmp_path
+    )
     assert done.returncode == 0 and "less: worse" in done.stdout, done.stderr
     assert json.loads((tmp_path / "s.json").read_text()) == sweep_comparison.compare(SWEEP, "own", 0)
-    done = commands.here("evaluate_sweep.py", "--reference", "none", "--scores", *named, "--output", "t.json", cwd=tmp_path)  # fmt: skip
+    done = commands.here(
+        "evaluate_sweep.py", "--reference", "none", "--scores", *named, "--output", "t.json", cwd=tmp_path
+    )
     assert done.returncode == UsageProblem.exit_code and not (tmp_path / "t.json").exists()

@@ -31,17 +31,17 @@ def weights(**tensors: int) -> bytes:
     return save({name: np.full((size,), size, np.float32) for name, size in tensors.items()})
 
 
+FIRST, SECOND = (f"model-0000{n}-of-00002.safetensors" for n in (1, 2))
 MODEL = {
     "config.json": b'{"model_type": "qwen2"}',
     "tokenizer_config.json": b"{}",
     "tokenizer.json": json.dumps({"model": "x" * 5000}).encode(),
-    "model-00001-of-00002.safetensors": weights(a=1000, b=20),
-    "model-00002-of-00002.safetensors": weights(c=2000),
+    FIRST: weights(a=1000, b=20),
+    SECOND: weights(c=2000),
     "model.safetensors.index.json": json.dumps(
-        {"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model-00001-of-00002.safetensors",
-                        "c": "model-00002-of-00002.safetensors"}}
+        {"weight_map": {"a": FIRST, "b": FIRST, "c": SECOND}}
     ).encode(),
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -73,8 +73,9 @@ def test_a_model_arrives_whole_with_a_manifest(server, tmp_path, host):
     assert held.keys() == {*MODEL, "manifest.json", ".manifest.json.sha256"} and held.items() >= MODEL.items()
     manifest = json_files.read(directory / "manifest.json")
     assert (manifest["revision"], manifest["date"]) == (SHA1, "2025-02-10T12:00:00Z")
-    assert manifest["source"] == {"kind": "hub", "host": host, "repo": "lab/tiny", "repo_type": "model",
-                                  "requested": "main" if host == "huggingface" else "master"}  # fmt: skip
+    branch = "main" if host == "huggingface" else "master"
+    where = {"host": host, "repo": "lab/tiny", "repo_type": "model", "requested": branch}
+    assert manifest["source"] == {"kind": "hub", **where}
     assert {one["name"]: one["sha256"] for one in manifest["files"]} == {
         name: hashlib.sha256(body).hexdigest() for name, body in MODEL.items()
     }

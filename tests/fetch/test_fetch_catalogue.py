@@ -22,20 +22,63 @@ SMALL = yaml.safe_load((FIXTURES / "workflow/small.yaml").read_text())
 SETS = catalogue.entries()["problem_sets"]
 # a row of each file's columns and types, as its dataset card has them; the texts are ours
 ROWS: dict[str, list[dict[str, Any]]] = {
-    "gsm8k": [{"question": "Two cats have how many paws?", "answer": "4 * 2 = <<4*2=8>>8\n#### 8"},
-              {"question": "And 600 cats?", "answer": "So 4 * 600 = <<4*600=2400>>2400.\n#### 2,400"}],
-    "math-500": [{"problem": "Halve one.", "solution": r"It is $\boxed{\frac{1}{2}}$.", "answer": r"\frac{1}{2}",
-                  "subject": "Prealgebra", "level": 2, "unique_id": "test/prealgebra/1.json"}],
-    "aime24": [{"id": 60, "problem": "Add 3 and 4.", "solution": "7", "answer": "007", "url": "https://a", "year": "2024"}],
+    "gsm8k": [
+        {"question": "Two cats have how many paws?", "answer": "4 * 2 = <<4*2=8>>8\n#### 8"},
+        {"question": "And 600 cats?", "answer": "So 4 * 600 = <<4*600=2400>>2400.\n#### 2,400"},
+    ],
+    "math-500": [
+        {
+            "problem": "Halve one.",
+            "solution": r"It is $\boxed{\frac{1}{2}}$.",
+            "answer": r"\frac{1}{2}",
+            "subject": "Prealgebra",
+            "level": 2,
+            "unique_id": "test/prealgebra/1.json",
+        }
+    ],
+    "aime24": [
+        {
+            "id": 60,
+            "problem": "Add 3 and 4.",
+            "solution": "7",
+            "answer": "007",
+            "url": "https://a",
+            "year": "2024",
+        }
+    ],
     "aime25": [{"question": "Add 30 and 40.", "answer": "70"}],
     "amc23": [{"id": 0, "question": "How many hours?", "answer": "27.0", "url": "https://a"}],
     "olympiadbench": [
-        {"id": 1606, "question": "Find $x$.", "solution": ["So 2."], "final_answer": ["2"], "context": None, "subfield": "Algebra"},
-        {"id": 1607, "question": "Find all.", "solution": ["..."], "final_answer": ["2", "5"], "context": None, "subfield": "Algebra"},
-        {"id": 1608, "question": "Prove it.", "solution": ["..."], "final_answer": None, "context": None, "subfield": "Geometry"},
+        {
+            "id": 1606,
+            "question": "Find $x$.",
+            "solution": ["So 2."],
+            "final_answer": ["2"],
+            "context": None,
+            "subfield": "Algebra",
+        },
+        {
+            "id": 1607,
+            "question": "Find all.",
+            "solution": ["..."],
+            "final_answer": ["2", "5"],
+            "context": None,
+            "subfield": "Algebra",
+        },
+        {
+            "id": 1608,
+            "question": "Prove it.",
+            "solution": ["..."],
+            "final_answer": None,
+            "context": None,
+            "subfield": "Geometry",
+        },
     ],
-    "minerva": [{"question": "How far is it, in m?", "answer": "4.5e33"}, {"question": "Which?", "answer": r"\arcsin{1.3 \sin{\theta}}"}],
-}  # fmt: skip
+    "minerva": [
+        {"question": "How far is it, in m?", "answer": "4.5e33"},
+        {"question": "Which?", "answer": r"\arcsin{1.3 \sin{\theta}}"},
+    ],
+}
 GOLDS = {
     "gsm8k": ["8", "2,400"],
     "math-500": [r"\frac{1}{2}"],

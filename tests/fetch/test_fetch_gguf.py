@@ -112,11 +112,20 @@ def llama(words: Tokenizer, tie: bool) -> transformers.LlamaForCausalLM:
     torch.manual_seed(0)
     return transformers.LlamaForCausalLM(
         transformers.LlamaConfig(
-            vocab_size=words.get_vocab_size(), hidden_size=64, intermediate_size=96, num_hidden_layers=2,
-            num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=128, rms_norm_eps=1e-5,
-            rope_theta=50000.0, tie_word_embeddings=tie, bos_token_id=1, eos_token_id=2,
+            vocab_size=words.get_vocab_size(),
+            hidden_size=64,
+            intermediate_size=96,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            max_position_embeddings=128,
+            rms_norm_eps=1e-5,
+            rope_theta=50000.0,
+            tie_word_embeddings=tie,
+            bos_token_id=1,
+            eos_token_id=2,
         )
-    ).eval()  # fmt: skip
+    ).eval()
 
 
 def import_gguf(folder: Path, made: Path) -> subprocess.CompletedProcess:

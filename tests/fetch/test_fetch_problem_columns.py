@@ -21,7 +21,11 @@ GOLDS = [
     ({"type": "list"}, {"answer": "[2, 5]"}, "2, 5"),
     ({}, {"answer": "[2, 5]"}, "[2, 5]"),  # an interval, where nobody says that it is a list
     ({"after": "####"}, {"answer": "6 * 3 = <<6*3=18>>18\n#### 18"}, "18"),
-    ({"column": "solution", "boxed": True}, {"solution": r"So $\boxed{1}$, no: $\boxed{\frac{1}{2}}$."}, r"\frac{1}{2}"),
+    (
+        {"column": "solution", "boxed": True},
+        {"solution": r"So $\boxed{1}$, no: $\boxed{\frac{1}{2}}$."},
+        r"\frac{1}{2}",
+    ),
     ({"choice": list("ABCD")}, {"answer": 2}, "C"),
     ({"choice": list("ABCD")}, {"answer": 1.0}, "B"),
     ({"choice": list("ABCD")}, {"answer": "D"}, "D"),
@@ -31,7 +35,7 @@ GOLDS = [
     ({"type": "expression"}, {"answer": r"\sqrt{2}"}, r"\sqrt{2}"),
     ({"type": "choice"}, {"answer": "(B)"}, "(B)"),
     ({"type": "text"}, {"answer": "north"}, "north"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("said", "row", "gold"), GOLDS)
@@ -40,13 +44,25 @@ def test_an_answer_is_what_the_map_says_of_its_column(said, row, gold):
 
 
 UNREADABLE = [
-    ({}, None, "nothing"), ({}, float("nan"), "NaN"), ({}, {"a": 1}, "an object"), ({}, "", "no answer"), ({}, True, "truth"),
-    ({}, [], "an empty list"), ({"after": "####"}, "18", "no #### in it"), ({"after": "####"}, 18, "no text"),
-    ({"after": "####"}, "18 ####", "no answer"), ({"boxed": True}, "18", r"no \\boxed"), ({"type": "list"}, "2; 5", "no list"),
-    ({"type": "list"}, 3, "no list"), ({"type": "number"}, "north", "not a number"), ({"type": "expression"}, "北", "not a number or"),
-    ({"type": "choice"}, "12", "not the letter"), ({"choice": ["A", "B"]}, 2, "neither one of A, B"),
-    ({"choice": ["A", "B"]}, True, "neither"), ({"plain": True}, "Infinitely many", "words"),
-]  # fmt: skip
+    ({}, None, "nothing"),
+    ({}, float("nan"), "NaN"),
+    ({}, {"a": 1}, "an object"),
+    ({}, "", "no answer"),
+    ({}, True, "truth"),
+    ({}, [], "an empty list"),
+    ({"after": "####"}, "18", "no #### in it"),
+    ({"after": "####"}, 18, "no text"),
+    ({"after": "####"}, "18 ####", "no answer"),
+    ({"boxed": True}, "18", r"no \\boxed"),
+    ({"type": "list"}, "2; 5", "no list"),
+    ({"type": "list"}, 3, "no list"),
+    ({"type": "number"}, "north", "not a number"),
+    ({"type": "expression"}, "北", "not a number or"),
+    ({"type": "choice"}, "12", "not the letter"),
+    ({"choice": ["A", "B"]}, 2, "neither one of A, B"),
+    ({"choice": ["A", "B"]}, True, "neither"),
+    ({"plain": True}, "Infinitely many", "words"),
+]
 
 
 @pytest.mark.parametrize(("said", "value", "why"), UNREADABLE)

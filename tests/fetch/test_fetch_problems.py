@@ -84,8 +84,12 @@ def test_the_command_takes_files_of_any_name_and_says_what_became_of_their_rows(
     assert done.returncode == 0, done.stderr
     assert "3 problems of 2 families; noted: a question of white space alone (1)" in done.stdout
     assert pq.read_table(output).to_pylist()[1] == {
-        "uuid": "t/2.json", "problem": "2+2?", "answer": "4", "problem_type": "Number Theory", "level": "2"
-    }  # fmt: skip
+        "uuid": "t/2.json",
+        "problem": "2+2?",
+        "answer": "4",
+        "problem_type": "Number Theory",
+        "level": "2",
+    }
     manifest = json_files.read(tmp_path / "p.parquet.manifest.json")
     assert manifest["noted"] == {BLANK_QUESTION: {"count": 1, "rows": ["b.jsonl, row 0"]}}
     assert [one["name"] for one in manifest["files"]] == [odd.name, more.name]

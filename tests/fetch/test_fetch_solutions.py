@@ -55,10 +55,17 @@ ANSWERS = {
     "(x+1)(x-1)(x^2+1)(x^3−x^2+1)(x^2+x+1)": "(x^2-1)(x^2+1)(x^3-x^2+1)(x^2+x+1)",
 }
 WORDS = [
-    "No", "Yes", "No integer solutions", "Exactly one", "x(n)<y(n-1) for all n≥3", "Infinitely many solutions",
-    "The limit does not exist", "x(x-1)(x-2)...(x-2022)", "x=0, y=2 and x=9, y=11",
+    "No",
+    "Yes",
+    "No integer solutions",
+    "Exactly one",
+    "x(n)<y(n-1) for all n≥3",
+    "Infinitely many solutions",
+    "The limit does not exist",
+    "x(x-1)(x-2)...(x-2022)",
+    "x=0, y=2 and x=9, y=11",
     "Yes, and the sequence is 1/2^3, 1/2^6, 1/2^9, ...",
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("answer", ANSWERS)

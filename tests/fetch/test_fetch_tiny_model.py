@@ -110,9 +110,17 @@ def test_any_shape_is_what_transformers_expects(tie):
     from transformers import AutoConfig, AutoModelForCausalLM
 
     config = tiny_model.config(
-        {"hidden_size": 48, "num_attention_heads": 6, "num_key_value_heads": 3, "num_hidden_layers": 3,
-         "intermediate_size": 40, "tie_word_embeddings": tie}, 300, 0,
-    )  # fmt: skip
+        {
+            "hidden_size": 48,
+            "num_attention_heads": 6,
+            "num_key_value_heads": 3,
+            "num_hidden_layers": 3,
+            "intermediate_size": 40,
+            "tie_word_embeddings": tie,
+        },
+        300,
+        0,
+    )
     expected = AutoModelForCausalLM.from_config(AutoConfig.for_model(**config)).state_dict()
     if tie:
         del expected["lm_head.weight"]

@@ -40,12 +40,15 @@ def test_one_reader_of_json_lines_for_all(tmp_path, name, data):
     "line, words",
     [
         (b'{"prompt": "half \\ud83d of a face"}', r"line 2, prompt, character 5"),
-        ("{\"prompt\": \"\u4e94\"}".encode("gbk"), r"not UTF-8(?s:.*)line 2, byte"),
+        ('{"prompt": "\u4e94"}'.encode("gbk"), r"not UTF-8(?s:.*)line 2, byte"),
         (b"{", r"not JSON(?s:.*)line 2"),
         (b'{"messages": "hello"}', r"row 2(?s:.*)messages is a text: 'hello'"),
         (b'{"messages": {"role": "user", "content": "x"}}', r"messages is an object"),
         (b'{"messages": ["hello"]}', r"messages.0 is a text: 'hello'"),
-        (b'{"messages": [{"role": "user", "content": [{"type": "text", "text": "x"}]}]}', r"messages.0.content is a list"),
+        (
+            b'{"messages": [{"role": "user", "content": [{"type": "text", "text": "x"}]}]}',
+            r"messages.0.content is a list",
+        ),
         (b'{"prompt": 5}', r"prompt is a whole number: '5'"),
         (b'{"problem": null, "id": 1}', r"found:  problem is nothing"),
         (b'{"messages": []}', r"messages is an empty list"),
@@ -57,7 +60,7 @@ def test_one_reader_of_json_lines_for_all(tmp_path, name, data):
         (b'{"prompt": "x", "seed": -1}', r"a seed that cannot be used(?s:.*)from 0 to"),
         (b'{"messages": [{"role": "assistant", "content": "x"}]}', r"roles \['assistant'\]"),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_with_a_row_is_said(tmp_path, line, words):
     (tmp_path / "p.jsonl").write_bytes(b'{"prompt": "x"}\n' + line + b"\n")
     with pytest.raises(Problem, match=words):

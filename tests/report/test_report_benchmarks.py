@@ -81,8 +81,12 @@ def test_score_py_says_the_same_on_a_terminal(compared):
 def test_groups_are_those_that_tell_problems_apart(compared):
     rows = benchmarks.groups(compared)
     assert [(row["by"], row["group"], row["n"]) for row in rows] == [
-        ("source", "s0", 24), ("source", "s1", 24), ("level", "1", 16), ("level", "2", 16), ("level", "3", 16),
-    ]  # fmt: skip
+        ("source", "s0", 24),
+        ("source", "s1", 24),
+        ("level", "1", 16),
+        ("level", "2", 16),
+        ("level", "3", 16),
+    ]
     assert rows[0]["base"]["cut"] == rows[0]["tuned"]["unfinished_think"] == 0.25
     assert rows[0]["base"]["tokens"] == 100 and rows[0]["base"]["lengths"]["p90"] == 160
     assert rows[0]["base"]["stops"] == {"eos": 0.75, "length": 0.25}
@@ -90,8 +94,18 @@ def test_groups_are_those_that_tell_problems_apart(compared):
     assert rows[0]["tuned"]["chances"].keys() == {"pass@1", "pass@2", "pass@4", "maj@2", "maj@4"}
 
 
-@pytest.mark.parametrize("name, known", [("math-500", "math500"), ("MATH_500", "math500"), ("aime-2024", "aime24"),
-                                         ("aime25", "aime25"), ("amc2023", "amc23"), ("gsm8k", "gsm8k"), ("sums-heldout", None)])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, known",
+    [
+        ("math-500", "math500"),
+        ("MATH_500", "math500"),
+        ("aime-2024", "aime24"),
+        ("aime25", "aime25"),
+        ("amc2023", "amc23"),
+        ("gsm8k", "gsm8k"),
+        ("sums-heldout", None),
+    ],
+)
 def test_published_numbers_are_found_by_the_sets_name_and_say_where_they_were_read(name, known):
     rows = benchmarks.published(name)
     listed = json_files.read(benchmarks.PUBLISHED)
@@ -150,8 +164,15 @@ def test_the_page_of_a_benchmark_in_a_sweep(tmp_path):
         tmp_path / "sweep.json", sweep_comparison.compare({"small": own, "e-lr2": other}, "small", 0)
     )
     text = page(tmp_path, [*flags, "--sweep", "sweep.json"])
-    for words in ("Beside published results", "OpenR1-Qwen-7B 40.0% lighteval; neither sampling nor the number of samples is said https://huggingface.co/open-r1/OpenR1-Qwen-7B",
-                  "base, here", "No number of the base model Qwen2.5-Math-7B stands here", "Accuracy by tokens", "All experiments of the sweep", "this experiment"):  # fmt: skip
+    for words in (
+        "Beside published results",
+        "OpenR1-Qwen-7B 40.0% lighteval; neither sampling nor the number of samples is said https://huggingface.co/open-r1/OpenR1-Qwen-7B",
+        "base, here",
+        "No number of the base model Qwen2.5-Math-7B stands here",
+        "Accuracy by tokens",
+        "All experiments of the sweep",
+        "this experiment",
+    ):
         assert words in text
     assert text.index("small 83.3%") < text.index("e-lr2 25.0%")  # best first
     flips = json.loads((tmp_path / "report/flips.json").read_text())

@@ -92,10 +92,31 @@ def test_the_page_says_what_the_comparison_says(made):
 def test_parts_lie_beside_the_page_and_are_whole(made):
     parts = {path.name for path in (made / "report").iterdir()}
     assert parts == {
-        "accuracy.svg", "behaviour.json", "budgets.json", "budgets.svg", "chances.json", "digests.json", "examples.json",
-        "families.json", "flips.json", "groups.json", "lengths.svg", "loss.svg", "mixed_quality.json", "plan.json", "published.json",
-        "quality.json", "resources.json", "resources.svg", "rows.svg", "rulegraph.svg", "selection.json", "sweep.json", "answers", "temml.min.js",
-    }  # fmt: skip
+        "accuracy.svg",
+        "behaviour.json",
+        "budgets.json",
+        "budgets.svg",
+        "chances.json",
+        "digests.json",
+        "examples.json",
+        "families.json",
+        "flips.json",
+        "groups.json",
+        "lengths.svg",
+        "loss.svg",
+        "mixed_quality.json",
+        "plan.json",
+        "published.json",
+        "quality.json",
+        "resources.json",
+        "resources.svg",
+        "rows.svg",
+        "rulegraph.svg",
+        "selection.json",
+        "sweep.json",
+        "answers",
+        "temml.min.js",
+    }
     for path in (made / "report").glob("*.svg"):
         xml.etree.ElementTree.parse(path)
         assert "var(--" not in path.read_text()

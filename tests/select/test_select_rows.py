@@ -28,7 +28,7 @@ def thought(answer: str) -> str:
     return f"<think>\nI see.\n</think>\n\nIt is \\boxed{{{answer}}}."
 
 
-def row(name: str, question: str, text: str, answer: str = "4", **more: object) -> dict:
+def row(name: str, question: str, text: str, answer: str | None = "4", **more: object) -> dict:
     said = {"uuid": name, "answer": answer, "source": "a", "problem": question, "correctness_count": 1}
     said |= {"generations": [text], "correctness_math_verify": [True], "is_reasoning_complete": [True]}
     return (
@@ -38,48 +38,60 @@ def row(name: str, question: str, text: str, answer: str = "4", **more: object) 
     )
 
 
-# of each row the filter that leaves it out
 NONE = {"correctness_math_verify": None}
-CORPUS = [
-    (row("kept", "What is two plus two, told in one word?", thought("4")), None),
-    (row("open", "What is the root of sixteen?", "<think>\nI never end"), "closed_thoughts"),
-    (row("again", "What is the square of two?", f"{thought('4')}\n<think> or is it"), "closed_thoughts"),
-    (row("bare", "How many legs has a horse?", "<think>\nI see.\n</think>\n\n4"), "boxed_answer"),
-    (row("hard", "How many seasons has a year?", thought("4"), generations=[thought("4"), "5"] * 4,
-         correctness_math_verify=[True, False] + [False] * 6, is_reasoning_complete=[True] * 8), "pass_rate"),
-    (row("mute", "How many suits are there?", thought("4"), correctness_count=None, **NONE), "pass_rate"),
-    (row("han", "二加二等于几？请用一个字回答这个问题。", thought("4")), "scripts"),
-    (row("leak", f"Listen! {KNOWN}, tell me.", thought("4")), "overlap"),
-    (row("short", "x", "<think></think>\\boxed{4}"), "tokens"),
-    (row("long", "Say it at length, please: " + "word " * 400, thought("4")), "tokens"),
-    (row("told", "How many sides has a square, my dear?", thought("4"), correctness_math_verify=[False]), "right_answer"),
-    (row("wrong", "How many corners has a square, my dear?", thought("5"), **NONE), "right_answer"),
-    (row("gold", "How many corners has a triangle, my dear?", thought("5"), answer=None, **NONE), "right_answer"),
-    # half a character is no text, and stops nothing
-    (row("half", "How many corners has a hexagon, my dear?", thought("5"), answer="\ud800", **NONE), "right_answer"),
-    # what is said of another generation is not said of this one
-    (row("other", "How many wheels has a car, my dear?", thought("4"), generations=["none of it"],
-         correctness_math_verify=[False]), None),
-    # and the answer is compared as scores are
-    (row("equal", "How much is eight halves, my dear?", thought("8/2"), answer="$4$", **NONE), None),
-    (row("same", "WHAT is two plus two , told in one word?", thought("4")), "exact_duplicates"),
-    (row("near", f"{'So ' * 3}how many wheels has a tricycle that stands in the yard of the old red house by the river?", thought("4")), None),
-    (row("nearly", f"{'So ' * 3}how many wheels has a tricycle that stands in the yard of the old red house by the rivers?", thought("4")), "near_duplicates"),
-    (row("third", "Which number follows three, my friend?", thought("4")), "max_per_source"),
-    (row("b", "Which number precedes five, my friend?", thought("4"), source="b"), None),
-]  # fmt: skip
+
+
+def judged(*right: bool, **more: object) -> dict:
+    """Columns of a problem with several answers, all whole."""
+    return {"correctness_math_verify": [*right], "is_reasoning_complete": [True] * len(right), **more}
+
+
+HARD = judged(True, *[False] * 7, generations=[thought("4"), "5"] * 4)
+# what is said of another generation is not said of this one
+OTHER = {"generations": ["none of it"], "correctness_math_verify": [False]}
+WHEELS = "So So So how many wheels has a tricycle that stands in the yard of the old red house by the"
 # of one problem several answers: the first row has all of them, and its pass rate is the problem's
-RARE = {"generations": [thought("4"), "5", "6", "7"], "correctness_math_verify": [True, False, False, False]}
-RARE["is_reasoning_complete"] = [True] * 4
-CORPUS += [
-    (row("few", "What is the fourth part of sixteen, my friend?", thought("4"), source="c", **RARE), "pass_rate"),
-    (row("few", "What is the fourth part of 16, dear friend of mine?", thought("4"), source="c"), "pass_rate"),
-    (row("two", "What is the cube root of sixty-four, my friend?", thought("4"), source="c",
-         generations=[thought("4"), thought("5")], correctness_math_verify=[True, False], is_reasoning_complete=[True] * 2), None),
-    (row("two", "What is the cube root of 64, dear friend of mine?", thought("4"), source="c"), None),
+RARE = judged(True, False, False, False, generations=[thought("4"), "5", "6", "7"])
+TWO = judged(True, False, generations=[thought("4"), thought("5")])
+# the filter that leaves rows out, and these rows
+LEFT_OUT = [
+    (None, row("kept", "What is two plus two, told in one word?", thought("4"))),
+    ("closed_thoughts", row("open", "What is the root of sixteen?", "<think>\nI never end")),
+    ("closed_thoughts", row("again", "What is the square of two?", f"{thought('4')}\n<think> or is it")),
+    ("boxed_answer", row("bare", "How many legs has a horse?", "<think>\nI see.\n</think>\n\n4")),
+    ("pass_rate", row("hard", "How many seasons has a year?", thought("4"), **HARD)),
+    ("pass_rate", row("mute", "How many suits are there?", thought("4"), correctness_count=None, **NONE)),
+    ("scripts", row("han", "二加二等于几？请用一个字回答这个问题。", thought("4"))),
+    ("overlap", row("leak", f"Listen! {KNOWN}, tell me.", thought("4"))),
+    ("tokens", row("short", "x", "<think></think>\\boxed{4}")),
+    ("tokens", row("long", "Say it at length, please: " + "word " * 400, thought("4"))),
+    ("right_answer", row("told", "How many sides has a square, my dear?", thought("4"), **judged(False))),
+    ("right_answer", row("wrong", "How many corners has a square, my dear?", thought("5"), **NONE)),
+    ("right_answer", row("gold", "How many corners has a triangle, my dear?", thought("5"), None, **NONE)),
+    # half a character is no text, and stops nothing
+    ("right_answer", row("half", "How many corners has a hexagon, my dear?", thought("5"), "\ud800", **NONE)),
+    (None, row("other", "How many wheels has a car, my dear?", thought("4"), **OTHER)),
+    # and the answer is compared as scores are
+    (None, row("equal", "How much is eight halves, my dear?", thought("8/2"), "$4$", **NONE)),
+    ("exact_duplicates", row("same", "WHAT is two plus two , told in one word?", thought("4"))),
+    (None, row("near", f"{WHEELS} river?", thought("4"))),
+    ("near_duplicates", row("nearly", f"{WHEELS} rivers?", thought("4"))),
+    ("max_per_source", row("third", "Which number follows three, my friend?", thought("4"))),
+    (None, row("b", "Which number precedes five, my friend?", thought("4"), source="b")),
+    (
+        "pass_rate",
+        row("few", "What is the fourth part of sixteen, my friend?", thought("4"), source="c", **RARE),
+    ),
+    (
+        "pass_rate",
+        row("few", "What is the fourth part of 16, dear friend of mine?", thought("4"), source="c"),
+    ),
+    (None, row("two", "What is the cube root of sixty-four, my friend?", thought("4"), source="c", **TWO)),
+    (None, row("two", "What is the cube root of 64, dear friend of mine?", thought("4"), source="c")),
     # what the column says is not judged again
-    (row("trusted", "Which number is four, more or less, my friend?", thought("5"), source="d"), None),
-]  # fmt: skip
+    (None, row("trusted", "Which number is four, more or less, my friend?", thought("5"), source="d")),
+]
+CORPUS = [(one, by) for by, one in LEFT_OUT]
 FILTERS = ["--closed-thoughts", "--boxed-answer", "--min-pass-rate", "0.5", "--max-pass-rate", "1"]
 FILTERS += ["--scripts", "Latin", "--overlap-words", "10", "--min-tokens", "40", "--max-tokens", "400"]
 FILTERS += ["--right-answer", "--exact-duplicates", "--near-duplicates", "--max-per-source", "4"]

@@ -126,18 +126,38 @@ def of(source: Path) -> Callable[[Path], object]:
 PARSERS: dict[str, tuple[str, Callable[[Path], object], Callable[[Path], object]]] = {
     "index": ("a.idx", an_index, indexed),
     "pt": ("a.pt", of(next((FIXTURES / "convert").rglob("*.pt"))), called("convert.torchfile", "read")),
-    "safetensors": ("model.safetensors", of(DATA / "model/model.safetensors"), lambda path: called("convert.shards", "read")(path.parent)),
+    "safetensors": (
+        "model.safetensors",
+        of(DATA / "model/model.safetensors"),
+        lambda path: called("convert.shards", "read")(path.parent),
+    ),
     "gguf": ("a.gguf", a_gguf, gguf_directory),
     "template": ("a.jinja", lambda path: path.write_text(TEMPLATE), template),
     "prompts": ("a.jsonl", a_prompt_file, called("generate.prompts", "read")),
     "parquet prompts": ("a.parquet", a_problem_set, called("generate.prompts", "read")),
     "lock": ("a.json", of(ROOT / "config/locks/openr1-math-220k.json"), called("fetch.listing", "read")),
     "configuration": ("a.yaml", of(ROOT / "config/config.yaml"), called("config", "read")),
-    "tokenizer": ("tokenizer.json", of(HUB / "tokenizer.json"), lambda path: called("tokenize.tokenizer", "load")(path.parent)),
-    "tokenizer_config": ("tokenizer_config.json", of(HUB / "tokenizer_config.json"), lambda path: called("tokenize.tokenizer", "load")(path.parent)),
-    "config.json": ("config.json", of(HUB / "config.json"), lambda path: called("model_config", "read")(path.parent)),
+    "tokenizer": (
+        "tokenizer.json",
+        of(HUB / "tokenizer.json"),
+        lambda path: called("tokenize.tokenizer", "load")(path.parent),
+    ),
+    "tokenizer_config": (
+        "tokenizer_config.json",
+        of(HUB / "tokenizer_config.json"),
+        lambda path: called("tokenize.tokenizer", "load")(path.parent),
+    ),
+    "config.json": (
+        "config.json",
+        of(HUB / "config.json"),
+        lambda path: called("model_config", "read")(path.parent),
+    ),
     "jsonl rows": ("a.jsonl", of(DATA / "sharegpt.jsonl"), rows),
     "csv rows": ("a.csv", of(DATA / "alpaca-history.csv"), rows),
     "parquet rows": ("a.parquet", of(DATA / "chat.parquet"), rows),
-    "script": ("a.sh", of(SCRIPTS / "tune_distill_qwen_7b_full.sh"), lambda path: called("shell.importing", "together")([path])),
-}  # fmt: skip
+    "script": (
+        "a.sh",
+        of(SCRIPTS / "tune_distill_qwen_7b_full.sh"),
+        lambda path: called("shell.importing", "together")([path]),
+    ),
+}

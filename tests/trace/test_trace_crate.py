@@ -6,11 +6,17 @@ from distillery.trace import provenance_records, research_crate
 
 RECORDS = {
     f"results/{name}": {
-        "path": f"results/{name}", "bytes": 4, "sha256": name, "rule": "train", "command": ["python", "workflow/scripts/x.py", "--lr", "1"],
-        "code": "0123456789abcdef", "inputs": {"resources/a.parquet": "aa", "config/b.yaml": "bb", "gone": None}, "versions": None,
+        "path": f"results/{name}",
+        "bytes": 4,
+        "sha256": name,
+        "rule": "train",
+        "command": ["python", "workflow/scripts/x.py", "--lr", "1"],
+        "code": "0123456789abcdef",
+        "inputs": {"resources/a.parquet": "aa", "config/b.yaml": "bb", "gone": None},
+        "versions": None,
     }
     for name in ("one", "two")
-}  # fmt: skip
+}
 
 
 def test_each_file_is_described_once_and_each_command_is_one_action():
@@ -51,8 +57,15 @@ def test_every_word_is_defined_by_ro_crate_or_the_crate_itself():
 def test_commands_are_those_of_any_clone():
     shell = "srun -N2 /opt/v/bin/python '/home/me/it'\"'\"'s/workflow/scripts/score.py' --problems /work/here/p.parquet --data a=/data/rows.csv --n 3"
     assert provenance_records.command(shell, Path("/work/here")) == [
-        "python", "workflow/scripts/score.py", "--problems", "p.parquet", "--data", "a=…/rows.csv", "--n", "3",
-    ]  # fmt: skip
+        "python",
+        "workflow/scripts/score.py",
+        "--problems",
+        "p.parquet",
+        "--data",
+        "a=…/rows.csv",
+        "--n",
+        "3",
+    ]
 
 
 def test_settings_are_what_of_a_line_was_chosen():

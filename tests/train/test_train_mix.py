@@ -111,7 +111,21 @@ def test_datasets_of_other_templates_are_not_mixed(parts, tmp_path):
     shard = next((parts / "shards").glob("*.parquet"))
     from train_parts import MAP
 
-    made = here("preprocess_data.py", "--input", shard, "--tokenizer-name-or-path", parts / "hf", "--output-prefix", tmp_path / "other", "--handler-name", "SharegptStyleInstructionHandler", "--prompt-type", "qwen", "--map-keys", MAP)  # fmt: skip
+    made = here(
+        "preprocess_data.py",
+        "--input",
+        shard,
+        "--tokenizer-name-or-path",
+        parts / "hf",
+        "--output-prefix",
+        tmp_path / "other",
+        "--handler-name",
+        "SharegptStyleInstructionHandler",
+        "--prompt-type",
+        "qwen",
+        "--map-keys",
+        MAP,
+    )
     assert made.returncode == 0, made.stderr
     with pytest.raises(Problem, match="differ in template cannot be mixed"):
         mixed_data.read(["1", str(parts / "tok/data"), "1", str(tmp_path / "other")])

@@ -32,8 +32,17 @@ def test_a_sweep_of_three_reaches_its_pages(finished, tmp_path):
     digests.write_text(scores, "".join(json.dumps(row) + "\n" for row in rows))
     pages = [f"results/experiments/{name}/report.html" for name in names]
     done = house.snakemake(
-        "--cores", "2", "--forcerun", "report_page", "--allowed-rules", "evaluate_sweep", "report_page", "report_rulegraph", "--", *pages
-    )  # fmt: skip
+        "--cores",
+        "2",
+        "--forcerun",
+        "report_page",
+        "--allowed-rules",
+        "evaluate_sweep",
+        "report_page",
+        "report_rulegraph",
+        "--",
+        *pages,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     for name in names:
         table = json.loads((results / name / "sweep.json").read_text())
