@@ -88,9 +88,8 @@ def copy(source: Path, target: Path) -> list[str]:
     return ["sh", "-c", f"cp -r '{source}' '{target}' && find '{target}' -type f -exec sync {{}} +"]
 
 
-def run(words: list[str], source: Path, target: Path, cold: bool) -> tuple[float, float]:
-    """(wall, CPU) seconds of one run, its output removed before."""
-    shutil.rmtree(target, ignore_errors=True)
+def ready(source: Path, cold: bool) -> None:
+    """Have nothing left to be written, and a folder's files out of the page cache, or in it."""
     os.sync()
     for path in source.rglob("*"):
         if path.is_file():
@@ -101,6 +100,12 @@ def run(words: list[str], source: Path, target: Path, cold: bool) -> tuple[float
                 while os.read(fd, 1 << 24):
                     pass
             os.close(fd)
+
+
+def run(words: list[str], source: Path, target: Path, cold: bool) -> tuple[float, float]:
+    """(wall, CPU) seconds of one run, its output removed before."""
+    shutil.rmtree(target, ignore_errors=True)
+    ready(source, cold)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.perf_counter()
     subprocess.run(words, check=True, capture_output=True)

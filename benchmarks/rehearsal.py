@@ -1,27 +1,28 @@
 """A dress rehearsal of the guide's experiment on one workstation: real sizes, random weights, one step's data at a time.
 
     python benchmarks/rehearsal.py                    # Qwen2.5-Math-7B's shapes, OpenR1-Math-220k's rows; 60 GB of disk
-    python benchmarks/rehearsal.py --model tiny --shards 2 --rows 40 --disk 1     # in seconds
+    python benchmarks/rehearsal.py --model 1.5b --shards 2 --rows 18000 --disk 15
+    python benchmarks/rehearsal.py --model tiny --shards 2 --rows 80 --disk 1     # in seconds
 
-A model of random bf16 weights in hub-like shards is fetched from a server on this machine, converted to TP2 PP1 and TP1 PP2 and back,
-proven tensor by tensor, and answers; shards of the corpus maker, with the real Qwen2.5 tokenizer, are tokenized, merged and
-looked at. What a step has read is removed when no later one needs it. One table: each step's time, memory of its largest
-process, and the most disk until its end, beside the time that the plan of config/qwen2.5-math-7b.yaml estimates where it has such a step.
+The experiment of config/qwen2.5-math-7b.yaml is planned. A model of random bf16 weights in hub-like shards is fetched from a
+server on this machine. Shards of the corpus maker go through the plan's own commands with the real Qwen2.5 tokenizer: select,
+tokenize (two at a time), merge, quality. The weights are converted to TP2 PP1 and TP1 PP2 and back, each beside `cp` and sync of the
+same files, both from a cold cache, and proven tensor by tensor; they answer. Each command that would start ranks prints what it would start, and its
+flags are held against MindSpeed-LLM's. What a step has read is removed when no later one needs it. A table, also in
+--table as it grows: each step's time, memory of its largest process (with the pages of files that it has mapped), and disk, beside the plan's.
+A part that fails is told, and the others go on.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
+import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -30,178 +31,152 @@ ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = ROOT / "workflow/scripts"
 sys.path[:0] = [str(SCRIPTS), str(ROOT / "tests/support"), str(Path(__file__).parent)]
 
-GB = 1e9
+import bench_convert  # noqa: E402
+import bench_select  # noqa: E402
+import corpus  # noqa: E402
+from rehearsal_plan import DATASET, NAME, PROBLEMS, Plan, after, configuration  # noqa: E402
+from rehearsal_steps import GB, Rehearsal, apart  # noqa: E402
+
+from distillery.planning.planned_jobs import KEY  # noqa: E402
+
 MODELS = {
     "7b": {"hidden_size": 3584, "intermediate_size": 18944, "num_hidden_layers": 28, "num_attention_heads": 28,
            "num_key_value_heads": 4, "vocab_size": 152064, "max_position_embeddings": 4096, "rope_theta": 10000},
+    "1.5b": {"hidden_size": 1536, "intermediate_size": 8960, "num_hidden_layers": 28, "num_attention_heads": 12,
+             "num_key_value_heads": 2, "vocab_size": 151936, "max_position_embeddings": 4096, "rope_theta": 10000},
     "tiny": {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
              "num_key_value_heads": 2, "vocab_size": 152064, "max_position_embeddings": 512, "rope_theta": 10000},
 }  # fmt: skip
 ROWS, SHARDS = 93_733, 10  # OpenR1-Math-220k's default configuration
-MAP = json.dumps(
-    {
-        "messages": "messages",
-        "tags": {f"{name}_tag": name for name in ("role", "content", "user", "assistant", "system")},
-    }
-)
+MODEL = f"resources/models/{NAME}"
+CONVERSION, DATA_SECONDS, DATA_BYTES = (
+    1.3,
+    150,
+    600e6,
+)  # wanted: of `cp` and sync; of all shards; of a process
 
 
-@dataclass(frozen=True)
-class Row:
-    """What a step took: seconds of wall and CPU, GB of its largest process, GB of disk in use at most until its end."""
+class Quiet(SimpleHTTPRequestHandler):
+    """A server of files that does not say what it was asked."""
 
-    step: str
-    seconds: float
-    cpu: float
-    memory: float
-    disk: float
-    planned: float | None  # seconds
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
 
 
-class Rehearsal:
-    """Runs steps in a folder and keeps their rows."""
-
-    def __init__(self, folder: Path, planned: dict[str, float]):
-        self.folder, self.planned, self.rows = folder, planned, []
-        self._most, self._stop = 0.0, threading.Event()
-        threading.Thread(target=self._watch, daemon=True).start()
-
-    def _watch(self) -> None:
-        while not self._stop.wait(1.0):
-            self._most = max(self._most, used(self.folder))
-
-    def run(self, step: str, script: str, *words: object, plan: str = "") -> None:
-        """Run a command of the project as a step; `plan` names the plan's own.
-
-        Raises:
-            SystemExit: the command failed; its last lines are shown.
-        """
-        line = [sys.executable, str(SCRIPTS / script), *map(str, words)]
-        print("+", *line[1:], flush=True)
-        began = time.perf_counter()
-        with tempfile.TemporaryFile() as said:
-            process = subprocess.Popen(line, stdout=said, stderr=said, cwd=self.folder)
-            _, status, usage = os.wait4(process.pid, 0)
-            if status:
-                said.seek(0)
-                raise SystemExit(f"{step} failed\n{said.read().decode(errors='replace')[-3000:]}")
-        self._most = max(self._most, used(self.folder))
-        row = Row(
-            step,
-            time.perf_counter() - began,
-            usage.ru_utime + usage.ru_stime,
-            usage.ru_maxrss * 1024 / GB,
-            self._most / GB,
-            self.planned.get(plan),
-        )
-        self.rows.append(row)
-        print(_line(row), flush=True)
-
-    def drop(self, *names: str) -> None:
-        """Remove what no later step reads."""
-        for name in names:
-            shutil.rmtree(self.folder / name)
-
-    def end(self) -> None:
-        """Stop looking at the disk."""
-        self._stop.set()
+def script(name: str, *words: object) -> list[str]:
+    """A command of the project."""
+    return [sys.executable, str(SCRIPTS / name), *map(str, words)]
 
 
-def used(folder: Path) -> int:
-    """Bytes of all files below a folder; those that go meanwhile count nothing."""
-    total = 0
-    for base, _, names in os.walk(folder):
-        for name in names:
-            try:
-                total += os.lstat(os.path.join(base, name)).st_size
-            except OSError:
-                continue
-    return total
+def plan(run: Rehearsal, shards: int, rows: int) -> Plan:
+    """The plan of the experiment, made as `make plan` makes it."""
+    path = configuration(run.folder, shards, rows)
+    _, said = run.step("plan", [script("plan.py", "--json", "--configfile", path)])
+    return Plan.read(said)
 
 
-def planned() -> dict[str, float]:
-    """{step: seconds} of the plan of config/qwen2.5-math-7b.yaml."""
-    from distillery import config
-    from distillery.planning import estimate
-    from distillery.planning.experiment_setup import gather
-
-    read = config.read(ROOT / "config/qwen2.5-math-7b.yaml")
-    (name,) = read.experiments
-    steps = estimate.of(gather(read, name)).steps
-    return {step.name: step.seconds for step in steps if step.seconds is not None}
-
-
-def model(run: Rehearsal, sizes: dict[str, int]) -> None:
+def fetch(run: Rehearsal, planned: Plan, sizes: dict[str, int]) -> None:
     """Make a model as a hub holds it, and fetch it from a server on this machine."""
-    import bench_convert
     import qwen
 
-    bench_convert.make(run.folder / "hub", sizes)
+    hub = run.folder / "hub"
+    apart(bench_convert.make, hub, sizes)
     for path in qwen.directory().glob("*.json"):
-        shutil.copy(path, run.folder / "hub" / path.name)
-    handler = partial(SimpleHTTPRequestHandler, directory=str(run.folder / "hub"))
-    handler.log_message = lambda *_: None
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        shutil.copy(path, hub / path.name)
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(hub))) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{server.server_address[1]}/{{name}}"
-        names = sorted(path.name for path in (run.folder / "hub").iterdir())
+        names = sorted(path.name for path in hub.iterdir())
         words = ("--host", "url", "--repo", "rehearsal", "--repo-type", "model", "--url", address)
-        run.run("lock", "fetch_lock.py", *words, "--files", *names, "--output", "lock.json")
-        run.run("fetch", "fetch_model.py", "--lock", "lock.json", "--output-dir", "hf", plan="fetch model")
+        run.step("lock", [script("fetch_lock.py", *words, "--files", *names, "--output", "lock.json")])
+        line = script("fetch_model.py", "--lock", "lock.json", "--output-dir", MODEL)
+        run.step("fetch model", [line], planned.steps["fetch model"])
         server.shutdown()
     run.drop("hub")
+    run.step("override rope", planned.lines("fetch_rotated_model"))
 
 
-def convert(run: Rehearsal, tensor: int, stages: int) -> None:
-    """To MCore in a layout, the proof of it, and back."""
+def data(run: Rehearsal, planned: Plan, shards: int, rows: int) -> None:
+    """Shards are made; rows are left out, the others tokenized, merged, and looked at."""
+    home = run.folder / f"resources/datasets/{DATASET}"
+    home.mkdir(parents=True)
+    for number, count in enumerate(_shares(rows, shards)):
+        (shard,) = apart(corpus.make, run.folder / "raw", 1, count, 7 + number)
+        shard.rename(home / f"train-{number:05d}-of-{shards:05d}.parquet")
+    run.drop("raw")
+    (run.folder / PROBLEMS).parent.mkdir(parents=True)
+    apart(bench_select.problems, min(home.iterdir()), run.folder / PROBLEMS)
+    lines, steps = planned.lines("tokenize_shard"), planned.steps
+    select, _ = run.step("select", planned.lines("select_rows"), steps["select"])
+    card = json.loads((run.folder / planned.flag("select_rows", "--card")).read_text())
+    run.note(f"select: {card['kept']:,} of {card['rows']:,} rows are kept")
+    tokenize, _ = run.step(f"tokenize {shards} shards, two at a time", lines, steps["tokenize"], at_once=2)
+    merge, _ = run.step("merge", planned.lines("tokenize_merge"), steps["merge"])
+    quality, _ = run.step("quality", planned.lines("tokenize_quality"), steps["quality"])
+    made = run.folder / planned.flag("tokenize_merge", "--output-prefix")
+    counts = json.loads(made.with_name(f"{made.name}_manifest.json").read_text())
+    took = (select, tokenize, merge, quality)
+    run.note(
+        f"{shards} shards: {sum(row.seconds for row in took):.0f} s (wanted: at most {DATA_SECONDS}), largest process "
+        f"{max(row.memory for row in took) / 1e6:.0f} MB (wanted: at most {DATA_BYTES / 1e6:.0f}); {counts['tokens']:,} tokens of {counts['rows']:,} rows"
+    )
+    shutil.rmtree(home)
+    for path in [*made.parent.rglob("*.bin"), *made.parent.rglob("*.idx")]:
+        path.unlink()
+
+
+def convert(run: Rehearsal, planned: Plan, tensor: int, stages: int, mcore: str, then=lambda: None) -> None:
+    """To MCore in a layout, the proof of it, `then` what needs it, and back."""
     layout, common = f"TP{tensor} PP{stages}", ("--use-mcore-models", "--model-type", "GPT")
+    source = planned.flag("convert_hf_to_mcore", "--load-dir")
     sizes = ("--target-tensor-parallel-size", tensor, "--target-pipeline-parallel-size", stages)
-    way = ("--load-model-type", "hf", "--save-model-type", "mg", "--load-dir", "hf", "--save-dir", "mcore")
-    run.run(f"to {layout}", "convert_ckpt.py", *common, *way, *sizes, plan="convert")
-    both = ("--hf-dir", "hf", "--mcore-dir", "mcore", "--output", "proof.json")
-    run.run(f"prove {layout}", "convert_verify.py", *both, plan="prove conversion")
-    way = ("--load-model-type", "mg", "--save-model-type", "hf", "--load-dir", "mcore", "--save-dir", "back")
-    run.run(f"from {layout}", "convert_ckpt.py", *common, *way, "--hf-cfg-dir", "hf", plan="export")
-    run.run(f"prove {layout} back", "convert_verify.py", "--hf-dir", "back", "--mcore-dir", "mcore")
-    run.drop("mcore", "back")
+    way = ("--load-model-type", "hf", "--save-model-type", "mg", "--load-dir", source, "--save-dir", mcore)
+    line = script("convert_ckpt.py", *common, *way, *sizes, "--params-dtype", "bf16")
+    _beside_copy(run, f"to {layout}", line, MODEL, planned.steps["convert"])
+    both = ("--hf-dir", source, "--mcore-dir", mcore, "--output", "proof.json")
+    run.step(f"prove {layout}", [script("convert_verify.py", *both)], planned.steps["prove conversion"])
+    then()
+    way = ("--load-model-type", "mg", "--save-model-type", "hf", "--load-dir", mcore, "--save-dir", "back")
+    line = script("convert_ckpt.py", *common, *way, "--hf-cfg-dir", source)
+    _beside_copy(run, f"from {layout}", line, mcore, planned.steps["export"])
+    both = ("--hf-dir", "back", "--mcore-dir", mcore, "--output", "proof-back.json")
+    run.step(f"prove {layout} back", [script("convert_verify.py", *both)], planned.steps["prove export"])
+
+
+def _beside_copy(run: Rehearsal, name: str, line: list[str], source: str, wanted: dict) -> None:
+    """A conversion after `cp` and sync of the files that it reads."""
+    bench_convert.ready(run.folder / source, cold=True)
+    copied, _ = run.step(
+        f"cp and sync, as {name}", [bench_convert.copy(run.folder / source, run.folder / "copy")]
+    )
+    run.drop("copy")
+    bench_convert.ready(run.folder / source, cold=True)
+    ours, _ = run.step(name, [line], wanted)
+    run.note(
+        f"{name}: {ours.seconds / copied.seconds:.2f} x the time of cp and sync (wanted: at most {CONVERSION})"
+    )
+
+
+def launch(run: Rehearsal, planned: Plan) -> None:
+    """Each command that starts ranks prints its line, with all files before it in place."""
+    launches = planned.launches()
+    run.step(f"{len(launches)} launch lines", [line for line, _ in launches])
+    same = 0
+    for line, started in launches:
+        said = (run.folder / after(line, "--log")).read_text()
+        print(said)
+        same += bool(re.search(re.escape(started).replace(KEY, "[0-9a-f]{16}"), said))
+    run.note(f"launch lines: {same} of {len(launches)} are the plan's, word for word")
 
 
 def answer(run: Rehearsal, problems: int, tokens: int) -> None:
     """Answers of the engine from the bf16 weights as they were fetched."""
     lines = (json.dumps({"prompt": f"What is {n} + {n}?"}) for n in range(1, problems + 1))
     (run.folder / "questions.jsonl").write_text("".join(f"{line}\n" for line in lines))
-    words = ("--load", "hf", "--tokenizer-name-or-path", "hf", "--prompt-file", "questions.jsonl")
+    words = ("--load", MODEL, "--tokenizer-name-or-path", MODEL, "--prompt-file", "questions.jsonl")
     words += ("--prompt-type", "qwen_math_r1", "--task", "greedy", "--max-new-tokens", tokens)
     words += ("--micro-batch-size", problems, "--seq-length", 256, "--output", "answers.jsonl")
-    run.run(f"{problems} answers of {tokens} tokens", "inference.py", *words)
-
-
-def data(run: Rehearsal, shards: int, rows: int) -> None:
-    """Shard after shard, made and tokenized; then all of them merged, and looked at."""
-    import corpus
-
-    prefixes, made = [], []
-    for number, count in enumerate(_shares(rows, shards)):
-        (shard,) = corpus.make(run.folder / "raw", 1, count, 7 + number)
-        made.append(shard.rename(run.folder / f"shard-{number:05d}.parquet"))
-        prefixes.append(f"tokens/shard-{number:05d}")
-        (run.folder / "tokens").mkdir(exist_ok=True)
-        words = ("--input", made[-1], "--tokenizer-name-or-path", "hf", "--output-prefix", prefixes[-1])
-        words += ("--workers", 2, "--handler-name", "SharegptStyleInstructionHandler", "--map-keys", MAP)
-        run.run(
-            f"tokenize {number + 1} of {shards}",
-            "preprocess_data.py",
-            *words,
-            "--prompt-type",
-            "qwen_math_r1",
-        )
-        run.drop("raw")
-    merged = ("--input-prefixes", *prefixes, "--output-prefix", "merged/openr1")
-    (run.folder / "merged").mkdir()
-    run.run("merge", "tokenize_merge.py", *merged, plan="merge")
-    run.drop("tokens")
-    card = ("--data-prefix", "merged/openr1", "--input", *made, "--seq-length", 4096, "--output", "card.json")
-    run.run("quality", "tokenize_quality.py", *card, plan="quality")
+    run.step(f"{problems} answers of {tokens} tokens", [script("inference.py", *words)])
 
 
 def _shares(rows: int, shards: int) -> Iterator[int]:
@@ -209,11 +184,21 @@ def _shares(rows: int, shards: int) -> Iterator[int]:
         yield rows * (number + 1) // shards - rows * number // shards
 
 
-def _line(row: Row) -> str:
-    wanted = "" if row.planned is None else f"{row.planned:.0f}"
-    return (
-        f"| {row.step} | {row.seconds:.1f} | {row.cpu:.1f} | {row.memory:.2f} | {row.disk:.1f} | {wanted} |"
-    )
+def rehearse(run: Rehearsal, args: argparse.Namespace) -> None:
+    """All parts; those that need what failed are left out."""
+    made: list[Plan] = []
+    if not run.part("the plan", lambda: made.append(plan(run, args.shards, args.rows))):
+        return
+    (planned,) = made
+    if not run.part("fetching", lambda: fetch(run, planned, MODELS[args.model])):
+        return
+    tokenized = run.part("data", lambda: data(run, planned, args.shards, args.rows))
+    mcore = planned.flag("convert_hf_to_mcore", "--save-dir")
+    then = partial(launch, run, planned) if tokenized else lambda: None
+    for tensor, stages, also in ((2, 1, then), (1, 2, lambda: None)):
+        run.part(f"TP{tensor} PP{stages}", partial(convert, run, planned, tensor, stages, mcore, also))
+        run.drop(mcore, "back", "copy")
+    run.part("answers", lambda: answer(run, args.problems, args.tokens))
 
 
 def main() -> None:
@@ -227,6 +212,7 @@ def main() -> None:
         "--disk", type=float, default=60, metavar="GB", help="free disk below which nothing begins"
     )
     p.add_argument("--directory", type=Path, help="where the temporary folder is made (default: TMPDIR)")
+    p.add_argument("--table", type=Path, default=ROOT / "results/rehearsal.md", help="file for the table")
     args = p.parse_args()
     with tempfile.TemporaryDirectory(dir=args.directory, prefix="rehearsal-") as name:
         free = shutil.disk_usage(name).free / GB
@@ -234,15 +220,11 @@ def main() -> None:
             raise SystemExit(
                 f"{Path(name).parent}: {free:.0f} GB free, wanted {args.disk:g} GB; free some, or name another --directory"
             )
-        run = Rehearsal(Path(name), planned())
-        model(run, MODELS[args.model])
-        for tensor, stages in ((2, 1), (1, 2)):
-            convert(run, tensor, stages)
-        answer(run, args.problems, args.tokens)
-        data(run, args.shards, args.rows)
+        run = Rehearsal(Path(name).resolve(), args.table)
+        rehearse(run, args)
         run.end()
-    print("\n| step | wall s | CPU s | largest process GB | disk GB | planned s |\n|---|---|---|---|---|---|")
-    print("\n".join(_line(row) for row in run.rows))
+    print(f"\n{args.table.read_text()}")
+    raise SystemExit(1 if run.failed else 0)
 
 
 if __name__ == "__main__":
