@@ -5,6 +5,7 @@
     python benchmarks/bench_train.py --shapes A --json
     python benchmarks/bench_train.py --packing            # effective tokens/s with and without packing, ours only
     python benchmarks/bench_train.py --recompute          # peak memory and CPU time with and without recomputation
+    python benchmarks/bench_train.py --lora               # the same of SmolLM2-135M's shape: all weights, or adapters of rank 16
 
 Shapes: A hidden 128, 4 layers, 8 x 256 tokens, vocabulary 4096; B hidden 256, 8 layers, 4 x 512, 8192; C hidden 96,
 2 layers, 8 x 128, 511. Both sides do the same: loss of every token, gradients, clipping, AdamW, fp32.
@@ -27,7 +28,9 @@ import train_sides
 def serve(side: str, args: argparse.Namespace) -> None:
     """A side's process: for each line on standard input, so many steps; answers with one JSON line."""
     if side == "ours":
-        run = train_sides.our_step(args.shapes[0], args.kernels, args.threads, args.batch, args.recompute)
+        run = train_sides.our_step(
+            args.shapes[0], args.kernels, args.threads, args.batch, args.recompute, args.rank
+        )
     else:
         run = train_sides.torch_step(args.shapes[0], args.attention, args.threads)
     done = 0
@@ -84,24 +87,41 @@ def compare(shape: str, args: argparse.Namespace) -> dict:
     return rows
 
 
-def recomputation(args: argparse.Namespace) -> dict:
-    """CPU time of a step and peak memory of the process at shape B with 4 and 16 rows, with and without it."""
+def peaks(shape: str, cases: dict[str, list[str]], args: argparse.Namespace) -> dict[str, dict[str, float]]:
+    """CPU time of a step and peak memory of the process at a shape, by the flags of each case."""
     result = {}
-    for batch in (4, 16):
-        for recompute in (False, True):
-            line = [sys.executable, __file__, "--side", "ours", "--shapes", "B", "--batch", str(batch)]
-            line += ["--kernels", args.kernels, "--threads", str(args.threads)] + ["--recompute"] * recompute
-            done = subprocess.run(
-                line, input=f"3\n{args.steps}\n", capture_output=True, text=True, check=True
-            )
-            last = json.loads([text[1:] for text in done.stdout.splitlines() if text.startswith("@")][-1])
-            result[f"{batch} rows{', recomputed' * recompute}"] = {
-                "cpu_ms": round(1e3 * statistics.median(last["cpu"])),
-                "peak_gb": round(last["gb"], 3),
-                "loss": last["loss"],
-            }
-    kept, again = (result[name]["peak_gb"] for name in ("16 rows", "16 rows, recomputed"))
-    return {"peer": "our own training without it", "ratio": round(kept / again, 3), **result}
+    for name, flags in cases.items():
+        line = [sys.executable, __file__, "--side", "ours", "--shapes", shape, "--kernels", args.kernels]
+        line += ["--threads", str(args.threads), *flags]
+        done = subprocess.run(line, input=f"3\n{args.steps}\n", capture_output=True, text=True, check=True)
+        last = json.loads([text[1:] for text in done.stdout.splitlines() if text.startswith("@")][-1])
+        result[name] = {
+            "cpu_ms": round(1e3 * statistics.median(last["cpu"])),
+            "peak_gb": round(last["gb"], 3),
+            "loss": last["loss"],
+        }
+    return result
+
+
+def recomputation(args: argparse.Namespace) -> dict:
+    """At shape B with 4 and 16 rows, with and without it."""
+    cases = {
+        f"{batch} rows{', recomputed' * again}": ["--batch", str(batch), *["--recompute"] * again]
+        for batch in (4, 16)
+        for again in (False, True)
+    }
+    found = peaks("B", cases, args)
+    kept, again = (found[name]["peak_gb"] for name in ("16 rows", "16 rows, recomputed"))
+    return {"peer": "our own training without it", "ratio": round(kept / again, 3), **found}
+
+
+def adapters(args: argparse.Namespace) -> dict:
+    """Of SmolLM2-135M's shape: all weights, adapters of all targets, and those recomputed."""
+    rank = ["--rank", "16"]
+    cases = {"all weights": [], "LoRA": rank, "LoRA, recomputed": [*rank, "--recompute"]}
+    found = peaks("SmolLM2", cases, args)
+    ratio = found["all weights"]["peak_gb"] / found["LoRA"]["peak_gb"]
+    return {"peer": "our own training of all weights", "ratio": round(ratio, 3), **found}
 
 
 def packing(args: argparse.Namespace) -> dict:
@@ -158,7 +178,7 @@ def packing(args: argparse.Namespace) -> dict:
 
 def main() -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--shapes", nargs="+", choices=train_sides.SHAPES, default=list(train_sides.SHAPES))
+    p.add_argument("--shapes", nargs="+", choices=train_sides.SHAPES, default=["A", "B", "C"])
     p.add_argument("--kernels", choices=["native", "composed"], default="native")
     p.add_argument(
         "--attention", choices=["sdpa", "eager"], default="sdpa", help="the peer's (default: its own)"
@@ -168,19 +188,19 @@ def main() -> None:
     p.add_argument("--steps", type=int, default=6, help="of a side's turn")
     p.add_argument("--packing", action="store_true")
     p.add_argument("--recompute", action="store_true")
+    p.add_argument("--lora", action="store_true")
     p.add_argument("--json", action="store_true")
+    p.add_argument("--rank", type=int, default=0, help=argparse.SUPPRESS)
     p.add_argument("--batch", type=int, default=0, help=argparse.SUPPRESS)
     p.add_argument("--side", choices=["ours", "torch"], help=argparse.SUPPRESS)
     args = p.parse_args()
     if args.side:
         serve(args.side, args)
         return
-    if args.packing:
-        print(json.dumps(packing(args), indent=2))
-        return
-    if args.recompute:
-        print(json.dumps(recomputation(args), indent=2))
-        return
+    for asked, measured in ((args.packing, packing), (args.recompute, recomputation), (args.lora, adapters)):
+        if asked:
+            print(json.dumps(measured(args), indent=2))
+            return
     rows = {shape: compare(shape, args) for shape in args.shapes}
     result = {
         "peer": f"transformers Qwen2 with torch, {args.attention} attention",

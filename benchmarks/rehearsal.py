@@ -22,7 +22,7 @@ import shutil
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -100,9 +100,12 @@ def data(run: Rehearsal, planned: Plan, shards: int, rows: int) -> None:
     """Shards are made; rows are left out, the others tokenized, merged, and looked at."""
     home = run.folder / f"resources/datasets/{DATASET}"
     home.mkdir(parents=True)
-    for number, count in enumerate(_shares(rows, shards)):
-        (shard,) = apart(corpus.make, run.folder / "raw", 1, count, 7 + number)
-        shard.rename(home / f"train-{number:05d}-of-{shards:05d}.parquet")
+    with ThreadPoolExecutor(2) as pool:
+        numbers = range(shards)
+        for number, made in zip(
+            numbers, pool.map(partial(_shard, run.folder, rows, shards), numbers), strict=True
+        ):
+            made.rename(home / f"train-{number:05d}-of-{shards:05d}.parquet")
     run.drop("raw")
     (run.folder / PROBLEMS).parent.mkdir(parents=True)
     apart(bench_select.problems, min(home.iterdir()), run.folder / PROBLEMS)
@@ -179,9 +182,11 @@ def answer(run: Rehearsal, problems: int, tokens: int) -> None:
     run.step(f"{problems} answers of {tokens} tokens", [script("inference.py", *words)])
 
 
-def _shares(rows: int, shards: int) -> Iterator[int]:
-    for number in range(shards):
-        yield rows * (number + 1) // shards - rows * number // shards
+def _shard(folder: Path, rows: int, shards: int, number: int) -> Path:
+    """A shard's even share of the rows, of a seed of its own."""
+    count = rows * (number + 1) // shards - rows * number // shards
+    (made,) = apart(corpus.make, folder / f"raw/{number}", 1, count, 7 + number)
+    return made
 
 
 def rehearse(run: Rehearsal, args: argparse.Namespace) -> None:

@@ -10,6 +10,7 @@ SHAPES = {  # hidden, layers, vocabulary, heads, groups, ffn, batch, sequence
     "A": (128, 4, 4096, 4, 2, 384, 8, 256),
     "B": (256, 8, 8192, 8, 4, 768, 4, 512),
     "C": (96, 2, 511, 4, 2, 256, 8, 128),
+    "SmolLM2": (576, 30, 49152, 9, 3, 1536, 2, 256),
 }
 
 
@@ -32,17 +33,20 @@ def architecture(shape: str):
     )
 
 
-def our_model(shape: str, kernels, rng):
+def our_model(shape: str, kernels, rng, lora=None):
     """Our decoder of a shape, initialised by `start` from a NumPy random state."""
+    from distillery.engine import adapters
     from distillery.engine.decoder import Decoder, load_state
 
-    model = Decoder(architecture(shape), kernels)
-    load_state(model, {n: start(n, p.shape, rng) for n, p in model.parameters_and_names()})
+    model = Decoder(architecture(shape), kernels, lora=lora)
+    load_state(model, {n: start(n, p.shape, rng) for n, p in adapters.weights(model).items()})
+    if lora:
+        adapters.start(model, 0)
     return model
 
 
-def our_step(shape: str, kernels: str, threads: int, batch: int = 0, recompute: bool = False):
-    """A function that runs step i and returns its loss; `batch` rows instead of the shape's."""
+def our_step(shape: str, kernels: str, threads: int, batch: int = 0, recompute: bool = False, rank: int = 0):
+    """A function that runs step i and returns its loss; `batch` rows instead of the shape's, adapters of a rank."""
     from distillery.engine import mindspore_import
     from distillery.engine import threads as engine_threads
 
@@ -55,12 +59,14 @@ def our_step(shape: str, kernels: str, threads: int, batch: int = 0, recompute: 
     from distillery.engine.mesh import Mesh
     from distillery.engine.pipeline_step import PipelineStep
     from distillery.engine.train_step import Step
+    from distillery.lora import TARGETS, Lora
 
     _, _, vocab, _, _, _, rows, seq = SHAPES[shape]
     batch = batch or rows
     chosen = kernel_sets.choose("CPU", kernels)
-    model = our_model(shape, chosen, np.random.RandomState(0))
-    settings = make_settings(seq, batch, recompute=recompute)
+    lora = Lora(rank, 2 * rank, TARGETS) if rank else None
+    model = our_model(shape, chosen, np.random.RandomState(0), lora)
+    settings = make_settings(seq, batch, recompute=recompute, lora=lora)
     step = PipelineStep(model, settings, chosen, Mesh()) if recompute else Step(model, settings, chosen)
 
     def run(i: int) -> float:
@@ -79,7 +85,7 @@ def start(name: str, shape, rng):
     return (rng.randn(*shape) * (0.0 if name.endswith("bias") else 0.02)).astype(np.float32)
 
 
-def make_settings(seq: int, batch: int, packing: str = "none", recompute: bool = False):
+def make_settings(seq: int, batch: int, packing: str = "none", recompute: bool = False, lora=None):
     from distillery.engine.train_settings import Schedule, Settings
 
     return Settings(
@@ -102,6 +108,7 @@ def make_settings(seq: int, batch: int, packing: str = "none", recompute: bool =
         shuffle=False,
         per_token_loss=False,
         recompute=recompute,
+        lora=lora,
     )
 
 
