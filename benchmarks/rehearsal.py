@@ -22,6 +22,7 @@ import shutil
 import sys
 import tempfile
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -128,7 +129,9 @@ def data(run: Rehearsal, planned: Plan, shards: int, rows: int) -> None:
         path.unlink()
 
 
-def convert(run: Rehearsal, planned: Plan, tensor: int, stages: int, mcore: str, then=lambda: None) -> None:
+def convert(
+    run: Rehearsal, planned: Plan, tensor: int, stages: int, mcore: str, then: Callable[[], None]
+) -> None:
     """To MCore in a layout, the proof of it, `then` what needs it, and back."""
     layout, common = f"TP{tensor} PP{stages}", ("--use-mcore-models", "--model-type", "GPT")
     source = planned.flag("convert_hf_to_mcore", "--load-dir")
@@ -199,8 +202,12 @@ def rehearse(run: Rehearsal, args: argparse.Namespace) -> None:
         return
     tokenized = run.part("data", lambda: data(run, planned, args.shards, args.rows))
     mcore = planned.flag("convert_hf_to_mcore", "--save-dir")
-    then = partial(launch, run, planned) if tokenized else lambda: None
-    for tensor, stages, also in ((2, 1, then), (1, 2, lambda: None)):
+
+    def lines() -> None:
+        if tokenized:  # else there is no manifest of data to start a training with
+            run.part("launch lines", partial(launch, run, planned))
+
+    for tensor, stages, also in ((2, 1, lines), (1, 2, lambda: None)):
         run.part(f"TP{tensor} PP{stages}", partial(convert, run, planned, tensor, stages, mcore, also))
         run.drop(mcore, "back", "copy")
     run.part("answers", lambda: answer(run, args.problems, args.tokens))
