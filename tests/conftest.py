@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import re
+import sys
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ hypothesis.settings.load_profile("fixed")
 
 # files with these marks start first, so that the quick ones fill what is left of the processes' time; --quick is without them
 SLOW = ("slurm", "long", "msrun", "mindspore", "slow")
+# what takes each process tenths of a second to import, and the quick tests of a file may never need (support/lazy.py)
+HEAVY = {"matplotlib", "pandas", "sympy", "torch"}
 # fixtures for which a command computes with MindSpore
 RUNS = {"finished", "embedded", "parts"}
 
@@ -69,11 +72,18 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection() -> Generator[None, Any, Any]:
+def pytest_collection(session: pytest.Session) -> Generator[None, Any, Any]:
     """What is imported and collected stays to the end: Python's collector of cycles need not look at it, again and again."""
     gc.disable()
+    before = set(sys.modules)
     try:
-        return (yield)
+        collected = yield
+        quick = {"mindspore"} if session.config.getoption("quick") else set()
+        if early := (HEAVY | quick).intersection(set(sys.modules) - before):
+            raise pytest.UsageError(
+                f"files of tests import {sorted(early)}, not only their tests do: see support/lazy.py"
+            )
+        return collected
     finally:
         gc.freeze()
         gc.enable()

@@ -5,10 +5,13 @@ import pytest
 from engine_oracle import SMALL, mcore, model
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lazy import Lazy
 
 from distillery import model_config
-from distillery.engine import panels, runner_choice
+from distillery.engine import panels
 from distillery.problems import Problem
+
+runner_choice = Lazy("distillery.engine.runner_choice")
 
 
 def rows(packed: np.ndarray, outputs: int) -> np.ndarray:

@@ -12,7 +12,7 @@ import import_problems
 import import_solutions
 import pyarrow.parquet as pq
 import pytest
-from math_verify import parse, verify
+from lazy import Lazy
 from places import SCRIPTS
 from wheels import make_wheel
 
@@ -20,6 +20,8 @@ from distillery import catalogue
 from distillery.fetch import hold_out, problem_columns, problem_rows
 from distillery.fetch.plain_formulas import to_latex
 from distillery.launch import commandline
+
+math_verify = Lazy("math_verify")
 
 SHARDS = catalogue.entries()["datasets"]["champ"]["source"]["wheel"]
 HELD_OUT = catalogue.entries()["problem_sets"]["champ-heldout"]
@@ -70,9 +72,9 @@ WORDS = [
 
 @pytest.mark.parametrize("answer", ANSWERS)
 def test_answers_become_formulas_that_math_verify_compares(answer):
-    gold = parse(f"${to_latex(answer)}$")
-    assert verify(gold, parse(rf"The answer is \boxed{{{ANSWERS[answer]}}}."))
-    assert not verify(gold, parse(r"The answer is \boxed{12345}."))
+    gold = math_verify.parse(f"${to_latex(answer)}$")
+    assert math_verify.verify(gold, math_verify.parse(rf"The answer is \boxed{{{ANSWERS[answer]}}}."))
+    assert not math_verify.verify(gold, math_verify.parse(r"The answer is \boxed{12345}."))
 
 
 @pytest.mark.parametrize("answer", WORDS)

@@ -8,8 +8,11 @@ import commands
 import pytest
 import report_files
 import report_page
+from lazy import Lazy
 
-from distillery.report import answer_texts, page, page_writing
+from distillery.report import answer_texts
+
+page, page_writing = (Lazy(f"distillery.report.{name}") for name in ("page", "page_writing"))
 
 pytestmark = pytest.mark.slow
 

@@ -6,10 +6,12 @@ import browser
 import commands
 import pytest
 import report_files
+from lazy import Lazy
 
 from distillery import files
 from distillery.evaluate import comparison, sweep_comparison
-from distillery.report import overview_page
+
+overview_page = Lazy("distillery.report.overview_page")
 
 NAMES = ("first", "second", "many-lr0.001-seed1", "many-lr0.003-seed1-and_a_long_name_of_it")
 TRICKS = "</script><b>\x1b[31m"

@@ -11,10 +11,13 @@ import commands
 import numpy as np
 import pytest
 import report_files
+from lazy import Lazy
 
 from distillery import files, json_files
 from distillery.problems import Problem
-from distillery.report import contents, figures, graph_drawing
+from distillery.report import contents
+
+figures, graph_drawing = (Lazy(f"distillery.report.{name}") for name in ("figures", "graph_drawing"))
 
 
 def report(folder: Path, flags: list[str]) -> subprocess.CompletedProcess:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from distillery.report import graph_drawing
+from lazy import Lazy
+
 from distillery.report.rule_edges import reduced
+
+graph_drawing = Lazy("distillery.report.graph_drawing")
 
 
 def test_what_a_longer_way_implies_is_left_out():

@@ -6,11 +6,13 @@ import os
 
 import pytest
 import report_page
-from huggingface_hub import ModelCard
+from lazy import Lazy
 
 from distillery import digests, files
 from distillery.problems import Problem, UsageProblem
-from distillery.report import licences, model_card, page, upload
+from distillery.report import licences, model_card, upload
+
+huggingface_hub, page = Lazy("huggingface_hub"), Lazy("distillery.report.page")
 
 
 def export(folder, contents):
@@ -162,7 +164,7 @@ def test_the_header_names_what_lies_on_the_hub_and_the_text_all_stages(tmp_path)
     licence = licences.Licence({"license": "apache-2.0"}, STATED)
     told = model_card.Told("second", {"problems": "p"}, read, {"mine": rows}, origins, licence)
     text = model_card.card(told)
-    header = ModelCard(text).data.to_dict()
+    header = huggingface_hub.ModelCard(text).data.to_dict()
     assert (header["license"], header["base_model"], header["datasets"]) == (
         "apache-2.0",
         "Qwen/Q",

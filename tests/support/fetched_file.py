@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 from hub_listings import SHA1
 from hub_server import HubServer
 
+from distillery import arrow_arrays
 from distillery.fetch import arrivals
 from distillery.fetch.listing import Listing, RemoteFile
 from distillery.fetch.transfer import Policy
@@ -21,9 +22,8 @@ def parquet(seed: int, rows: int = 20_000) -> bytes:
     """A parquet file of some 160 kB that does not compress."""
     sink = pa.BufferOutputStream()
     numbers = random.Random(seed)
-    pq.write_table(
-        pa.table({"x": [numbers.getrandbits(62) for _ in range(rows)]}), sink, use_dictionary=False
-    )
+    column = arrow_arrays.array([numbers.getrandbits(62) for _ in range(rows)], pa.int64())
+    pq.write_table(pa.Table.from_arrays([column], ["x"]), sink, use_dictionary=False)
     return sink.getvalue().to_pybytes()
 
 
