@@ -127,6 +127,7 @@ PARTS = st.text(
 )
 
 
+@pytest.mark.slow
 @given(PARTS, PARTS, st.text(st.sampled_from("abc.:09"), min_size=1, max_size=9), st.text(max_size=9))
 def test_any_password_is_masked_and_found_again(user, password, host, rest):
     address = f"https://{user}:{password}@{host}/{rest}"

@@ -109,6 +109,7 @@ def test_plan_stops_at_errors_with_the_lines_as_json(tmp_path):
     assert [one["severity"] for one in found] == sorted(one["severity"] for one in found)  # errors first
 
 
+@pytest.mark.slow
 def test_snakemake_starts_nothing_where_the_plan_has_errors(tmp_path):
     configured = ("-d", tmp_path, "--configfile", write_guide(tmp_path))
     for mode in (["--dry-run"], ["--cores", "1"]):
@@ -129,6 +130,7 @@ def test_the_reference_of_keys_is_the_schemas():
     assert found == key_tables.table().strip()
 
 
+@pytest.mark.slow
 def test_host_checks_stop_runs_but_no_dry_run(tmp_path):
     raw = copy.deepcopy(TINY)
     raw["hardware"] = {"tight": {"host_memory_gib": 0.1}}

@@ -36,6 +36,7 @@ PASSING = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", PASSING, ids=lambda one: f"{one['kind']}{one.get('status', '')}")
 def test_what_was_lost_is_asked_again_with_the_same_seed(asks, fault):
     with served() as server:

@@ -54,6 +54,7 @@ def wait_for(what, seconds: float = 30) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_replicas_have_devices_of_their_own_share_the_questions_and_end_with_the_job(line, tmp_path):
     more = ["--replicas", "2", "--devices", "2", "--server-args", '{"seconds": 0.02}', "--concurrency", "4"]
     done = subprocess.run([*line, *more], capture_output=True, text=True, env=numbered(), check=False)
@@ -73,6 +74,7 @@ def numbered() -> dict[str, str]:
     return os.environ | {"ASCEND_RT_VISIBLE_DEVICES": "4,5,6,7"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["kill", "term"])
 def test_a_job_that_is_ended_leaves_no_server_and_goes_on_where_it_was(line, tmp_path, number):
     more = ["--server-args", '{"seconds": 0.1}', "--concurrency", "2"]

@@ -31,6 +31,7 @@ def encoder(qwen_tokenizer: Path) -> Encoder:
     return made
 
 
+@pytest.mark.slow
 def test_every_safe_character_in_every_context(encoder: Encoder) -> None:
     """A letter, digit, mark, space or newline before and after it: all that the split pattern can tell apart."""
     safe = np.flatnonzero(encoding._safe_table())
@@ -95,6 +96,7 @@ def test_other_tokenizers_fall_back_and_say_so(qwen_tokenizer: Path, tmp_path: P
     assert "<|eot_id|>" in Encoder(grown).why
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("listed", [{"added_tokens_decoder": "<think>"}, {"eos_token": "eos"}])
 def test_tokens_that_only_the_configuration_lists_are_tokens(
     listed: dict, qwen_tokenizer: Path, tmp_path: Path
@@ -136,6 +138,7 @@ print(peak() - before)
 """
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_words_met(qwen_tokenizer: Path) -> None:
     """1.6 million words that never come again: unbounded, their memory takes 195 MB."""
     command = [sys.executable, "-c", GROWTH, str(qwen_tokenizer)]

@@ -52,6 +52,7 @@ def test_a_damaged_row_group_leaves_nothing(tmp_path: Path) -> None:
         assert not list((tmp_path / "out").iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_kill_leaves_nothing_that_a_rerun_trips_over(workers: str, tmp_path: Path) -> None:
     source = shard(tmp_path / "rows.parquet", MANY * 60)

@@ -70,6 +70,7 @@ CELLS = st.one_of(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=8))
 def test_cells_are_those_of_pandas(tmp_path_factory: pytest.TempPathFactory, cells: list) -> None:
     """Values are pandas' by default, whatever stands beside a text that it takes for null; such texts are named."""

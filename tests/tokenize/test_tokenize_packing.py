@@ -34,6 +34,7 @@ def test_best_fit_is_the_quadratic_one(data: st.DataObject, capacity: int) -> No
     assert packing.best_fit(np.array(lengths, np.int64), capacity) == by_lists(lengths, capacity)
 
 
+@pytest.mark.slow
 def test_a_million_rows_pack_in_linear_time() -> None:
     """The quadratic way moves 10^11 list entries here and does not end."""
     lengths = np.random.default_rng(0).integers(1, 8192, 1_000_000)
@@ -79,6 +80,7 @@ def write(path: Path, index: indexed.Index) -> tuple[Path, Path]:
     return bin_path, idx_path
 
 
+@pytest.mark.slow
 def test_megatron_reads_and_writes_the_same_index(tmp_path: Path) -> None:
     from megatron.core.datasets.indexed_dataset import IndexedDataset, IndexedDatasetBuilder
 

@@ -22,6 +22,7 @@ from distillery.tokenize.dataset_files import PACKED_STEMS, DatasetFiles
 from distillery.tokenize.row_spans import Recipe
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [[], ["--seq-length", "300", "--pack"]])
 def test_the_same_bytes_for_any_number_of_workers(more: list[str], tmp_path: Path) -> None:
     source = shard(tmp_path / "rows.parquet", MANY)
@@ -108,6 +109,7 @@ def test_packed_rows_are_lists(tmp_path: Path) -> None:
     assert all(row["uuid"] == [f"u{number}" for number in row["row"]] for row in rows)
 
 
+@pytest.mark.slow
 def test_more_parts_than_a_process_can_have_open(tmp_path: Path) -> None:
     run(shard(tmp_path / "rows.parquet", MANY[:3]), tmp_path / "part")
     prefixes = []

@@ -119,6 +119,7 @@ def test_lengths() -> None:
 letters = st.lists(st.sampled_from("abcdefgh"), min_size=12, max_size=40)
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(st.lists(letters, min_size=2, max_size=8))
 def test_near_duplicates_are_truly_near_and_equal_ones_always_found(texts: list[list[str]]) -> None:

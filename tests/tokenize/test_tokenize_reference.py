@@ -22,6 +22,7 @@ CASES = [json.loads(line) for line in (DATA / "reference.jsonl").read_text(encod
 PROMPT_TYPES = list(dict.fromkeys(case["prompt_type"] for case in CASES))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prompt_type", PROMPT_TYPES)
 def test_bytes_of_the_reference(prompt_type: str | None, tmp_path: Path) -> None:
     different = []

@@ -52,6 +52,7 @@ def hub_ids(hub, messages) -> list[int]:
     return hub.apply_chat_template(messages, tokenize=True, add_generation_prompt=True, return_dict=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("messages", PROMPTS)
 def test_chat_template_gives_our_ids(both, messages) -> None:
     renderer, hub = both
@@ -132,6 +133,7 @@ def test_prompts_must_alternate(qwen_tokenizer: Path) -> None:
         rendering.load(qwen_tokenizer, "qwen").prompt([{"role": "assistant", "content": "a"}])
 
 
+@pytest.mark.slow
 def test_ids_agree_with_transformers_on_loading(qwen_tokenizer: Path) -> None:
     from transformers import AutoTokenizer
 

@@ -139,6 +139,7 @@ def test_all_faults_are_listed_at_once():
     assert "seq_len" in str(caught.value) and "'five'" in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_fault_stops_snakemake_before_any_job(tmp_path):
     house = House(tmp_path, ROOT / "config" / "config.yaml")
     with house.replaced("experiment.yaml", "prompt_type: qwen_math_r1", "prompt: qwen_math_r1"):
