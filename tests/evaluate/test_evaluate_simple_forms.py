@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distillery.evaluate import judge, simple_form_reader, simple_forms, two_stage_parsing
+from distillery.evaluate import judge, math_verify_import, simple_form_reader, simple_forms, two_stage_parsing
 
 WHOLE = st.integers(0, 1200).map(str)
 LEAF = (
@@ -48,7 +48,7 @@ def other_writing(text: str) -> str:
 @given(FORMS, FORMS)
 @settings(max_examples=40, deadline=None)
 def test_what_is_known_of_simple_forms_is_what_math_verify_says(gold, answer):
-    judge.load()
+    math_verify_import.load()
     pairs = [
         (gold, answer),
         (gold, other_writing(gold)),

@@ -5,17 +5,18 @@ import os
 import signal
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
 
 from distillery.evaluate import judge
-from distillery.evaluate.limited_workers import CHUNK, Fate, answers
+from distillery.evaluate.limited_workers import CHUNK, Fate, answers, untimed
 from distillery.problems import Problem
 
 
-def act(question: tuple) -> object:
+def act(question: tuple, more: object = None) -> object:
     """What each of these tests asks of a worker."""
     what, *rest = question
     if what == "spin":
@@ -32,13 +33,30 @@ def act(question: tuple) -> object:
             os.kill(os.getpid(), rest[1])
     if what == "read nothing":
         ctypes.string_at(0)
+    if what == "wait":
+        untimed(burn)
+    if what == "miss":
+        untimed(miss)
     if what == "divide":
         return 1 / 0
     return what, os.getpid()
 
 
-def no_start() -> None:
+def burn() -> None:
+    end = time.process_time() + 0.5
+    while time.process_time() < end:
+        pass
+
+
+def miss() -> None:
     raise ImportError("no such library")
+
+
+class Unreadable:
+    """Ends the process that a function with it is handed to."""
+
+    def __reduce__(self) -> tuple:
+        return miss, ()
 
 
 def asked(questions: list, **limits) -> list:
@@ -90,9 +108,17 @@ def test_a_worker_that_is_killed_twice_ends_the_command_and_makes_no_answer_wron
     assert not [child for child in psutil.Process().children() if "spawn_main" in " ".join(child.cmdline())]
 
 
-def test_a_worker_that_cannot_start_ends_the_command():
+@pytest.mark.parametrize(
+    ("function", "question"), [(partial(act, more=Unreadable()), ("a",)), (act, ("miss",))]
+)
+def test_a_worker_that_cannot_start_ends_the_command(function, question):
+    """Also where what it misses is missed at its first question: that makes no answer wrong."""
     with pytest.raises(Problem, match="does not start"):
-        asked([("a",)], prepare=no_start)
+        list(answers(function, [question]))
+
+
+def test_what_is_loaded_for_a_question_is_not_its_time():
+    assert names(asked([("wait",), ("spin",), ("a",)], cpu_seconds=0.2)) == ["wait", Fate.TIMED_OUT, "a"]
 
 
 @pytest.mark.slow

@@ -17,11 +17,11 @@ from distillery.evaluate import (
     currencies,
     exactness,
     extraction,
+    math_verify_import,
     notation,
     prepared_texts,
     rules,
     simple_forms,
-    two_stage_parsing,
 )
 from distillery.evaluate.limited_workers import Fate, answers
 
@@ -94,7 +94,7 @@ def judge(
             yield question
 
     limits = {"workers": workers, "cpu_seconds": cpu_seconds, "name": lambda one: f"problem {one.name}"}
-    for number, answer in answers(functools.partial(verify, plain=plain), watched(), prepare=load, **limits):
+    for number, answer in answers(functools.partial(verify, plain=plain), watched(), **limits):
         if isinstance(answer, Fate):
             lost.append((number, FATES[answer]))
         else:
@@ -120,13 +120,6 @@ def read(question: Question) -> tuple[str | None, str | None]:
     """(the boxed answer of the strict reading, the last box of the lenient one), without comparing either."""
     reading = extraction.read(question.text, question.stop, question.thinking)
     return reading.boxed, reading.boxed or extraction.last_box(reading.text)
-
-
-def load() -> None:
-    """Import math-verify, which takes half a second and must not count as an answer's time."""
-    import math_verify  # noqa: F401
-
-    two_stage_parsing.install()
 
 
 def verify(question: Question, plain: bool = False) -> Verdict:
@@ -174,6 +167,7 @@ def parses(gold: str) -> bool:
 
 def equal(gold: list[Any], answer: list[Any]) -> bool:
     """math-verify's verdict on what it has parsed."""
+    math_verify_import.load()
     from math_verify import verify as verified
 
     return bool(verified(gold, answer, timeout_seconds=None))
@@ -182,6 +176,7 @@ def equal(gold: list[Any], answer: list[Any]) -> bool:
 @functools.lru_cache(maxsize=10_000)
 def _gold(text: str) -> list[Any]:
     """A gold as math-verify parses it: LaTeX in dollars, for bare it is misread."""
+    math_verify_import.load()
     from math_verify import parse
 
     return parse(text if "$" in text else f"${text}$", parsing_timeout=None)
@@ -189,6 +184,7 @@ def _gold(text: str) -> list[Any]:
 
 @functools.lru_cache(maxsize=10_000)
 def _box(text: str) -> list[Any]:
+    math_verify_import.load()
     from math_verify import LatexExtractionConfig, parse
 
     return parse(rf"\boxed{{{text}}}", [LatexExtractionConfig(boxed_match_priority=0)], parsing_timeout=None)
@@ -196,6 +192,7 @@ def _box(text: str) -> list[Any]:
 
 def _search(gold: str, text: str) -> tuple[bool, str | None]:
     """What math-verify finds in a text without box: whether it is the gold, and how it reads it."""
+    math_verify_import.load()
     from math_verify import ExprExtractionConfig, LatexExtractionConfig, parse
 
     found = parse(

@@ -5,7 +5,8 @@
 Each worker has a timer of CPU time whose default action ends the process: it holds inside one long C call, and a busy
 machine does not move it, as a clock on the wall would. Memory is limited the same way. A worker that ends in any other
 way is no statement about its question: the question is asked once more, and only then it is a crash, or, where the
-signal came from outside, the end of the command. Answers do not depend on the workers' number.
+signal came from outside, the end of the command. Answers do not depend on the workers' number. What a function loads when
+a question first needs it is `untimed`: it is no question's time, and what it cannot load is no question's fault.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import resource
 import signal
 import sys
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -29,6 +31,7 @@ from distillery.problems import Problem
 MEMORY_BYTES = 4 << 30
 CHUNK = 16  # questions a message: fewer and the parent's turn is waited for
 READY = "ready"
+UNPREPARED = 78  # a worker's exit code where `untimed` failed: EX_CONFIG of sysexits.h
 # what a process does to itself; every other signal comes from outside
 CRASHES = {signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGILL, signal.SIGFPE, signal.SIGTRAP}
 
@@ -56,13 +59,12 @@ def answers(
     *,
     workers: int = 1,
     cpu_seconds: float = 10.0,
-    prepare: Callable[[], None] | None = None,
     name: Callable[[Any], str] = repr,
 ) -> Iterator[tuple[int, Any]]:
     """Yield (number of the question, `function(question)` or a `Fate`) as they come, each once.
 
     Args:
-        function, prepare: functions of a module; `prepare` runs once in each worker, before any limit.
+        function: of a module.
         questions: read as workers become free, so that they need not fit in memory.
         cpu_seconds: for one question.
         name: of a question, for a message.
@@ -75,7 +77,7 @@ def answers(
     try:
         for _ in range(workers):
             if chunk := todo.take():
-                _start(running, chunk, function, prepare, cpu_seconds)
+                _start(running, chunk, function, cpu_seconds)
         while running:
             for connection in wait(list(running)):
                 worker = running[connection]
@@ -86,7 +88,7 @@ def answers(
                     connection.close()
                     yield from _bury(worker, todo, name, cpu_seconds)
                     if chunk := todo.take():
-                        _start(running, chunk, function, prepare, cpu_seconds)
+                        _start(running, chunk, function, cpu_seconds)
                     continue
                 worker.heard = time.monotonic()
                 if worker.ready:
@@ -105,6 +107,19 @@ def answers(
             worker.process.join()
 
 
+def untimed(prepare: Callable[[], None]) -> None:
+    """Run what a question turns out to need, its timer stopped; where that fails, a worker counts as one that does not start."""
+    left, _ = signal.setitimer(signal.ITIMER_PROF, 0)
+    try:
+        prepare()
+    except Exception:
+        if multiprocessing.parent_process() is None:
+            raise
+        traceback.print_exc()
+        sys.exit(UNPREPARED)
+    signal.setitimer(signal.ITIMER_PROF, left)
+
+
 class _Todo:
     """Questions still to be asked: those to be asked again first."""
 
@@ -120,10 +135,10 @@ class _Todo:
         return chunk
 
 
-def _start(running, chunk, function, prepare, cpu_seconds) -> None:
+def _start(running, chunk, function, cpu_seconds) -> None:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_work, args=(theirs, function, prepare, cpu_seconds), daemon=True)
+    process = context.Process(target=_work, args=(theirs, function, cpu_seconds), daemon=True)
     process.start()
     theirs.close()
     running[ours] = _Worker(process, chunk)
@@ -144,6 +159,7 @@ def _bury(
     """Account for a worker that ended with questions: what is known of the first, and the rest is asked again."""
     worker.process.join()
     code = worker.process.exitcode
+    started = worker.ready and code != UNPREPARED
     number, question = worker.pending[0]
     once_more = number not in todo.failed
     todo.failed.add(number)
@@ -154,13 +170,13 @@ def _bury(
         fate = Fate.TIMED_OUT
     elif once_more:
         fate = None
-    elif worker.ready and (code >= 0 or -code in CRASHES):
+    elif started and (code >= 0 or -code in CRASHES):
         fate = Fate.CRASHED
     else:
         ended = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         raise Problem(
             "a process that compares answers was ended from outside, twice"
-            if worker.ready
+            if started
             else "a process that compares answers does not start",
             where=name(question),
             found=ended,
@@ -173,9 +189,7 @@ def _bury(
     todo.again.extend(worker.pending)
 
 
-def _work(connection: Connection, function, prepare, cpu_seconds: float) -> None:
-    if prepare:
-        prepare()
+def _work(connection: Connection, function, cpu_seconds: float) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides

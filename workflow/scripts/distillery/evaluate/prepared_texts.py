@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal, localcontext
 
-from distillery.evaluate import quantities, rules
+from distillery.evaluate import math_verify_import, quantities, rules
 
 # math-verify drops the sign of degrees, and takes the sine of 30 radians
 RADIANS = re.compile(
@@ -36,10 +36,13 @@ def _radians(found: re.Match) -> str:
 
 
 def _keep_letter(text: str) -> str:
+    last = re.search(r"[A-Za-z]+$", text)
+    if not last or quantities.is_unit(last[0]):
+        return text
+    math_verify_import.load()
     from latex2sympy2_extended.math_normalization import units_regex
 
-    last = re.search(r"[A-Za-z]+$", text)
-    if not last or quantities.is_unit(last[0]) or not units_regex.search(text):
+    if not units_regex.search(text):
         return text
     return f"{text[:-1]}{{{text[-1]}}}"
 

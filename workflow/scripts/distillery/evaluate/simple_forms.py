@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from distillery.evaluate import math_verify_import
 from distillery.evaluate.simple_form_reader import Form, NoForm, Reader, apart
 
 LONGEST = 120  # characters
@@ -71,6 +72,7 @@ def _surely_other(first: Form, second: Form) -> bool:
 
 @lru_cache(maxsize=10_000)
 def _form(text: str) -> Form | None:
+    math_verify_import.load()
     from latex2sympy2_extended.math_normalization import units_regex
 
     for pattern, same in SAME:
