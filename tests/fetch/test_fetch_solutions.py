@@ -72,9 +72,17 @@ WORDS = [
 
 @pytest.mark.parametrize("answer", ANSWERS)
 def test_answers_become_formulas_that_math_verify_compares(answer):
-    gold = math_verify.parse(f"${to_latex(answer)}$")
-    assert math_verify.verify(gold, math_verify.parse(rf"The answer is \boxed{{{ANSWERS[answer]}}}."))
-    assert not math_verify.verify(gold, math_verify.parse(r"The answer is \boxed{12345}."))
+    # without its own timers: they are of a clock on the wall, and on a busy machine parse nothing
+    gold, right, wrong = (
+        math_verify.parse(text, parsing_timeout=None)
+        for text in (
+            f"${to_latex(answer)}$",
+            rf"The answer is \boxed{{{ANSWERS[answer]}}}.",
+            r"The answer is \boxed{12345}.",
+        )
+    )
+    assert math_verify.verify(gold, right, timeout_seconds=None)
+    assert not math_verify.verify(gold, wrong, timeout_seconds=None)
 
 
 @pytest.mark.parametrize("answer", WORDS)
