@@ -114,10 +114,9 @@ def test_snakemake_starts_nothing_where_the_plan_has_errors(tmp_path):
     configured = ("-d", tmp_path, "--configfile", write_guide(tmp_path))
     for mode in (["--dry-run"], ["--cores", "1"]):
         answer = snakemake(*configured, *mode)
-        assert answer.returncode != 0
+        assert answer.returncode != 0 and "no job was started" in answer.stdout + answer.stderr
         lines = [line for line in answer.stderr.splitlines() if line.startswith(("error[", "warning["))]
         assert len({line.partition("]")[0].partition("[")[2] for line in lines}) >= 12
-        assert "no job was started" in answer.stdout + answer.stderr
         assert not (tmp_path / "resources").exists() and not (tmp_path / "logs").exists()
     answer = snakemake(*configured, "--unlock")
     assert "no job was started" not in answer.stdout + answer.stderr
@@ -130,7 +129,6 @@ def test_the_reference_of_keys_is_the_schemas():
     assert found == key_tables.table().strip()
 
 
-@pytest.mark.slow
 def test_host_checks_stop_runs_but_no_dry_run(tmp_path):
     raw = copy.deepcopy(TINY)
     raw["hardware"] = {"tight": {"host_memory_gib": 0.1}}

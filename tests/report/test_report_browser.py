@@ -8,11 +8,8 @@ import commands
 import pytest
 import report_files
 import report_page
-from lazy import Lazy
 
 from distillery.report import answer_texts
-
-page, page_writing = (Lazy(f"distillery.report.{name}") for name in ("page", "page_writing"))
 
 pytestmark = pytest.mark.slow
 
@@ -237,16 +234,15 @@ def test_a_benchmark_of_long_answers_stays_light(tmp_path):
     score = {"strict": False, "lenient": False, "stop": "eos", "unfinished_think": False}
     text = f"<think>{'thought ' * 3500}</think>{'answer ' * 20}"  # some 7,000 tokens
     scores = {side: {one["uuid"]: [score] * 4 for one in problems} for side in answer_texts.SIDES}
-    answers = {
-        side: {one["uuid"]: [{"text": text, "tokens": 7000}] * 4 for one in problems}
-        for side in answer_texts.SIDES
-    }
+    said = [{"text": text, "tokens": 7000}] * 4
+    answers = {side: {one["uuid"]: said for one in problems} for side in answer_texts.SIDES}
     rows = answer_texts.index(problems, scores)
-    made = answer_texts.write(rows, answers, scores, tmp_path)
-    sizes = [path.stat().st_size for path in made]
+    sizes = [path.stat().st_size for path in answer_texts.write(rows, answers, scores, tmp_path)]
     assert sum(sizes) > 500 * 4 * 2 * 28_000 and max(sizes) < 1_400_000
-    assert {row["texts"] for row in rows} == set(range(len(made)))
+    assert {row["texts"] for row in rows} == set(range(len(sizes)))
     # the page itself, all else of it as in a small experiment; the loss of 1,000 steps would add 0.1 MB
+    from distillery.report import page, page_writing  # and matplotlib, which collecting does not need
+
     flags = report_page.parser().parse_args(report_files.write(tmp_path / "small"))
     inputs = {role: tmp_path / "small" / getattr(flags, role) for role in report_page.INPUTS}
     report = page.collect("small", inputs, {}) | {"problems": rows}
