@@ -1,12 +1,11 @@
 """Commands as processes forked from one that has imported what takes them longest: MindSpore, or Snakemake.
 
-A start takes one or two CPU seconds less, an end half a second. What a command reads from its environment while MindSpore
-is imported (MS_*; GLOG_v is known, see EARLY), a kill amid the import, and what happens while Python takes its modules apart
-need a process of its own.
+A start takes one or two CPU seconds less, an end half a second. What is read from the environment while MindSpore is imported
+(MS_*; GLOG_v is known, see EARLY), a kill amid the import, and Python's taking its modules apart need a process of their own.
 
 Snakemake's jobs are forked, too, where JOBS stands in its environment: it names the folder of sockets at which
-`forked_job.py`, that bash calls in Python's place, asks for them. Of a command that launches ranks msrun is forked, and
-its ranks: see `forking_msrun`; of a Snakemake that submits to a scheduler what its jobs begin with: `forking_snakemake`.
+`forked_job.py`, that bash calls in Python's place, asks for them. What commands start is forked, too: msrun and its ranks by
+`forking_msrun`, what compares answers by `forking_plain`, what a scheduler's jobs begin with by `forking_snakemake`.
 """
 
 from __future__ import annotations
@@ -29,6 +28,7 @@ from pathlib import Path
 from typing import TextIO
 
 import forking_msrun
+import forking_plain
 import forking_snakemake
 from imported_mindspore import import_mindspore, threads_of
 from places import SCRIPTS
@@ -170,11 +170,7 @@ def _serve(kind: str, number: int) -> tuple[str, list[str], dict[str, str], str]
     if kind == SNAKEMAKE:
         forking_snakemake.import_snakemake()
     elif kind == PLAIN:
-        sys.path[0] = str(SCRIPTS)
-        import numpy  # noqa: F401
-        import pyarrow.parquet  # noqa: F401
-
-        from distillery import command  # noqa: F401
+        forking_plain.import_libraries()
     else:
         import_mindspore(kind)
     gc.collect()
@@ -194,6 +190,8 @@ def _serve(kind: str, number: int) -> tuple[str, list[str], dict[str, str], str]
                 message, descriptors, *_ = socket.recv_fds(asker, 1 << 20, 3)
             if len(descriptors) < 3:  # it ended before it had asked
                 continue
+        if kind == PLAIN:
+            forking_plain.import_for(json.loads(message)[0][0])
         if waiter := os.fork():
             waiters.add(waiter)
             for descriptor in descriptors:
@@ -243,6 +241,8 @@ if __name__ == "__main__":
         else:
             if "mindspore" in sys.modules:
                 forking_msrun.instead_of_starting()
+            else:
+                forking_plain.instead_of_starting(Path(name).with_name(SNAKEMAKE))
             runpy.run_path(sys.argv[0], run_name="__main__")
         ended.append(0)
     except SystemExit as end:

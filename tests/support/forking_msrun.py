@@ -60,7 +60,7 @@ class Forked(subprocess.Popen):
                 os.setsid()
             if preexec_fn is not None:
                 preexec_fn()
-            _forget_handlers()
+            forget_handlers()
             _show_environment(os.environ if env is None else env)
             status = _status(run)
         except BaseException:
@@ -132,7 +132,7 @@ def _close_all_but(kept: tuple[int, ...]) -> None:
                 continue  # it was the listing's own
 
 
-def _forget_handlers() -> None:
+def forget_handlers() -> None:
     """As a start does: signals end a process until it says what else they do."""
     for number in signal.valid_signals():
         if callable(signal.getsignal(number)):
