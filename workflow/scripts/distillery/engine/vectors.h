@@ -17,7 +17,7 @@ typedef int32_t ivec __attribute__((vector_size(4 * W)));
 
 static inline vec load(const float* p) { vec v; std::memcpy(&v, p, sizeof v); return v; }
 static inline void store(float* p, vec v) { std::memcpy(p, &v, sizeof v); }
-static inline vec splat(float x) { return vec{} + x; }
+static inline vec splat(float x) { return x - vec{}; }
 static inline float sum(vec v) { float s = 0; for (long i = 0; i < W; ++i) s += v[i]; return s; }
 
 // e^x for x <= 88; below -87 it gives e^-87. Polynomial of Cephes' expf, relative error below 2e-7.
