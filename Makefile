@@ -23,7 +23,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile $(call q,$(CONFIG))
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: sizes clean new serve help setup setup-slurm setup-dev watch run unlock audit compare runs lint check test test-vllm bench rehearsal doctor plan verify faults lock lock-env
+.PHONY: sizes clean new serve help setup setup-slurm setup-dev watch run unlock audit compare runs lint check test test-vllm bench bench-llama rehearsal doctor plan verify faults lock lock-env
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -61,6 +61,10 @@ test-vllm: setup-dev ## the exports under vLLM's CPU build, in an environment of
 
 bench: setup-dev ## measure against named peers
 	for b in benchmarks/bench_*.py; do $(BIN)/python $$b || exit 1; done
+
+bench-llama: setup-dev ## generation against llama.cpp, which is built in an environment of its own first (.venv/llama): minutes
+	tests/support/llama_cpp .venv/llama $(PYTHON)
+	$(BIN)/python benchmarks/bench_generate.py --peer llama.cpp
 
 rehearsal: setup-dev ## in miniature, then in full: the guide's experiment with real sizes and random weights on this machine: 60 GB of disk, 24 GB of memory
 	$(BIN)/pytest --whole tests/workflow/test_workflow_rehearsal.py
