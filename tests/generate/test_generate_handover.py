@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import ml_dtypes
+import numpy as np
 import pytest
 from generate_models import answers, inference
 from lazy import Lazy
@@ -14,7 +16,7 @@ from places import SCRIPTS
 
 from distillery import files, model_config
 from distillery.convert import states
-from distillery.engine import runner_choice
+from distillery.engine import panels, runner_choice
 from distillery.engine.generation import Request, Sampled, Stopping, generate
 from distillery.tokenize import rendering
 
@@ -91,10 +93,13 @@ def asked(smollm2) -> list[Request]:
     return [Request(i, tuple(prompt)) for i, prompt in enumerate(prompts)]
 
 
-def answer(directory: Path, requests: list[Request], slots: int, new: int) -> list[tuple[int, ...]]:
+def answer(
+    directory: Path, requests: list[Request], slots: int, new: int, state=None
+) -> list[tuple[int, ...]]:
+    """The tokens of each request; `state` holds other weights than the directory's."""
     longest = max(len(request.prompt) for request in requests)
     runner = runner_choice.build(
-        model_config.read(directory), states.load_state(directory), slots, longest + new
+        model_config.read(directory), state or states.load_state(directory), slots, longest + new
     )
     found = generate(runner, requests, lambda request: Sampled(request, Stopping(new), None))
     return [one.tokens for one in sorted(found, key=lambda one: one.request.index)]
@@ -120,3 +125,14 @@ def test_smollm2_answers_sixteen_prompts_as_transformers_does(smollm2, asked, to
 
 def test_a_batch_of_sixteen_equals_sixteen_single_runs(smollm2, asked, together):
     assert together == answer(smollm2, asked, 1, NEW)
+
+
+def test_weights_held_as_bf16_answer_as_their_float32_copy(smollm2, asked, monkeypatch):
+    """test_engine_panels compares the scores of small Qwen2, Qwen3 and Llama models to the last bit."""
+    rounded = {name: one.astype(ml_dtypes.bfloat16) for name, one in states.load_state(smollm2).items()}
+    few, new = asked[:3], 8
+    held = answer(smollm2, few, len(few), new, rounded)
+    seen: list[np.dtype] = []
+    monkeypatch.setattr(panels, "_narrowest", lambda weight: seen.append(weight.dtype) or np.float32)
+    assert held == answer(smollm2, few, len(few), new, rounded)
+    assert seen.count(np.dtype(ml_dtypes.bfloat16)) == 30 * 4 + 1, "each matrix was widened, and the table"
