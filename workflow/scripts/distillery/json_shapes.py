@@ -33,11 +33,13 @@ TEMPLATE = {
     "eos_token_id": Maybe(int),
     "stop_token_ids": [int],
 }
+CRC32 = re.compile("[0-9a-f]{1,8}")
 FILES = [{"name": str, "bytes": Maybe(int), "sha256": Maybe(str)}]
 MANIFEST = {
     # of a directory of weights, or of fetched files
     "files": FILES,
-    "tensors": Each(re.compile("[0-9a-f]{1,8}")),
+    "tensors": Each(CRC32),
+    "headers": Each(CRC32),
     "template": Maybe(TEMPLATE),
     "payload_digest": Maybe(str),
     "source_digest": Maybe(str),

@@ -64,7 +64,7 @@ def run(args: Namespace) -> dict[str, Any]:
         )
     progress.begin(progress.BYTES, total)
     with copying.taught(target, total):
-        manifest = convert_it(facts=facts, progress=progress.add, checks=checks.calls)
+        manifest = convert_it(facts=facts, progress=progress.add, checks=checks)
     say(checks.line)
     return manifest
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from distillery.convert.copying import Output
 from distillery.convert.dtypes import DType
 from distillery.convert.mcore_layout import Layout, rank_directory
 from distillery.convert.slices import Segment, Slice, rank_slices
+from distillery.convert.stored_bytes import NOTHING, Checks
 from distillery.convert.torchfile import write_at
 from distillery.convert.weight_sources import Source
 from distillery.digests import MANIFEST
@@ -34,13 +35,13 @@ def to_mcore(
     iteration: int = 1,
     facts: dict[str, Any],
     progress: Progress = lambda count: None,
-    checks: Sequence[Callable[[], None]] = (),
+    checks: Checks = NOTHING,
 ) -> dict[str, Any]:
     """Write `source` as an MCore checkpoint; returns the content of its manifest.json.
 
     Args:
         facts: what the manifest says besides, e.g. source_digest.
-        checks: calls made beside the copying; nothing appears unless all return.
+        checks: of the source's bytes, made with the copying; nothing appears unless all return.
 
     Raises:
         Problem: the layout does not fit the model, the disk is full, a weight does not fit the type.
@@ -86,7 +87,7 @@ def to_hf(
     sampling: Mapping[str, float] | None = None,
     facts: dict[str, Any],
     progress: Progress = lambda count: None,
-    checks: Sequence[Callable[[], None]] = (),
+    checks: Checks = NOTHING,
 ) -> dict[str, Any]:
     """Write an MCore source as a Hugging Face directory; returns the content of its manifest.json.
 

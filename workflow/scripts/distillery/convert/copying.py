@@ -9,7 +9,7 @@ import ctypes
 import errno
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ from distillery.checksums import crc32
 from distillery.convert.dtypes import DType
 from distillery.convert.gather import Reader, chunks
 from distillery.convert.slices import Slice
+from distillery.convert.stored_bytes import NOTHING, Checks
 from distillery.convert.torchfile import write_at
 from distillery.convert.weight_sources import Source
 from distillery.problems import Problem
@@ -41,13 +42,13 @@ def write(
     outputs: list[Output],
     source: Source,
     progress: Callable[[int], None] = lambda count: None,
-    checks: Sequence[Callable[[], None]] = (),
+    checks: Checks = NOTHING,
 ) -> list[list[int]]:
     """Write all files, tensors in parallel; returns the CRC-32 of every tensor of every file.
 
     Args:
         progress: called with bytes written since its last call, from any thread.
-        checks: calls made beside the copying; what they raise ends it.
+        checks: of whole files beside the copying, of spans with what it has seen; what they raise ends it.
 
     Raises:
         Problem: a weight does not fit its type; what a check raises.
@@ -65,7 +66,9 @@ def write(
         done = threading.Event()
         flusher = stack.enter_context(ThreadPoolExecutor(1)).submit(_flush, fds, done)
         stack.callback(done.set)
-        asked = [pool.submit(check) for check in checks]
+        # threads of their own: while these compute, the copying must not leave the disk idle
+        checkers = stack.enter_context(ThreadPoolExecutor(workers))
+        asked = [checkers.submit(check) for check in checks.whole]
         # tensors of different files by turns: two writers of one file wait for each other in the kernel
         turns = sorted(
             (i, number) for number, output in enumerate(outputs) for i in range(len(output.tensors))
@@ -80,12 +83,14 @@ def write(
             for fd, output, futures in zip(fds, outputs, pending, strict=True):
                 crcs.append([future.result() for future in futures])
                 output.finish(fd, crcs[-1])
+            asked += [pool.submit(span, reader.seen) for span in checks.spans]
             for check in asked:
                 check.result()
             done.set()
             flusher.result()
         except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
+            for one in (pool, checkers):
+                one.shutdown(wait=True, cancel_futures=True)
             raise
     return crcs
 

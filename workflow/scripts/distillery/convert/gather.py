@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from distillery.checksums import Seen
 from distillery.convert.dtypes import DType
 from distillery.convert.slices import Slice
 from distillery.convert.torchfile import Stored
@@ -22,6 +23,7 @@ from distillery.convert.weight_sources import Block, Source
 from distillery.problems import Problem
 
 SCRATCH = 1 << 20
+NARROW = 1 << 18  # of rows that are put beside others: a page fault for each of their pages would take longer
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,9 @@ def bands(piece: Slice, blocks: dict[str, list[Block]]) -> Iterator[tuple[int, l
 
 @dataclass
 class Reader:
-    """Open files and mappings of a source, shared by threads."""
+    """Open files and mappings of a source, shared by threads; `seen` has the checksums of what was read of them."""
 
+    seen: Seen = field(default_factory=Seen)
     _files: dict[Path, int] = field(default_factory=dict)
     _maps: dict[Path, np.ndarray] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -99,25 +102,42 @@ class Reader:
         size, stored = part.stored.dtype.itemsize, part.stored
         row_bytes = stored.bytes // stored.shape[0]
         if part.width * size == row_bytes == target.shape[1]:
-            offset, view = stored.offset + (part.row + first) * row_bytes, memoryview(target).cast("B")
-            while view:
-                done = os.preadv(self.file(stored.path), [view], offset)
-                if not done:
-                    raise Problem("a weight file became shorter while it was read", where=stored.path)
-                offset, view = offset + done, view[done:]
+            self._read(stored, (part.row + first) * row_bytes, target)
+            return
+        if part.width * size == row_bytes <= NARROW:
+            left, step = part.column * size, NARROW // row_bytes
+            for top in range(0, target.shape[0], step):
+                some = target[top : top + step, left : left + row_bytes]
+                rows = _scratch(NARROW)[: some.size].reshape(some.shape)
+                self._read(stored, (part.row + first + top) * row_bytes, rows)
+                some[:] = rows
             return
         rows = slice(part.row + first, part.row + first + target.shape[0])
         source = self.mapped(stored)[rows, part.left * size : (part.left + part.width) * size]
         target[:, part.column * size : (part.column + part.width) * size] = source
 
+    def _read(self, stored: Stored, start: int, target: np.ndarray) -> None:
+        """Fill `target` with the tensor's bytes from its `start` on."""
+        offset, whole = stored.offset + start, memoryview(target).cast("B")
+        view = whole
+        while view:
+            done = os.preadv(self.file(stored.path), [view], offset)
+            if not done:
+                raise Problem("a weight file became shorter while it was read", where=stored.path)
+            offset, view = offset + done, view[done:]
+        self.seen.add(stored.path, stored.offset, stored.offset + start, whole)
+
 
 _own = threading.local()
 
 
-def _scratch() -> np.ndarray:
-    if not hasattr(_own, "buffer"):
-        _own.buffer = np.empty(SCRATCH, np.uint8)
-    return _own.buffer
+def _scratch(size: int) -> np.ndarray:
+    """This thread's buffer of a size."""
+    if not hasattr(_own, "buffers"):
+        _own.buffers = {}
+    if size not in _own.buffers:
+        _own.buffers[size] = np.empty(size, np.uint8)
+    return _own.buffers[size]
 
 
 def chunks(piece: Slice, source: Source, reader: Reader, dtype: DType) -> Iterator[np.ndarray]:
@@ -127,7 +147,7 @@ def chunks(piece: Slice, source: Source, reader: Reader, dtype: DType) -> Iterat
         Problem: a weight does not fit the narrower type.
     """
     columns = piece.shape[1] if len(piece.shape) > 1 else 1
-    buffer, used, held = _scratch(), 0, source.dtype
+    buffer, used, held = _scratch(SCRATCH), 0, source.dtype
     for rows, parts in bands(piece, source.blocks):
         if parts[0].stored.dtype != held:  # of its parts, which a layout's ranks hold, all have one type
             if used:

@@ -24,11 +24,50 @@ from distillery.problems import Problem
 
 
 @dataclass(frozen=True)
-class Checks:
-    """Calls that return nothing or raise Problem, in any order and thread, and the line to say when all did."""
+class Span:
+    """Bytes of a file, their CRC-32 as it was recorded, and what they are."""
 
-    calls: list[Callable[[], None]]
+    path: Path
+    offset: int
+    bytes: int
+    crc: int
+    name: str
+
+    def __call__(self, seen: checksums.Seen | None = None) -> None:
+        """Compare, without reading what was `seen`.
+
+        Raises:
+            Problem: the bytes changed.
+        """
+        found = seen.crc(self.path, self.offset, self.bytes) if seen else None
+        if found is None:
+            found = checksums.of_file(self.path, self.offset, self.bytes)
+        if found != self.crc:
+            raise Problem(
+                "bytes changed since the file was written",
+                where=f"{self.path}, {self.name}",
+                found=f"CRC-32 {found:08x}",
+                wanted=f"CRC-32 {self.crc:08x}",
+                fix=digests.again(self.path),
+            )
+
+
+@dataclass(frozen=True)
+class Checks:
+    """Calls that return nothing or raise Problem, in any order and thread, and the line to say when all did.
+
+    Attributes:
+        spans: what whoever reads all weights has seen most of.
+        whole: all others.
+    """
+
+    whole: list[Callable[[], None]]
+    spans: list[Span]
     line: str
+
+    @property
+    def calls(self) -> list[Callable[[], None]]:
+        return [*self.whole, *self.spans]
 
     def run(self) -> str:
         """Make all calls in parallel; returns the line."""
@@ -36,6 +75,9 @@ class Checks:
             for _ in pool.map(lambda call: call(), self.calls):
                 pass
         return self.line
+
+
+NOTHING = Checks([], [], "")
 
 
 def of_manifest(directory: Path) -> Checks:
@@ -47,7 +89,7 @@ def of_manifest(directory: Path) -> Checks:
     path = directory / MANIFEST
     if not late_files.there(path):
         line = f"no {MANIFEST} to compare with: sizes and names were checked, the bytes could not be"
-        return Checks([], line)
+        return Checks([], [], line)
     faults, checks = of_listed(directory)
     if faults:
         raise faults[0]
@@ -75,17 +117,24 @@ def of_listed(directory: Path) -> tuple[list[Problem], Checks]:
                 fix=digests.again(file),
             )
         )
-    hashed = [e for e in whole if e.get("sha256")]
-    calls = [functools.partial(_check_sha256, directory, e["name"], e["sha256"]) for e in hashed]
-    tensors = content.get("tensors", {})
+    tensors, headers = content.get("tensors", {}), content.get("headers", {})
     stored = shards.read(directory) if tensors and not faults else {}
-    calls += [
-        functools.partial(_check_crc, stored[n].path, stored[n].offset, stored[n].bytes, int(crc, 16), n)
+    spans = [
+        Span(stored[n].path, stored[n].offset, stored[n].bytes, int(crc, 16), n)
         for n, crc in tensors.items()
         if n in stored
     ]
+    begins: dict[str, int] = {}  # of files all of whose bytes have a CRC-32
+    for name, one in stored.items():
+        file = one.path.name
+        if file in headers:
+            begins[file] = min(begins.get(file, one.offset), one.offset if name in tensors else 0)
+    begins = {file: begin for file, begin in begins.items() if begin}
+    spans += [Span(directory / n, 0, begin, int(headers[n], 16), "its header") for n, begin in begins.items()]
+    hashed = [e for e in whole if e.get("sha256") and e["name"] not in begins]
+    calls = [functools.partial(_check_sha256, directory, e["name"], e["sha256"]) for e in hashed]
     line = f"{len(hashed)} files agree with {MANIFEST} by sha256, {len(tensors)} tensors by CRC-32"
-    return faults, Checks(calls, line)
+    return faults, Checks(calls, spans, line)
 
 
 def of_source(directory: Path, source: Source, files: Container[Path] | None = None) -> Checks:
@@ -114,13 +163,13 @@ def of_storages(source: Source, files: Container[Path] | None = None) -> Checks:
     The calls raise:
         Problem: names the file and record that changed since it was written.
     """
-    calls = [
-        functools.partial(_check_crc, path, offset, size, crc, f"bytes {offset} to {offset + size}")
+    spans = [
+        Span(path, offset, size, crc, f"bytes {offset} to {offset + size}")
         for path, storages in (source.storages or {}).items()
         for offset, size, crc in storages
         if files is None or path in files
     ]
-    return Checks(calls, f"{len(calls)} records agree with their CRC-32")
+    return Checks([], spans, f"{len(spans)} records agree with their CRC-32")
 
 
 def _check_payload(directory: Path, source: Source) -> None:
@@ -143,15 +192,3 @@ def _check_payload(directory: Path, source: Source) -> None:
 def _check_sha256(directory: Path, name: str, wanted: str) -> None:
     path = directory / name
     digests.compare(path, sha256(path), wanted, directory / MANIFEST, path)
-
-
-def _check_crc(path: Path, offset: int, size: int, wanted: int, name: str) -> None:
-    found = checksums.of_file(path, offset, size)
-    if found != wanted:
-        raise Problem(
-            "bytes changed since the file was written",
-            where=f"{path}, {name}",
-            found=f"CRC-32 {found:08x}",
-            wanted=f"CRC-32 {wanted:08x}",
-            fix=digests.again(path),
-        )

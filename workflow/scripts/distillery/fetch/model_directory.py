@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from distillery import digests
+from distillery import checksums, digests, safetensors_header
 from distillery.digests import MANIFEST
 from distillery.fetch import names
 from distillery.problems import Problem
@@ -27,6 +27,9 @@ def write_manifest(
 ) -> None:
     """Write manifest.json: where the files come from, and bytes and sha256 of each, names sorted.
 
+    Of weights also the CRC-32 of every tensor and of what stands before them: whoever reads these compares those, which
+    takes a fortieth of sha256's time.
+
     Args:
         directory: a directory that holds the model's files and nothing else.
         source: what identifies the origin (no paths, no times).
@@ -35,6 +38,16 @@ def write_manifest(
     """
     entries = digests.entries(directory, digests.contents(directory))
     dated = {} if date is None else {"date": date}
-    digests.write_json(
-        directory / MANIFEST, {"source": source, "revision": revision, **dated, "files": entries}
-    )
+    content = {"source": source, "revision": revision, **dated, "files": entries}
+    digests.write_json(directory / MANIFEST, content | _checksums(directory))
+
+
+def _checksums(directory: Path) -> dict[str, dict[str, str]]:
+    headers, tensors = {}, {}
+    for path in sorted(directory.glob("*.safetensors")):
+        held = safetensors_header.read(path)
+        begin = min((entry.start for entry in held.values()), default=path.stat().st_size)
+        headers[path.name] = f"{checksums.of_file(path, 0, begin):08x}"
+        for name, entry in held.items():
+            tensors[name] = f"{checksums.of_file(path, entry.start, entry.end - entry.start):08x}"
+    return {"headers": headers, "tensors": tensors}
