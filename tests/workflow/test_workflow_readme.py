@@ -136,6 +136,37 @@ def test_values_of_make_stay_words(checkout: Path):
     assert "my rows.jsonl" in shlex.split(shown.replace("\\\n", " "))
 
 
+@pytest.mark.parametrize(
+    "text", ["a$b", "$(shell touch CANARY)x", "2; touch CANARY #", "$$(touch CANARY)'\""]
+)
+def test_a_value_of_make_is_neither_makes_nor_a_shells(tmp_path: Path, text: str):
+    """`a$b.yaml` was read as `a.yaml`; CORES and WORKERS were no words. Programs only say how they were called."""
+    shutil.copy2(ROOT / "Makefile", tmp_path)
+    (tmp_path / "envs").mkdir()
+    (tmp_path / ".venv/bin").mkdir(parents=True)
+    (tmp_path / "tests/support").mkdir(parents=True)
+    for one in (
+        ".venv/bin/python",
+        ".venv/bin/snakemake",
+        ".venv/bin/pytest",
+        "tests/support/system_packages",
+    ):
+        (tmp_path / one).write_text("#!/bin/sh\nprintf '%s\\0' \"$@\" >> calls\n")
+        (tmp_path / one).chmod(0o755)
+    for lock, made in {"": "run", "-test": "test", "-slurm": "clusters"}.items():
+        (tmp_path / f"envs/requirements{lock}.txt").touch()
+        (tmp_path / f".venv/{made}.lock").touch()
+    names = "CONFIG EXPERIMENT BESIDE NAME DATA MODEL PROBLEMS SERVER CORES WORKERS KEEP".split()
+    targets = "run sizes clean audit compare runs plan new serve doctor verify faults lock".split()
+    fresh(tmp_path, "make", *targets, *(f"{name}={text}" for name in names))
+    words = (tmp_path / "calls").read_text().split("\0")
+    after = {word: words[at + 1] for at, word in enumerate(words[:-1]) if word.startswith("-")}
+    flags = "--configfile --experiment --beside --name --data --model --problems --python --cores -n".split()
+    assert {flag: after[flag] for flag in flags} == dict.fromkeys(flags, text)
+    assert after["--keep"] == text.split()[0]  # several files, with blanks in between
+    assert not (tmp_path / "CANARY").exists()
+
+
 def test_the_guides_scripts_are_targets(checkout: Path):
     targets = ["tokenize", "hf2mcore", "finetune", "mcore2hf", "generate_base", "generate_tuned"]
     for target in targets:
