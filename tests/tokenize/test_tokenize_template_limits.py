@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
+import resource
+import subprocess
 import time
 
 import measured
@@ -101,3 +104,17 @@ def test_a_template_of_another_kind_names_its_key(tmp_path, value):
     (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
     with pytest.raises(Problem, match=r"tokenizer_config\.json, chat_template"):
         hub_template.HubRenderer(tokenizer.load(tmp_path))
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("megabytes", [30, 150])
+def test_too_little_memory_is_not_the_templates_fault(megabytes, monkeypatch):
+    """The user's own limit: the process does not even start, or may take less than a rendering may."""
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (megabytes << 20, megabytes << 20))
+
+    started = functools.partial(subprocess.Popen, preexec_fn=limit)
+    monkeypatch.setattr(limited_template.subprocess, "Popen", started)
+    with pytest.raises(limited_template.Starved, match="(?s)or has too little memory.*some/model.*ulimit -v"):
+        limited_template.Template("{{ 'x' * 190000000 }}", "some/model").render(messages=MESSAGES)

@@ -7,4 +7,4 @@ from importlib.util import find_spec
 if sys.version_info < (3, 11) or find_spec("yaml") is None:
     from distillery.interpreter import of_interpreter
 
-    sys.exit(f"{sys.argv[0]}: error: {of_interpreter('yaml')}")
+    sys.exit(f"{sys.argv[0]}: error: {of_interpreter(ModuleNotFoundError(name='yaml'))}")

@@ -10,7 +10,6 @@ saved, 1 anything else. `main(args)` returns nothing and raises `Problem` for wh
 from __future__ import annotations
 
 import argparse
-import errno
 import importlib
 import os
 import sys
@@ -19,9 +18,10 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 
+from distillery import cpu_limit
 from distillery.addresses import masked
 from distillery.interpreter import of_interpreter
-from distillery.problems import CURES, Problem, of_system
+from distillery.problems import Problem, of_system, refusal, writing
 from distillery.terminal_text import printable, shown
 
 _endings: list[Callable[[int], None]] = []
@@ -71,6 +71,7 @@ def run(
         metavar="FILE",
         help="write all output to FILE (folders are made) instead of the terminal; errors go to both",
     )
+    cpu_limit.heed()
     sys.stderr = shown(sys.stderr)  # flags may hold anything too
     args = parser.parse_args()
     terminal: int | None = None
@@ -84,7 +85,8 @@ def run(
             _sampler(args.log) if sampled and args.log else nullcontext(),
         ):
             main(args)
-        sys.stdout.flush()
+        with writing(args.log or "standard output"):
+            sys.stdout.flush()
         if args.log:
             _note(args.log)
     except BaseException as error:
@@ -99,18 +101,18 @@ def _told(error: BaseException, prog: str) -> tuple[str, int]:
         raise error
     if isinstance(error, KeyboardInterrupt):
         return f"{prog}: interrupted, nothing half-written was left", 1
-    if isinstance(error, OSError):
-        error = of_system(error)
-    elif isinstance(error, MemoryError):
-        error = Problem("there is not enough memory", found=str(error) or None, fix=CURES[errno.ENOMEM])
+    if refused := refusal(error):
+        error = of_system(refused)
+    elif isinstance(error, cpu_limit.Spent):
+        error = cpu_limit.problem()
     elif type(error).__name__ == "PanicException":  # of a library in Rust; it is no Exception
         error = Problem(
             "a library gave up on its input",
             found=error,
             fix="look for a damaged input file, and make it again",
         )
-    elif isinstance(error, ModuleNotFoundError) and not str(error.name).startswith("distillery"):
-        error = of_interpreter(error.name)
+    elif isinstance(error, ImportError) and not str(error.name).startswith("distillery"):
+        error = of_interpreter(error)
     if isinstance(error, Problem):
         return f"{prog}: error: {error}", error.exit_code
     trace = "".join(traceback.format_exception(error)).rstrip()

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from distillery.problems import Problem
+from distillery.problems import Problem, writing
 
 PATIENCE = 10.0  # seconds: longer than any small file takes, shorter than a person waits without a word
 POLL = 0.05
@@ -50,7 +50,8 @@ def of(target: Path, patience: float | None = None) -> Iterator[bool]:
     descriptor = _held(path, target, time.monotonic() + (PATIENCE if patience is None else patience))
     _holding[me] = descriptor is not None
     try:
-        yield _holding[me]
+        with writing(target):
+            yield _holding[me]
     finally:
         del _holding[me]
         if descriptor is not None:

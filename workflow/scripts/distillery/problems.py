@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -91,6 +93,23 @@ CURES = {
     errno.ENOMEM: "close other programs, or raise the limit of memory (ulimit -v)",
     errno.EAGAIN: "raise the limit of processes (ulimit -u)",
 }
+# Python's own words, with a number that says "no such file"
+NO_TEMPORARY_SAID = "No usable temporary directory"
+NO_TEMPORARY = "make room on one of these disks, or name a folder on another one in TMPDIR"
+# a disk without room, a quota, a limit of file sizes: write(2) refuses so, and does not say which file
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# what no program is at fault for, however a library says it
+REFUSALS = (*NO_ROOM, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.EIO, errno.ESTALE, errno.ENOMEM)
+# what is wanting to the process, whatever file it reads
+WANTING = (errno.ENOMEM, errno.EMFILE, errno.ENFILE)
+OF_RUST = re.compile(r"\(os error (\d+)\)")
+# other words of the same: the linker's, C++'s, zstd's, MindSpore's, Python's
+WORDS = {
+    re.compile(
+        r"failed to map segment from shared object$|std::bad_alloc|ZSTD_DCtx create failed|^Allocate memory failed"
+    ): errno.ENOMEM,
+    re.compile("can't start new thread"): errno.EAGAIN,
+}
 
 
 def first_line(cause: object) -> str:
@@ -98,11 +117,66 @@ def first_line(cause: object) -> str:
     return next(iter(str(cause).splitlines()), "") or repr(cause)
 
 
+def refusal(error: BaseException) -> OSError | None:
+    """What the system refused, if that is what ended something; libraries say so in errors and words of their own.
+
+    So do Problems of a file that could not be read, where memory or descriptors were wanting and the file is whole.
+    """
+    if isinstance(error, OSError):
+        return error
+    if isinstance(error, Problem) and error.exit_code != Problem.exit_code:
+        return None
+    chain: BaseException | None = error.__context__ if isinstance(error, Problem) else error
+    while chain is not None:
+        code = _refused(chain)
+        if code and not (isinstance(error, Problem) and code not in WANTING):
+            found = OSError(code, os.strerror(code), getattr(error, "where", None))
+            found.__cause__ = chain
+            return found
+        chain = chain.__cause__ or chain.__context__
+    return None
+
+
+def _refused(error: BaseException) -> int | None:
+    """The number of what the system refused for want of something, by one error of several that led to one another."""
+    if isinstance(error, MemoryError):
+        return errno.ENOMEM
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno if error.errno in REFUSALS else None
+    text = "" if isinstance(error, Problem) else str(error)
+    said = OF_RUST.search(text)
+    numbers = (one for one in REFUSALS if (said and int(said[1]) == one) or os.strerror(one) in text)
+    return next(numbers, None) or next((code for form, code in WORDS.items() if form.search(text)), None)
+
+
+@contextmanager
+def writing(target: object) -> Iterator[None]:
+    """Name what is written in an error that says its disk has no room, and not for which file.
+
+    Raises:
+        OSError: that error, in place of a library's own.
+    """
+    try:
+        yield
+    except Exception as error:
+        found = refusal(error)
+        if found is None or found.errno not in NO_ROOM or found.filename is not None:
+            raise
+        found.filename = str(target)
+        if found is error:
+            raise
+        raise found from error
+
+
 def of_system(error: OSError) -> Problem:
-    """What the system refused, as a Problem: its words, the file, and the cure where one is known."""
+    """What the system refused, as a Problem: its words, the file, a library's words, and the cure where one is known."""
     places = [str(name) for name in (error.filename, error.filename2) if name is not None]
+    said = error.__cause__
     return Problem(
-        f"the system refused: {error.strerror or error}",
+        "there is not enough memory"
+        if error.errno == errno.ENOMEM
+        else f"the system refused: {error.strerror or error}",
         where=" -> ".join(places) or None,
-        fix=CURES.get(error.errno or 0),
+        found=first_line(said)[:300] if said else None,
+        fix=NO_TEMPORARY if NO_TEMPORARY_SAID in str(error) else CURES.get(error.errno or 0),
     )

@@ -22,9 +22,7 @@ from distillery.convert.slices import Slice
 from distillery.convert.stored_bytes import NOTHING, Checks
 from distillery.convert.torchfile import write_at
 from distillery.convert.weight_sources import Source
-from distillery.problems import Problem
-
-FULL_DISK = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+from distillery.problems import NO_ROOM, Problem
 
 
 @dataclass(frozen=True)
@@ -126,7 +124,7 @@ def taught(where: Path, needed: int) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in FULL_DISK:
+        if error.errno not in NO_ROOM:
             raise
         raise Problem(
             "the disk (or quota, or limit of a file's size) is full; nothing half-written was left",

@@ -40,6 +40,8 @@ def kept(side: Mapping[str, bytes], config: Record, record: Mapping[str, Any], w
     special |= {"eos_token": record["eos_token"]}
     try:
         return own if _shown(own, special) == _shown(ours, special) else None
+    except limited_template.Starved:  # no word about the template
+        raise
     except Problem:  # it cannot be compiled, or takes too much: nobody could be asked by it
         return None
 

@@ -25,7 +25,7 @@ from safetensors.numpy import load_file
 
 from distillery import digests, files, json_files, safetensors_files
 from distillery.checkpoint_names import RANK_FILE, iteration_name
-from distillery.problems import Problem
+from distillery.problems import Problem, writing
 
 State = dict[str, np.ndarray]
 WEIGHTS = "weights.safetensors"
@@ -100,7 +100,8 @@ class Snapshots:
     def wait(self) -> None:
         """Return when nothing is being written any more."""
         if self._pending is not None:
-            self._pending.result()
+            with writing(self.work):
+                self._pending.result()
             self._pending = None
 
     def _write(self, iteration: int, model: State, optimizer: State, facts: dict[str, Any]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 
+from distillery import cpu_limit
+
 
 class StopSignals:
     """Remembers that a signal came, so that the step in flight can end.
@@ -15,6 +17,7 @@ class StopSignals:
         signal.SIGTERM: "SIGTERM or Ctrl-C",
         signal.SIGINT: "Ctrl-C",
         signal.SIGUSR1: "SIGUSR1",
+        signal.SIGXCPU: cpu_limit.NAME,
     }
 
     def __init__(self) -> None:

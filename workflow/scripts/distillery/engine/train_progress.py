@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 
 from distillery import digests, files, json_files, progress
-from distillery.problems import Problem
+from distillery.problems import Problem, writing
 
 PATIENCE = 30  # seconds without a line, after which a slow step is shown out of turn
 
@@ -25,8 +25,9 @@ class Metrics:
         self._stream = path.open("a", encoding="utf-8")
 
     def add(self, record: dict[str, Any]) -> None:
-        self._stream.write(json.dumps(record) + "\n")
-        self._stream.flush()
+        with writing(self._stream.name):
+            self._stream.write(json.dumps(record) + "\n")
+            self._stream.flush()
 
     def sync(self) -> None:
         """What is recorded survives a power cut from here on."""

@@ -26,14 +26,13 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any
 
+from distillery import process_limits
 from distillery.problems import Problem
 
 MEMORY_BYTES = 4 << 30
 CHUNK = 16  # questions a message: fewer and the parent's turn is waited for
 READY = "ready"
 UNPREPARED = 78  # a worker's exit code where `untimed` failed: EX_CONFIG of sysexits.h
-# what a process does to itself; every other signal comes from outside
-CRASHES = {signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGILL, signal.SIGFPE, signal.SIGTRAP}
 
 
 class Fate(enum.Enum):
@@ -170,16 +169,15 @@ def _bury(
         fate = Fate.TIMED_OUT
     elif once_more:
         fate = None
-    elif started and (code >= 0 or -code in CRASHES):
+    elif started and (code >= 0 or -code in process_limits.CRASHES):
         fate = Fate.CRASHED
     else:
-        ended = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         raise Problem(
             "a process that compares answers was ended from outside, twice"
             if started
             else "a process that compares answers does not start",
             where=name(question),
-            found=ended,
+            found=process_limits.ended(code),
             wanted="only the limit of CPU time ends such a process",
             fix="see whether the machine ran out of memory, then run the same command again; no score was written",
         )
@@ -190,7 +188,7 @@ def _bury(
 
 
 def _work(connection: Connection, function, cpu_seconds: float) -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    process_limits.at_most(resource.RLIMIT_AS, MEMORY_BYTES)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     connection.send(READY)

@@ -6,7 +6,6 @@ file (another size or digest) is emptied.
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from pathlib import Path
 
 from distillery import files, json_files, one_writer
 from distillery.fetch.listing import RemoteFile
-from distillery.problems import Problem
+from distillery.problems import NO_ROOM, Problem
 
 
 class Part:
@@ -77,7 +76,7 @@ class Part:
                 self._told(count)
                 view = view[count:]
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            if error.errno not in NO_ROOM:
                 raise
             raise Problem(
                 "the disk is full",

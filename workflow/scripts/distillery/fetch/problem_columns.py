@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -175,10 +176,9 @@ def _listed(text: str) -> Any:
         return json_files.loads(text)
     except ValueError:
         pass
-    try:
+    with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        raise golds.Unreadable("no list") from None
+    raise golds.Unreadable("no list")  # outside: no memory is wanting where Python's parser says so
 
 
 def _is(text: str, kind: str) -> bool:

@@ -20,7 +20,7 @@ from typing import Any
 
 from distillery import digests, json_files, one_writer
 from distillery.checksums import crc32
-from distillery.problems import Problem
+from distillery.problems import Problem, writing
 
 Key = tuple[str, int]  # prompt id, sample
 END = b'{"end": true}\n'  # of another copy's journal
@@ -152,8 +152,9 @@ class Journal:
                 begin += len(each)
 
     def _write(self, data: bytes) -> None:
-        self._stream.write(data)
-        self._stream.flush()
+        with writing(self.path):
+            self._stream.write(data)
+            self._stream.flush()
         self._end += len(data)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
 import subprocess
 import sys
 
+from distillery import process_limits
 from distillery.digests import write_text
-from distillery.problems import Problem
+from distillery.problems import Problem, refusal
 
 EXPORT = re.compile("convert_mcore_to_hf.*")  # the rules whose output a later stage starts from
 TEACHER = re.compile("generate_teacher_answers.*")  # the rules that read another experiment's weights
@@ -20,13 +22,22 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         Problem: Snakemake could not draw it.
     """
-    asked = [sys.executable, "-m", "snakemake", *args.target, "--rulegraph", "dot", "--quiet", "all"]
+    asked = [sys.executable, "-m", "snakemake", *args.target, "--rulegraph", "dot"]
     asked += ["--snakefile", str(args.snakefile)]
     asked += ["--configfile", *map(str, args.configfile)] if args.configfile else []
     asked += ["--config", *args.config] if args.config else []
     answer = subprocess.run(asked, capture_output=True, text=True, check=False)
     if answer.returncode:
-        raise Problem("Snakemake could not draw its rules", found=answer.stderr.strip())
+        if refused := refusal(RuntimeError(answer.stderr)):  # among all that it says
+            raise OSError(refused.errno, refused.strerror, f"Snakemake, which draws {args.snakefile}")
+        last = answer.stderr.rstrip().rpartition("\n")[2]
+        raise Problem(
+            "Snakemake could not draw its rules",
+            where=args.snakefile,
+            found=f"{process_limits.ended(answer.returncode)}, and its last words: {last[-600:]}",
+            wanted="a graph on its standard output",
+            fix=f"see what it says: {shlex.join(asked)}",
+        )
     names = dict(re.findall(r'^\s*(\d+)\[label = "([^"\\]+)', answer.stdout, re.MULTILINE))
     edges = {(names[a], names[b]) for a, b in re.findall(r"^\s*(\d+) -> (\d+)$", answer.stdout, re.MULTILINE)}
     lines = [f'  "{name}";' for name in sorted(set(names.values()))]

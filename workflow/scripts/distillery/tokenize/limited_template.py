@@ -21,6 +21,7 @@ import weakref
 from datetime import datetime
 from typing import IO, Any
 
+from distillery import process_limits
 from distillery.problems import Problem
 from distillery.provenance import SCRIPTS
 from distillery.tokenize.conversation import Rejected
@@ -31,6 +32,10 @@ MEMORY = 200 << 20
 # what `strftime_now` takes for now: rows, and answers to prompts, must be the same tomorrow. Llama 3's own date where none is given
 NOW = datetime(2024, 7, 26)
 LENGTH = 8  # bytes of a message's length
+
+
+class Starved(Problem):
+    """The rendering process was ended, or has less memory than a rendering may take: nothing is known of the template."""
 
 
 class Template:
@@ -86,10 +91,23 @@ class Template:
         except OSError:  # it has ended
             found = None
         if found is None:
-            ended = self.process.wait()
-            found = {"limit": "CPU time" if ended == -signal.SIGPROF else f"memory, it ended with {ended}"}
-        if "limit" in found:
+            status = self.process.wait()
+            ended = process_limits.ended(status)
+            own = status == -signal.SIGPROF or -status in process_limits.CRASHES
+            found = (
+                {"limit": "CPU time" if status == -signal.SIGPROF else ended} if own else {"starved": ended}
+            )
+        if "limit" in found or "starved" in found:
             self.owner = 0  # the next one asks a new process
+        if "starved" in found:
+            raise Starved(
+                "the process that renders the chat template was ended from outside, or has too little memory",
+                where=self.where,
+                found=found["starved"],
+                wanted=f"at least {MEMORY >> 20} MB for one conversation",
+                fix="close other programs, or raise the limit of memory (ulimit -v), and run the same command again",
+            )
+        if "limit" in found:
             raise Problem(
                 "the chat template takes more than any conversation needs",
                 where=self.where,
@@ -174,7 +192,7 @@ def _serve(cpu_seconds: float) -> None:
     own, template = pages * resource.getpagesize(), None
     while (request := _receive(asked)) is not None:
         most = own + MEMORY + 8 * len(str(request))
-        resource.setrlimit(resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))
+        holds = process_limits.at_most(resource.RLIMIT_AS, most)
         signal.setitimer(signal.ITIMER_PROF, cpu_seconds)  # SIGPROF ends the process
         try:
             if template is None:
@@ -183,7 +201,7 @@ def _serve(cpu_seconds: float) -> None:
                 found = {"text": template.render(**request)}
             _send(answers, found)
         except (MemoryError, OverflowError) as error:
-            _send(answers, {"limit": f"memory ({type(error).__name__})"})
+            _send(answers, {"limit" if holds == most else "starved": f"memory ({type(error).__name__})"})
         except Exception as error:  # jinja2's own, and whatever an expression of the template raises
             _send(answers, {"refused": str(error) or type(error).__name__})
         signal.setitimer(signal.ITIMER_PROF, 0)

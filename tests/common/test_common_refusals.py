@@ -1,0 +1,89 @@
+"""What the system refuses is said as such, whatever library was refused and in whatever words."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from distillery import command, cpu_limit, files
+from distillery.problems import Problem
+
+NO_SEGMENT = "x.so: failed to map segment from shared object"
+
+
+def raising(error: BaseException) -> Callable[[], None]:
+    def call() -> None:
+        raise error
+
+    return call
+
+
+def written(error: BaseException) -> Callable[[], None]:
+    """Raised while a file is written."""
+
+    def call() -> None:
+        with files.atomic(Path("y.bin")):
+            raise error
+
+    return call
+
+
+def blamed() -> None:
+    """A file is called damaged where memory was wanting."""
+    try:
+        bytearray(2**62)
+    except MemoryError:
+        raise Problem("damaged", where="x", fix="fetch it again") from None
+
+
+def led_to() -> None:
+    try:
+        raise ImportError(NO_SEGMENT)
+    except ImportError as error:
+        raise ImportError("numpy cannot be imported") from error
+
+
+def timed() -> None:
+    former = signal.getsignal(signal.SIGXCPU)
+    cpu_limit.heed()
+    try:
+        os.kill(os.getpid(), signal.SIGXCPU)
+    finally:
+        signal.signal(signal.SIGXCPU, former)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (raising(ImportError(NO_SEGMENT)), "ulimit -v"),
+        (led_to, f"there is not enough memory\n  found:  {NO_SEGMENT}"),
+        (raising(ImportError("x.so: cannot open shared object file: Too many open files")), "ulimit -n"),
+        (raising(ImportError("umath failed to import")), "a library cannot be loaded"),
+        (raising(RuntimeError("Allocate memory failed")), "there is not enough memory"),
+        (raising(FileNotFoundError(2, "No usable temporary directory found in []")), "in TMPDIR"),
+        (written(ValueError("I/O error: (os error 27)")), "refused: File too large\n  where:  y.bin\n"),
+        (written(OSError(28, "No space left on device")), "No space left on device\n  where:  y.bin\n"),
+        (blamed, "there is not enough memory\n  where:  x\n"),
+        (timed, f"{cpu_limit.NAME} is reached"),
+    ],
+)
+def test_what_a_library_says_of_the_system_is_taught(call, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BaseException) as caught:  # noqa: PT011
+        call()
+    said, code = command._told(caught.value, "x.py")
+    assert code == 1 and "Traceback" not in said and words in said, said
+    assert "fix: " in said and "fetch it again" not in said and not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize(
+    "error", [KeyError("x"), ImportError("no name", name="distillery.x"), ValueError("(os error 2)")]
+)
+def test_a_defect_stays_one(error):
+    said, _ = command._told(error, "x.py")
+    assert "a defect of this command" in said
