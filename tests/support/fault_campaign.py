@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import fault_limits
 import fault_points
 from fault_points import FULL, KILL, Fault
 from finished_runs import Job, copied
@@ -52,11 +53,15 @@ class Campaign:
         """How many acts there are to strike."""
         return self._run(Fault(do))[1].acts
 
-    def _run(self, fault: Fault) -> tuple[subprocess.CompletedProcess[str], fault_points.Disk]:
+    def _unmade(self) -> Path:
+        """The copy, anew, without what the job makes."""
         copied(self.finished, self.copy)
         for name in self.job.wrote:
             (self.copy / name).unlink()
-        return fault_points.run(self.job, self.copy, fault)
+        return self.copy
+
+    def _run(self, fault: Fault) -> tuple[subprocess.CompletedProcess[str], fault_points.Disk]:
+        return fault_points.run(self.job, self._unmade(), fault)
 
     def _struck(self, do: str, at: int) -> bool:
         end, disk = self._run(Fault(do, at))
@@ -76,12 +81,31 @@ class Campaign:
             self.faults.append(f"{place}: silent, {self._difference(here)}")
         elif end.returncode and ("defect" in said or "Traceback" in said or not TAUGHT[do].search(said)):
             self.faults.append(f"{place}: exit {end.returncode}, not taught: {said[-900:]}")
-        if broken := [
-            name for name in self.job.wrote if here.get(name, self._whole[name]) != self._whole[name]
-        ]:
-            self.faults.append(f"{place}: half-written {broken}")
+        self._is_whole(place, here)
         self._complete(place, here)
         return True
+
+    def limited(self, limit: fault_limits.Limit) -> bool:
+        """Whether a limit struck the job: taught, with nothing half-written; and completed once the limit is gone."""
+        end = fault_limits.run(self.job, self._unmade(), limit)
+        said, here = end.stdout + end.stderr, fault_points.state(self.copy)
+        place = f"{self.job.rule}, {limit.name}"
+        if end.returncode == 0:
+            if here != self._whole:
+                self.faults.append(f"{place}: silent, {self._difference(here)}")
+            return False
+        taught = "error: " in said and "fix: " in said and re.search(limit.says, said)
+        if not taught or "defect" in said or "Traceback" in said:
+            self.faults.append(f"{place}: exit {end.returncode}, not taught: {said[-1500:]}")
+        self._is_whole(place, here)
+        self._complete(place, here)
+        return True
+
+    def _is_whole(self, place: str, here: dict[str, str]) -> None:
+        """What the job makes is there as in an undisturbed run, or not at all."""
+        wrong = [name for name in self.job.wrote if here.get(name, self._whole[name]) != self._whole[name]]
+        if wrong:
+            self.faults.append(f"{place}: half-written {wrong}")
 
     def set_back(self, seconds: int) -> None:
         """The clock is set back at the third act: the job ends as it does undisturbed."""
