@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from distillery import artefacts, set_artefacts
+from distillery import artefacts, one_writer, process_limits, set_artefacts
 from distillery.files import sha256
 from distillery.problems import Problem
 from distillery.provenance import SCRIPTS
 
 MADE = ("resources", "results", "logs", ".snakemake")
 MISSING = "only in one run"
+PREFIX = "distillery-verify-"  # of the folder of a second run
+LOCK = ".lock"  # in it, held while it runs
 # the compared files, below a run's directory: these, and all that lies around those
 SINGLE = (
     artefacts.SHARD,
@@ -91,13 +94,37 @@ def second_run(configfile: Path, cores: str, finished: Path | None) -> Iterator[
     if finished:
         yield finished
         return
-    with tempfile.TemporaryDirectory(prefix="distillery-verify-") as name:
-        bare(Path.cwd(), Path(name))
-        asked = [sys.executable, "-m", "snakemake", "--snakefile", str(SCRIPTS.parents[1] / "Snakefile")]
-        asked += ["--configfile", str(configfile.resolve()), "--directory", name, "--cores", cores]
-        if subprocess.run(asked, check=False).returncode:
-            raise Problem("the second run failed", fix="see Snakemake's messages above")
-        yield Path(name)
+    _remove_left()
+    with tempfile.TemporaryDirectory(prefix=PREFIX) as name:
+        lock = Path(name) / LOCK
+        descriptor, _ = one_writer.opened(lock, lock)
+        try:
+            bare(Path.cwd(), Path(name))
+            asked = [sys.executable, "-m", "snakemake", "--snakefile", str(SCRIPTS.parents[1] / "Snakefile")]
+            asked += ["--configfile", str(configfile.resolve()), "--directory", name, "--cores", cores]
+            # should this process be killed, the folder is Snakemake's until that ends
+            if status := subprocess.run(asked, check=False, pass_fds=[descriptor]).returncode:
+                raise Problem(
+                    "the second run failed; the first is as it was",
+                    where=name,
+                    found=f"Snakemake ended with {process_limits.ended(status)}",
+                    fix="see its messages above; where that disk is full, name a folder on another one in TMPDIR",
+                )
+            yield Path(name)
+        finally:
+            os.close(descriptor)
+
+
+def _remove_left() -> None:
+    """Remove the folders of second runs that were killed."""
+    for lock in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{LOCK}"):
+        with suppress(OSError):  # it goes on, or is another user's
+            descriptor, locked = one_writer.opened(lock, lock)
+            try:
+                if locked:
+                    shutil.rmtree(lock.parent)
+            finally:
+                os.close(descriptor)
 
 
 def bare(first: Path, second: Path) -> None:
@@ -130,6 +157,8 @@ def compare(first: Path, second: Path, free: Callable[[str], bool] = lambda name
             f"{len(faults)} of {len(names)} files differ",
             found="\n          ".join(faults),
             wanted="the same bytes from the same configuration",
+            fix="if configuration, sources or code are others since the first run, `make run` first; else see whether "
+            "a file here is damaged (make verify QUICK=1)",
         )
     return Compared(len(names) - len(others), others)
 
