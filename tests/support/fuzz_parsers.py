@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from places import FIXTURES, ROOT
+from safetensors import safe_open
+
+from distillery import digests, late_files
 
 DATA, SCRIPTS = ROOT / "config/examples/data", ROOT / "config/guide-scripts"
 HUB = FIXTURES / "convert/msadapter/hf"
@@ -113,6 +117,40 @@ def an_index(path: Path) -> None:
     path.with_suffix(".bin").write_bytes(bytes(4 * 8))
 
 
+def an_index_of_shards(path: Path) -> None:
+    shard = path.with_name("model-00001-of-00001.safetensors")
+    shutil.copy(DATA / "model/model.safetensors", shard)
+    with safe_open(shard, "np") as opened:
+        names = dict.fromkeys(opened.keys(), shard.name)
+    path.write_text(json.dumps({"metadata": {"total_size": shard.stat().st_size}, "weight_map": names}))
+
+
+def a_dataset_manifest(path: Path) -> None:
+    from distillery.tokenize import dataset_files
+
+    made = dataset_files.DatasetFiles(path.with_name("a"))
+    for stem in made.stems:
+        an_index(made.idx(stem))
+    made.describe({"fields": list(made.stems), "tokens": 8, "rows": 2})
+    digests.beside(path).unlink()  # else any damage is told by it
+
+
+def dataset_manifest(path: Path) -> None:
+    from distillery.tokenize import dataset_files
+
+    dataset_files.DatasetFiles(path.with_name("a")).check(digests.read_json(path), "make it again")
+
+
+def a_manifest(path: Path) -> None:
+    shutil.copy(HUB / "config.json", path.parent)
+    path.write_text(json.dumps({"files": digests.entries(path.parent, ["config.json"]), "iteration": 1}))
+
+
+def manifest(path: Path) -> None:
+    late_files.present(path.parent, ["config.json", "tokenizer.json"])
+    digests.check_file(path.with_name("config.json"))
+
+
 def of(source: Path) -> Callable[[Path], object]:
     """A copy of a file, or of all files beside one of that name."""
     return lambda path: (
@@ -152,6 +190,13 @@ PARSERS: dict[str, tuple[str, Callable[[Path], object], Callable[[Path], object]
         of(HUB / "config.json"),
         lambda path: called("model_config", "read")(path.parent),
     ),
+    "index of shards": (
+        "model.safetensors.index.json",
+        an_index_of_shards,
+        lambda path: called("convert.shards", "read")(path.parent),
+    ),
+    "dataset manifest": ("a_manifest.json", a_dataset_manifest, dataset_manifest),
+    "manifest": ("manifest.json", a_manifest, manifest),
     "jsonl rows": ("a.jsonl", of(DATA / "sharegpt.jsonl"), rows),
     "csv rows": ("a.csv", of(DATA / "alpaca-history.csv"), rows),
     "parquet rows": ("a.parquet", of(DATA / "chat.parquet"), rows),

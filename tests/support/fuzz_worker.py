@@ -12,6 +12,7 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -124,13 +125,37 @@ def address_space() -> int:
     return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 
 
-def fuzz(name: str, folder: Path, examples: int, start: int) -> str:
+def whole(name: str, folder: Path) -> tuple[Path, bytes]:
+    """(the file of a parser, whole, in a folder of its own; its bytes), once it was read and what that takes is imported."""
     file, make, read = PARSERS[name]
-    path = folder / file
+    (folder / name).mkdir()
+    path = folder / name / file
     make(path)
-    whole = path.read_bytes()
-    read(path)  # what is whole is read, and what it takes is imported
-    counts = [0, 0]
+    read(path)
+    return path, path.read_bytes()
+
+
+def attempt(read: Callable[[Path], object], path: Path, data: bytes) -> bool:
+    """Whether a parser made a Problem of these bytes; what else it raises, or takes, is a fault."""
+    path.write_bytes(data)
+    limit = address_space() + 4 * len(data) + SPARE
+    resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+    signal.alarm(SECONDS)
+    reading.append(True)
+    try:
+        read(path)
+    except Problem:
+        return True
+    finally:
+        reading.clear()
+        signal.alarm(0)
+        resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    return False
+
+
+def fuzz(name: str, folder: Path, examples: int, start: int) -> str:
+    path, data = whole(name, folder)
+    outcomes = []
 
     @seed(start)
     @settings(
@@ -140,25 +165,21 @@ def fuzz(name: str, folder: Path, examples: int, start: int) -> str:
         phases=[Phase.generate, Phase.shrink],
         suppress_health_check=list(HealthCheck),
     )
-    @given(damaged(whole, parsed(whole, file), file))
+    @given(damaged(data, parsed(data, path.name), path.name))
     def tried(data: bytes) -> None:
-        path.write_bytes(data)
-        counts[0] += 1
-        limit = address_space() + 4 * len(data) + SPARE
-        resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
-        signal.alarm(SECONDS)
-        reading.append(True)
-        try:
-            read(path)
-        except Problem:
-            counts[1] += 1
-        finally:
-            reading.clear()
-            signal.alarm(0)
-            resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        outcomes.append(None)
+        outcomes[-1] = attempt(PARSERS[name][2], path, data)
 
     tried()
-    return f"{name}: {counts[0]} examples, {counts[1]} problems"
+    return f"{name}: {len(outcomes)} examples, {outcomes.count(True)} problems"
+
+
+def begin(folder: Path) -> None:
+    """From now on this process works in a folder of its own, and says what it does outside of it."""
+    signal.signal(signal.SIGALRM, late)
+    folder.mkdir(parents=True)
+    os.chdir(folder)
+    watched(folder)
 
 
 if __name__ == "__main__":
@@ -168,10 +189,6 @@ if __name__ == "__main__":
         int(sys.argv[3]),
         *sys.argv[4:],
     )
-    signal.signal(signal.SIGALRM, late)
-    target.mkdir(parents=True)
-    os.chdir(target)
-    watched(target)
+    begin(target)
     for one in names:
-        (target / one).mkdir()
-        print(fuzz(one, target / one, count, start), flush=True)
+        print(fuzz(one, target, count, start), flush=True)
