@@ -102,7 +102,7 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 REFUSALS = (*NO_ROOM, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.EIO, errno.ESTALE, errno.ENOMEM)
 # what is wanting to the process, whatever file it reads
 WANTING = (errno.ENOMEM, errno.EMFILE, errno.ENFILE)
-OF_RUST = re.compile(r"\(os error (\d+)\)")
+OF_RUST = re.compile(r"\(os error (\d+)\)")  # how a library in Rust says what the system told it
 # other words of the same: the linker's, C++'s, zstd's, MindSpore's, Python's
 WORDS = {
     re.compile(

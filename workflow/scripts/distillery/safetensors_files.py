@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-SYSTEM = re.compile(r"\(os error (\d+)\)")  # how a library in Rust says what the system told it
+from distillery.problems import OF_RUST
 
 
 def save(tensors: Mapping[str, np.ndarray], path: Path) -> None:
@@ -24,7 +23,7 @@ def save(tensors: Mapping[str, np.ndarray], path: Path) -> None:
     try:
         save_file(dict(tensors), path, metadata={"format": "pt"})
     except SafetensorError as error:
-        if not (told := SYSTEM.search(str(error))):
+        if not (told := OF_RUST.search(str(error))):
             raise
         raise OSError(int(told[1]), os.strerror(int(told[1])), str(path)) from error
     path.chmod(0o644)  # it was made private
