@@ -79,3 +79,12 @@ def test_a_shard_that_is_not_the_one_of_its_digest_is_refused(tmp_path):
         run(one, tmp_path / "e")
     assert str(one) in str(caught.value)
     assert not list(tmp_path.glob("*e_*"))
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("ending", ["a/111_document.idx", "../../etc/passwd", "x" * 300, "a\0.idx"])
+def test_a_manifest_lists_no_files_elsewhere(tmp_path, ending):
+    """Found by coverage: it was a defect of the command."""
+    made = DatasetFiles(tmp_path / "a")
+    with pytest.raises(Problem, match="(?s)no file of its dataset.*a_manifest.json, crc32"):
+        made.check({"crc32": {ending: 1}}, "make it again")

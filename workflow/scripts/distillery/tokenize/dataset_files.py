@@ -10,6 +10,7 @@ import errno
 import functools
 import glob
 import os
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -22,6 +23,7 @@ from distillery import checksums, digests, files, one_writer
 from distillery.problems import Problem
 
 PACKED_STEMS = ("packed_input_ids", "packed_attention_mask", "packed_labels")
+ENDING = re.compile(r"\w{1,100}\.[a-z]{1,10}")  # of the name of a dataset's file, without its prefix
 
 
 def hidden(target: Path) -> Path:
@@ -193,6 +195,14 @@ class DatasetFiles:
 
         # a list is what version 0.1 wrote: of fields, not of files
         known = [item for item in manifest.get("crc32", {}).items() if isinstance(item[1], int)]
+        if strange := [ending for ending, _ in known if not ENDING.fullmatch(ending)]:
+            raise Problem(
+                "a manifest lists what is no file of its dataset",
+                where=f"{self.manifest}, crc32",
+                found=strange[0][:100],
+                wanted="ends of names, such as rows.parquet",
+                fix=fix,
+            )
         return {self._named(f"_{item[0]}"): functools.partial(compare, *item) for item in known}
 
     def _ending(self, path: Path) -> str:
