@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from places import SCRIPTS
 
 from distillery import command, cpu_limit, files
 from distillery.problems import Problem
@@ -79,6 +82,26 @@ def test_what_a_library_says_of_the_system_is_taught(call, words, tmp_path, monk
     said, code = command._told(caught.value, "x.py")
     assert code == 1 and "Traceback" not in said and words in said, said
     assert "fix: " in said and "fetch it again" not in said and not [*tmp_path.iterdir()]
+
+
+STARVED = """
+import atexit, sys, time
+from distillery import command
+def main(args):
+    atexit.register(time.sleep, 60)
+    raise MemoryError
+command.run(command.parser("x"), main)
+"""
+
+
+@pytest.mark.faults
+def test_whoever_lacks_memory_ends_without_waiting_for_those_who_do(tmp_path):
+    (tmp_path / "x.py").write_text(STARVED)
+    line = [sys.executable, tmp_path / "x.py", "--log", tmp_path / "log"]
+    env = {**os.environ, "PYTHONPATH": str(SCRIPTS)}
+    done = subprocess.run(line, env=env, capture_output=True, text=True, timeout=50)
+    assert done.returncode == 1 and "there is not enough memory" in done.stderr
+    assert "there is not enough memory" in (tmp_path / "log").read_text()
 
 
 @pytest.mark.parametrize(

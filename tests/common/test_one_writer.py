@@ -96,19 +96,31 @@ def test_a_writer_that_was_stopped_and_wakes_up_harms_nothing(tmp_path, kind):
     assert content(tmp_path / "t") == "theirs" and len(list(tmp_path.iterdir())) == 1
 
 
-def test_an_old_directory_comes_back_where_the_new_one_cannot_take_its_place(tmp_path, monkeypatch):
-    write("atomic_directory", tmp_path / "t")
+@pytest.mark.parametrize(
+    "error, done", [(OSError(5, "Input/output error"), False), (KeyboardInterrupt(), True)]
+)
+@pytest.mark.parametrize("rename", [1, 2])
+def test_the_old_directory_comes_back_unless_the_new_one_has_taken_its_place(
+    tmp_path, monkeypatch, rename, error, done
+):
+    (tmp_path / "t").mkdir()
+    (tmp_path / "t/a").write_text("old")
     real, count = os.replace, []
 
     def replace(source, target):
         count.append(source)
-        if len(count) == 2:
-            raise OSError(5, "Input/output error")
-        real(source, target)
+        if len(count) != rename or done:
+            real(source, target)
+        if len(count) == rename:
+            raise error
 
     monkeypatch.setattr(os, "replace", replace)
-    with pytest.raises(OSError, match="Input/output"):
+    with pytest.raises(type(error)):
         write("atomic_directory", tmp_path / "t")
+    monkeypatch.undo()
+    came = done and rename == 2
+    assert content(tmp_path / "t") == ("ours" if came else "old")
+    write("atomic_directory", tmp_path / "t")
     assert content(tmp_path / "t") == "ours" and len(list(tmp_path.iterdir())) == 1
 
 

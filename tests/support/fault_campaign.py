@@ -12,14 +12,16 @@ from pathlib import Path
 
 import fault_limits
 import fault_points
-from fault_points import FULL, KILL, Fault
+from fault_points import FAIL, FULL, INTERRUPT, KILL, Fault
 from finished_runs import Job, copied
 
 TAUGHT = {
     KILL: re.compile(""),
     FULL: re.compile(r"No space left on device|disk is full|is full|no room"),
-    fault_points.FAIL: re.compile(r"Input/output error|the disk"),
+    FAIL: re.compile(r"Input/output error|the disk"),
+    INTERRUPT: re.compile("interrupted|run the same command again"),
 }
+WORK = re.compile("/train/work/")
 
 
 @dataclass
@@ -43,6 +45,14 @@ class Campaign:
     def __post_init__(self) -> None:
         self._whole = fault_points.state(self.finished)
 
+    def _here(self, do: str = "") -> dict[str, str]:
+        """What stands in the copy. An interrupted training saves at once: what it may go on from lies at other steps."""
+        here = fault_points.state(self.copy)
+        if do != INTERRUPT:
+            return here
+        kept = {name: digest for name, digest in here.items() if not WORK.search(name)}
+        return kept | {name: digest for name, digest in self._whole.items() if WORK.search(name)}
+
     def strike(self, do: str, points: Iterable[int] | None = None) -> None:
         """Try these acts, or one after the other until the job has no n-th."""
         for at in points or itertools.count(1):
@@ -65,7 +75,7 @@ class Campaign:
 
     def _struck(self, do: str, at: int) -> bool:
         end, disk = self._run(Fault(do, at))
-        said, here = end.stdout + end.stderr, fault_points.state(self.copy)
+        said, here = end.stdout + end.stderr, self._here(do)
         # of two threads' acts the one that was counted first need not be noted first, nor at all before the kill
         act = next(iter(disk.trace[at - 1 : at]), "not noted") if disk.happened else "not reached"
         place = f"{self.job.rule}, {do} at {at} ({act})"
@@ -82,7 +92,7 @@ class Campaign:
         elif end.returncode and ("defect" in said or "Traceback" in said or not TAUGHT[do].search(said)):
             self.faults.append(f"{place}: exit {end.returncode}, not taught: {said[-900:]}")
         self._is_whole(place, here)
-        self._complete(place, here)
+        self._complete(place, here, do)
         return True
 
     def limited(self, limit: fault_limits.Limit) -> bool:
@@ -126,14 +136,14 @@ class Campaign:
         self._complete(place, here)
         return disk.looks > looks
 
-    def _complete(self, place: str, here: dict[str, str]) -> None:
+    def _complete(self, place: str, here: dict[str, str], do: str = "") -> None:
         """Run the job once more: all is as in an undisturbed run, and nothing else is there."""
         if here == self._whole or here in self._completed:
             return
         self._completed.append(here)
         self.reruns += 1
         end, _ = fault_points.run(self.job, self.copy, Fault())
-        after = fault_points.state(self.copy)
+        after = self._here(do)
         if end.returncode or after != self._whole:
             self.faults.append(
                 f"{place}: rerun exit {end.returncode}, {self._difference(after)}: {(end.stdout + end.stderr)[-900:]}"

@@ -24,9 +24,9 @@ import forked
 from finished_runs import Job
 from places import SUPPORT
 
-KILL, FULL, FAIL = "kill", "full", "fail"
+KILL, FULL, FAIL, INTERRUPT = "kill", "full", "fail", "interrupt"
 # what such a fault strikes: a disk is not full for a rename or a removal
-ACTS = {KILL: "wcns", FULL: "wc", FAIL: "wcs"}
+ACTS = {KILL: "wcns", FULL: "wc", FAIL: "wcs", INTERRUPT: "wcns"}
 MEASURED = re.compile(r"\.timings\.json$|^\.?metrics\.jsonl(\.sha256)?$")
 NAMES = re.compile(r"-\d+(?=\.partial$)")  # a temporary name has its process's number
 
@@ -36,7 +36,7 @@ class Fault:
     """What is done at which act.
 
     Attributes:
-        do: kill (SIGKILL amid it), full (ENOSPC from it on), fail (EIO at it alone), back (the clock is set back).
+        do: kill (SIGKILL amid it), full (ENOSPC from it on), fail (EIO at it alone), interrupt (Ctrl-C), back (the clock is set back).
         at: the act's number, from 1; 0 for nothing.
         more: further settings of the shim.
     """

@@ -10,6 +10,7 @@
    FAULT_DO      kill: the command's first process and this one get SIGKILL, half of a write is done
                  full: half of a write is done; writes and creations after it fail with ENOSPC
                  fail: this act alone fails with EIO
+                 interrupt: the command's first process gets SIGINT, as by Ctrl-C; the act is done
                  back: the clock is set back by FAULT_SECONDS
    FAULT_LATE    NAME:COUNT: files whose path holds NAME are not there for the first COUNT looks
 
@@ -108,6 +109,7 @@ static int act(char kind, const char *path) {
         errno = ENOSPC;
         return now && kind == 'w' ? HALF : FAIL;
     }
+    if (!strcmp(deed, "interrupt") && now) kill(atomic_load(&ledger->first), SIGINT);
     if (!strcmp(deed, "fail") && now) {
         errno = EIO;
         return FAIL;

@@ -1,6 +1,6 @@
-"""Every act of every command on the disk: killed amid it, with a full disk from it on, with a disk that fails at it.
+"""Every act of every command on the disk: killed amid it, with a full disk from it on, with a disk that fails at it, with Ctrl-C.
 
-A killed command leaves whole files only, a refused one says why, and the same line once more completes, byte for byte. Without
+A killed command leaves whole files only, a refused or interrupted one says why, and the same line once more completes, byte for byte. Without
 --whole each command is struck at a few acts in turn. `FAULT_POINTS=FILE` appends how many acts each command has.
 """
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from fault_campaign import Campaign
-from fault_points import FAIL, FULL, KILL
+from fault_points import FAIL, FULL, INTERRUPT, KILL
 from finished_runs import COMMANDS
 
 pytestmark = [pytest.mark.mindspore, pytest.mark.faults]
@@ -29,7 +29,7 @@ def test_every_command_that_writes_is_struck(jobs):
     assert {job.rule for job in jobs} == {*COMMANDS}
 
 
-@pytest.mark.parametrize("do", [KILL, FULL, FAIL])
+@pytest.mark.parametrize("do", [KILL, FULL, FAIL, INTERRUPT])
 def test_a_command_struck_at_any_act_is_completed_by_its_rerun(run, jobs, whole, command, do, tmp_path):
     job = next(job for job in jobs if job.rule == command)
     campaign = Campaign(job, run / "run", tmp_path / "copy")

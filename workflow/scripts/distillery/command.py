@@ -10,6 +10,7 @@ saved, 1 anything else. `main(args)` returns nothing and raises `Problem` for wh
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import sys
@@ -75,7 +76,7 @@ def run(
     sys.stderr = shown(sys.stderr)  # flags may hold anything too
     args = parser.parse_args()
     terminal: int | None = None
-    code = 0
+    code, starved = 0, False
     try:
         terminal = _redirect(args.log) if args.log else None
         if args.log or sys.stdout.isatty():  # what goes to a pipe is data
@@ -92,7 +93,8 @@ def run(
     except BaseException as error:
         text, code = _told(error, parser.prog)
         _say(text, terminal)
-    _end(code)
+        starved = getattr(refusal(error), "errno", None) == errno.ENOMEM
+    _end(code, starved)
 
 
 def _told(error: BaseException, prog: str) -> tuple[str, int]:
@@ -119,8 +121,12 @@ def _told(error: BaseException, prog: str) -> tuple[str, int]:
     return f"{trace}\n{prog}: error: the above is a defect of this command, not of its input", 1
 
 
-def _end(code: int) -> None:
-    """Leave with this code; without the rest of the output where its disk is full or its reader has gone."""
+def _end(code: int, starved: bool) -> None:
+    """Leave with this code; without the rest of the output where its disk is full or its reader has gone.
+
+    Args:
+        starved: memory was wanting. OpenBLAS' thread asks for some in a loop then, and an orderly end would wait for it.
+    """
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -131,6 +137,8 @@ def _end(code: int) -> None:
             )  # else Python says so once more, with 120
     for call in _endings:
         call(code)
+    if starved:
+        os._exit(code)
     sys.exit(code)
 
 

@@ -42,12 +42,12 @@ def atomic_directory(target: Path) -> Iterator[Path]:
             sync(path)
         # a directory cannot be renamed over a full one: the old one steps aside first
         old = _aside(target)
-        if target.exists():
-            os.replace(target, old)
         try:
+            if target.exists():
+                os.replace(target, old)
             os.replace(partial, target)
         except BaseException:
-            if old.exists():
+            if old.exists() and not target.exists():  # Ctrl-C may come when the new one is there already
                 os.replace(old, target)
             raise
         sync(target.parent)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from distillery import digests, files
+from distillery import digests, files, one_writer
 
 
 def fill(manifest: Path, exported: Path) -> None:
@@ -37,9 +37,13 @@ def fill(manifest: Path, exported: Path) -> None:
 
 
 def _second_name(path: Path, name: Path) -> None:
-    name.parent.mkdir(parents=True, exist_ok=True)
-    if name.is_file() and name.samefile(path):
-        return  # a rename of one name of a file over another would leave both
+    with one_writer.of(name):  # a killed run's lock goes, too, where its second name was made already
+        if name.is_file() and name.samefile(path):
+            return  # a rename of one name of a file over another would leave both
+        _link(path, name)
+
+
+def _link(path: Path, name: Path) -> None:
     with files.atomic(name) as partial:
         try:
             os.link(path, partial)
