@@ -99,6 +99,7 @@ def test_a_server_that_is_started_anew_is_asked_on(asks):
         job = threading.Thread(target=lambda: found.append(asks(first, "--concurrency", 2, count=30)))
         job.start()
         while len(first.asked) < 8:
+            assert job.is_alive()
             time.sleep(0.01)
     # its connections break, and nobody listens for a while
     time.sleep(0.5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import signal
+import threading
 
 from distillery.problems import Problem
 
@@ -17,7 +18,12 @@ class Spent(BaseException):
 
 
 def heed() -> None:
-    """From now on this process, and those forked from it, raise `Spent` in their main thread when the limit comes."""
+    """From now on this process, and those forked from it, raise `Spent` in their main thread when the limit comes.
+
+    Not where another thread calls, as one that runs a command within a larger program: only the main one hears signals.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
     soft, hard = resource.getrlimit(resource.RLIMIT_CPU)
     signal.signal(signal.SIGXCPU, _spent)
     if soft == hard != resource.RLIM_INFINITY:
