@@ -200,76 +200,42 @@ struct Cache {  // keys [slots, groups, capacity / KEYS, dim, KEYS], values [slo
         K* v = value<K>(slot, group, position);
         for (long i = 0; i < dim; ++i) put(v + i, k[dim + i]);
     }
-    long buffered() const { return (TOGETHER + 1) * pad + TOGETHER * (capacity + SPAN); }
+    long buffered() const { return 2 * pad + capacity + SPAN; }
     // The heads of one group at one token: out[repeats * dim].
     template <class K>
     void attend(const float* fused, long slot, long group, long position, float* buffer, float* out) const {
-        const float* q = fused + group * (repeats + 2) * dim;
-        for (long r = 0; r < repeats; r += TOGETHER)
-            some<K>(std::min(TOGETHER, repeats - r), q + r * dim, slot, group, position, buffer, out + r * dim);
-    }
-
-  private:
-    static constexpr long N = SPAN / W;  // vectors of a span
-    static constexpr long TOGETHER = std::max(1L, SUMS / N);  // heads that share what is read of the cache
-
-    template <class K, int R = TOGETHER>
-    void some(long count, const float* q, long slot, long group, long position, float* buffer, float* out) const {
-        if constexpr (R > 0) {
-            if (count == R) heads<K, R>(q, slot, group, position, buffer, out);
-            else some<K, R - 1>(count, q, slot, group, position, buffer, out);
-        }
-    }
-    template <class K, int R>
-    void heads(const float* q, long slot, long group, long position, float* buffer, float* out) const {
-        float *query = buffer, *own = query + R * pad, *score = own + pad;  // scores: whole spans
+        float *query = buffer, *own = buffer + pad, *score = own + pad;  // score: whole spans
         long length = position + 1, spans = (length + SPAN - 1) / SPAN * SPAN;
-        for (int r = 0; r < R; ++r)
-            rotate(head(q + r * dim, 0, own), position, 1.0f / std::sqrt(float(dim)), query + r * pad, 1);
-        for (long p = 0; p < spans; p += SPAN) {
-            vec acc[R][N] = {}, row[N];
-            const K* block = key<K>(slot, group, p);
-            for (long i = 0; i < dim; ++i) {
-                for (long v = 0; v < N; ++v) row[v] = weights(block + (v * W / KEYS * dim + i) * KEYS + v * W % KEYS);
-                for (int r = 0; r < R; ++r)
-                    for (long v = 0; v < N; ++v) acc[r][v] += splat(query[r * pad + i]) * row[v];
+        for (long r = 0; r < repeats; ++r) {
+            const float* q = head(fused + (group * (repeats + 2) + r) * dim, 0, own);
+            rotate(q, position, 1.0f / std::sqrt(float(dim)), query, 1);
+            for (long p = 0; p < spans; p += SPAN) {
+                vec acc[SPAN / W] = {};
+                const K* block = key<K>(slot, group, p);
+                for (long i = 0; i < dim; ++i)
+                    for (long v = 0; v < SPAN / W; ++v)
+                        acc[v] += splat(query[i]) * weights(block + (v * W / KEYS * dim + i) * KEYS + v * W % KEYS);
+                for (long v = 0; v < SPAN / W; ++v) store(score + p + v * W, acc[v]);
             }
-            for (int r = 0; r < R; ++r)
-                for (long v = 0; v < N; ++v) store(score + r * spans + p + v * W, acc[r][v]);
-        }
-        float scale[R];
-        for (int r = 0; r < R; ++r) scale[r] = 1.0f / soften(score + r * spans, length, spans);
-        const K* rows = value<K>(slot, group, 0);
-        long i = 0;
-        for (; i + SPAN <= pad; i += SPAN) mix<K, R, N>(rows + i, i, length, score, spans, scale, out);
-        for (; i < pad; i += W) mix<K, R, 1>(rows + i, i, length, score, spans, scale, out);
-    }
-    // Scores become e^(score - the largest), zeros from `length` on; returns their sum.
-    static float soften(float* score, long length, long spans) {
-        float top = *std::max_element(score, score + length);
-        vec total = {};
-        for (long p = 0; p < spans; p += W) {
-            vec weight = exp(load(score + p) - top);
-            if (p + W > length)
-                for (long i = std::max(length - p, 0L); i < W; ++i) weight[i] = 0;
-            total += weight;
-            store(score + p, weight);
-        }
-        return sum(total);
-    }
-    // Columns first..first + V * W of the values, weighed.
-    template <class K, int R, int V>
-    void mix(const K* rows, long first, long length, const float* score, long spans, const float* scale,
-             float* out) const {
-        vec acc[R][V] = {}, row[V];
-        for (long p = 0; p < length; ++p) {
-            for (int v = 0; v < V; ++v) row[v] = weights(rows + p * pad + v * W);
-            for (int r = 0; r < R; ++r)
-                for (int v = 0; v < V; ++v) acc[r][v] += splat(score[r * spans + p]) * row[v];
-        }
-        for (int r = 0; r < R; ++r) {
-            for (int v = 0; v < V; ++v) acc[r][v] *= scale[r];
-            std::memcpy(out + r * dim + first, acc[r], std::min<long>(V * W, dim - first) * sizeof(float));
+            float top = *std::max_element(score, score + length);
+            vec total = {};
+            for (long p = 0; p < spans; p += W) {
+                vec weight = exp(load(score + p) - top);
+                if (p + W > length)
+                    for (long i = std::max(length - p, 0L); i < W; ++i) weight[i] = 0;
+                total += weight;
+                store(score + p, weight);
+            }
+            float scale = 1.0f / sum(total);
+            const K* rows = value<K>(slot, group, 0);
+            for (long i = 0; i < dim; i += SPAN) {
+                long vectors = std::min(SPAN, pad - i) / W;
+                vec acc[SPAN / W] = {};
+                for (long p = 0; p < length; ++p)
+                    for (long v = 0; v < vectors; ++v) acc[v] += splat(score[p]) * weights(rows + p * pad + i + v * W);
+                for (long v = 0; v < vectors; ++v) acc[v] *= scale;
+                std::memcpy(out + r * dim + i, acc, std::min(SPAN, dim - i) * sizeof(float));
+            }
         }
     }
 };
