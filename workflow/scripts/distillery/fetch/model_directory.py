@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from distillery import checksums, digests, safetensors_header
+from distillery import digests, safetensors_header
 from distillery.digests import MANIFEST
 from distillery.fetch import names
 from distillery.problems import Problem
@@ -43,6 +43,8 @@ def write_manifest(
 
 
 def _checksums(directory: Path) -> dict[str, dict[str, str]]:
+    from distillery import checksums  # a library in C, which planning does without
+
     headers, tensors = {}, {}
     for path in sorted(directory.glob("*.safetensors")):
         held = safetensors_header.read(path)
