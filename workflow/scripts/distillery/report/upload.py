@@ -30,8 +30,10 @@ def fill(manifest: Path, exported: Path) -> None:
         if path.relative_to(folder).as_posix() not in wanted:
             files.remove(path)
     with digests.recorded(manifest) as others:
-        for name in [*wanted, exported.name]:
+        for name in wanted:
             _second_name(exported.parent / name, folder / name)
+        # bytes of its own: Snakemake touches a job's outputs one after the other, and the export's manifest is an input
+        files.write_text(manifest, exported.read_text(encoding="utf-8"))
         # weights are told by their tensors' checksums, in the manifest: a digest of them takes as long as writing them
         others += [folder / name for name in wanted if not name.endswith(".safetensors")]
 
