@@ -66,7 +66,7 @@ bench: setup-dev ## measure against named peers
 	for b in benchmarks/bench_*.py; do $(BIN)/python $$b || exit 1; done
 
 bench-llama: setup-dev ## generation against llama.cpp, which is built in an environment of its own first (.venv/llama): minutes
-	tests/support/llama_cpp .venv/llama $(PYTHON)
+	tests/support/llama_cpp .venv/llama $(call q,$(PYTHON))
 	$(BIN)/python benchmarks/bench_generate.py --peer llama.cpp
 
 rehearsal: setup-dev ## in miniature, then in full: the guide's experiment with real sizes and random weights on this machine: 60 GB of disk, 24 GB of memory
