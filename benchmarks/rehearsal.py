@@ -41,13 +41,37 @@ from rehearsal_steps import GB, Rehearsal, apart  # noqa: E402
 from distillery.planning.planned_jobs import KEY  # noqa: E402
 
 MODELS = {
-    "7b": {"hidden_size": 3584, "intermediate_size": 18944, "num_hidden_layers": 28, "num_attention_heads": 28,
-           "num_key_value_heads": 4, "vocab_size": 152064, "max_position_embeddings": 4096, "rope_theta": 10000},
-    "1.5b": {"hidden_size": 1536, "intermediate_size": 8960, "num_hidden_layers": 28, "num_attention_heads": 12,
-             "num_key_value_heads": 2, "vocab_size": 151936, "max_position_embeddings": 4096, "rope_theta": 10000},
-    "tiny": {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
-             "num_key_value_heads": 2, "vocab_size": 152064, "max_position_embeddings": 512, "rope_theta": 10000},
-}  # fmt: skip
+    "7b": {
+        "hidden_size": 3584,
+        "intermediate_size": 18944,
+        "num_hidden_layers": 28,
+        "num_attention_heads": 28,
+        "num_key_value_heads": 4,
+        "vocab_size": 152064,
+        "max_position_embeddings": 4096,
+        "rope_theta": 10000,
+    },
+    "1.5b": {
+        "hidden_size": 1536,
+        "intermediate_size": 8960,
+        "num_hidden_layers": 28,
+        "num_attention_heads": 12,
+        "num_key_value_heads": 2,
+        "vocab_size": 151936,
+        "max_position_embeddings": 4096,
+        "rope_theta": 10000,
+    },
+    "tiny": {
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "vocab_size": 152064,
+        "max_position_embeddings": 512,
+        "rope_theta": 10000,
+    },
+}
 ROWS, SHARDS = 93_733, 10  # OpenR1-Math-220k's default configuration
 MODEL = f"resources/models/{NAME}"
 CONVERSION, DATA_SECONDS, DATA_BYTES = (
