@@ -67,7 +67,16 @@ def timed() -> None:
         (led_to, f"there is not enough memory\n  found:  {NO_SEGMENT}"),
         (raising(ImportError("x.so: cannot open shared object file: Too many open files")), "ulimit -n"),
         (raising(ImportError("umath failed to import")), "a library cannot be loaded"),
-        (raising(RuntimeError("Allocate memory failed")), "there is not enough memory"),
+        *(
+            (raising(RuntimeError(text)), "there is not enough memory")
+            for text in (
+                "Allocate memory failed",
+                "Allocate output memory failed, alloc node:Default/ZerosLike-op0 alloc size:40960B",
+                "Malloc for kernel output failed, Memory isn't enough, node:Default/Add-op1",
+                "#umsg#Memory not enough:#umsg#Alloc device memory[400] failed",
+            )
+        ),
+        (raising(RuntimeError("can't start new thread")), "ulimit -u"),
         (raising(FileNotFoundError(2, "No usable temporary directory found in []")), "in TMPDIR"),
         (written(ValueError("I/O error: (os error 27)")), "refused: File too large\n  where:  y.bin\n"),
         (written(OSError(28, "No space left on device")), "No space left on device\n  where:  y.bin\n"),
@@ -102,6 +111,32 @@ def test_whoever_lacks_memory_ends_without_waiting_for_those_who_do(tmp_path):
     done = subprocess.run(line, env=env, capture_output=True, text=True, timeout=50)
     assert done.returncode == 1 and "there is not enough memory" in done.stderr
     assert "there is not enough memory" in (tmp_path / "log").read_text()
+
+
+WITHOUT_A_STACK = """
+import resource, threading
+from distillery import command
+def main(args):
+    resource.setrlimit(resource.RLIMIT_AS, (300 << 20, 300 << 20))
+    over, threads = threading.Event(), []
+    try:
+        while True:
+            threads.append(threading.Thread(target=over.wait))
+            threads[-1].start()
+    finally:
+        over.set()  # those that run may end: what is told does not wait for it
+command.run(command.parser("x"), main)
+"""
+
+
+@pytest.mark.faults
+def test_a_thread_without_memory_for_its_stack_blames_the_limit_of_memory(tmp_path):
+    (tmp_path / "x.py").write_text(WITHOUT_A_STACK)
+    env = {**os.environ, "PYTHONPATH": str(SCRIPTS)}
+    done = subprocess.run(
+        [sys.executable, tmp_path / "x.py"], env=env, capture_output=True, text=True, timeout=50
+    )
+    assert done.returncode == 1 and "ulimit -v" in done.stderr and "new thread" in done.stderr, done.stderr
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from distillery import process_limits
+
 
 class Problem(Exception):
     """A failure the user can act on; commands print it without a traceback and exit 1.
@@ -106,7 +108,8 @@ OF_RUST = re.compile(r"\(os error (\d+)\)")  # how a library in Rust says what t
 # other words of the same: the linker's, C++'s, zstd's, MindSpore's, Python's
 WORDS = {
     re.compile(
-        r"failed to map segment from shared object$|std::bad_alloc|ZSTD_DCtx create failed|^Allocate memory failed"
+        r"failed to map segment from shared object$|std::bad_alloc|ZSTD_DCtx create failed"
+        r"|(?i:^(device )?m?alloc\w* .*fail|memory (isn't|is not|not) enough|out of memory)"
     ): errno.ENOMEM,
     re.compile("can't start new thread"): errno.EAGAIN,
 }
@@ -146,7 +149,9 @@ def _refused(error: BaseException) -> int | None:
     text = "" if isinstance(error, Problem) else str(error)
     said = OF_RUST.search(text)
     numbers = (one for one in REFUSALS if (said and int(said[1]) == one) or os.strerror(one) in text)
-    return next(numbers, None) or next((code for form, code in WORDS.items() if form.search(text)), None)
+    code = next(numbers, None) or next((code for form, code in WORDS.items() if form.search(text)), None)
+    # the system says the same of a thread too many and of one without memory for its stack
+    return errno.ENOMEM if code == errno.EAGAIN and process_limits.lacked_memory_for_a_thread() else code
 
 
 @contextmanager

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import resource
 import signal
+from pathlib import Path
 
 # what a process does to itself; every other signal comes from outside
 CRASHES = {signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGILL, signal.SIGFPE, signal.SIGTRAP}
+
+STACK = 2 << 20  # bytes that glibc gives a thread where the limit of stacks is none, on x86-64 and ARM
 
 
 def at_most(kind: int, most: int) -> int:
@@ -15,6 +18,20 @@ def at_most(kind: int, most: int) -> int:
     holds = most if hard == resource.RLIM_INFINITY else min(most, hard)
     resource.setrlimit(kind, (holds, hard))
     return holds
+
+
+def lacked_memory_for_a_thread() -> bool:
+    """Whether the limit of memory ever left this process less than the stack of one more thread takes.
+
+    Its highest size is asked for: by the time that an error is told the other threads may have ended.
+    """
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit == resource.RLIM_INFINITY:
+        return False
+    stack = resource.getrlimit(resource.RLIMIT_STACK)[0]
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    highest = int(status.partition("VmPeak:")[2].split()[0]) * 1024
+    return highest + (STACK if stack == resource.RLIM_INFINITY else stack) > limit
 
 
 def ended(status: int) -> str:
