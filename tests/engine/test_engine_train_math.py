@@ -185,14 +185,22 @@ def test_logits_in_pieces_give_the_same_gradients(monkeypatch):
         assert np.linalg.norm(found - wanted) <= 1e-6 * np.linalg.norm(wanted), name
 
 
+def peak(kind: str) -> int:
+    """Bytes that a training of one kind says it took."""
+    done = forked.run(SUPPORT / "engine_memory_worker.py", kind)
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout)
+
+
 def test_recomputation_needs_less_memory():
     """4 layers keep 33.6 MB each for 4096 tokens (2050 floats a token) when nothing is recomputed."""
-    peaks = {}
-    for recompute in (0, 1):
-        done = forked.run(SUPPORT / "engine_memory_worker.py", recompute)
-        assert done.returncode == 0, done.stderr
-        peaks[recompute] = int(done.stdout)
-    assert peaks[0] - peaks[1] > 80e6, peaks
+    kept, recomputed = peak("kept"), peak("recomputed")
+    assert kept - recomputed > 80e6, (kept, recomputed)
+
+
+def test_the_weights_below_adapters_are_held_once():
+    """Compiling takes 75 MB here; a second copy would be 101 MB: 8 layers of (2 + 1 + 6 + 3) * 512 ** 2 numbers in float32."""
+    assert (found := peak("adapters")) < 120e6, found
 
 
 def test_micro_batches_or_tokens_weigh_the_same():

@@ -104,6 +104,12 @@ TABLE = [
     (
         "no-effect",
         "warning",
+        {"e/train/recompute_granularity": "selective", **OURS},
+        {"e/train/recompute_granularity": "selective", "e/train/lora": {}, "e/layout": layout(), **OURS},
+    ),
+    (
+        "no-effect",
+        "warning",
         {"e/train/eval_iters": 10},
         {"e/train/eval_iters": 10, "e/train/eval_interval": 10, "e/train/split": "95,5,0"},
     ),

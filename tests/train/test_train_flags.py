@@ -13,10 +13,7 @@ from train_parts import CONFIG, command, make, ranks
 sys.path.insert(0, str(SCRIPTS))
 import posttrain_gpt  # noqa: E402
 
-from distillery import (
-    model_config,  # noqa: E402
-    schema,  # noqa: E402
-)
+from distillery import lora, model_config, schema  # noqa: E402
 from distillery.problems import UsageProblem  # noqa: E402
 from distillery.resolution import OVERRIDES  # noqa: E402
 from distillery.train import engine_settings  # noqa: E402
@@ -132,3 +129,18 @@ def test_adapters_have_the_schemas_defaults():
     words = ["--lora-target-modules", "linear_fc2", "linear_qkv", "--lora-r", "8"]
     found = engine_settings.adapters(posttrain_gpt.parser().parse_args([*NEEDED.split(), *words]))
     assert (found.rank, found.alpha, found.targets) == (8, 32, ("linear_qkv", "linear_fc2"))
+
+
+@pytest.mark.parametrize(
+    ("words", "recomputed"),
+    [
+        ("", False),
+        ("--recompute-granularity full", True),
+        ("--lora-target-modules linear_qkv", True),
+        ("--lora-target-modules linear_qkv --recompute-granularity selective", False),
+    ],
+)
+def test_adapters_keep_no_activations_unless_they_are_told_to(words, recomputed):
+    args = posttrain_gpt.parser().parse_args([*NEEDED.split(), *words.split()])
+    found = engine_settings.adapters(args)
+    assert lora.recomputes(args.recompute_granularity, found is not None) is recomputed

@@ -44,6 +44,18 @@ class Lora:
         return a.num_layers * self.rank * sum(sizes[target] for target in self.targets)
 
 
+def recomputes(granularity: str | None, adapted: bool) -> bool:
+    """Whether the built-in engine computes activations again in the backward pass, a layer at a time.
+
+    Adapters are what people train where memory is short, so with them it does, unless `recompute_granularity` says otherwise.
+
+    Args:
+        granularity: full, selective (the activations are kept, but for the attention's scores), or nothing said.
+        adapted: whether adapters are trained.
+    """
+    return granularity == "full" or (adapted and granularity is None)
+
+
 def of(settings: dict[str, object] | None) -> Lora | None:
     """What `train.lora` of a configuration says, defaults filled in; None without it: all weights are trained."""
     if settings is None:

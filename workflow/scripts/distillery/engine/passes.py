@@ -191,11 +191,12 @@ class LayerByLayer:
     def begin(self) -> None:
         """Take the layers' weights as tensors on the parameters' memory.
 
-        A graph that is given Parameters is compiled anew for each one's name. `value` would wait in a busy loop while
-        graphs run, and does not see an update that moves a parameter, as its first one does.
+        A graph that is given Parameters is compiled anew for each one's name. `value` would copy them, and `asnumpy`
+        would wait in a busy loop while graphs run. Neither sees an update that moves a parameter, as its first one does.
         """
         self._weights = [
-            [weight.value() for weight in layer.weights()] for layer in self.model.decoder.layers
+            [Tensor.from_numpy(weight.asnumpy()) for weight in layer.weights()]
+            for layer in self.model.decoder.layers
         ]
 
     def forward(self, feed: Feed, kept: list[Tensor]) -> Tensor:

@@ -40,7 +40,9 @@ def run(s: Setup, stage: Stage | None = None, recompute: bool | None = None) -> 
     reference = stage.engine == "mindspeed-llm"
     distributed = train.get("use_distributed_optimizer", reference)
     low = stage.layout.params_dtype != "fp32"
-    again = train.get("recompute_granularity") == "full" if recompute is None else recompute
+    adapted, again = lora.of(train.get("lora")), recompute
+    if again is None:
+        again = lora.recomputes(train.get("recompute_granularity"), adapted is not None)
     return Run(
         seq_length=stage.seq_length,
         micro_batch_size=train["micro_batch_size"],
@@ -50,7 +52,7 @@ def run(s: Setup, stage: Stage | None = None, recompute: bool | None = None) -> 
         sequence_parallel=train["sequence_parallel"],
         recompute=again,
         logits_at_once=LOGITS_AT_ONCE if again and not reference else None,
-        lora=lora.of(train.get("lora")),
+        lora=adapted,
         distributed_optimizer=distributed,
         master_weights=low and not train.get("reuse_fp32_param", distributed),
     )
@@ -72,9 +74,8 @@ def train_step(s: Setup) -> Step:
         return Step("train", rules, stage.engine, made.folder, made.benchmark, devices)
     length = mean_length(s)
     tokens = train["train_iters"] * train["global_batch_size"] * length
-    adapted = lora.of(train.get("lora"))
-    again = train.get("recompute_granularity") == "full"
-    flops = tokens * model.flops_per_token(length, again, frozen=adapted is not None)
+    taken = run(s)
+    flops = tokens * model.flops_per_token(length, taken.recompute, frozen=taken.lora is not None)
     peak = device_facts.peak_tflops(s.experiment.hardware)
     used = device_memory(s)
     on_cpu = s.experiment.hardware.device == "CPU"

@@ -83,7 +83,7 @@ def settings(args: argparse.Namespace, data: Data, data_parallel: int) -> Settin
             found=f"{warmup:g} of {decay_steps} steps are warm-up, from {args.lr} down to {args.min_lr}",
             wanted="a warm-up shorter than the decay, min-lr at most lr",
         )
-    template = data.manifest["template"]
+    template, adapted = data.manifest["template"], adapters(args)
     return Settings(
         seq_length=args.seq_length,
         micro_batch_size=args.micro_batch_size,
@@ -103,8 +103,8 @@ def settings(args: argparse.Namespace, data: Data, data_parallel: int) -> Settin
         pad_left=args.tokenizer_padding_side == "left",
         shuffle=not args.no_shuffle,
         per_token_loss=args.calculate_per_token_loss,
-        recompute=args.recompute_granularity == "full",
-        lora=adapters(args),
+        recompute=lora.recomputes(args.recompute_granularity, adapted is not None),
+        lora=adapted,
     )
 
 

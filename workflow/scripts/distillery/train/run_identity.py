@@ -49,7 +49,8 @@ def _settings(s: Settings) -> dict[str, Any]:
         "pad_left": s.pad_left,
         "shuffle": s.shuffle,
         "per_token_loss": s.per_token_loss,
-        "recompute": s.recompute,
+        # with adapters it changes no bit
+        "recompute": s.recompute and s.lora is None,
         # said where there are adapters: runs of before go on
         **({"lora": vars(s.lora)} if s.lora else {}),
     }

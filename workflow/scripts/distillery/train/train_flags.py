@@ -85,8 +85,8 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         run,
         TRAIN,
         "recompute_granularity",
-        help="full: keep only each layer's input, less memory for more time; selective (attention): no effect, its "
-        "native kernel keeps no scores",
+        help="full: keep only each layer's input, less memory for more time (adapters: so where nothing is said); selective "
+        "(attention): keep all activations but the scores, which the native kernel never keeps",
     )
     run.add_argument("--recompute-method", choices=["uniform", "block"], help="both: every layer")
     run.add_argument(
