@@ -47,6 +47,14 @@ def test_lengths_are_held_against_the_file(tmp_path, name):
     )
 
 
+def test_a_text_that_is_no_utf8_is_refused_by_its_key(tmp_path):
+    path = tmp_path / "a.gguf"
+    path.write_bytes(gguf(LLAMA).replace(b"llama", b"\x80lama"))
+    reader = gguf_model.open_file(path)
+    with pytest.raises(Problem, match=r"(?s)general\.architecture.*0x80.*UTF-8"):
+        gguf_model.config(reader)
+
+
 def test_more_layers_than_tensors_are_refused(tmp_path):
     numbers = ("attention.head_count", "embedding_length", "feed_forward_length", "context_length")
     fields = LLAMA | {f"llama.{name}": struct.pack("<II", UINT32, 4) for name in numbers}

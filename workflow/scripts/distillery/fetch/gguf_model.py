@@ -129,10 +129,23 @@ def separate_halves(rows: np.ndarray, heads: int) -> np.ndarray:
 
 
 def field(reader: GGUFReader, key: str, **default: Any) -> Any:
-    """A metadata value as a Python object; `default=` makes it optional."""
+    """A metadata value as a Python object; `default=` makes it optional.
+
+    Raises:
+        Problem: there is none, or a text that is no UTF-8.
+    """
     found = reader.get_field(key)
     if found is not None:
-        return found.contents()
+        try:
+            return found.contents()
+        except UnicodeDecodeError as error:
+            raise Problem(
+                "a text that cannot be read",
+                where=key,
+                found=error,
+                wanted="UTF-8",
+                fix="fetch the file again",
+            ) from None
     if default:
         return default["default"]
     raise Problem("the GGUF file lacks a key", where=key)
