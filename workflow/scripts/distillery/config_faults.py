@@ -125,6 +125,8 @@ def _explain(error: ValidationError) -> Iterator[str]:
             kinds = ", ".join(sorted(error.schema["properties"]))
             yield f"{path}: found {', '.join(found) or 'no source'}, wanted exactly one of {kinds}"
         case "oneOf":
+            if not isinstance(found, dict):
+                return  # said by its type
             kinds = [one["required"][0] for one in rule]
             there = [kind for kind in kinds if kind in found]
             if any(_instead((*error.absolute_path, key)) for key in found):
