@@ -74,10 +74,9 @@ def train_step(s: Setup) -> Step:
         return Step("train", rules, stage.engine, made.folder, made.benchmark, devices)
     length = mean_length(s)
     tokens = train["train_iters"] * train["global_batch_size"] * length
-    taken = run(s)
+    taken, used = run(s), device_memory(s)
     flops = tokens * model.flops_per_token(length, taken.recompute, frozen=taken.lora is not None)
     peak = device_facts.peak_tflops(s.experiment.hardware)
-    used = device_memory(s)
     on_cpu = s.experiment.hardware.device == "CPU"
     process = memory.process_bytes(used)
     return Step(
