@@ -40,11 +40,16 @@ class Seen:
         self._lock = threading.Lock()
         self._spans: dict[tuple[Path, int], tuple[int, int]] = {}  # (file, first byte): bytes, CRC-32
         self._ends: dict[tuple[Path, int, int], int] = {}  # (file, tensor's first byte, end): first byte
+        self._begun: set[tuple[Path, int]] = set()  # where something was read from
 
     def add(self, path: Path, tensor: int, offset: int, data: memoryview) -> None:
         """Bytes that were read at `offset`, of a tensor that begins at `tensor`: what follows one another becomes one span."""
         if crc32_combine is None:
             return
+        with self._lock:
+            if (path, offset) in self._begun:
+                return  # several ranks hold it: a second span from here would take the first one's place
+            self._begun.add((path, offset))
         size, crc = len(data), crc32(data)
         with self._lock:
             first = self._ends.pop((path, tensor, offset), offset)
