@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distillery import checksums, digests
-from distillery.convert import convert, gather, states, stored_bytes
+from distillery.convert import convert, states, stored_bytes
 from distillery.convert.mcore_layout import Layout
 from distillery.convert.weight_sources import Source, open_hf, open_mcore
 from distillery.fetch import model_directory
@@ -111,27 +111,13 @@ def test_pieces_read_in_any_order_have_the_checksum_of_the_whole(sizes, random):
     assert seen.crc(Path("b"), 7, len(data)) is None
 
 
-@given(
-    st.binary(min_size=1, max_size=60),
-    st.lists(st.tuples(st.integers(0, 59), st.integers(1, 9)), max_size=30),
-)
-def test_pieces_read_twice_or_over_one_another_never_make_a_wrong_checksum(data, reads):
-    seen, path = checksums.Seen(), Path("a")
+@given(st.lists(st.tuples(st.integers(0, 6), st.integers(1, 3)), max_size=12))
+def test_pieces_read_twice_or_over_one_another_never_make_a_wrong_checksum(reads):
+    """As two ranks read an embedding that both hold, each in its own time."""
+    seen, path, data = checksums.Seen(), Path("a"), b"abcdefgh"
     for start, size in reads:
         if piece := data[start : start + size]:
             seen.add(path, 0, start, memoryview(piece))
     for first in range(len(data)):
         for end in range(first + 1, len(data) + 1):
             assert seen.crc(path, first, end - first) in (None, checksums.crc32(data[first:end]))
-
-
-@pytest.mark.parametrize("layout", [Layout(1, 2), Layout(2, 2)], ids=str)
-def test_embeddings_that_first_and_last_stage_hold_are_compared_in_pieces(tmp_path, monkeypatch, layout):
-    """SmolLM2 in three parts of 38 MB: two ranks read each, in pieces of a megabyte."""
-    monkeypatch.setattr(gather, "SCRATCH", 128)
-    folder = make_model(tmp_path / "hf", tie_word_embeddings=True)
-    model_directory.write_manifest(folder, {"kind": "test"}, revision=None)
-    source = open_hf(folder)
-    checks = stored_bytes.of_source(folder, source)
-    convert.to_mcore(source, layout, BF16, tmp_path / "mg", facts={}, checks=checks)
-    assert open_mcore(tmp_path / "mg").grid is not None
