@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import preprocess_data
@@ -116,20 +117,37 @@ def test_lengths() -> None:
     assert (measured["p50"], measured["max"]) == (64, 1000)
 
 
-letters = st.lists(st.sampled_from("abcdefgh"), min_size=12, max_size=40)
+letters = st.lists(st.sampled_from("abc"), min_size=4, max_size=40)
 
 
 @pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(st.lists(letters, min_size=2, max_size=8))
-def test_near_duplicates_are_truly_near_and_equal_ones_always_found(texts: list[list[str]]) -> None:
-    near = NearDuplicates()
-    for number, text in enumerate([*texts, texts[0]]):
-        other = near.add(number, text)
-        if other is not None:
-            mine, its = ngrams(text, 4), ngrams(([*texts, texts[0]])[other], 4)
-            assert len(mine & its) >= 0.8 * len(mine | its)
-    assert other is not None
+def test_near_duplicates_are_those_that_a_comparison_with_all_finds(texts: list[list[str]]) -> None:
+    near, sets = NearDuplicates(), [ngrams(text, 4) for text in texts]
+    firsts: list[int] = []
+    for number, (text, mine) in enumerate(zip(texts, sets, strict=True)):
+        alike = [one for one in firsts if len(mine & sets[one]) >= 0.8 * len(mine | sets[one])]
+        assert near.add(number, text) == (alike[0] if alike else None)
+        firsts += [] if alike else [number]
+    assert near.add(len(texts), texts[0]) == 0
+
+
+def test_texts_of_one_form_are_compared_with_few_others(monkeypatch) -> None:
+    """Questions of a generator share most of their words: each was held against all, which took twelve minutes of 93,733 rows."""
+    random, texts = Random(0), []
+    for _ in range(300):
+        numbers = [str(random.randrange(10, 99)) for _ in range(4)]
+        form = "a shop sells {} pens for {} each , then {} books for {} ; how much does it take in all day ?"
+        texts.append(form.format(*numbers).split())
+    near, compared = NearDuplicates(), []
+    candidates = near._candidates
+    monkeypatch.setattr(
+        near, "_candidates", lambda *words: compared.append(candidates(*words)) or compared[-1]
+    )
+    found = [near.add(number, text) for number, text in enumerate(texts)]
+    assert set(found) == {None}
+    assert sum(map(len, compared)) < 0.05 * len(texts) ** 2 / 2
 
 
 def test_overlap_needs_eight_words_in_a_row_or_the_whole_problem() -> None:

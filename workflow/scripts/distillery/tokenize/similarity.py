@@ -6,8 +6,9 @@ Words are runs of letters or digits, lower case; other signs count one by one, s
 from __future__ import annotations
 
 import hashlib
+import math
 import re
-from collections import defaultdict
+from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,8 @@ from distillery.tokenize.readers import Source
 _WORD = re.compile(r"[^\W_]+|[^\w\s]")
 NGRAM = 8
 SHINGLE = 4
-BANDS, BAND_ROWS = (
-    16,
-    4,
-)  # found with probability 1 - (1 - s^4)^16 at similarity s: 0.9999 at 0.8, 0.06 at 0.25
 NEAR = 0.8
-_MERSENNE = (1 << 61) - 1
+BUCKETS = 1 << 22  # 34 MB; 100,000 questions of 80 words have twice as many shingles
 
 
 def words(text: str) -> list[str]:
@@ -52,18 +49,19 @@ def fingerprint(found: list[str]) -> int:
 class NearDuplicates:
     """Groups of texts whose sets of SHINGLE-word stretches have a Jaccard similarity of NEAR or more.
 
-    MinHash signatures (Broder 1997) cut into bands find candidates; sets of shingles, kept for the
-    first of each group only, decide.
+    Of a set of n shingles such a text has ceil(NEAR * n) or more: it has one of any n - ceil(NEAR * n) + 1 (prefix filter, Bayardo
+    2007). So only texts with one of the rarest that many are compared, of the first of each group: questions of one form
+    share most shingles, and hardly ever those with their numbers. Shingles are counted, and their texts found, in BUCKETS by
+    their last bits; what meets there by chance is compared in vain.
     """
 
     def __init__(self) -> None:
-        # fixed numbers, so that equal data gives equal results
-        coefficients = np.random.default_rng(20).integers(
-            1, _MERSENNE >> 30, (2, BANDS * BAND_ROWS), dtype=np.uint64
-        )
-        self._factor, self._offset = coefficients
-        self._bands: list[dict[bytes, list[int]]] = [defaultdict(list) for _ in range(BANDS)]
-        self._shingles: dict[int, np.ndarray] = {}  # a tenth of a set's memory
+        # of the first of each group, in the order of their coming: number, shingles (an array takes a tenth of a set's memory)
+        self._firsts: list[tuple[int, np.ndarray]] = []
+        self._counts = np.zeros(BUCKETS, np.uint32)
+        # a chain of each bucket, from its last text to its first: where it begins (0: nowhere), and of each link the text and the next
+        self._heads = np.zeros(BUCKETS, np.uint32)
+        self._places, self._next = array("I", [0]), array("I", [0])
 
     def add(self, number: int, found: list[str]) -> int | None:
         """The number of an earlier text that this one nearly is, or None if it is new."""
@@ -71,22 +69,36 @@ class NearDuplicates:
         if not shingles:
             return None
         stored = np.fromiter(shingles, np.uint64, len(shingles))
-        hashes = stored >> np.uint64(33)
-        signature = (
-            ((hashes[:, None] * self._factor + self._offset) >> np.uint64(29)).min(axis=0).astype("<u4")
-        )
-        keys = [band.tobytes() for band in signature.reshape(BANDS, BAND_ROWS)]
-        candidates = sorted(
-            {other for band, key in zip(self._bands, keys, strict=True) for other in band.get(key, ())}
-        )
-        for other in candidates:
-            both = len(shingles.intersection(self._shingles[other].tolist()))
-            if both >= NEAR * (len(shingles) + len(self._shingles[other]) - both):
-                return other
-        self._shingles[number] = stored
-        for band, key in zip(self._bands, keys, strict=True):
-            band[key].append(number)
+        buckets = (stored & np.uint64(BUCKETS - 1)).astype(np.int64)
+        for place in self._candidates(buckets):
+            first, others = self._firsts[place]
+            # the smaller set divided by the larger one is the most that their similarity can be
+            if min(len(stored), len(others)) < NEAR * max(len(stored), len(others)):
+                continue
+            both = len(shingles.intersection(others.tolist()))
+            if both >= NEAR * (len(shingles) + len(others) - both):
+                return first
+        self._keep(number, stored, np.unique(buckets))
         return None
+
+    def _candidates(self, buckets: np.ndarray) -> list[int]:
+        """Places of the firsts that have one of the rarest shingles, as many as a near text cannot lack; ascending."""
+        most = len(buckets) - math.ceil(NEAR * len(buckets)) + 1
+        rarest = buckets[np.argsort(self._counts[buckets], kind="stable")[:most]]
+        found: set[int] = set()
+        for link in self._heads[rarest].tolist():
+            while link:
+                found.add(self._places[link])
+                link = self._next[link]
+        return sorted(found)
+
+    def _keep(self, number: int, stored: np.ndarray, buckets: np.ndarray) -> None:
+        begin = len(self._next)
+        self._next.extend(self._heads[buckets].tolist())
+        self._places.extend([len(self._firsts)] * len(buckets))
+        self._heads[buckets] = np.arange(begin, begin + len(buckets))
+        self._counts[buckets] += 1
+        self._firsts.append((number, stored))
 
 
 class Overlap:
