@@ -38,8 +38,8 @@ def run(args: argparse.Namespace) -> None:
     wanted = _wanted(config.read(args.configfile), args.experiment, args.python)
     # also where a shell that starts it in the background has it ignored
     with signals.delivered(SIGINT), started.running(wanted) as replicas:
-        print(question(replicas.urls[0], wanted.model), flush=True)
-        try:
+        try:  # who reads the line may interrupt at once
+            print(question(replicas.urls[0], wanted.model), flush=True)
             while True:
                 replicas.check()
                 time.sleep(POLL_SECONDS)
