@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 
 import pytest
 from places import SCRIPTS
@@ -13,10 +14,12 @@ from train_parts import CONFIG, command, make, ranks
 sys.path.insert(0, str(SCRIPTS))
 import posttrain_gpt  # noqa: E402
 
-from distillery import lora, model_config, schema  # noqa: E402
+from distillery import model_config, schema  # noqa: E402
+from distillery.engine.batches import Rows  # noqa: E402
 from distillery.problems import UsageProblem  # noqa: E402
 from distillery.resolution import OVERRIDES  # noqa: E402
 from distillery.train import engine_settings  # noqa: E402
+from distillery.train.tokenized_data import Data  # noqa: E402
 
 NEEDED = (
     "--load l --save s --data-path d --tokenizer-name-or-path t --seq-length 128 --train-iters 9 --lr 1e-3"
@@ -142,5 +145,6 @@ def test_adapters_have_the_schemas_defaults():
 )
 def test_adapters_keep_no_activations_unless_they_are_told_to(words, recomputed):
     args = posttrain_gpt.parser().parse_args([*NEEDED.split(), *words.split()])
-    found = engine_settings.adapters(args)
-    assert lora.recomputes(args.recompute_granularity, found is not None) is recomputed
+    manifest = {"options": {"pack": False, "neat_pack": False, "seq_length": 128}, "template": None}
+    found = engine_settings.settings(args, Data(Rows([], [], []), manifest, Path("d")), 1)
+    assert found.recompute is recomputed
