@@ -40,37 +40,12 @@ from rehearsal_steps import GB, Rehearsal, apart  # noqa: E402
 
 from distillery.planning.planned_jobs import KEY  # noqa: E402
 
+SIZES = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
+SIZES += ("num_key_value_heads", "vocab_size", "max_position_embeddings", "rope_theta")
 MODELS = {
-    "7b": {
-        "hidden_size": 3584,
-        "intermediate_size": 18944,
-        "num_hidden_layers": 28,
-        "num_attention_heads": 28,
-        "num_key_value_heads": 4,
-        "vocab_size": 152064,
-        "max_position_embeddings": 4096,
-        "rope_theta": 10000,
-    },
-    "1.5b": {
-        "hidden_size": 1536,
-        "intermediate_size": 8960,
-        "num_hidden_layers": 28,
-        "num_attention_heads": 12,
-        "num_key_value_heads": 2,
-        "vocab_size": 151936,
-        "max_position_embeddings": 4096,
-        "rope_theta": 10000,
-    },
-    "tiny": {
-        "hidden_size": 32,
-        "intermediate_size": 48,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-        "vocab_size": 152064,
-        "max_position_embeddings": 512,
-        "rope_theta": 10000,
-    },
+    "7b": dict(zip(SIZES, (3584, 18944, 28, 28, 4, 152064, 4096, 10000), strict=True)),
+    "1.5b": dict(zip(SIZES, (1536, 8960, 28, 12, 2, 151936, 4096, 10000), strict=True)),
+    "tiny": dict(zip(SIZES, (32, 48, 2, 4, 2, 152064, 512, 10000), strict=True)),
 }
 ROWS, SHARDS = 93_733, 10  # OpenR1-Math-220k's default configuration
 MODEL = f"resources/models/{NAME}"

@@ -36,8 +36,10 @@ def _training(s: Setup) -> Iterator[Idle]:
     aside = of_train(not theirs, "reuse_fp32_param", "variable_seq_lengths", "reset_position_ids")
     yield aside, "the built-in engine decides so itself", "train.engine: mindspeed-llm"
     selective = s.train.get("recompute_granularity") == "selective"
-    whole = s.train.get("lora") is None  # adapters' activations are computed again unless this says otherwise
-    kept = of_train(not theirs and selective and whole, "recompute_granularity")
+    adapted = (
+        s.train.get("lora") is not None
+    )  # then activations are computed again unless this says otherwise
+    kept = of_train(not theirs and selective and not adapted, "recompute_granularity")
     yield kept, "the built-in engine's attention keeps no scores", "full"
     unshared = float(s.train["split"].split(",")[1]) == 0
     evaluation = of_train(unshared, "eval_interval", "eval_iters")
