@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
 from places import SCRIPTS
 
 from distillery import command, cpu_limit, files
-from distillery.problems import Problem
+from distillery.problems import Problem, refusal
 
+# of a Python that had no memory for the rest of it
+CUT = 'Traceback (most recent call last):\n  File "<frozen importlib._bootstrap_external>", line 729, in _compile_bytecode\n'
 NO_SEGMENT = "x.so: failed to map segment from shared object"
 
 
@@ -67,6 +71,8 @@ def timed() -> None:
         (led_to, f"there is not enough memory\n  found:  {NO_SEGMENT}"),
         (raising(ImportError("x.so: cannot open shared object file: Too many open files")), "ulimit -n"),
         (raising(ImportError("umath failed to import")), "a library cannot be loaded"),
+        (raising(PackageNotFoundError("numpy")), "ulimit -n"),
+        (raising(ModuleNotFoundError(name="no_such.part")), "no module named no_such.part"),
         *(
             (raising(RuntimeError(text)), "there is not enough memory")
             for text in (
@@ -91,6 +97,12 @@ def test_what_a_library_says_of_the_system_is_taught(call, words, tmp_path, monk
     said, code = command._told(caught.value, "x.py")
     assert code == 1 and "Traceback" not in said and words in said, said
     assert "fix: " in said and "fetch it again" not in said and not [*tmp_path.iterdir()]
+
+
+def test_a_traceback_that_does_not_come_to_its_end_is_want_of_memory():
+    for text in (CUT, f"Warning: odd\n{CUT}    import numpy\n"):
+        assert refusal(RuntimeError(text)).errno == errno.ENOMEM
+    assert refusal(RuntimeError(f"{CUT}ValueError: it says")) is None
 
 
 STARVED = """

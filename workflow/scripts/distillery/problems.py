@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import re
+import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 from distillery import process_limits
 
@@ -111,6 +113,8 @@ WORDS = {
         r"failed to map segment from shared object$|std::bad_alloc|ZSTD_DCtx create failed"
         r"|(?i:^(device )?m?alloc\w* .*fail|memory (isn't|is not|not) enough|out of memory)"
     ): errno.ENOMEM,
+    # another Python had no memory left to say what its traceback is of
+    re.compile(r"Traceback \(most recent call last\):\n(.*\n)* .*\s*\Z"): errno.ENOMEM,
     re.compile("can't start new thread"): errno.EAGAIN,
 }
 
@@ -144,6 +148,8 @@ def _refused(error: BaseException) -> int | None:
     """The number of what the system refused for want of something, by one error of several that led to one another."""
     if isinstance(error, MemoryError):
         return errno.ENOMEM
+    if isinstance(error, ModuleNotFoundError) and _is_there(error.name):
+        return errno.ENOMEM if process_limits.has(resource.RLIMIT_AS) else errno.EMFILE
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno if error.errno in REFUSALS else None
     text = "" if isinstance(error, Problem) else str(error)
@@ -152,6 +158,19 @@ def _refused(error: BaseException) -> int | None:
     code = next(numbers, None) or next((code for form, code in WORDS.items() if form.search(text)), None)
     # the system says the same of a thread too many and of one without memory for its stack
     return errno.ENOMEM if code == errno.EAGAIN and process_limits.lacked_memory_for_a_thread() else code
+
+
+def _is_there(package: str | None) -> bool:
+    """Whether a package that was not found is found at a second look.
+
+    `importlib.metadata` takes a folder that it cannot list, for want of descriptors or memory, for an empty one.
+    """
+    try:
+        return bool(package) and find_spec(package.partition(".")[0]) is not None
+    except OSError:  # still wanting
+        return True
+    except (ImportError, ValueError):
+        return False
 
 
 @contextmanager

@@ -20,18 +20,22 @@ def at_most(kind: int, most: int) -> int:
     return holds
 
 
+def has(kind: int) -> bool:
+    """Whether the user has set a limit of this kind."""
+    return resource.getrlimit(kind)[0] != resource.RLIM_INFINITY
+
+
 def lacked_memory_for_a_thread() -> bool:
     """Whether the limit of memory ever left this process less than the stack of one more thread takes.
 
     Its highest size is asked for: by the time that an error is told the other threads may have ended.
     """
-    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-    if limit == resource.RLIM_INFINITY:
+    if not has(resource.RLIMIT_AS):
         return False
-    stack = resource.getrlimit(resource.RLIMIT_STACK)[0]
+    limit, stack = (resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_AS, resource.RLIMIT_STACK))
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     highest = int(status.partition("VmPeak:")[2].split()[0]) * 1024
-    return highest + (STACK if stack == resource.RLIM_INFINITY else stack) > limit
+    return highest + (stack if has(resource.RLIMIT_STACK) else STACK) > limit
 
 
 def ended(status: int) -> str:
