@@ -63,6 +63,19 @@ def test_what_is_wrong_is_said_with_the_files_name(tmp_path, data, words):
     assert words in str(caught.value) and str(tmp_path / "a.json") in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["1" * 300, "字" * 100, "\ud800", "a\0b", "", "a/b"], ids=repr)
+def test_a_name_that_no_file_can_have_is_refused_with_its_key(name):
+    index = json.dumps({"weight_map": {"w": name}}).encode()
+    with pytest.raises(Problem, match="weight_map, w\n.*\n.*wanted: the name of a file"):
+        json_files.parse(index, "model.safetensors.index.json")
+    done = json.dumps({"checkpoint": name}).encode()
+    if name == "a/b":
+        assert json_files.parse(done, "train/done.json")["checkpoint"] == name
+    else:
+        with pytest.raises(Problem, match="checkpoint\n.*\n.*wanted: a path"):
+            json_files.parse(done, "train/done.json")
+
+
 def test_a_missing_key_names_its_place(tmp_path):
     (tmp_path / "a.json").write_text('{"a": [{"b": {}}]}')
     record = json_files.read(tmp_path / "a.json")

@@ -192,6 +192,10 @@ def fit(value: Any, shape: Any, where: str) -> None:
         _is(value, str, where)
         if not shape.fullmatch(value):
             raise _unusable(where, value, f"a text of the form {shape.pattern}")
+    elif isinstance(shape, json_shapes.Place):
+        _is(value, str, where)
+        if not shape.fits(value):
+            raise _unusable(where, value, str(shape))
     elif shape is not None:
         _is(value, shape, where)
 

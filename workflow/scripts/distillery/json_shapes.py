@@ -1,12 +1,13 @@
 """What stands in the JSON files that the steps leave for one another, by their names: keys that are read, and their types.
 
-A shape is a type, a pattern that a text has in full, `[shape]` of a list's items, `Each(shape)` of an object's values,
+A shape is a type, a pattern that a text has in full, a `Place` in the file system, `[shape]` of a list's items, `Each(shape)` of an object's values,
 `Maybe(shape)` where null may stand, or {key: shape} of an object. Keys that are not named may hold anything; one that is
 missing says so when it is asked for.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,25 @@ class Maybe:
     shape: Any
 
 
+@dataclass(frozen=True)
+class Place:
+    """A path that Linux takes; of one part, if it is the name of a file."""
+
+    one_part: bool = False
+
+    def fits(self, text: str) -> bool:
+        try:
+            path = os.fsencode(text)
+        except UnicodeEncodeError:  # half of a character
+            return False
+        parts = path.split(b"/")
+        few = len(parts) == 1 or not self.one_part
+        return 0 < len(path) < 4096 and few and b"\0" not in path and max(map(len, parts)) <= 255
+
+    def __str__(self) -> str:
+        return f"{'the name of a file' if self.one_part else 'a path'} of at most 255 bytes a part"
+
+
 TEMPLATE = {
     "prompt_type": str,
     "chat_template": Maybe(str),
@@ -34,7 +54,7 @@ TEMPLATE = {
     "stop_token_ids": [int],
 }
 CRC32 = re.compile("[0-9a-f]{1,8}")
-FILES = [{"name": str, "bytes": Maybe(int), "sha256": Maybe(str)}]
+FILES = [{"name": Place(), "bytes": Maybe(int), "sha256": Maybe(str)}]
 MANIFEST = {
     # of a directory of weights, or of fetched files
     "files": FILES,
@@ -62,8 +82,8 @@ MANIFEST = {
 STATE = {"files": FILES, "iteration": int, "payload_digest": Maybe(str), "loss": Maybe(float)}
 DONE = {
     "iteration": int,
-    "checkpoint": str,
-    "metrics": str,
+    "checkpoint": Place(),
+    "metrics": Place(),
     "key": str,
     "payload_digest": Maybe(str),
     "loss": Maybe(float),
@@ -90,7 +110,7 @@ SAMPLE = {
     "chips": [dict.fromkeys(("hbm_used", "aicore", "power", "temperature"), Maybe(float))],
     "machine": dict,
 }
-INDEX = {"weight_map": Each(re.compile(r"[^/\0]+"))}
+INDEX = {"weight_map": Each(Place(one_part=True))}
 BY_ENDING = {
     "manifest.json": MANIFEST,
     "state.json": STATE,
