@@ -37,6 +37,16 @@ static long size(const int64_t* shape, int ndim) {
     return n;
 }
 
+static float largest(const float* row, long n) {
+    vec top = splat(-INFINITY);
+    long i = 0;
+    for (; i + W <= n; i += W) { vec v = load(row + i); top = v > top ? v : top; }
+    float most = -INFINITY;
+    for (long k = 0; k < W; ++k) most = std::max(most, top[k]);
+    for (; i < n; ++i) most = std::max(most, row[i]);
+    return most;
+}
+
 // ---- A small matrix product: c[m, n] (+)= sum_k a[m*am + k*ak] * b[k*ldb + n], n in whole vectors.
 
 template <int M, int N>
@@ -198,12 +208,9 @@ KERNEL(attention_forward) {
                     for (long i = 0; i < t.rows; ++i) {
                         float* s = scores.data() + i * t.columns;
                         long length = t.mask(i, segment, s);
-                        vec top = load(s);
-                        for (long j = W; j < length; j += W) { vec v = load(s + j); top = v > top ? v : top; }
-                        float largest = top[0];
-                        for (long j = 1; j < W; ++j) largest = std::max(largest, top[j]);
-                        float total = exponentials(s, length, t.columns, largest);
-                        lse[t.first + i] = largest + std::log(total);
+                        float top = largest(s, length);
+                        float total = exponentials(s, length, t.columns, top);
+                        lse[t.first + i] = top + std::log(total);
                         for (long j = 0; j < length; j += W) store(s + j, load(s + j) * (1 / total));
                     }
                     product(t.rows, h.dim_pad, t.to - t.from, scores.data(), t.columns, 1,
@@ -391,7 +398,7 @@ KERNEL(entropy_forward) {
             outside = OUTSIDE;
             continue;
         }
-        float top = *std::max_element(row, row + n), rest = 0;
+        float top = largest(row, n), rest = 0;
         vec total = {};
         long i = 0;
         for (; i + W <= n; i += W) total += exp(load(row + i) - top);
