@@ -5,7 +5,7 @@
     python benchmarks/bench_generate.py --peer llama.cpp    # needs tests/support/llama_cpp .venv/llama: `make bench-llama`
 
 Each side is a process that loads the model once; runs alternate, prefill included. Ours runs in float32, and again
-with the weights rounded to bf16 and held as such. transformers computes in float32, and its tokens must be ours.
+with the weights rounded to bf16 and held as such, and with those rounded to int8. transformers computes in float32, and its tokens must be ours.
 llama.cpp has the same weights in float32 and bf16, and rounded further to q8_0; how many of a batch's answers are
 ours is said, for it sums in another order, and in bf16 and q8_0 rounds activations too.
 `ratio` is the smallest, over the batches, of transformers' median wall time over ours; `cpu_ratio` likewise for
@@ -39,11 +39,8 @@ QUESTIONS = (
     "Name five animals that can fly, and for each of them say what it eats and where it lives.",
 )
 PROMPT = 512  # tokens of the long prompt
-AGAINST = {
-    "f32": "ours",
-    "bf16": "ours bf16",
-    "q8_0": "ours bf16",
-}  # our side beside llama.cpp's kinds of weights
+# our side beside llama.cpp's kinds of weights
+AGAINST = {"f32": "ours", "bf16": "ours bf16", "q8_0": "ours int8"}
 
 
 def prompts(model: Path, count: int) -> list[list[int]]:
@@ -62,6 +59,7 @@ def started(args: argparse.Namespace, folder: Path) -> dict[str, Worker]:
         "transformers": Worker("transformers", args.model, *same),
         "ours": Worker("ours", args.model, *same),
         "ours bf16": Worker("ours", narrow, *same),
+        "ours int8": Worker("ours int8", narrow, *same),
     }
     for kind in AGAINST if args.peer == "llama.cpp" else ():
         source = narrow if kind == "bf16" else args.model

@@ -7,9 +7,9 @@ from pathlib import Path
 
 
 class Ours:
-    """Weights stay in the type that the model's files have."""
+    """Weights stay in the type that the model's files have, or are rounded to int8."""
 
-    def __init__(self, model: Path, threads: int, kernels: str):
+    def __init__(self, model: Path, threads: int, kernels: str, weights: str = "stored"):
         from distillery.engine import threads as engine_threads
 
         engine_threads.limit(threads)
@@ -19,7 +19,12 @@ class Ours:
         from distillery.engine import runner_choice
 
         self.build = lambda slots, length: runner_choice.build(
-            model_config.read(model), states.load_state(model), slots, length, kernels=kernels
+            model_config.read(model),
+            states.load_state(model),
+            slots,
+            length,
+            kernels=kernels,
+            weights=weights,
         )
         self.runner, self.length = None, 0
 

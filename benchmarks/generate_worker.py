@@ -5,6 +5,7 @@ import resource
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parent.parent / "workflow/scripts"
@@ -14,13 +15,15 @@ def serve(side: str, model: Path, threads: int, kernels: str) -> None:
     """Answer the parent's requests until it ends.
 
     Args:
-        side: ours, transformers or llama.cpp.
+        side: ours, ours int8, transformers or llama.cpp.
         model: Hugging Face directory, or a GGUF file for llama.cpp.
     """
     start = time.perf_counter()
-    if side == "ours":
+    if side.startswith("ours"):
         sys.path.insert(0, str(SCRIPTS))
-        from generate_ours import Ours as Side
+        from generate_ours import Ours
+
+        Side = partial(Ours, weights="int8" if side.endswith("int8") else "stored")  # noqa: N806
     elif side == "transformers":
         from generate_peer import Transformers as Side
     else:
