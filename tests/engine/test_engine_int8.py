@@ -82,7 +82,7 @@ def test_scores_are_those_of_the_rounded_weights_to_the_last_bit_whatever_the_ba
         return cached, found
 
     held, found = scores(state, "int8")
-    assert held.table.asnumpy().dtype == held.weights[0][6].asnumpy().dtype == np.int8
+    assert held.table.asnumpy().dtype == held.layers[0][8].asnumpy().dtype == np.int8
     _, wanted = scores(copy, "stored")
     _, exact = scores(state, "stored")
     for one, other, original in zip(found, wanted, exact, strict=True):

@@ -116,7 +116,7 @@ def test_scores_are_those_of_a_float32_copy_to_the_last_bit(family, dtype, monke
         return cached, [*first.values(), *second.values()]
 
     held, found = scores(narrow)
-    assert {held.table.asnumpy().dtype, held.weights[0][1].asnumpy().dtype} == {np.dtype(STORED[dtype])}
+    assert {held.table.asnumpy().dtype, held.layers[0][1].asnumpy().dtype} == {np.dtype(STORED[dtype])}
     monkeypatch.setattr(panels, "_narrowest", lambda _: np.float32)
     copied, wanted = scores({name: one.astype(np.float32) for name, one in narrow.items()})
     assert copied.table.asnumpy().dtype == np.float32

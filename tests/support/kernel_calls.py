@@ -172,9 +172,10 @@ def decoding(library):
                 keys, values = ((one.view(np.uint32) >> 16).astype(np.uint16) for one in (keys, values))
 
             def layer(at, where, count, returns=0):
-                memory = (keys, values, *angles, at, where)  # noqa: B023
-                call(library, "decode_layer", x, eps, *attention, *memory, *mlp, count, out, returns=returns)  # noqa: B023
-                call(library, "decode_attention", x, eps, *attention, *memory, count, out, returns=returns)  # noqa: B023
+                first = (*attention, keys, values)  # noqa: B023
+                shared = (x, eps, *angles, at, where, count)  # noqa: B023
+                call(library, "decode_layers", *shared, *first, *mlp, *first, *mlp, out, returns=returns)  # noqa: B023
+                call(library, "decode_attention", *shared, *first, out, returns=returns)  # noqa: B023
 
             at, where = ints(0, 0, 2, 1, 0), ints(0, 1, 63, 20, 0)
             layer(at, where, live)

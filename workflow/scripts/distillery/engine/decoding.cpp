@@ -21,7 +21,7 @@
 #include "panels.h"
 
 #define KERNEL(name) \
-    extern "C" int name(int, void** params, int*, int64_t** shapes, const char** dtypes, void*, void*)
+    extern "C" int name(int count, void** params, int*, int64_t** shapes, const char** dtypes, void*, void*)
 #define F(i) static_cast<float*>(params[i])
 #define I(i) static_cast<int32_t*>(params[i])
 
@@ -247,6 +247,10 @@ static inline void add(const float* base, const float* sums, long count, float* 
     for (long i = 0; i < count; ++i) out[i] = base ? base[i] + sums[i] : sums[i];
 }
 
+// x [T, hidden] and eps [1] go before all arrays; these come between them and a layer's, of which those of its attention are first
+constexpr int COS = 2, SIN = 3, SLOTS = 4, POSITIONS = 5, LIVE = 6, FIRST = 7;
+constexpr int ATTENTION = 7, MLP = 3;  // arrays of a layer's halves
+
 struct Layer {
     void** params;
     int64_t** shapes;
@@ -257,9 +261,9 @@ struct Layer {
     float* memory;  // normed [live, hidden], then what lies between the products
 
     long inputs(int matrix) const { return inputs_of(dtypes[matrix], shapes[matrix][1]); }
-    // norm, qkv, bias, proj, norms of heads, keys, values, cos, sin, slots, positions from params[at] on
+    // norm, qkv, bias, proj, norms of heads, keys, values from params[at] on
     Cache cache(int at) const {
-        Cache cache{params[at + 5], params[at + 6], dtypes[at + 5], F(at + 7), F(at + 8), shapes[at + 4][0] > 1 ? F(at + 4) : nullptr, eps};
+        Cache cache{params[at + 5], params[at + 6], dtypes[at + 5], F(COS), F(SIN), shapes[at + 4][0] > 1 ? F(at + 4) : nullptr, eps};
         cache.groups = shapes[at + 5][1];
         cache.dim = shapes[at + 5][3];
         cache.capacity = shapes[at + 6][2];
@@ -271,7 +275,7 @@ struct Layer {
     void attention(int at, const float* x, const float* base, float* out) const {
         const Cache cache = this->cache(at);
         const float* bias = F(at + 2);
-        const int32_t *slots = I(at + 9), *positions = I(at + 10);
+        const int32_t *slots = I(SLOTS), *positions = I(POSITIONS);
         long fused = shapes[at + 2][0], mixed = inputs(at + 3), live = this->live, hidden = this->hidden;
         float *normed = memory, *heads = normed + live * hidden, *mix = heads + live * fused;
         static thread_local std::vector<float> own;
@@ -348,31 +352,41 @@ static int team(void** params, int64_t** shapes, const char** dtypes, int live, 
     return 0;
 }
 
-// Slots and positions of the live tokens, params[11] and [12], lie in the cache, params[7] and [8].
-static bool remembered(void** params, int64_t** shapes, int live) {
-    if (I(live)[0] < 0 || I(live)[0] > shapes[0][0]) return false;
-    return within(I(11), I(live)[0], shapes[7][0]) && within(I(12), I(live)[0], shapes[8][2]);
+// Slots and positions of the live tokens lie in the caches of all layers, whose arrays begin at FIRST and lie `step` apart.
+static bool remembered(void** params, int64_t** shapes, int end, int step) {
+    const long live = I(LIVE)[0];
+    if (live < 0 || live > shapes[0][0]) return false;
+    for (int at = FIRST; at < end; at += step)
+        if (!within(I(SLOTS), live, shapes[at + 5][0]) || !within(I(POSITIONS), live, shapes[at + 6][2])) return false;
+    return true;
 }
 
-// x [T, hidden], eps [1], norm, qkv, bias, proj, norms of heads [2 * dim] or none [1], keys, values, cos, sin, slots [T],
-// positions [T], norm, fc1, fc2, live [2] -> [T, hidden]
-KERNEL(decode_layer) {
-    if (!remembered(params, shapes, 16)) return OUTSIDE;
+// x [T, hidden], eps [1], cos, sin, slots [T], positions [T], live [2], and of each layer norm, qkv, bias, proj, norms of heads
+// [2 * dim] or none [1], keys, values, norm, fc1, fc2 -> [T, hidden]. All layers in one call: a team of threads is woken once.
+KERNEL(decode_layers) {
+    const int end = count - 1, step = ATTENTION + MLP;
+    if (!remembered(params, shapes, end, step)) return OUTSIDE;
     return team(
-        params, shapes, dtypes, 16, [](const Layer& l) { return std::max(l.attention_inner(2), l.mlp_inner(13)); },
+        params, shapes, dtypes, LIVE,
+        [=](const Layer& l) { return std::max(l.attention_inner(FIRST), l.mlp_inner(FIRST + ATTENTION)); },
         [=](const Layer& l) {
-            l.attention(2, F(0), F(0), F(17));
-            l.meeting->wait();
-            l.mlp(13, F(17), F(17), F(17));
+            float* out = F(end);
+            for (int at = FIRST; at < end; at += step) {
+                const float* x = at == FIRST ? F(0) : out;
+                l.attention(at, x, x, out);
+                l.meeting->wait();
+                l.mlp(at + ATTENTION, out, out, out);
+                l.meeting->wait();
+            }
         });
 }
 
-// A tensor rank's part of what a layer adds to x. As above without norm, fc1, fc2 -> [T, hidden]
+// A tensor rank's part of what a layer's attention adds to x. As above, of one layer without norm, fc1, fc2 -> [T, hidden]
 KERNEL(decode_attention) {
-    if (!remembered(params, shapes, 13)) return OUTSIDE;
+    if (!remembered(params, shapes, count - 1, ATTENTION)) return OUTSIDE;
     return team(
-        params, shapes, dtypes, 13, [](const Layer& l) { return l.attention_inner(2); },
-        [=](const Layer& l) { l.attention(2, F(0), nullptr, F(14)); });
+        params, shapes, dtypes, LIVE, [](const Layer& l) { return l.attention_inner(FIRST); },
+        [=](const Layer& l) { l.attention(FIRST, F(0), nullptr, F(FIRST + ATTENTION)); });
 }
 
 // x [T, hidden], eps [1], norm, fc1, fc2, live [2] -> [T, hidden]

@@ -1,4 +1,4 @@
-"""`cache.CachedDecoder` for a CPU: whole decoder layers in C++ (decoding.cpp), weights read once a step.
+"""`cache.CachedDecoder` for a CPU: all decoder layers in one call of C++ (decoding.cpp), weights read once a step.
 
 One graph computes any mix of prompts and single tokens: its shapes are static, and its kernels stop at the
 number of live tokens. The weights are repacked into the panels that the kernels read, by `panels`.
@@ -56,7 +56,6 @@ class NativeDecoder(Slots):
         self.capacity = -(-length // SPAN) * SPAN
         self.eps = Tensor(np.array([arch.norm_epsilon], np.float32))
         self.cos, self.sin = _angles(arch, self.capacity)
-        self.weights = [_layer(part, state, i, weights) for i in range(layers)]
         found = [name for name in TABLES if name in state]
         tables = [_parameter(name, panels.pack(state[name][:columns], weights)) for name in found]
         if mesh.first:
@@ -75,10 +74,16 @@ class NativeDecoder(Slots):
             [_parameter(f"{name}.{i}", np.zeros(shape, kept)) for i in range(layers)]
             for name, shape in shapes.items()
         )
+        made = [_layer(part, state, i, weights) for i in range(layers)]
+        self.layers = [
+            [*one[:5], keys, values, *one[5:]]
+            for one, keys, values in zip(made, self.keys, self.values, strict=True)
+        ]
+        self.arrays = tuple(one for layer in self.layers for one in layer)
         embed = "decode_embed_part" if self.split else "decode_embed"
         self._embed = _kernel(embed, lambda ids, *_: [*ids, arch.hidden_size])
-        self._layer, self._attention = (
-            _kernel(name, lambda x, *_: x, writes=True) for name in ("decode_layer", "decode_attention")
+        self._layers, self._attention = (
+            _kernel(name, lambda x, *_: x, writes=True) for name in ("decode_layers", "decode_attention")
         )
         self._mlp = _kernel("decode_mlp", lambda x, *_: x)
         self._head = _kernel("decode_head", lambda *shapes: [*shapes[4], columns])
@@ -124,14 +129,13 @@ class NativeDecoder(Slots):
             live: int32 [2].
         """
         x = self.embed(ids, live) if self.has_table else self.links.receive(ids.shape[0], ids)
-        for i in range(len(self.weights)):
-            memory = (self.keys[i], self.values[i], self.cos, self.sin, slots, positions)
-            attention, mlp = self.weights[i][:5], self.weights[i][5:]
-            if self.split:
-                x = x + self.links.over_tensor(self._attention(x, self.eps, *attention, *memory, live))
-                x = x + self.links.over_tensor(self._mlp(x, self.eps, *mlp, live))
-            else:
-                x = self._layer(x, self.eps, *attention, *memory, *mlp, live)
+        shared = (self.eps, self.cos, self.sin, slots, positions, live)
+        if self.split:
+            for layer in self.layers:
+                x = x + self.links.over_tensor(self._attention(x, *shared, *layer[:7]))
+                x = x + self.links.over_tensor(self._mlp(x, self.eps, *layer[7:], live))
+        else:
+            x = self._layers(x, *shared, *self.arrays)
         return self._head(x, self.eps, self.final_norm, self.head, wanted, live) if self.has_head else x
 
     def embed(self, ids: Tensor, live: Tensor) -> Tensor:
