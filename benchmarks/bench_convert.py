@@ -125,7 +125,7 @@ def anonymous(words: list[str], target: Path) -> float:
         while process.poll() is None:
             try:
                 status = Path(f"/proc/{process.pid}/status").read_text()
-            except ProcessLookupError:
+            except (ProcessLookupError, FileNotFoundError):  # it has ended
                 return
             peak = max(
                 peak, *(int(line.split()[1]) for line in status.splitlines() if line.startswith("RssAnon")), 0

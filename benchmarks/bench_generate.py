@@ -106,9 +106,8 @@ def table(found: dict) -> None:
     peers = found["peers"]
     for i, row in enumerate([*found["batches"], found["prompt"]]):
         own = {side: one for side, one in row.items() if isinstance(one, dict)}
-        for side, one in (
-            own | {side: [*peer["batches"], peer["prompt"]][i] for side, peer in peers.items()}.items()
-        ):
+        others = {side: [*peer["batches"], peer["prompt"]][i] for side, peer in peers.items()}
+        for side, one in (own | others).items():
             line = f"{row['batch']:5} {side:>14} {one['tokens_per_second']:7.1f} {one['median_wall']:7.3f} "
             line += f"{one['median_cpu']:6.2f} {one['first_token']:8.3f} {one['peak_mb']:6.0f}"
             if "against" in one:
