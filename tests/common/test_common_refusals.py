@@ -73,6 +73,7 @@ def timed() -> None:
         (raising(ImportError("umath failed to import")), "a library cannot be loaded"),
         (raising(PackageNotFoundError("numpy")), "ulimit -n"),
         (raising(ModuleNotFoundError(name="no_such.part")), "no module named no_such.part"),
+        (raising(ModuleNotFoundError(name="json.no_such")), "no module named json.no_such"),
         *(
             (raising(RuntimeError(text)), "there is not enough memory")
             for text in (

@@ -1,8 +1,8 @@
 """What stands in the JSON files that the steps leave for one another, by their names: keys that are read, and their types.
 
-A shape is a type, a pattern that a text has in full, a `Place` in the file system, `[shape]` of a list's items, `Each(shape)` of an object's values,
-`Maybe(shape)` where null may stand, or {key: shape} of an object. Keys that are not named may hold anything; one that is
-missing says so when it is asked for.
+A shape is a type, a pattern that a text has in full, a `Place` in the file system, `[shape]` of a list's items, `Each(shape)`
+of an object's values, `Maybe(shape)` where null may stand, or {key: shape} of an object. Keys that are not named may hold
+anything; one that is missing says so when it is asked for.
 """
 
 from __future__ import annotations

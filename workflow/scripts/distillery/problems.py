@@ -166,7 +166,7 @@ def _is_there(package: str | None) -> bool:
     `importlib.metadata` takes a folder that it cannot list, for want of descriptors or memory, for an empty one.
     """
     try:
-        return bool(package) and find_spec(package.partition(".")[0]) is not None
+        return bool(package) and find_spec(package) is not None
     except OSError:  # still wanting
         return True
     except (ImportError, ValueError):
