@@ -120,6 +120,7 @@ def test_the_time_left_is_reckoned_from_the_first_unit_that_was_done():
     assert [progress.clock(one) for one in (0.4, 59.6, 754, 3723)] == ["0:00", "1:00", "12:34", "1:02:03"]
 
 
+@pytest.mark.slow
 def test_processes_that_are_forked_may_write(tmp_path: Path):
     """The line's thread holds no lock in a child, whenever that is forked."""
     program = COMMAND.replace("time.sleep(0.02)", "fork()").replace("{end}", "") + ""

@@ -45,6 +45,7 @@ def other_writing(text: str) -> str:
     return text.replace(r"\frac", r"\dfrac").replace("(", r" ( ").replace("+", " + ")
 
 
+@pytest.mark.slow
 @given(FORMS, FORMS)
 @settings(max_examples=40, deadline=None)
 def test_what_is_known_of_simple_forms_is_what_math_verify_says(gold, answer):

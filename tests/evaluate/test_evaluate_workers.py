@@ -117,6 +117,7 @@ def test_a_worker_that_cannot_start_ends_the_command(function, question):
         list(answers(function, [question]))
 
 
+@pytest.mark.slow
 def test_what_is_loaded_for_a_question_is_not_its_time():
     assert names(asked([("wait",), ("spin",), ("a",)], cpu_seconds=0.2)) == ["wait", Fate.TIMED_OUT, "a"]
 

@@ -17,6 +17,8 @@ from distillery.fetch import openr1, rejection_sampling
 from distillery.tokenize import handlers, quality_card
 from distillery.tokenize.readers import Source
 
+pytestmark = pytest.mark.slow  # each scores answers by a command
+
 GOLDS = {"p0": "7", "p1": r"\frac{1}{2}", "p2": "see solution", "p3": "12", "p4": "40"}
 RIGHT = "<think>\nSeven is 7.\n</think>\n\nThe answer is \\boxed{7}."
 

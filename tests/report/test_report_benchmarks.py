@@ -12,6 +12,8 @@ from distillery import catalogue, files, json_files
 from distillery.evaluate import comparison, measures, sweep_comparison
 from distillery.report import benchmarks, contents
 
+pytestmark = pytest.mark.slow  # pages with figures
+
 
 @cache
 def samples(name: str) -> list[dict]:

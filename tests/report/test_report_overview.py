@@ -54,6 +54,7 @@ def flags(tmp_path_factory):
     return folder, [*line, "--sweep", "many=sweep.json", "--output", "overview.html"]
 
 
+@pytest.mark.slow
 def test_it_compares_experiments_stages_and_sweeps(flags):
     folder, line = flags
     done = commands.here("report_overview.py", *line, cwd=folder)

@@ -155,6 +155,7 @@ def test_words_of_a_stretch_are_configured(corpus, tmp_path):
         assert [one["uuid"] for one in left] == found
 
 
+@pytest.mark.slow
 def test_the_bytes_do_not_depend_on_workers(corpus, tmp_path):
     files, problems = corpus
     made = []

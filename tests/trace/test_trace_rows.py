@@ -65,6 +65,7 @@ def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_rows_take_less_than_a_second():
     one = small()
     manifest = dataset(one, one.parts[0], [[row] for row in range(100_000)])

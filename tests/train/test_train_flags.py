@@ -26,6 +26,7 @@ NEEDED = (
 )
 
 
+@pytest.mark.mindspore
 def test_the_guides_whole_line_runs_on_a_model_of_tiny_sizes(tmp_path):
     parts = make(tmp_path, tie_word_embeddings=False, num_hidden_layers=2)
     converted = command(

@@ -98,6 +98,7 @@ def unfinished(tmp_path) -> Path:
     return Path(shutil.copytree(UNFINISHED, tmp_path / "unfinished"))
 
 
+@pytest.mark.mindspore
 def test_a_run_that_was_killed_before_keys_lost_their_names_goes_on(unfinished):
     done = train(unfinished, "run", "--kernels", "composed")
     assert "resuming after step 8" in done.stderr and "other engine code" in done.stderr
@@ -107,6 +108,7 @@ def test_a_run_that_was_killed_before_keys_lost_their_names_goes_on(unfinished):
     assert_as_recorded(unfinished / "run")
 
 
+@pytest.mark.mindspore
 @pytest.mark.parametrize("more", [("--kernels", "composed"), ("--recompute-granularity", "full")], ids=str)
 def test_numbers_are_those_of_their_version(unfinished, more):
     """Where this fails on purpose, raise numerics.TRAINING: runs that are unfinished then start anew."""
@@ -114,6 +116,7 @@ def test_numbers_are_those_of_their_version(unfinished, more):
     assert_as_recorded(unfinished / "fresh")
 
 
+@pytest.mark.mindspore
 def test_a_run_goes_on_after_modules_fields_and_comments_have_changed(unfinished, tmp_path):
     scripts = tmp_path / "workflow/scripts"
     shutil.copytree(SCRIPTS, scripts, ignore=shutil.ignore_patterns("__pycache__"))

@@ -72,6 +72,7 @@ def house(tmp_path: Path) -> House:
     return House(tmp_path / "house", FIXTURES / "workflow/small.yaml")
 
 
+@pytest.mark.slow
 def test_a_run_says_a_line_a_job_and_more_when_it_is_asked_for_more(house):
     def ran(*more: str) -> list[str]:
         done = house.snakemake(
