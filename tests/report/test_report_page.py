@@ -17,6 +17,8 @@ from distillery import files, json_files
 from distillery.problems import Problem
 from distillery.report import contents
 
+pytestmark = pytest.mark.slow  # pages with figures
+
 figures, graph_drawing = (Lazy(f"distillery.report.{name}") for name in ("figures", "graph_drawing"))
 
 

@@ -174,6 +174,7 @@ def tokenized(files: list[Path], out: Path, *more: str) -> dict:
     return merge.merge([out / path.stem for path in files], out / "d")
 
 
+@pytest.mark.slow
 def test_what_is_left_out_is_not_tokenized_and_counted(corpus, tmp_path):
     files, problems = corpus
     card, left = select(files, problems, tmp_path, *FILTERS)

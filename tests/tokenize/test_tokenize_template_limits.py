@@ -31,6 +31,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.faults
 @pytest.mark.parametrize("name", HOSTILE)
 def test_what_grows_without_end_is_ended(name, monkeypatch):
