@@ -82,6 +82,7 @@ def test_special_tokens_are_the_exports(model):
     assert exported(model)[own_template.FILE].decode() == own
 
 
+@pytest.mark.slow
 def test_it_may_stand_in_a_list_or_in_a_file_of_its_own(model):
     words(model, [{"name": "tool_use", "template": "tools"}, {"name": "default", "template": OWN}])
     assert exported(model)[own_template.FILE].decode() == OWN
@@ -89,6 +90,7 @@ def test_it_may_stand_in_a_list_or_in_a_file_of_its_own(model):
     assert exported(model)[own_template.FILE].decode().endswith("goes before -#}")
 
 
+@pytest.mark.slow
 def test_a_later_stage_keeps_what_the_first_model_came_with(model):
     for name, data in exported(model).items():
         (model / name).write_bytes(data)

@@ -55,6 +55,7 @@ def test_many_samples_are_counted_at_once():
     assert [repeated_samples.ks(n) for n in (1, 4, 6)] == [[1], [1, 2, 4], [1, 2, 4, 6]]
 
 
+@pytest.mark.slow
 @given(st.integers(0, 40), st.integers(0, 40))
 def test_sign_flips_of_yes_and_no_are_mcnemars_test(lost, gained):
     differences = [Fraction(-1)] * lost + [Fraction(1)] * gained + [Fraction(0)] * 3

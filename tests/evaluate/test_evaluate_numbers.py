@@ -103,6 +103,7 @@ def test_decimals_and_exponents_are_read_exactly(value, exponent):
         assert (found.value, found.decimal) == (exact, True)
 
 
+@pytest.mark.slow
 @given(st.text(alphabet=string.printable + "，。（）：；５π×°½²①和或米−", max_size=40))
 @settings(max_examples=400)
 def test_any_text_has_one_normal_form_and_is_itself(text):

@@ -25,6 +25,7 @@ def fetch(index: Path, package: str, sha256: str, output: Path) -> subprocess.Co
     return subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
 
 
+@pytest.mark.slow
 def test_pip_fetches_the_pinned_wheel_once(tmp_path):
     index = tmp_path / "index"
     index.mkdir()

@@ -21,6 +21,7 @@ def sweep(tmp_path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_two_experiments_are_set_side_by_side_with_the_texts_that_flipped(sweep):
     done = commands.here(*LINE, "small-seed1", "--beside", "small-seed2", cwd=sweep)
     assert done.returncode == 0, done.stderr

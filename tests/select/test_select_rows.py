@@ -118,6 +118,7 @@ def select(files: list[Path], problems: Path, out: Path, *filters: str) -> tuple
     return json_files.read(out / "card.json"), [json.loads(line) for line in lines][1:]
 
 
+@pytest.mark.slow
 def test_each_filter_leaves_out_what_it_should(corpus, tmp_path):
     files, problems = corpus
     card, left = select(files, problems, tmp_path, *FILTERS)

@@ -90,6 +90,7 @@ def test_fewer_are_asked_while_the_server_has_too_much_to_do(asks, tmp_path):
     assert times["least_at_once"] <= 8
 
 
+@pytest.mark.slow
 def test_a_server_that_is_started_anew_is_asked_on(asks):
     with served() as first:
         _, straight = asks(first, count=30, name="straight")

@@ -104,6 +104,7 @@ def test_the_first_error_of_a_server_that_does_not_start_is_the_jobs(line, tmp_p
     assert "ValueError: no room for the cache" in done.stderr and "server_0.log" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_server_that_ends_later_ends_the_job(line, tmp_path):
     job = subprocess.Popen(
         [*line, "--server-args", '{"seconds": 0.2}', "--concurrency", "1"], stderr=subprocess.PIPE, text=True
