@@ -5,9 +5,9 @@
     python benchmarks/bench_generate.py --peer llama.cpp    # needs tests/support/llama_cpp .venv/llama: `make bench-llama`
 
 Each side is a process that loads the model once; runs alternate, prefill included. Ours runs in float32, and again
-with the weights rounded to bf16 and held as such, and with those rounded to int8. transformers computes in float32, and its tokens must be ours.
-llama.cpp has the same weights in float32 and bf16, and rounded further to q8_0; how many of a batch's answers are
-ours is said, for it sums in another order, and in bf16 and q8_0 rounds activations too.
+with the weights rounded to bf16 and held as such, and with those rounded to int8. transformers computes in float32,
+and its tokens must be ours. llama.cpp has the same weights in float32 and bf16, and rounded further to q8_0; how many
+of a batch's answers are ours is said, for it sums in another order, and in bf16 and q8_0 rounds activations too.
 `ratio` is the smallest, over the batches, of transformers' median wall time over ours; `cpu_ratio` likewise for
 CPU seconds, which other load on the machine disturbs less; those of the other sides stand under `peers`. llama.cpp's threads
 spin: beside other load both of its times say little, but for --threads 1. Load, compilation and time to the first token are

@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 import time
-from functools import partial
 from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parent.parent / "workflow/scripts"
@@ -20,14 +19,12 @@ def serve(side: str, model: Path, threads: int, kernels: str) -> None:
     start = time.perf_counter()
     if side.startswith("ours"):
         sys.path.insert(0, str(SCRIPTS))
-        from generate_ours import Ours
-
-        Side = partial(Ours, weights="int8" if side.endswith("int8") else "stored")  # noqa: N806
+        from generate_ours import Ours as Side
     elif side == "transformers":
         from generate_peer import Transformers as Side
     else:
         from llama_peer import LlamaCpp as Side
-    worker = Side(model, threads, kernels)
+    worker = Side(model, threads, kernels, **({"weights": "int8"} if side == "ours int8" else {}))
     say({"load": time.perf_counter() - start})
     for line in sys.stdin:
         ask = json.loads(line)

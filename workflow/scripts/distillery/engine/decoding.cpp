@@ -217,7 +217,7 @@ struct Cache {  // keys [slots, groups, capacity / KEYS, dim, KEYS], values [slo
                         acc[v] += splat(query[i]) * weights(block + (v * W / KEYS * dim + i) * KEYS + v * W % KEYS);
                 for (long v = 0; v < SPAN / W; ++v) store(score + p + v * W, acc[v]);
             }
-            float top = *std::max_element(score, score + length);
+            float top = largest(score, length);
             vec total = {};
             for (long p = 0; p < spans; p += W) {
                 vec weight = exp(load(score + p) - top);

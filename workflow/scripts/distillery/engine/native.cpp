@@ -37,16 +37,6 @@ static long size(const int64_t* shape, int ndim) {
     return n;
 }
 
-static float largest(const float* row, long n) {
-    vec top = splat(-INFINITY);
-    long i = 0;
-    for (; i + W <= n; i += W) { vec v = load(row + i); top = v > top ? v : top; }
-    float most = -INFINITY;
-    for (long k = 0; k < W; ++k) most = std::max(most, top[k]);
-    for (; i < n; ++i) most = std::max(most, row[i]);
-    return most;
-}
-
 // ---- A small matrix product: c[m, n] (+)= sum_k a[m*am + k*ak] * b[k*ldb + n], n in whole vectors.
 
 template <int M, int N>

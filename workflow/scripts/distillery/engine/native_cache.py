@@ -20,6 +20,7 @@ from distillery.engine.slots import Slots
 
 WIDTH = 256  # tokens of one call: a prompt of that many keeps the weights in use for long
 SPAN, KEYS, PAD = 64, 16, 16  # as in decoding.cpp; PAD is its widest vector
+ATTENTION = 7  # arrays of a layer's attention, as there
 
 
 class NativeDecoder(Slots):
@@ -74,11 +75,7 @@ class NativeDecoder(Slots):
             [_parameter(f"{name}.{i}", np.zeros(shape, kept)) for i in range(layers)]
             for name, shape in shapes.items()
         )
-        made = [_layer(part, state, i, weights) for i in range(layers)]
-        self.layers = [
-            [*one[:5], keys, values, *one[5:]]
-            for one, keys, values in zip(made, self.keys, self.values, strict=True)
-        ]
+        self.layers = [_layer(part, state, i, weights, self.keys[i], self.values[i]) for i in range(layers)]
         self.arrays = tuple(one for layer in self.layers for one in layer)
         embed = "decode_embed_part" if self.split else "decode_embed"
         self._embed = _kernel(embed, lambda ids, *_: [*ids, arch.hidden_size])
@@ -132,8 +129,8 @@ class NativeDecoder(Slots):
         shared = (self.eps, self.cos, self.sin, slots, positions, live)
         if self.split:
             for layer in self.layers:
-                x = x + self.links.over_tensor(self._attention(x, *shared, *layer[:7]))
-                x = x + self.links.over_tensor(self._mlp(x, self.eps, *layer[7:], live))
+                x = x + self.links.over_tensor(self._attention(x, *shared, *layer[:ATTENTION]))
+                x = x + self.links.over_tensor(self._mlp(x, self.eps, *layer[ATTENTION:], live))
         else:
             x = self._layers(x, *shared, *self.arrays)
         return self._head(x, self.eps, self.final_norm, self.head, wanted, live) if self.has_head else x
@@ -150,7 +147,16 @@ class NativeDecoder(Slots):
         return table
 
 
-def _layer(arch: Architecture, state: Mapping[str, np.ndarray], number: int, kind: str) -> list[Parameter]:
+def _layer(
+    arch: Architecture,
+    state: Mapping[str, np.ndarray],
+    number: int,
+    kind: str,
+    keys: Parameter,
+    values: Parameter,
+) -> list[Parameter]:
+    """The arrays of a layer, in the order of decoding.cpp: those of its attention, with their cache, and of its MLP."""
+
     def matrix(name: str) -> np.ndarray:
         return state[f"decoder.layers.{number}.{name}.weight"]
 
@@ -161,17 +167,20 @@ def _layer(arch: Architecture, state: Mapping[str, np.ndarray], number: int, kin
         part("self_attention.linear_qkv.bias") if arch.add_qkv_bias else np.zeros(arch.qkv_size, np.float32)
     )
     heads = [part(f"self_attention.{p}_layernorm.weight") for p in ("qk" if arch.qk_layernorm else "")]
-    arrays = [
+    attention = [
         part("input_layernorm.weight"),
         panels.pack(matrix("self_attention.linear_qkv"), kind),
         bias,
         panels.pack(matrix("self_attention.linear_proj"), kind),
         np.concatenate(heads) if heads else np.zeros(1, np.float32),  # a kernel takes no absent array
+    ]
+    mlp = [
         part("pre_mlp_layernorm.weight"),
         panels.pack_gated(matrix("mlp.linear_fc1"), kind),
         panels.pack(matrix("mlp.linear_fc2"), kind),
     ]
-    return [_parameter(f"layers.{number}.{i}", array) for i, array in enumerate(arrays)]
+    made = [_parameter(f"layers.{number}.{i}", array) for i, array in enumerate(attention + mlp)]
+    return [*made[: len(attention)], keys, values, *made[len(attention) :]]
 
 
 def _angles(arch: Architecture, capacity: int) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,8 @@
 // never run). Shared by the kernels of training and of generation.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 
@@ -19,6 +21,16 @@ static inline vec load(const float* p) { vec v; std::memcpy(&v, p, sizeof v); re
 static inline void store(float* p, vec v) { std::memcpy(p, &v, sizeof v); }
 static inline vec splat(float x) { return x - vec{}; }
 static inline float sum(vec v) { float s = 0; for (long i = 0; i < W; ++i) s += v[i]; return s; }
+
+static inline float largest(const float* row, long n) {
+    vec top = splat(-INFINITY);
+    long i = 0;
+    for (; i + W <= n; i += W) { vec v = load(row + i); top = v > top ? v : top; }
+    float most = -INFINITY;
+    for (long k = 0; k < W; ++k) most = std::max(most, top[k]);
+    for (; i < n; ++i) most = std::max(most, row[i]);
+    return most;
+}
 
 // e^x for x <= 88; below -87 it gives e^-87. Polynomial of Cephes' expf, relative error below 2e-7.
 static inline vec exp(vec x) {
