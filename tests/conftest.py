@@ -103,10 +103,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     others = {item for item in items if any(map(item.get_closest_marker, left_out))}
     config.hook.pytest_deselected(items=[item for item in items if item in others])
     items[:] = [item for item in items if item not in others]
-    # of `make faults` one folder takes half of the time, and single tests of it ten minutes
-    items.sort(
-        key=lambda item: [item.path.parent.name != "points", *(mark not in marks[item.path] for mark in SLOW)]
-    )
+    items.sort(key=lambda item: [mark not in marks[item.path] for mark in SLOW])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -16,15 +16,15 @@ from fault_campaign import Campaign
 from fault_points import FAIL, FULL, INTERRUPT, KILL
 from finished_runs import COMMANDS
 
-pytestmark = [pytest.mark.mindspore, pytest.mark.faults]
+pytestmark = [pytest.mark.long, pytest.mark.mindspore, pytest.mark.faults]
 # struck without --whole, each at one act in turn: what takes tenths of a second
 QUICK = ("fetch_generated_shard", "fetch_digest", "tokenize_merge", "convert_hf_to_mcore", "convert_reshard")
 
 # what takes seconds, many times: begun before all others, so that no process ends alone with it
 LONG = ("report_page", "train", "report_rulegraph", "generate_base_answers", "generate_tuned_answers")
-# of their acts one in three is interrupted, or fails, other ones in every run; kills and full disks come at all of them, half of them
-# in a test, for two processes
-EACH = {KILL: 2, FULL: 2, FAIL: 3, INTERRUPT: 3}
+# kills and full disks come at all of their acts, half of them in a test, for two processes; one act in three is interrupted, or fails,
+# other ones in every run
+HALVES, THIRD = {KILL: 2, FULL: 2}, {FAIL: 3, INTERRUPT: 3}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -34,8 +34,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         cases = [
             (command, do, part)
             for command in struck
-            for do in EACH
-            for part in range(2 if command in LONG and EACH[do] == 2 else 1)
+            for do in HALVES | THIRD
+            for part in range(HALVES.get(do, 1) if command in LONG else 1)
         ]
         metafunc.parametrize("command, do, part", cases)
 
@@ -50,8 +50,9 @@ def test_a_command_struck_at_any_act_is_completed_by_its_rerun(run, jobs, whole,
     if not whole:
         campaign.strike(do, [1 + zlib.crc32(f"{command} {do}".encode()) % campaign.acts(do)])
     elif command in LONG:
-        first = part if EACH[do] == 2 else int.from_bytes(os.urandom(1)) % EACH[do]
-        campaign.strike(do, itertools.count(1 + first, EACH[do]))
+        every = (HALVES | THIRD)[do]
+        first = part if do in HALVES else int.from_bytes(os.urandom(1)) % every
+        campaign.strike(do, itertools.count(1 + first, every))
     else:
         campaign.strike(do)
     if table := os.environ.get("FAULT_POINTS"):
