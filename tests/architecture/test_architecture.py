@@ -6,6 +6,7 @@ import ast
 import re
 import sys
 from collections import Counter
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -54,10 +55,16 @@ def room(module: str) -> str:
     return first if (LIBRARY / first).is_dir() and first else "ground"
 
 
-def imported(text: str) -> set[str]:
+@cache
+def nodes(path: Path) -> list[ast.AST]:
+    """All of a file's syntax, the module itself first; files are read once for all tests."""
+    return list(ast.walk(ast.parse(path.read_text())))
+
+
+def imported(path: Path) -> set[str]:
     """The library's modules that a module imports, in functions and in strings given to import_module too."""
     found, whole = set(), set()
-    for node in ast.walk(ast.parse(text)):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -79,7 +86,7 @@ def imported(text: str) -> set[str]:
 @pytest.fixture(scope="module")
 def graph() -> dict[str, set[str]]:
     """What each module of the library imports of it."""
-    return {module: imported(path.read_text()) - {module} for module, path in MODULES.items()}
+    return {module: imported(path) - {module} for module, path in MODULES.items()}
 
 
 def test_every_room_is_in_the_table():
@@ -104,9 +111,9 @@ def test_the_table_allows_only_what_is_used(here: str, graph: dict[str, set[str]
     assert used - {here, "ground"} == set(ROOMS[here].split())
 
 
-def on_loading(text: str) -> set[str]:
+def on_loading(path: Path) -> set[str]:
     """What is imported when a module is: neither in its functions nor for type checkers alone."""
-    found, waiting = set(), list(ast.parse(text).body)
+    found, waiting = set(), nodes(path)[:1]
     while waiting:
         node = waiting.pop()
         if isinstance(node, ast.Import):
@@ -122,14 +129,14 @@ def on_loading(text: str) -> set[str]:
 
 def test_only_what_computes_loads_mindspore():
     """It takes a second or two: planning, launching and the stages that work on files start without it."""
-    loads = {module: on_loading(path.read_text()) for module, path in MODULES.items()}
+    loads = {module: on_loading(path) for module, path in MODULES.items()}
     heavy = {
         module for module, names in loads.items() if any(n.partition(".")[0] == "mindspore" for n in names)
     }
     while more := {module for module, names in loads.items() if names & heavy} - heavy:
         heavy |= more
     assert {room(module) for module in heavy} <= {"engine", "train", "generate"}
-    assert not [path.name for path in COMMANDS if on_loading(path.read_text()) & heavy]
+    assert not [path.name for path in COMMANDS if on_loading(path) & heavy]
 
 
 def test_imports_run_in_no_circle(graph: dict[str, set[str]]):
@@ -143,7 +150,7 @@ def test_imports_run_in_no_circle(graph: dict[str, set[str]]):
 def test_the_library_knows_no_command():
     commands = {path.stem for path in COMMANDS}
     for module, path in MODULES.items():
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes(path):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module] if isinstance(node, ast.ImportFrom) else []
             assert not commands.intersection(names), f"{module}, line {node.lineno}"
@@ -174,7 +181,7 @@ def test_ruffs_layout_is_the_only_one():
 def test_docstrings_open_with_what_a_thing_is():
     """Ruff asks for a summary line (D205); it may not be the heading of a section."""
     for path in [*COMMANDS, *MODULES.values()]:
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes(path):
             if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
                 summary = (ast.get_docstring(node) or "").partition("\n")[0]
                 assert not re.match(r"(Args|Attributes|Raises|Returns|Yields):", summary), (
@@ -188,7 +195,7 @@ def test_whatever_rooms_offer_says_what_it_is():
     assert not [
         f"{path.relative_to(LIBRARY)}, {node.name}"
         for path in MODULES.values()
-        for node in ast.parse(path.read_text()).body
+        for node in nodes(path)[0].body
         if isinstance(node, ast.FunctionDef | ast.ClassDef)
         and not node.name.startswith("_")
         and not ast.get_docstring(node)
@@ -216,7 +223,7 @@ def test_files_of_tests_are_collected_without_what_takes_seconds_to_import():
         path for path in TESTS if re.search(rf"^(import|from) ({HEAVY})\b", path.read_text(), re.MULTILINE)
     ]
     found = {
-        path.name: sorted(name for name in on_loading(path.read_text()) if re.match(rf"({HEAVY})\b", name))
+        path.name: sorted(name for name in on_loading(path) if re.match(rf"({HEAVY})\b", name))
         for path in likely
     }
     assert not {name: names for name, names in found.items() if names}

@@ -44,6 +44,7 @@ def limit_files(size: int):
     return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
+@pytest.mark.slow
 def test_full_disk_in_the_middle_of_a_write(tmp_path):
     """A limit on a file's size stops pwrite as a full disk does, wherever the tests run."""
     size = ["--target-tensor-parallel-size", "2"]

@@ -54,6 +54,7 @@ def test_a_missing_or_other_version_is_red(tmp_path):
     assert "no-such-thing nothing, locked 1.0" in result.found and "locked 9.9.9" in result.found
 
 
+@pytest.mark.slow
 def test_a_module_that_does_not_import_is_red(tmp_path, monkeypatch):
     lock = tmp_path / "requirements.txt"
     lock.write_text("jinja2==1\nMarkupSafe==1\n")  # the second is nobody's direct dependency

@@ -19,6 +19,7 @@ proportion = Lazy("statsmodels.stats.proportion")
 stats = Lazy("scipy.stats")
 
 
+@pytest.mark.slow
 @given(st.integers(1, 2000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_wilson_is_scipys(pair):
     right, n = pair
@@ -26,6 +27,7 @@ def test_wilson_is_scipys(pair):
     assert statistics.wilson(right, n) == pytest.approx((reference.low, reference.high), abs=1e-12)
 
 
+@pytest.mark.slow
 @given(st.integers(0, 300), st.integers(0, 300))
 def test_mcnemar_is_scipys_binomial_test(first, second):
     expected = stats.binomtest(first, first + second).pvalue if first + second else 1.0
@@ -67,6 +69,7 @@ def test_the_columns_of_a_bootstrap_are_resampled_together():
     assert reverse == pytest.approx((1 - one[1], 1 - one[0]), abs=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kinds", [2, 5, 400])
 def test_a_bootstrap_over_kinds_of_problems_is_scipys_over_problems(kinds):
     """Wherever problems share their values, as shares of a few samples do, and where none does."""

@@ -116,6 +116,7 @@ def test_any_text_has_one_normal_form_and_is_itself(text):
     prepared_texts.prepared(found, "x")
 
 
+@pytest.mark.slow
 @given(
     st.integers(-(10**15) + 1, 10**15 - 1),
     st.integers(-(10**15) + 1, 10**15 - 1),

@@ -40,6 +40,7 @@ SWEEP = {
 }
 
 
+@pytest.mark.slow
 def test_differences_are_the_comparisons_and_corrected_as_statsmodels_does():
     table = sweep_comparison.compare(SWEEP, "own", 0)
     rows = {row["experiment"]: row for row in table["rows"]}

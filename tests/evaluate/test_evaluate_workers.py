@@ -93,6 +93,7 @@ def test_only_the_timer_makes_a_time_out_and_only_its_own_question_suffers():
         assert names(asked(questions, workers=workers, cpu_seconds=0.5)) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGPROF])
 def test_a_question_whose_worker_was_killed_is_asked_again(tmp_path, number):
     """Also where it was killed by the signal that its own timer sends."""
@@ -108,6 +109,7 @@ def test_a_worker_that_is_killed_twice_ends_the_command_and_makes_no_answer_wron
     assert not [child for child in psutil.Process().children() if "spawn_main" in " ".join(child.cmdline())]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("function", "question"), [(partial(act, more=Unreadable()), ("a",)), (act, ("miss",))]
 )

@@ -110,6 +110,7 @@ def test_an_index_that_names_other_tensors_than_the_shards_hold_is_found(server,
         fetch(server, lock(server), tmp_path)
 
 
+@pytest.mark.slow
 def test_a_killed_model_fetch_continues_file_by_file(server, tmp_path):
     big = {f"model-0000{i}-of-00004.safetensors": weights(**{f"t{i}": 60_000}) for i in range(1, 5)}
     small = {name: MODEL[name] for name in ("config.json", "tokenizer_config.json")}

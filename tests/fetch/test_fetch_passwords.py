@@ -40,6 +40,7 @@ def holders(folder: Path) -> list[Path]:
     return [path for path in files if b"s3cret" in path.read_bytes()]
 
 
+@pytest.mark.slow
 def test_a_password_is_sent_and_stands_nowhere(hub, tmp_path):
     address = hub.url.replace("://", f"://me:{SECRET}@")
     asked = ["--host", "huggingface", "--repo", "o/m", "--repo-type", "model", "--revision", "main"]

@@ -82,6 +82,7 @@ def test_transformers_tokenizes_as_the_trained_tokenizer(model):
     assert max(len(theirs(text)["input_ids"]) for text in texts) < 128
 
 
+@pytest.mark.slow
 def test_same_bytes_in_another_process_with_other_threads(model, shards, tmp_path):
     done = make_model(tmp_path / "again", shards, RAYON_NUM_THREADS="4", TOKENIZERS_PARALLELISM="true")
     assert done.returncode == 0, done.stderr
@@ -145,6 +146,7 @@ def test_wrong_configs_are_taught(overrides, message):
         tiny_model.config(overrides, 512, 0)
 
 
+@pytest.mark.slow
 def test_wrong_usage_leaves_nothing(shards, tmp_path):
     for flags, code, message in [
         (["--vocab-size", "200"], 2, "wanted a whole number from 259"),

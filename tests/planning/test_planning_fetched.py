@@ -162,6 +162,7 @@ def test_findings_name_whole_keys_and_what_is_wrong(made):
     assert one.keys == ("datasets.d.map_keys",)
 
 
+@pytest.mark.slow
 def test_rejected_rows_count_against_their_allowed_share(made, tmp_path):
     def rejected(bad: int, **changes) -> list[tuple[str, str, str]]:
         count = iter(range(10**6))
@@ -203,6 +204,7 @@ def test_all_checks_run_once_the_config_of_an_unrecorded_model_is_here(made):
     assert fetched_settings.of(config.load(raw), name).config is None
 
 
+@pytest.mark.slow
 def test_open_thoughts_unboxed_answers_and_contamination(made, tmp_path):
     changed = rewritten(made, tmp_path, lambda text: text.replace("</think>", ""))
     result = fetched_checks.inspect(made / "m", changed, [made / "p.parquet"], settings())

@@ -59,6 +59,7 @@ def test_chat_template_gives_our_ids(both, messages) -> None:
     assert hub_ids(hub, messages) == renderer.prompt(messages)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(system=st.one_of(st.none(), text), question=text)
 def test_chat_template_gives_our_ids_for_any_prompt(both, system: str | None, question: str) -> None:

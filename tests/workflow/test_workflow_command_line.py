@@ -148,6 +148,7 @@ use rule * from distillery as d_*
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "prefix", "words"),
     [
