@@ -80,39 +80,58 @@ constexpr long together(long tokens, long vectors = VECTORS) {
     return vectors == 1 || tokens * vectors <= SUMS ? vectors : together(tokens, vectors / 2);
 }
 
-// sums[M][LANES] = x[M, inputs] times a panel, or that added to what is there.
-template <class S, int M>
+// Panels that are read side by side for so many tokens: memory answers several streams of a thread faster than one,
+// and of a single token's sums each waits for its last addition.
+constexpr int abreast(long tokens) {
+    long sums = tokens * together(tokens);
+    return together(tokens) < VECTORS ? 1 : 4 * sums <= SUMS ? 4 : 2 * sums <= SUMS ? 2 : 1;
+}
+
+// sums[P][M][LANES] = x[M, inputs] times P panels, or that added to what is there.
+template <class S, int M, int P>
 static void tile(const float* x, long stride, long inputs, const S* panel, bool added, float* sums) {
     constexpr int V = together(M);
+    auto place = [](int m, int v) { return (v / V * M + m) * LANES + v % V * W; };
     for (int first = 0; first < VECTORS; first += V, sums += V * W) {
-        vec acc[M][V] = {};
+        vec acc[M][P * V] = {};
         if (added)
             for (int m = 0; m < M; ++m)
-                for (int v = 0; v < V; ++v) acc[m][v] = load(sums + m * LANES + v * W);
-        each_row<V>(panel, first, inputs, [&](long k, const vec* row) {
+                for (int v = 0; v < P * V; ++v) acc[m][v] = load(sums + place(m, v));
+        each_row<V, P>(panel, rows_of<S>(inputs) * LANES, first, inputs, [&](long k, const vec* row) {
 #pragma GCC unroll 16
             for (int m = 0; m < M; ++m)
 #pragma GCC unroll 8
-                for (int v = 0; v < V; ++v) acc[m][v] += splat(x[m * stride + k]) * row[v];
+                for (int v = 0; v < P * V; ++v) acc[m][v] += splat(x[m * stride + k]) * row[v];
         });
         for (int m = 0; m < M; ++m)
-            for (int v = 0; v < V; ++v) store(sums + m * LANES + v * W, acc[m][v]);
+            for (int v = 0; v < P * V; ++v) store(sums + place(m, v), acc[m][v]);
     }
 }
 
+template <class S, int M, int P = abreast(M)>
+static void tiles(long count, const float* x, long stride, long inputs, const S* panel, bool added, float* sums) {
+    for (; count >= P; count -= P, panel += P * rows_of<S>(inputs) * LANES, sums += P * M * LANES)
+        tile<S, M, P>(x, stride, inputs, panel, added, sums);
+    if constexpr (P > 1) tiles<S, M, P / 2>(count, x, stride, inputs, panel, added, sums);
+}
+
+// sums[count][rows][LANES] = x[rows, inputs] times panels
 template <class S, int M = MOST>
-static void rest(long rows, const float* x, long stride, long inputs, const S* panel, bool added, float* sums) {
+static void rest(long rows, long count, const float* x, long stride, long inputs, const S* panel, bool added, float* sums) {
     if constexpr (M > 0) {
-        if (rows == M) tile<S, M>(x, stride, inputs, panel, added, sums);
-        else rest<S, M - 1>(rows, x, stride, inputs, panel, added, sums);
+        if (rows == M) tiles<S, M>(count, x, stride, inputs, panel, added, sums);
+        else rest<S, M - 1>(rows, count, x, stride, inputs, panel, added, sums);
     }
 }
 
-// sums[live][LANES] = x[live, K] times a panel; each sum is made in the order of the inputs, whatever `live` is.
+// Tokens whose panels are read as they are, `abreast` of one another.
+template <class S>
+constexpr long FEW = std::is_same<S, float>::value ? ROWS : MOST;
+
+// sums[live][LANES] = x[live, K] times a panel, for more than a few tokens
 template <class S>
 static void times_panel(const S* panel, long live, const float* x, long K, float* sums) {
     constexpr bool narrow = !std::is_same<S, float>::value;
-    if (live <= (narrow ? MOST : ROWS)) return rest<S>(live, x, K, K, panel, false, sums);
     float widened[PIECE * LANES];
     long step = narrow ? PIECE : K;
     for (long from = 0; from < K; from += step, panel += rows_of<S>(step) * LANES) {
@@ -120,25 +139,30 @@ static void times_panel(const S* panel, long live, const float* x, long K, float
         const float* piece = widened;
         if constexpr (!narrow) piece = panel;
         else
-            each_row<VECTORS>(panel, 0, inputs, [&](long k, const vec* row) {
+            each_row<VECTORS, 1>(panel, 0, 0, inputs, [&](long k, const vec* row) {
                 for (int v = 0; v < VECTORS; ++v) store(widened + k * LANES + v * W, row[v]);
             });
         for (long t = 0; t < live; t += ROWS)
-            rest<float>(std::min<long>(ROWS, live - t), x + t * K + from, K, inputs, piece, from > 0, sums + t * LANES);
+            rest<float>(std::min<long>(ROWS, live - t), 1, x + t * K + from, K, inputs, piece, from > 0, sums + t * LANES);
     }
 }
 
-// Calls finish(token, first output, sums[LANES]) for every token and panel. To be called by all threads of a team,
-// which leave one by one.
+// Calls finish(token, first output, sums[LANES]) for every token and panel; each sum is made in the order of the inputs,
+// whatever `live` and the number of threads are. To be called by all threads of a team, which leave one by one.
 template <class S, class Finish>
 static void product_of(const S* panels, long live, const float* x, long K, long outputs, Finish finish) {
     static thread_local std::vector<float> memory;
-    float* sums = scratch(memory, live * LANES);
     long count = (outputs + LANES - 1) / LANES;
+    // as many as leave each thread several groups
+    long group = live > FEW<S> ? 1 : std::clamp(count / (2 * omp_get_num_threads()), 1L, 4L);
+    float* sums = scratch(memory, group * live * LANES);
 #pragma omp for schedule(dynamic, 1) nowait
-    for (long p = 0; p < count; ++p) {
-        times_panel(panels + p * rows_of<S>(K) * LANES, live, x, K, sums);
-        for (long t = 0; t < live; ++t) finish(t, p * LANES, sums + t * LANES);
+    for (long p = 0; p < count; p += group) {
+        const S* panel = panels + p * rows_of<S>(K) * LANES;
+        long here = std::min(group, count - p);
+        if (live > FEW<S>) times_panel(panel, live, x, K, sums);
+        else rest<S>(live, here, x, K, K, panel, false, sums);
+        for (long i = 0; i < here * live; ++i) finish(i % live, (p + i / live) * LANES, sums + i * LANES);
     }
 }
 
@@ -455,8 +479,12 @@ KERNEL(decode_best) {
 #pragma omp parallel for
     for (long r = 0; r < rows; ++r) {
         const float* row = F(0) + r * vocab;
-        bool finite = std::all_of(row, row + vocab, [](float x) { return std::isfinite(x); });
-        I(2)[r] = finite ? std::max_element(row, row + vocab) - row : -1;
+        vec odd = {};  // x - x is 0, but for infinity and NaN
+        long i = 0;
+        for (; i + W <= vocab; i += W) odd += load(row + i) - load(row + i);
+        float rest = sum(odd);
+        for (; i < vocab; ++i) rest += row[i] - row[i];
+        I(2)[r] = rest == 0 ? std::find(row, row + vocab, largest(row, vocab)) - row : -1;
     }
     return 0;
 }

@@ -104,27 +104,40 @@ static inline long inputs_of(const char* name, long rows) {
     return name[0] == 'i' ? rows / block * BLOCK + (rest ? rest - SCALES : 0) : rows;
 }
 
-// Calls run(k, row) for the first inputs of a panel: row[V] are the weights of one, from the panel's vector `first` on.
-template <int V, class S, class Run>
-static inline void each_row(const S* panel, int first, long inputs, Run run) {
-    vec row[V];
+// Calls run(k, row) for the first inputs of P panels, which lie `apart` numbers from one another: row[P * V] are the
+// weights of one, from each panel's vector `first` on.
+template <int V, int P, class S, class Run>
+static inline void each_row(const S* panel, long apart, int first, long inputs, Run run) {
+    vec row[P * V];
+    auto each = [&](auto take) {  // take(where a panel goes on, its place among the vectors)
+#pragma GCC unroll 4
+        for (int p = 0; p < P; ++p) take(panel + p * apart, p * V);
+    };
+    auto ask = [=](const S* from) {
+        const char* next = reinterpret_cast<const char*>(from + first * W) + AHEAD;
+        for (long i = 0; i < V * W * long(sizeof(S)); i += LINE) __builtin_prefetch(next + i);
+    };
     if constexpr (std::is_same<S, int8_t>::value) {
+        vec scale[P * V];
         for (long block = 0; block < inputs; block += BLOCK) {
-            vec scale[V];
-            std::memcpy(scale, panel + first * sizeof(vec), sizeof scale);
+            each([&](const S* from, int at) { std::memcpy(scale + at, from + first * sizeof(vec), V * sizeof(vec)); });
             panel += SCALES * LANES;
             for (long k = block; k < std::min(block + BLOCK, inputs); ++k, panel += LANES) {
+                each([&](const S* from, int at) {
+                    ask(from);
 #pragma GCC unroll 8
-                for (int v = 0; v < V; ++v) row[v] = weights(panel + (first + v) * W) * scale[v];
+                    for (int v = 0; v < V; ++v) row[at + v] = weights(from + (first + v) * W) * scale[at + v];
+                });
                 run(k, row);
             }
         }
     } else {
         for (long k = 0; k < inputs; ++k, panel += LANES) {
-            const char* next = reinterpret_cast<const char*>(panel + first * W) + AHEAD;
-            for (long i = 0; i < V * W * long(sizeof(S)); i += LINE) __builtin_prefetch(next + i);
+            each([&](const S* from, int at) {
+                ask(from);
 #pragma GCC unroll 8
-            for (int v = 0; v < V; ++v) row[v] = weights(panel + (first + v) * W);
+                for (int v = 0; v < V; ++v) row[at + v] = weights(from + (first + v) * W);
+            });
             run(k, row);
         }
     }
