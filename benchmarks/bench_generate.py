@@ -1,13 +1,14 @@
-"""Greedy answers of the real SmolLM2-135M, against transformers.generate and llama.cpp on the same cores.
+"""Greedy answers of the real SmolLM2-135M, against transformers.generate, llama.cpp and vLLM on the same cores.
 
     python benchmarks/bench_generate.py                     # batches of 1, 4 and 16 prompts, 64 new tokens
     python benchmarks/bench_generate.py --json --repeats 3
     python benchmarks/bench_generate.py --peer llama.cpp    # needs tests/support/llama_cpp .venv/llama: `make bench-llama`
+    python benchmarks/bench_generate.py --peer vllm         # needs tests/support/vllm_cpu .venv/vllm: `make bench-vllm`
 
 Each side is a process that loads the model once; runs alternate, prefill included. Ours runs in float32, and again
 with the weights rounded to bf16 and held as such, and with those rounded to int8. transformers computes in float32,
 and its tokens must be ours. llama.cpp has the same weights in float32 and bf16, and rounded further to q8_0; how many
-of a batch's answers are ours is said, for it sums in another order, and in bf16 and q8_0 rounds activations too.
+of a batch's answers are ours is said, for it sums in another order, and in bf16 and q8_0 rounds activations too; so does vLLM in bf16.
 `ratio` is the smallest, over the batches, of transformers' median wall time over ours; `cpu_ratio` likewise for
 CPU seconds, which other load on the machine disturbs less; those of the other sides stand under `peers`. llama.cpp's threads
 spin: beside other load both of its times say little, but for --threads 1. Load, compilation and time to the first token are
@@ -39,8 +40,9 @@ QUESTIONS = (
     "Name five animals that can fly, and for each of them say what it eats and where it lives.",
 )
 PROMPT = 512  # tokens of the long prompt
-# our side beside llama.cpp's kinds of weights
+# our side beside a peer's kinds of weights, and the kinds of each peer that is asked for
 AGAINST = {"f32": "ours", "bf16": "ours bf16", "q8_0": "ours int8"}
+PEERS = {"llama.cpp": ("f32", "bf16", "q8_0"), "vllm": ("f32", "bf16")}
 
 
 def prompts(model: Path, count: int) -> list[list[int]]:
@@ -61,11 +63,18 @@ def started(args: argparse.Namespace, folder: Path) -> dict[str, Worker]:
         "ours bf16": Worker("ours", narrow, *same),
         "ours int8": Worker("ours int8", narrow, *same),
     }
-    for kind in AGAINST if args.peer == "llama.cpp" else ():
-        source = narrow if kind == "bf16" else args.model
-        file = gguf_file.write(source, folder / f"{kind}.gguf", kind)
-        workers[f"llama.cpp {kind}"] = Worker("llama.cpp", file, *same, python=args.llama_python)
+    for peer in args.peer:
+        for kind in PEERS[peer]:
+            source = narrow if kind == "bf16" else args.model
+            if peer == "llama.cpp":
+                source = gguf_file.write(source, folder / f"{kind}.gguf", kind)
+            workers[f"{peer} {kind}"] = Worker(peer, source, *same, python=python_of(args, peer))
     return workers
+
+
+def python_of(args: argparse.Namespace, peer: str) -> Path:
+    """The Python of a peer's own environment."""
+    return args.llama_python if peer == "llama.cpp" else args.vllm_python
 
 
 def measure(workers: dict[str, Worker], batch: list[list[int]], new: int, repeats: int) -> dict[str, dict]:
@@ -138,7 +147,7 @@ def compared(args: argparse.Namespace, workers: dict[str, Worker]) -> dict:
     measured = {size: measure(workers, asked[size], args.new_tokens, args.repeats) for size in sizes[::-1]}
     ids = list(islice(cycle(chain.from_iterable(prompts(args.model, len(QUESTIONS)))), PROMPT))
     long = measure(workers, [ids], 1, args.repeats)
-    own = [side for side in workers if not side.startswith("llama.cpp")]
+    own = [side for side in workers if side.split()[0] not in PEERS]
 
     def row(sides: dict[str, dict], **more: int) -> dict:
         ratios = {f"{kind}_ratio": sides["transformers"][f"{kind}_ratio"] for kind in ("wall", "cpu")}
@@ -181,18 +190,15 @@ def main() -> None:
     p.add_argument("--repeats", type=int, default=5)
     p.add_argument("--threads", type=int, default=os.cpu_count())
     p.add_argument("--kernels", choices=["auto", "native", "composed"], default="auto", help="of our side")
-    p.add_argument(
-        "--peer", choices=["transformers", "llama.cpp"], default="transformers", help="beside transformers"
-    )
-    p.add_argument(
-        "--llama-python", type=Path, default=ROOT / ".venv/llama/bin/python", help="that has llama_cpp"
-    )
+    p.add_argument("--peer", choices=PEERS, nargs="+", default=[], help="beside transformers")
+    for name in ("llama", "vllm"):
+        own = ROOT / f".venv/{name}/bin/python"
+        p.add_argument(f"--{name}-python", type=Path, default=own, help="of the peer's own environment")
     p.add_argument("--json", action="store_true")
     args = p.parse_args()
-    if args.peer == "llama.cpp" and not args.llama_python.exists():
-        p.error(
-            f"{args.llama_python}: no such Python; `make bench-llama` makes it, or --llama-python names another"
-        )
+    for peer in args.peer:
+        if not python_of(args, peer).exists():
+            p.error(f"{python_of(args, peer)}: no such Python; see the lines above for what makes it")
     if args.model is None:
         from generate_models import real_smollm2
 

@@ -13,7 +13,7 @@ def serve(side: str, model: Path, threads: int, kernels: str) -> None:
     """Answer the parent's requests until it ends.
 
     Args:
-        side: ours, ours int8, transformers or llama.cpp.
+        side: ours, ours int8, transformers, vllm or llama.cpp.
         model: Hugging Face directory, or a GGUF file for llama.cpp.
     """
     start = time.perf_counter()
@@ -22,6 +22,8 @@ def serve(side: str, model: Path, threads: int, kernels: str) -> None:
         from generate_ours import Ours as Side
     elif side == "transformers":
         from generate_peer import Transformers as Side
+    elif side == "vllm":
+        from vllm_peer import Vllm as Side
     else:
         from llama_peer import LlamaCpp as Side
     worker = Side(model, threads, kernels, **({"weights": "int8"} if side == "ours int8" else {}))

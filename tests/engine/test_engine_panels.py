@@ -59,8 +59,39 @@ def test_kernels_widen_every_number_exactly():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("narrower", [["-mavx2", "-mfma"], ["-msse4.2"]], ids=["avx2", "sse"], indirect=True)
-def test_kernels_of_narrower_vectors_widen_every_number_exactly(narrower):
-    every_number_is_widened_exactly(ctypes.CDLL(str(compiling.library(compiling.DECODING))))
+def test_kernels_of_narrower_vectors_widen_and_sum_exactly(narrower):
+    library = ctypes.CDLL(str(compiling.library(compiling.DECODING)))
+    every_number_is_widened_exactly(library)
+    panels_side_by_side_sum_as_each_alone(library)
+
+
+@pytest.mark.slow
+def test_panels_that_are_read_side_by_side_give_the_sums_of_each_alone():
+    panels_side_by_side_sum_as_each_alone(ctypes.CDLL(str(compiling.library(compiling.DECODING))))
+
+
+def panels_side_by_side_sum_as_each_alone(library: ctypes.CDLL) -> None:
+    """Up to four at once for few tokens, fewer where threads or tokens are many: 35 leave one, two or three over."""
+    openmp = ctypes.CDLL("libgomp.so.1")
+    usual = openmp.omp_get_max_threads()
+    weight = np.random.RandomState(0).standard_normal((35 * 32, 130)).astype(np.float32)
+    rest = np.array([1e-6], "f4"), np.ones(130, "f4")
+
+    def scores(x: np.ndarray, table: np.ndarray) -> np.ndarray:
+        live, out = len(x), np.zeros((len(x), len(table) * 32), "f4")
+        return call(library, "decode_head", x, *rest, table, ints(*range(live)), ints(live, live), out)[-1]
+
+    for packed in (*(panels.pack(weight.astype(kind)) for kind in STORED), panels.pack(weight, "int8")):
+        for live in 1, 2, 4, 7, 12, 13:
+            x = np.random.RandomState(live).standard_normal((live, 130)).astype("f4")
+            alone = np.concatenate([scores(x, one[None]) for one in packed], 1)
+            exact = x.astype(float) / np.sqrt((x.astype(float) ** 2).mean(1, keepdims=True) + 1e-6)
+            wide = panels.widened(packed).swapaxes(1, 2).reshape(-1, 130)
+            assert np.abs(alone - exact @ wide.T.astype(float)).max() < 1e-4
+            for threads in 1, 2, 3, 5, 20:
+                openmp.omp_set_num_threads(threads)
+                assert scores(x, packed).tobytes() == alone.tobytes(), (packed.dtype, live, threads)
+            openmp.omp_set_num_threads(usual)
 
 
 def every_number_is_widened_exactly(library: ctypes.CDLL) -> None:
