@@ -16,6 +16,7 @@ def serve(side: str, model: Path, threads: int, kernels: str) -> None:
         side: ours, ours int8, transformers, vllm or llama.cpp.
         model: Hugging Face directory, or a GGUF file for llama.cpp.
     """
+    sys.stdout = sys.stderr  # what libraries print is no answer
     start = time.perf_counter()
     if side.startswith("ours"):
         sys.path.insert(0, str(SCRIPTS))
