@@ -7,13 +7,14 @@
 
 Each side is a process that loads the model once; runs alternate, prefill included. Ours runs in float32, and again
 with the weights rounded to bf16 and held as such, and with those rounded to int8. transformers computes in float32,
-and its tokens must be ours. llama.cpp has the same weights in float32 and bf16, and rounded further to q8_0; how many
-of a batch's answers are ours is said, for it sums in another order, and in bf16 and q8_0 rounds activations too; so does vLLM in bf16.
-`ratio` is the smallest, over the batches, of transformers' median wall time over ours; `cpu_ratio` likewise for
-CPU seconds, which other load on the machine disturbs less; those of the other sides stand under `peers`. llama.cpp's threads
-spin: beside other load both of its times say little, but for --threads 1. Load, compilation and time to the first token are
-apart, and so are the first token of a prompt of 512, and what a second start of inference.py saves by the libraries and graphs
-that a first one left. The limit at batch 1 is the time in which torch can read the weights once.
+and its tokens must be ours. llama.cpp has the same weights in float32 and bf16, and rounded further to q8_0, vLLM in
+float32 and bf16; how many of a batch's answers are ours is said, for they sum in another order, and in bf16 and q8_0
+round activations too. `ratio` is the smallest, over the batches, of transformers' median wall time over ours;
+`cpu_ratio` likewise for CPU seconds, which other load on the machine disturbs less; those of the other sides stand
+under `peers`. llama.cpp's threads spin: beside other load both of its times say little, but for --threads 1. Load,
+compilation and time to the first token are apart, and so are the first token of a prompt of 512, and what a second
+start of inference.py saves by the libraries and graphs that a first one left. The limit at batch 1 is the time in
+which torch can read the weights once.
 """
 
 import argparse
@@ -72,9 +73,14 @@ def started(args: argparse.Namespace, folder: Path) -> dict[str, Worker]:
     return workers
 
 
+def short(peer: str) -> str:
+    """What a peer is called in flags, targets and folders."""
+    return peer.removesuffix(".cpp")
+
+
 def python_of(args: argparse.Namespace, peer: str) -> Path:
     """The Python of a peer's own environment."""
-    return args.llama_python if peer == "llama.cpp" else args.vllm_python
+    return getattr(args, f"{short(peer)}_python")
 
 
 def measure(workers: dict[str, Worker], batch: list[list[int]], new: int, repeats: int) -> dict[str, dict]:
@@ -191,14 +197,15 @@ def main() -> None:
     p.add_argument("--threads", type=int, default=os.cpu_count())
     p.add_argument("--kernels", choices=["auto", "native", "composed"], default="auto", help="of our side")
     p.add_argument("--peer", choices=PEERS, nargs="+", default=[], help="beside transformers")
-    for name in ("llama", "vllm"):
+    for name in map(short, PEERS):
         own = ROOT / f".venv/{name}/bin/python"
         p.add_argument(f"--{name}-python", type=Path, default=own, help="of the peer's own environment")
     p.add_argument("--json", action="store_true")
     args = p.parse_args()
     for peer in args.peer:
         if not python_of(args, peer).exists():
-            p.error(f"{python_of(args, peer)}: no such Python; see the lines above for what makes it")
+            made = f"`make bench-{short(peer)}` makes it, or --{short(peer)}-python names another"
+            p.error(f"{python_of(args, peer)}: no such Python; {made}")
     if args.model is None:
         from generate_models import real_smollm2
 
