@@ -34,7 +34,7 @@ from distillery.planning import checks  # noqa: E402
 SHARDS, BATCH, EXPERIMENTS = 1000, 100, 10
 GOAL = 2.0  # CPU seconds
 START = "snakemake --version"
-NAMES = "part-{00000..00999}.jsonl"
+NAMES = f"part-{{00000..{SHARDS - 1:05}}}.jsonl"
 
 
 def configuration(batch: int, experiments: int) -> dict[str, Any]:
@@ -56,10 +56,8 @@ def of_files(folder: Path) -> dict[str, dict[str, Any]]:
     own = folder / "own"
     own.mkdir()
     for place in range(SHARDS):
-        text = f"What is {place} + 1?", str(place + 1)
-        turns = [
-            {"role": role, "content": one} for role, one in zip(("user", "assistant"), text, strict=True)
-        ]
+        asked = {"role": "user", "content": f"What is {place} + 1?"}
+        turns = [asked, {"role": "assistant", "content": str(place + 1)}]
         (own / f"part-{place:05}.jsonl").write_text(json.dumps({"messages": turns}) + "\n")
     sources = {
         "path": {"path": {"path": str(own), "files": "*.jsonl"}},

@@ -482,9 +482,9 @@ KERNEL(decode_best) {
         vec odd = {};  // x - x is 0, but for infinity and NaN
         long i = 0;
         for (; i + W <= vocab; i += W) odd += load(row + i) - load(row + i);
-        float rest = sum(odd);
-        for (; i < vocab; ++i) rest += row[i] - row[i];
-        I(2)[r] = rest == 0 ? std::find(row, row + vocab, largest(row, vocab)) - row : -1;
+        float odds = sum(odd);
+        for (; i < vocab; ++i) odds += row[i] - row[i];
+        I(2)[r] = odds == 0 ? std::find(row, row + vocab, largest(row, vocab)) - row : -1;
     }
     return 0;
 }
