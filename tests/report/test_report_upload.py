@@ -113,7 +113,8 @@ STATED = "`apache-2.0`, as the original's `README.md` states"
         ("---\nlicense: {a: b}\n---\n", [], {"license": "unknown"}, "without a LICENSE file"),
         (BOMB, [], {"license": "unknown"}, "without a LICENSE file"),
         ("---\nlicense: [\n---\n", [], {"license": "unknown"}, "without a LICENSE file"),
-        ("---\n" + "[" * 5000 + "\n---\n", [], {"license": "unknown"}, "without a LICENSE file"),
+        ("---\n" + "[" * 1000 + "\n---\n", [], {"license": "unknown"}, "without a LICENSE file"),
+        ("---\n" + "[{" * 49_000 + "\n---\n", [], {"license": "unknown"}, "without a LICENSE file"),
         (None, [], {"license": "unknown"}, "without a LICENSE file"),
     ],
 )

@@ -18,6 +18,7 @@ from distillery import digests, late_files
 
 README, LICENSE = "README.md", "LICENSE"
 LONGEST = 100_000  # characters of a header: the longest of known cards, with all their scores, have some ten thousand
+OPENED = 1000  # lists and mappings in brackets: the parser looks at all that are open for each word, minutes for 100,000
 FIELDS = ("license", "license_name", "license_link")
 
 
@@ -70,7 +71,12 @@ def _stated(readme: Path) -> dict[str, str]:
     """The licence fields of a model card's header; none where it has no header that can be read."""
     text = digests.read_bytes(readme).decode("utf-8", "replace").removeprefix("\ufeff").replace("\r\n", "\n")
     head, closed, _ = text.removeprefix("---\n").partition("\n---")
-    if not text.startswith("---\n") or not closed or len(head) > LONGEST:
+    if (
+        not text.startswith("---\n")
+        or not closed
+        or len(head) > LONGEST
+        or sum(map(head.count, "[{")) > OPENED
+    ):
         return {}
     try:
         fields: Any = yaml.safe_load(head)
