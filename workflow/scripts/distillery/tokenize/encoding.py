@@ -69,8 +69,8 @@ class Encoder:
         return self._cached(text) if len(text) <= CACHED_LENGTH else self._encode(text)
 
     def _encode(self, text: str) -> np.ndarray:
-        if self._fast is not None and (text.isascii() or is_safe(text)):
-            return self._fast(text).astype(np.int32)
+        if self._fast is not None and is_safe(text):
+            return self._fast(text).view(np.int32)
         return self.exact(text)
 
     def exact(self, text: str) -> np.ndarray:
@@ -163,24 +163,22 @@ def _obstacle(tokenizer: HubTokenizer) -> str:
 
 def is_safe(text: str) -> bool:
     """Whether every character is one on which both libraries are known to agree."""
+    if text.isascii():
+        return True
     try:
-        points = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
+        content = np.frombuffer(text.encode(), dtype=np.uint8)
     except UnicodeEncodeError:  # a lone surrogate
         return False
-    rare, table = points[points >= 0x80], _safe_table()  # ASCII is safe, and most of a text
-    return bool(rare.max(initial=0) < len(table) and table[rare].all())
+    # UTF-8 writes every character but ASCII's, which are most of a text, with bytes of this kind alone
+    return all(map(_is_safe_character, set(content[content >= 0x80].tobytes().decode())))
 
 
 @functools.cache
-def _safe_table() -> np.ndarray:
-    """[code point] -> bool."""
-    table = np.zeros(COMPARED[-1][1], dtype=bool)
-    for first, end in COMPARED:
-        for point in range(first, end):
-            char = chr(point)
-            table[point] = (
-                unicodedata.category(char) not in ("Cn", "Cs", "Mn", "Mc", "Me")
-                and point not in JAMO
-                and unicodedata.is_normalized("NFC", char)
-            )
-    return table
+def _is_safe_character(character: str) -> bool:
+    point = ord(character)
+    return (
+        any(first <= point < end for first, end in COMPARED)
+        and unicodedata.category(character) not in ("Cn", "Cs", "Mn", "Mc", "Me")
+        and point not in JAMO
+        and unicodedata.is_normalized("NFC", character)
+    )
