@@ -18,12 +18,14 @@ from qwen import qwen_tokenizer  # noqa: F401
 from shared import once
 from xdist.scheduler import LoadScopeScheduling
 
+from distillery import blas_threads
 from distillery.engine import mindspore_import
 
 # every command that is started would compile the library anew: a second of CPU, hundreds of times
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # OpenMP's threads spin while they wait: torch's, on cores that other tests compute on, took ten times the CPU of its work
 os.environ["OMP_WAIT_POLICY"] = "passive"
+os.environ.setdefault(blas_threads.VARIABLE, "1")
 os.environ.setdefault(*mindspore_import.AT_ONCE)  # for tests that import MindSpore themselves
 
 SECONDS = 60  # the longest that a test may take on an idle machine

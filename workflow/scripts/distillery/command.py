@@ -19,7 +19,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 
-from distillery import cpu_limit
+from distillery import blas_threads, cpu_limit
 from distillery.addresses import masked
 from distillery.interpreter import of_interpreter
 from distillery.problems import Problem, of_system, refusal, writing
@@ -73,6 +73,7 @@ def run(
         help="write all output to FILE (folders are made) instead of the terminal; errors go to both",
     )
     cpu_limit.heed()
+    blas_threads.limit()
     sys.stderr = shown(sys.stderr)  # flags may hold anything too
     args = parser.parse_args()
     terminal: int | None = None

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from distillery import artefacts, one_writer, process_limits, set_artefacts
+from distillery import artefacts, blas_threads, one_writer, process_limits, set_artefacts
 from distillery.files import sha256
 from distillery.problems import Problem
 from distillery.provenance import SCRIPTS
@@ -102,8 +102,9 @@ def second_run(configfile: Path, cores: str, finished: Path | None) -> Iterator[
             bare(Path.cwd(), Path(name))
             asked = [sys.executable, "-m", "snakemake", "--snakefile", str(SCRIPTS.parents[1] / "Snakefile")]
             asked += ["--configfile", str(configfile.resolve()), "--directory", name, "--cores", cores]
+            env = blas_threads.environment_as_found()
             # should this process be killed, the folder is Snakemake's until that ends
-            if status := subprocess.run(asked, check=False, pass_fds=[descriptor]).returncode:
+            if status := subprocess.run(asked, env=env, check=False, pass_fds=[descriptor]).returncode:
                 raise Problem(
                     "the second run failed; the first is as it was",
                     where=name,

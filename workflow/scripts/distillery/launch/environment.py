@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from distillery import blas_threads
 from distillery.hardware import Hardware
 from distillery.problems import Problem
 
@@ -64,7 +65,7 @@ def prepared(set_env: Sequence[str], variables: Mapping[str, str], python: str) 
     Raises:
         Problem: a script is missing or fails, or the interpreter has no `python` beside it.
     """
-    environment = _sourced(set_env) if set_env else dict(os.environ)
+    environment = _sourced(set_env) if set_env else blas_threads.environment_as_found()
     for name, value in variables.items():
         former = environment.get(name) if name in PATHS else None
         environment[name] = os.pathsep.join([value, former]) if former else value
@@ -106,7 +107,8 @@ def _sourced(set_env: Sequence[str]) -> dict[str, str]:
     # their messages belong on standard error; only `env -0` may write to the pipe
     lines = [f"source {shlex.join(_words(line))} >&2" for line in set_env]
     shell = ["bash", "-c", "\n".join(["set -e", *lines, "exec 3>&1 >&2; env -0 >&3"])]
-    done = subprocess.run(shell, stdout=subprocess.PIPE, check=False)
+    as_found = blas_threads.environment_as_found()
+    done = subprocess.run(shell, env=as_found, stdout=subprocess.PIPE, check=False)
     if done.returncode:
         raise Problem(
             "sourcing the environment failed",

@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from distillery import resource_samples
+from distillery import blas_threads, resource_samples
 from distillery.launch import (
     devices,
     environment,
@@ -74,7 +74,8 @@ def _on_each_node(wanted: Request) -> None:
     again = [sys.executable, str(SCRIPTS / "launch.py"), *words(wanted)]
     _interrupted(wanted).unlink(missing_ok=True)
     last = _last_rank(wanted)
-    with subprocess.Popen(slurm.srun_words(wanted.nodes, again)) as srun:
+    words_of_srun = slurm.srun_words(wanted.nodes, again)
+    with subprocess.Popen(words_of_srun, env=blas_threads.environment_as_found()) as srun:
         try:
             while (status := _ended(srun)) is None:
                 last.look()
