@@ -50,10 +50,10 @@ def test_estimates_stand_beside_measurements(tmp_path):
     files.write_json(tuned.with_name("tuned.timings.json"), {"resumed": 1, "generate_seconds": 0.5})
     assert outcome.answered(tuned) == {"tokens": 3}
     files.write_json(tuned.with_name("tuned.timings.json"), {"resumed": 0, "generate_seconds": 0.5})
-    rows = outcome.compare(estimated, metrics, {"tokens": 1_600_000}, tmp_path, tmp_path / "work")
+    rows = outcome.compare(estimated, metrics, {"tokens": 1_100_000}, tmp_path, tmp_path / "work")
     measured = {row["quantity"]: row["measured"] for row in rows if row["measured"]}
     assert measured == {
-        "tokens of the dataset": 1_600_000,
+        "tokens of the dataset": 1_100_000,
         "tokens of train": 1900,
         "time of train": 3.0,
         "memory of train": 600,
@@ -69,8 +69,8 @@ def test_estimates_stand_beside_measurements(tmp_path):
         "disk of generate tuned": pytest.approx(tuned.stat().st_size / 1e6),
     }
     tokens = rows[0]
-    assert tokens["estimate"] == 4 * 3200 * 128  # at most
-    assert tokens["error"] == pytest.approx(1_638_400 / 1_600_000 - 1)
+    assert tokens["estimate"] == 3 * 3200 * 120  # at most
+    assert tokens["error"] == pytest.approx(1_152_000 / 1_100_000 - 1)
     # how far off a job of four seconds, or Python's own memory, was estimated says nothing
     errors = {row["quantity"]: row["error"] for row in rows}
     assert errors["time of prove conversion"] is None and errors["memory of convert"] is None

@@ -175,12 +175,12 @@ def test_the_plan_command_counts_jobs_and_shares_them_in_a_sweep(tmp_path):
     assert list(plan["experiments"]) == ["embedded-lr0.001", "embedded-lr0.003"]
     steps = {step["name"]: step for step in plan["experiments"]["embedded-lr0.001"]["steps"]}
     assert steps["train"]["seconds"] > 0 and steps["train"]["device_memory"]["total"] > 0
-    assert (steps["tokenize"]["jobs"], steps["tokenize"]["to_run"]) == (4, 4)
+    assert (steps["tokenize"]["jobs"], steps["tokenize"]["to_run"]) == (3, 3)
     disk = plan["experiments"]["embedded-lr0.001"]["disk"]
     assert disk["now"] == 0 and disk["missing"] == disk["end"] > 0
     # each job has its part of its step, and knows who needs it
     jobs = [job for job in plan["jobs"] if job["rule"] == "tokenize_shard"]
-    assert [job["tokens"] for job in jobs] == [steps["tokenize"]["tokens"] / 4] * 4
+    assert [job["tokens"] for job in jobs] == [steps["tokenize"]["tokens"] / 3] * 3
     assert all(job["step"] == "tokenize" and len(job["experiments"]) == 2 for job in jobs)
     (first, second) = (job for job in plan["jobs"] if job["rule"] == "train")
     assert first["experiments"] != second["experiments"] and first["seconds"] == steps["train"]["seconds"]

@@ -34,9 +34,9 @@ def test_an_answer_leads_to_its_rows_and_a_row_to_its_steps(embedded):
     found = trace(answer["id"])
     (training,) = found["trainings"]
     done = digests.read_json(embedded.path / "results/experiments/embedded/train/done.json")
-    assert found["answer"]["right"] and (training["key"], training["step"]) == (done["key"], 1600)
-    # one epoch: each of 12,800 rows once
-    assert training["samples"] == sum(one["rows"] for one in training["shards"]) == 12_800
+    assert found["answer"]["right"] and (training["key"], training["step"]) == (done["key"], 1200)
+    # one epoch: each of 9,600 rows once
+    assert training["samples"] == sum(one["rows"] for one in training["shards"]) == 9_600
     row = training["rows"][-1]
     (use,) = trace("--row", row["uuid"])["rows"]["embedded"]
     assert use["steps"] == [row["step"]] and (use["shard"], use["row"]) == (row["shard"], row["row"])
