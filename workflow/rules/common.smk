@@ -104,6 +104,9 @@ TUNED = {name: one.tuned_generation for name, one in EXPERIMENTS.items()}
 WHEELS = source_flags.wheels(CONFIG)
 KINDS = {one.source.kind for one in CONFIG.datasets.values()}
 LOCKED = source_flags.locked(CONFIG)
+# of jobs that could begin: what finds faults, then what training waits for, since nothing takes as long; base answers, cards
+# and proofs find room beside it
+FINDS_FAULTS, BEFORE_TRAINING = 10, 5
 
 CONDA = "conda" in {one.name.lower() for one in workflow.deployment_settings.deployment_method}
 

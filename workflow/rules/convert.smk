@@ -17,6 +17,7 @@ rule convert_hf_to_mcore:
         artefacts.CHECKPOINT.benchmark
     wildcard_constraints:
         converted=run_by("mindspore", "convert", lambda e: e.convert.name),
+    priority: BEFORE_TRAINING
     conda:
         environment("cpu")
     params:
@@ -64,6 +65,7 @@ rule convert_reshard:
     wildcard_constraints:
         converted=either(CONVERTED),
         target=either(LAYOUTS),
+    priority: BEFORE_TRAINING
     conda:
         environment("cpu")
     params:
@@ -89,6 +91,7 @@ rule convert_mcore_to_hf:
         artefacts.EXPORTED.benchmark
     wildcard_constraints:
         experiment=run_by("mindspore", "convert"),
+    priority: BEFORE_TRAINING
     conda:
         environment("cpu")
     params:

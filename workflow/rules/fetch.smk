@@ -16,6 +16,7 @@ rule fetch_lock:
         artefacts.LOCK.benchmark
     wildcard_constraints:
         name=either(LOCKED),
+    priority: BEFORE_TRAINING
     retries: 2
     localrule: True
     conda:
@@ -38,6 +39,7 @@ rule fetch_wheel:
         artefacts.WHEEL.log,
     benchmark:
         artefacts.WHEEL.benchmark
+    priority: BEFORE_TRAINING
     retries: 2
     conda:
         environment("cpu")

@@ -39,6 +39,7 @@ rule fetch_digest:
         artefacts.DIGEST.log,
     benchmark:
         artefacts.DIGEST.benchmark
+    priority: BEFORE_TRAINING
     conda:
         environment("cpu")
     params:
@@ -58,6 +59,7 @@ rule fetch_row_count:
         artefacts.ROW_COUNT.log,
     benchmark:
         artefacts.ROW_COUNT.benchmark
+    priority: BEFORE_TRAINING
     localrule: True
     conda:
         environment("cpu")

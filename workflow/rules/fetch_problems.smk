@@ -13,6 +13,7 @@ rule fetch_generated_problems:
         artefacts.PROBLEMS.benchmark
     wildcard_constraints:
         problems=of_kind(CONFIG.problem_sets, "generator"),
+    priority: BEFORE_TRAINING
     conda:
         environment("cpu")
     params:
@@ -37,6 +38,7 @@ rule fetch_problem_files:
         artefacts.PROBLEM_FILES.benchmark
     wildcard_constraints:
         problems=of_kind(CONFIG.problem_sets, "hub", "url"),
+    priority: BEFORE_TRAINING
     retries: 2
     conda:
         environment("cpu")
@@ -61,6 +63,7 @@ rule fetch_problems:
         artefacts.PROBLEMS.benchmark
     wildcard_constraints:
         problems=of_kind(CONFIG.problem_sets, "hub", "url", "path", "wheel"),
+    priority: BEFORE_TRAINING
     localrule: True
     conda:
         environment("cpu")

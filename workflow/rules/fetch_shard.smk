@@ -17,6 +17,7 @@ rule fetch_shard:
         artefacts.SHARD.benchmark
     wildcard_constraints:
         dataset=of_kind(CONFIG.datasets, "hub", "url"),
+    priority: BEFORE_TRAINING
     retries: 2
     conda:
         environment("cpu")

@@ -15,6 +15,7 @@ rule fetch_solution_shard:
         NUMBERED_SHARD.benchmark
     wildcard_constraints:
         dataset=of_kind(CONFIG.datasets, "wheel"),
+    priority: BEFORE_TRAINING
     conda:
         environment("cpu")
     params:

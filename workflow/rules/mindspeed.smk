@@ -21,6 +21,7 @@ rule tokenize_shard_mindspeed:
         artefacts.TOKENIZED_SHARD.benchmark
     wildcard_constraints:
         tokenization=tokenized_by("mindspeed-llm"),
+    priority: BEFORE_TRAINING
     conda:
         environment("ascend")
     threads: tokenize_stage.WORKERS
@@ -50,6 +51,7 @@ rule convert_hf_to_mcore_mindspeed:
         artefacts.CHECKPOINT.benchmark
     wildcard_constraints:
         converted=run_by("mindspeed-llm", "convert", lambda e: e.convert.name),
+    priority: BEFORE_TRAINING
     conda:
         environment("ascend")
     resources:
@@ -80,6 +82,7 @@ rule train_mindspeed:
         artefacts.TRAINED.benchmark
     wildcard_constraints:
         experiment=run_by("mindspeed-llm", "train"),
+    priority: BEFORE_TRAINING
     conda:
         environment("ascend")
     threads: lambda w: prefix.threads(EXPERIMENTS[w.experiment], "train")
@@ -109,6 +112,7 @@ rule convert_mcore_to_hf_mindspeed:
         artefacts.EXPORTED.benchmark
     wildcard_constraints:
         experiment=run_by("mindspeed-llm", "convert"),
+    priority: BEFORE_TRAINING
     conda:
         environment("ascend")
     resources:

@@ -31,7 +31,7 @@ rule plan_sources:
     # its errors should come before hours of other work. Training has no file of it as input: as `ancient` it would keep
     # Snakemake from seeing changed params of what follows (jobs below one that is due are looked at no further), and
     # else it would train again for a changed length of answers
-    priority: 10
+    priority: FINDS_FAULTS
     conda:
         environment("cpu")
     params:

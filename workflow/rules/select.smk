@@ -29,6 +29,7 @@ rule select_rows:
         artefacts.LEFT_OUT.benchmark
     wildcard_constraints:
         selection=either(SELECTED),
+    priority: BEFORE_TRAINING
     conda:
         environment("cpu")
     threads: 2

@@ -23,6 +23,7 @@ rule fetch_teacher_questions:
         artefacts.TEACHER_QUESTIONS.benchmark
     wildcard_constraints:
         teacher=either(TEACHERS),
+    priority: BEFORE_TRAINING
     localrule: True
     conda:
         environment("cpu")
@@ -48,6 +49,7 @@ rule generate_teacher_answers:
         artefacts.TEACHER_ANSWERS.benchmark
     wildcard_constraints:
         teacher=answered(ASKED_OF, served=False),
+    priority: BEFORE_TRAINING
     conda:
         environment("cpu")
     threads: lambda w: prefix.threads(TEACHERS[w.teacher].experiment, "generate")
@@ -76,6 +78,7 @@ rule generate_teacher_answers_served:
         artefacts.TEACHER_ANSWERS.benchmark
     wildcard_constraints:
         teacher=answered(ASKED_OF, served=True, foreign=FOREIGN),
+    priority: BEFORE_TRAINING
     conda:
         environment("cpu")
     threads: lambda w: prefix.threads(TEACHERS[w.teacher].experiment, "generate")
@@ -102,6 +105,7 @@ rule generate_teacher_answers_foreign:
         artefacts.TEACHER_ANSWERS.benchmark
     wildcard_constraints:
         teacher=either(FOREIGN),
+    priority: BEFORE_TRAINING
     conda:
         environment("cpu")
     resources:
@@ -128,6 +132,7 @@ rule fetch_teacher_shard:
         NUMBERED_SHARD.benchmark
     wildcard_constraints:
         dataset=either(TAUGHT),
+    priority: BEFORE_TRAINING
     conda:
         environment("cpu")
     threads: 2

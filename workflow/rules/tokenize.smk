@@ -16,6 +16,7 @@ rule tokenize_recognise:
         artefacts.HANDLER.log,
     benchmark:
         artefacts.HANDLER.benchmark
+    priority: BEFORE_TRAINING
     localrule: True
     conda:
         environment("cpu")
@@ -41,6 +42,7 @@ rule tokenize_shard:
         artefacts.TOKENIZED_SHARD.benchmark
     wildcard_constraints:
         tokenization=tokenized_by("mindspore"),
+    priority: BEFORE_TRAINING
     conda:
         environment("cpu")
     params:
@@ -71,6 +73,7 @@ rule tokenize_merge:
         artefacts.TOKENIZED.log,
     benchmark:
         artefacts.TOKENIZED.benchmark
+    priority: BEFORE_TRAINING
     conda:
         environment("cpu")
     params:
@@ -130,6 +133,7 @@ rule tokenize_mix:
         artefacts.MIXED.benchmark
     wildcard_constraints:
         experiment=run_by("mindspeed-llm", "train"),
+    priority: BEFORE_TRAINING
     conda:
         environment("cpu")
     params:

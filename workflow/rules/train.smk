@@ -18,6 +18,7 @@ rule train:
         artefacts.TRAINED.benchmark
     wildcard_constraints:
         experiment=run_by("mindspore", "train"),
+    priority: BEFORE_TRAINING
     conda:
         environment("cpu")
     threads: lambda w: prefix.threads(EXPERIMENTS[w.experiment], "train")
