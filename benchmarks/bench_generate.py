@@ -43,7 +43,7 @@ QUESTIONS = (
 PROMPT = 512  # tokens of the long prompt
 # our side beside a peer's kinds of weights, and the kinds of each peer that is asked for
 AGAINST = {"f32": "ours", "bf16": "ours bf16", "q8_0": "ours int8"}
-PEERS = {"llama.cpp": ("f32", "bf16", "q8_0"), "vllm": ("f32", "bf16")}
+PEERS = {"llama.cpp": gguf_file.KINDS, "vllm": ("f32", "bf16")}
 
 
 def prompts(model: Path, count: int) -> list[list[int]]:
