@@ -1,7 +1,7 @@
 """numpy's BLAS on one thread: nothing here multiplies anything large by it.
 
 OpenBLAS starts a thread a core when numpy is imported, and threads that have nothing to do wait in a loop: 0.1 of the
-0.2 CPU seconds that a command's import of numpy takes on two cores, a third of a report's, whose figures invert matrices
+0.2 CPU seconds that a command's import of numpy takes on two cores, a quarter of a report's, whose figures invert matrices
 of three rows. Programs of others that a command starts, whose BLAS may have more to do, do not inherit it.
 """
 

@@ -71,11 +71,11 @@ def start(wanted: Request) -> None:
 
 
 def _on_each_node(wanted: Request) -> None:
-    again = [sys.executable, str(SCRIPTS / "launch.py"), *words(wanted)]
+    launch = [sys.executable, str(SCRIPTS / "launch.py"), *words(wanted)]
+    again = slurm.srun_words(wanted.nodes, launch)
     _interrupted(wanted).unlink(missing_ok=True)
     last = _last_rank(wanted)
-    words_of_srun = slurm.srun_words(wanted.nodes, again)
-    with subprocess.Popen(words_of_srun, env=blas_threads.environment_as_found()) as srun:
+    with subprocess.Popen(again, env=blas_threads.environment_as_found()) as srun:
         try:
             while (status := _ended(srun)) is None:
                 last.look()

@@ -14,7 +14,7 @@ from distillery.planning.experiment_setup import Setup
 from distillery.planning.memory import Memory, Run
 from distillery.planning.plan_step import START_SECONDS, Step
 
-# the built-in engine on a CPU, of fp32 matmul's peak: the embedded experiment's 2.7e12 operations took 30 s on two
+# the built-in engine on a CPU, of fp32 matmul's peak: 2.7e12 operations of the embedded experiment's shape took 30 s on two
 # idle threads (0.57) and 40 s on two busy ones (0.43)
 BUILT_IN_UTILISATION = 0.5
 LOGITS_AT_ONCE = 2**24  # where it recomputes, logits come in pieces: engine/passes.py
