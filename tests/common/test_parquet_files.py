@@ -9,6 +9,8 @@ import measured
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from places import FIXTURES
 
 from distillery import parquet_files, parquet_pages
@@ -74,6 +76,37 @@ def test_the_footer_is_read_as_pyarrow_reads_it():
             assert (chunk.values, chunk.unpacked) == (truth.num_values, truth.total_uncompressed_size)
             assert chunk.end - chunk.begin == truth.total_compressed_size
     assert parquet_files.rows(path) == pq.read_table(path).to_pylist()
+
+
+@pytest.mark.parametrize("compression", ["none", "snappy", "gzip", "brotli", "zstd", "lz4"])
+def test_many_long_texts_are_read_many_at_once(tmp_path, compression):
+    """As the hub's shards are: pyarrow makes dictionaries of up to 1024 texts, of which none stands in each row."""
+    texts = [f"{number} " + "text" * 5_000 for number in range(500)]
+    path = written(tmp_path / "a.parquet", texts, compression=compression)
+    batches = list(parquet_files.batches(path))
+    assert [batch.num_rows for batch in batches] == [parquet_files.BATCH_ROWS] * 7 + [52]
+    assert [text for batch in batches for text in batch["problem"].to_pylist()] == texts
+
+
+@given(
+    texts=st.lists(st.text(max_size=40) | st.just("long" * 50), min_size=1, max_size=60),
+    compression=st.sampled_from(["none", "zstd"]),
+    counted=st.sampled_from([3, parquet_pages.COUNTED]),
+)
+def test_the_longest_value_of_a_dictionary_bounds_the_rows(tmp_path_factory, texts, compression, counted):
+    path = written(tmp_path_factory.mktemp("long") / "a.parquet", texts, compression=compression)
+    (group,) = parquet_pages.groups(path)
+    most = group.chunks[0].unpacked
+    longest = max(1, *(len(text.encode()) for text in texts))
+    bound = max(min(64, most // 4 // longest), 1) if longest * len(texts) > most else 64
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parquet_pages, "COUNTED", counted)
+        try:
+            rows = parquet_pages.rows_at_once(path, group, None, most, 64)
+        except ValueError:  # what is behind the first three values counts as one
+            assert counted == 3 and len(set(texts)) > counted
+        else:
+            assert rows == bound if len(set(texts)) <= counted else rows <= bound
 
 
 @pytest.mark.faults

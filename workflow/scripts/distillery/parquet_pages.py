@@ -2,7 +2,8 @@
 
 pyarrow ends the process (std::terminate) when the footer's statistics are damaged and its metadata is looked at; and it
 unpacks a page before anything else is known of it.
-Format: parquet-format's parquet.thrift (FileMetaData, RowGroup, ColumnMetaData, PageHeader; fields by their numbers).
+Format: parquet-format's parquet.thrift (FileMetaData, RowGroup, ColumnMetaData, PageHeader; fields by their numbers) and
+Encodings.md (a dictionary's values are PLAIN: each has its length before it, in four bytes).
 """
 
 from __future__ import annotations
@@ -16,14 +17,28 @@ from distillery import thrift_compact
 
 HEADER_BYTES = 1 << 16  # a page's header has a few dozen, and two values of the column as statistics
 BYTE_ARRAY, DICTIONARY_PAGE = 6, 2  # Type.BYTE_ARRAY, PageType.DICTIONARY_PAGE
+UNCOMPRESSED = 0
+# CompressionCodec: pyarrow's names of those that need no framing
+CODECS = {1: "snappy", 2: "gzip", 4: "brotli", 6: "zstd", 7: "lz4_raw"}
+COUNTED = 1 << 16  # values of a dictionary whose lengths are looked at; what is behind them counts as one
 
 
 class Chunk(NamedTuple):
-    """A column of a row group: its top-level name, kind, values, bytes unpacked, and the span where it lies."""
+    """A column of a row group: its top-level name, kind, codec, values, bytes unpacked, and the span where it lies."""
 
     name: str
     kind: int
+    codec: int
     values: int
+    unpacked: int
+    begin: int
+    end: int
+
+
+class Page(NamedTuple):
+    """A page: its kind, bytes unpacked, and the span where its packed bytes lie."""
+
+    kind: int
     unpacked: int
     begin: int
     end: int
@@ -64,7 +79,8 @@ def _chunk(column: dict[int, Any], size: int) -> Chunk:
     end = begin + _whole(column[7])
     if not 4 <= begin <= end <= size:
         raise ValueError("a column that lies beyond the file")
-    return Chunk(column[3][0].decode(), _whole(column[1]), _whole(column[5]), _whole(column[6]), begin, end)
+    numbers = (_whole(column[field]) for field in (1, 4, 5, 6))
+    return Chunk(column[3][0].decode(), *numbers, begin, end)
 
 
 def _whole(value: Any) -> int:
@@ -87,12 +103,13 @@ def rows_at_once(path: Path, group: Group, columns: list[str] | None, most: int,
         for chunk in group.chunks:
             if columns is not None and chunk.name not in columns:
                 continue
-            longest = 0  # bytes of a dictionary: a single value may be as long, and stand in each row
-            for kind, unpacked in _pages(stream.fileno(), chunk):
-                if unpacked > most:
-                    raise ValueError(f"column {chunk.name}: a page would take {unpacked} bytes")
-                longest = max(longest, unpacked if kind == DICTIONARY_PAGE else 0)
-            if chunk.kind == BYTE_ARRAY and longest * chunk.values > most:
+            longest = 0  # bytes of one value of a dictionary, which may stand in each row
+            for page in _pages(stream.fileno(), chunk):
+                if page.unpacked > most:
+                    raise ValueError(f"column {chunk.name}: a page would take {page.unpacked} bytes")
+                if chunk.kind == BYTE_ARRAY and page.kind == DICTIONARY_PAGE:
+                    longest = max(longest, _longest(stream.fileno(), chunk, page))
+            if longest * chunk.values > most:
                 each = longest * -(-chunk.values // max(group.rows, 1))
                 if each > most:
                     raise ValueError(f"column {chunk.name}: a row may take {each} bytes")
@@ -100,8 +117,7 @@ def rows_at_once(path: Path, group: Group, columns: list[str] | None, most: int,
     return rows
 
 
-def _pages(fd: int, chunk: Chunk) -> Iterator[tuple[int, int]]:
-    """(kind, bytes unpacked) of each page of a chunk."""
+def _pages(fd: int, chunk: Chunk) -> Iterator[Page]:
     at = chunk.begin
     while at < chunk.end:
         header = thrift_compact.Reader(os.pread(fd, min(HEADER_BYTES, chunk.end - at), at))
@@ -113,4 +129,24 @@ def _pages(fd: int, chunk: Chunk) -> Iterator[tuple[int, int]]:
         at += header.at + packed
         if at > chunk.end:
             raise ValueError(f"column {chunk.name}: a page that ends beyond its column")
-        yield kind, unpacked
+        yield Page(kind, unpacked, at - packed, at)
+
+
+def _longest(fd: int, chunk: Chunk, page: Page) -> int:
+    """Bytes of a dictionary's longest value, or more where it cannot be told."""
+    if chunk.codec != UNCOMPRESSED and chunk.codec not in CODECS:
+        return page.unpacked
+    content = os.pread(fd, page.end - page.begin, page.begin)
+    if chunk.codec != UNCOMPRESSED:
+        import pyarrow as pa
+
+        content = pa.Codec(CODECS[chunk.codec]).decompress(content, page.unpacked, asbytes=True)
+    at = longest = 0
+    for _ in range(COUNTED):
+        if at >= len(content):
+            break
+        length = int.from_bytes(content[at : at + 4], "little")
+        longest, at = max(longest, length), at + 4 + length
+    if at > len(content):
+        raise ValueError(f"column {chunk.name}: a damaged dictionary")
+    return max(longest, len(content) - at)
