@@ -42,10 +42,11 @@ MODEL_OPTIONS = (
 # first code point, past-the-end: the ranges that were compared
 COMPARED = ((0x0, 0xD800), (0xE000, 0x10000), (0x1D400, 0x1D800), (0x1F300, 0x1FB00))
 JAMO = range(0x1100, 0x1200)
+ASCII = bytes(range(0x80))
 CACHED_LENGTH = 256
 # 4 to 12 bytes are remembered for each byte of new words; loading anew costs 0.3 s, and common words come back at once
 MOST_GROWTH = 64 << 20  # bytes
-LOOK_EVERY = 1 << 20  # characters
+LOOK_EVERY = 1 << 20  # bytes
 
 
 class Encoder:
@@ -53,7 +54,7 @@ class Encoder:
 
     def __init__(self, tokenizer: HubTokenizer, exact_only: bool = False) -> None:
         self.tokenizer = tokenizer
-        self._fast: Callable[[str], np.ndarray] | None = None
+        self._fast: Callable[[bytes], np.ndarray] | None = None
         self.why = "asked for" if exact_only else _obstacle(tokenizer)
         if not self.why:
             self._fast = Gigatoken(tokenizer.directory / "tokenizer.json")
@@ -69,8 +70,8 @@ class Encoder:
         return self._cached(text) if len(text) <= CACHED_LENGTH else self._encode(text)
 
     def _encode(self, text: str) -> np.ndarray:
-        if self._fast is not None and is_safe(text):
-            return self._fast(text).view(np.int32)
+        if self._fast is not None and (content := safe_bytes(text)) is not None:
+            return self._fast(content).view(np.int32)
         return self.exact(text)
 
     def exact(self, text: str) -> np.ndarray:
@@ -101,22 +102,23 @@ class Gigatoken:
     """The fast encoder. It remembers each word that it ever met; here that memory is dropped when it has grown much."""
 
     def __init__(self, path: Path) -> None:
-        self.content = path.read_bytes()  # what is loaded again must be the same
+        self.tokenizer = path.read_bytes()  # what is loaded again must be the same
         self._load()
 
-    def __call__(self, text: str) -> np.ndarray:
-        self.left -= len(text)
+    def __call__(self, content: bytes) -> np.ndarray:
+        """Ids [tokens] as uint32 of a text in UTF-8."""
+        self.left -= len(content)
         if self.left < 0:
             self.left = LOOK_EVERY
             if _resident() > self.born + MOST_GROWTH:
                 self._load()
-        return self.loaded.encode(text)
+        return self.loaded.encode(content)
 
     def _load(self) -> None:
         from gigatoken.gigatoken_rs import load_hf_json
 
         self.loaded = None  # before there is another
-        self.loaded = load_hf_json(self.content.decode())
+        self.loaded = load_hf_json(self.tokenizer)
         self.born, self.left = _resident(), LOOK_EVERY
 
 
@@ -161,16 +163,15 @@ def _obstacle(tokenizer: HubTokenizer) -> str:
     return "" if found in VERIFIED else f"gigatoken was not verified on this kind of tokenizer ({found})"
 
 
-def is_safe(text: str) -> bool:
-    """Whether every character is one on which both libraries are known to agree."""
-    if text.isascii():
-        return True
+def safe_bytes(text: str) -> bytes | None:
+    """The text in UTF-8 if every character is one on which both libraries are known to agree."""
     try:
-        content = np.frombuffer(text.encode(), dtype=np.uint8)
+        content = text.encode()
     except UnicodeEncodeError:  # a lone surrogate
-        return False
-    # UTF-8 writes every character but ASCII's, which are most of a text, with bytes of this kind alone
-    return all(map(_is_safe_character, set(content[content >= 0x80].tobytes().decode())))
+        return None
+    # UTF-8 writes every character but ASCII's, which are most of a text, with bytes of its own
+    others = content.translate(None, delete=ASCII).decode()
+    return content if all(map(_is_safe_character, set(others))) else None
 
 
 @functools.cache
