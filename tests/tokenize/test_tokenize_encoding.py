@@ -151,7 +151,19 @@ def test_memory_does_not_grow_with_the_words_met(qwen_tokenizer: Path) -> None:
 
 
 def test_a_difference_stops_the_run(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
-    encoder.cross_check("a b")
+    encoder.cross_check("a b", 0)
     monkeypatch.setattr(encoder, "_fast", lambda text: np.array([1, 2, 3], np.uint32))
     with pytest.raises(Problem, match="--encoder exact"):
-        encoder.cross_check("a b")
+        encoder.cross_check("a b", 0)
+
+
+def test_every_part_of_a_text_comes_to_be_compared(
+    encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "".join(chr(0x4E00 + place) for place in range(3 * encoding.CROSS_CHECKED + 7))
+    compared: list[str] = []
+    exact = encoder.exact
+    monkeypatch.setattr(encoder, "exact", lambda piece: compared.append(piece) or exact(piece))
+    for number in range(4 * encoding.CROSS_CHECK_EVERY):
+        encoder.cross_check(text, number)
+    assert len(compared) == 4 and "".join(compared) == text

@@ -118,8 +118,7 @@ class ConversationWork:
             except Rejected as error:
                 part.reject(block, number, uuid, error)
                 continue
-            if number % encoding.CROSS_CHECK_EVERY == 0:
-                self.encoder.cross_check(made.messages[-1].content)
+            self.encoder.cross_check(made.messages[-1].content, number)
             part.keep(number, uuid)
             part.noted += [(note, number, uuid) for note in document.notes]
             part.truncated += document.truncated
@@ -172,8 +171,7 @@ class TextWork:
             except Rejected as error:
                 part.reject(block, number, uuid, error)
                 continue
-            if number % encoding.CROSS_CHECK_EVERY == 0:
-                self.encoder.cross_check(texts[self.keys[0]])
+            self.encoder.cross_check(texts[self.keys[0]], number)
             made = {
                 key: _joined([self.before, self.encoder.encode(text), self.after])
                 for key, text in texts.items()
