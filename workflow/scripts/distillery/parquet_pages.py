@@ -140,7 +140,7 @@ def _longest(fd: int, chunk: Chunk, page: Page) -> int:
     if chunk.codec != UNCOMPRESSED:
         import pyarrow as pa
 
-        content = pa.Codec(CODECS[chunk.codec]).decompress(content, page.unpacked, asbytes=True)
+        content = memoryview(pa.Codec(CODECS[chunk.codec]).decompress(content, page.unpacked))
     at = longest = 0
     for _ in range(COUNTED):
         if at >= len(content):
