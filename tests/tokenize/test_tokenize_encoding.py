@@ -157,9 +157,7 @@ def test_a_difference_stops_the_run(encoder: Encoder, monkeypatch: pytest.Monkey
         encoder.cross_check("a b", 0)
 
 
-def test_every_part_of_a_text_comes_to_be_compared(
-    encoder: Encoder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_part_of_a_text_comes_to_be_compared(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
     text = "".join(chr(0x4E00 + place) for place in range(3 * encoding.CROSS_CHECKED + 7))
     compared: list[str] = []
     exact = encoder.exact

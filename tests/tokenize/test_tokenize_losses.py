@@ -16,7 +16,7 @@ from tokenize_runs import run, sequences
 from distillery import json_files
 from distillery.dataset import PLAIN_TEXT
 from distillery.problems import Problem
-from distillery.tokenize import alpaca, handlers, silent_losses, text_readers
+from distillery.tokenize import alpaca, csv_rows, handlers, silent_losses
 from distillery.tokenize.dataset_files import DatasetFiles
 from distillery.tokenize.parts import CSV_NULL
 from distillery.tokenize.readers import Source
@@ -63,9 +63,7 @@ def test_cells_that_spell_null(tmp_path: Path) -> None:
 
 
 CELLS = st.one_of(
-    st.sampled_from(
-        [*sorted(text_readers.NULL_TEXTS), "", " NA", "na", "1", "2.5", "-3", "True", "False", "x"]
-    ),
+    st.sampled_from([*sorted(csv_rows.NULL_TEXTS), "", " NA", "na", "1", "2.5", "-3", "True", "False", "x"]),
     st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=5),
 )
 
@@ -82,9 +80,9 @@ def test_cells_are_those_of_pandas(tmp_path_factory: pytest.TempPathFactory, cel
     rows = [row for block in Source(path).blocks(["a", "b"]) for row in block]
     assert len(rows) == len(wanted) == len(cells)
     for number, (row, said) in enumerate(zip(rows, cells, strict=True)):
-        nulled = row.cells if isinstance(row, text_readers.NulledRow) else {}
+        nulled = row.cells if isinstance(row, csv_rows.NulledRow) else {}
         assert nulled == {
-            key: cell for key, cell in zip("ab", said, strict=True) if cell in text_readers.NULL_TEXTS
+            key: cell for key, cell in zip("ab", said, strict=True) if cell in csv_rows.NULL_TEXTS
         }
         for key in "ab":
             value = wanted[key][number]

@@ -17,9 +17,9 @@ from distillery.fetch import hold_out, openr1, problem_columns, problem_golds, p
 from distillery.fetch.problem_columns import COLUMNS, Column
 from distillery.fetch.problem_rows import Row
 from distillery.problems import Problem, UsageProblem
+from distillery.tokenize.csv_rows import NulledRow
 from distillery.tokenize.parts import CSV_NULL
 from distillery.tokenize.silent_losses import question_notes
-from distillery.tokenize.text_readers import NulledRow
 
 FIXED = openr1.PROBLEM_SCHEMA.names
 AGAIN = "the question of an earlier row"

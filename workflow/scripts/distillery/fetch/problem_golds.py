@@ -8,8 +8,8 @@ from distillery.evaluate import golds
 from distillery.fetch.problem_columns import Column
 from distillery.fetch.problem_rows import Row
 from distillery.problems import Problem
+from distillery.tokenize.csv_rows import NulledRow
 from distillery.tokenize.parts import CSV_NULL
-from distillery.tokenize.text_readers import NulledRow
 
 
 class Golden(NamedTuple):

@@ -11,8 +11,8 @@ from isal import isal_zlib
 
 from distillery.marks import IGNORED
 from distillery.tokenize.conversation import Rejected
+from distillery.tokenize.csv_rows import NulledRow
 from distillery.tokenize.indexed import LABELS
-from distillery.tokenize.text_readers import NulledRow
 
 CSV_NULL = "a CSV cell that spells null, such as NA or None, was read as nothing"
 

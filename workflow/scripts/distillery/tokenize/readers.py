@@ -23,7 +23,7 @@ from distillery import dotted, source_files
 from distillery.parquet_files import BATCH_ROWS, Piece, Table, damaged
 from distillery.problems import Problem, UsageProblem
 from distillery.source_files import PACKED
-from distillery.tokenize import text_readers
+from distillery.tokenize import csv_rows, text_readers
 from distillery.tokenize.tables import Arrow
 
 if TYPE_CHECKING:
@@ -239,7 +239,7 @@ def sources(path: Path) -> list[Source]:
 
 TABLES: dict[str, type[Table] | type[Arrow]] = {".parquet": Table, ".arrow": Arrow}
 TEXTS: dict[str, tuple[Callable[[Path], list[str]], Callable[[Path, list[str], int], Iterator[Rows]]]] = {
-    ".csv": (text_readers.csv_columns, text_readers.read_csv),
+    ".csv": (csv_rows.columns_of, csv_rows.read),
     ".json": (text_readers.json_columns, text_readers.read_json),
     ".jsonl": (text_readers.json_columns, text_readers.read_json),
     ".txt": (text_readers.text_columns, text_readers.read_text),

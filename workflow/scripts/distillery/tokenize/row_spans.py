@@ -23,6 +23,7 @@ from distillery.tokenize import (
     tokenizer,
 )
 from distillery.tokenize.conversation import Rejected
+from distillery.tokenize.csv_rows import NulledRow
 from distillery.tokenize.documents import DocumentMaker, Rules
 from distillery.tokenize.held_rows import HeldOut
 from distillery.tokenize.indexed import IDS, LABELS
@@ -30,7 +31,6 @@ from distillery.tokenize.left_out import LeftOut
 from distillery.tokenize.parts import CSV_NULL, Block, Part, Tokens
 from distillery.tokenize.plain_text import BLANK_TEXT, EMPTY_TEXT
 from distillery.tokenize.readers import Reader, Span
-from distillery.tokenize.text_readers import NulledRow
 
 UUID = "uuid"
 
