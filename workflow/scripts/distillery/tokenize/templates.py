@@ -126,7 +126,8 @@ def fill(slots: tuple[Piece, ...], content: str, index: int | None = None) -> li
     pieces: list[Piece] = []
     for slot in slots:
         if isinstance(slot, str):
-            slot = slot.replace("{{content}}", content, 1)
+            # most answers' slot is the content alone, of which no copy is made
+            slot = content if slot == "{{content}}" else slot.replace("{{content}}", content, 1)
             if index is not None:
                 slot = slot.replace("{{idx}}", str(index), 1)
         pieces.append(slot)
