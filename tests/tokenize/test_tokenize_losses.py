@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tokenize_runs import run, sequences
 
@@ -70,6 +70,7 @@ CELLS = st.one_of(
 
 @pytest.mark.slow
 @given(st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=8))
+@example([("x\r", "1"), ("NA", "2")])
 def test_cells_are_those_of_pandas(tmp_path_factory: pytest.TempPathFactory, cells: list) -> None:
     """Values are pandas' by default, whatever stands beside a text that it takes for null; such texts are named."""
     import pandas as pd

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 import io
+import itertools
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distillery.problems import Problem
 from distillery.source_files import opened
-from distillery.tokenize import packed_rows
+from distillery.tokenize import packed_rows, plain_csv
 from distillery.tokenize.text_readers import CHUNK, Rows, damaged, unreadable
 
 if TYPE_CHECKING:
@@ -34,10 +37,12 @@ class NulledRow(dict):
 
 def columns_of(path: Path) -> list[str]:
     """Names of a CSV file's columns, from its first line; a Problem if it cannot be read."""
-    import pandas as pd
-
     try:
         packed_rows.check_columns(path)
+        with suppress(plain_csv.Doubt):
+            return plain_csv.columns_of(path)
+        import pandas as pd
+
         with opened(path) as stream:
             return [str(name) for name in pd.read_csv(stream, nrows=0).columns]
     except unreadable() as error:  # an empty file is a ValueError too
@@ -47,34 +52,49 @@ def columns_of(path: Path) -> list[str]:
 def read(path: Path, columns: list[str], block_rows: int) -> Iterator[Rows]:
     """Types are guessed by pandas as for `datasets`: a column of digits becomes numbers, an empty field null.
 
+    Raises:
+        Problem: the file is damaged, or has rows of more fields than its first line names.
+    """
+    done = 0
+    try:
+        packed_rows.check_columns(path)
+        with suppress(plain_csv.Doubt):
+            for rows in plain_csv.rows(path, columns, block_rows):
+                yield rows
+                done += len(rows)
+            return
+        yield from _by_pandas(path, columns, block_rows, done)
+    except unreadable() as error:
+        raise damaged(path, error) from None
+
+
+def _by_pandas(path: Path, columns: list[str], block_rows: int, done: int) -> Iterator[Rows]:
+    """The rows behind the first `done`.
+
     All columns are parsed: with `usecols` pandas would let rows of too many fields pass.
     """
     import pandas as pd
 
-    try:
-        packed_rows.check_columns(path)
-        with opened(path) as stream:
-            unpacked = packed_rows.Unpacked(path, stream)
-            rows = pd.read_csv(io.BufferedReader(unpacked, CHUNK), chunksize=CSV_ROWS, **EMPTY_IS_NULL)
-            for chunk in rows:
-                unpacked.begin()
-                if not isinstance(
-                    chunk.index, pd.RangeIndex
-                ):  # pandas has taken the first fields for names of rows
-                    raise Problem(
-                        "the rows of a csv file have more fields than its first line names",
-                        where=path,
-                        found=f"columns {', '.join(map(str, chunk.columns))}, and {chunk.index.nlevels} more fields a row",
-                        fix="put a text with commas into double quotes, and name every column in the first line",
-                    )
-                found = {column: _cells(chunk[column]) for column in columns}
-                for start in range(0, len(chunk), block_rows):
-                    parts = (values[start : start + block_rows] for values, _ in found.values())
-                    rows = [dict(zip(columns, values, strict=True)) for values in zip(*parts, strict=True)]
-                    _name_nulls(rows, start, {column: nulled for column, (_, nulled) in found.items()})
-                    yield rows
-    except unreadable() as error:
-        raise damaged(path, error) from None
+    with opened(path) as stream:
+        unpacked = packed_rows.Unpacked(path, stream)
+        chunks = pd.read_csv(io.BufferedReader(unpacked, CHUNK), chunksize=CSV_ROWS, **EMPTY_IS_NULL)
+        for first, chunk in zip(itertools.count(0, CSV_ROWS), chunks, strict=False):
+            unpacked.begin()
+            if not isinstance(
+                chunk.index, pd.RangeIndex
+            ):  # pandas has taken the first fields for names of rows
+                raise Problem(
+                    "the rows of a csv file have more fields than its first line names",
+                    where=path,
+                    found=f"columns {', '.join(map(str, chunk.columns))}, and {chunk.index.nlevels} more fields a row",
+                    fix="put a text with commas into double quotes, and name every column in the first line",
+                )
+            found = {column: _cells(chunk[column]) for column in columns}
+            for start in range(max(done - first, 0), len(chunk), block_rows):
+                parts = (values[start : start + block_rows] for values, _ in found.values())
+                rows = [dict(zip(columns, values, strict=True)) for values in zip(*parts, strict=True)]
+                _name_nulls(rows, start, {column: nulled for column, (_, nulled) in found.items()})
+                yield rows
 
 
 def _cells(column: pd.Series) -> tuple[list[Any], dict[int, str]]:
@@ -90,7 +110,7 @@ def _cells(column: pd.Series) -> tuple[list[Any], dict[int, str]]:
         spelt = column.isin(NULL_TEXTS)
         if spelt.any():
             nulled = {row: column.iloc[row] for row in spelt.to_numpy().nonzero()[0].tolist()}
-            alone = io.StringIO(column.to_frame("a").to_csv(index=False))
+            alone = io.StringIO(column.to_frame("a").to_csv(index=False, quoting=csv.QUOTE_ALL))
             column = pd.read_csv(alone, skip_blank_lines=False)["a"]
     if column.dtype == object and pd.api.types.infer_dtype(column) == "string":
         return [None if value != value else value for value in column], nulled  # NaN is not itself
