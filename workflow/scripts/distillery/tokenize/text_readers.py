@@ -5,6 +5,7 @@ Each may be compressed, with .gz or .zst behind its ending.
 
 from __future__ import annotations
 
+import codecs
 import io
 import itertools
 import json
@@ -67,7 +68,7 @@ def _json_rows(path: Path, most: int | None = None) -> Iterator[dict[str, Any]]:
     """
     number, taken, most_held = 0, 0, held(path)
     with opened(path) as raw:
-        stream = io.TextIOWrapper(raw, encoding="utf-8-sig", newline="")
+        decoder = codecs.getincrementaldecoder("utf-8-sig")()  # TextIOWrapper would decode 8 KB at a time
         buffer, position, ended, place = "", 0, False, START
         while True:
             position = SPACE.match(buffer, position).end()  # type: ignore[union-attr]
@@ -104,13 +105,14 @@ def _json_rows(path: Path, most: int | None = None) -> Iterator[dict[str, Any]]:
                     raise damaged(path, f"the array is not closed after row {number}", number)
                 return
             try:
-                chunk = stream.read(min(max(CHUNK, len(buffer) - position), most_held // 4))
+                data = raw.read(min(max(CHUNK, len(buffer) - position), most_held // 4))
+                chunk = decoder.decode(data, final=not data)
             except unreadable() as error:
                 raise damaged(path, error, number) from None
             if len(buffer) - position > most_held:
                 raise packed_rows.too_long(path, most_held)
             taken += position
-            buffer, position, ended = buffer[position:] + chunk, 0, not chunk
+            buffer, position, ended = buffer[position:] + chunk, 0, not data
             json_growth.check(buffer, f"{path}, row {number}")
 
 
