@@ -39,7 +39,8 @@ def ordered(
     """`write(load, take(span, fact))` for each (fact, load) of `work(span)`; `take` here and in order.
 
     Processes are forked before the first span, so that they share what `work` has loaded and the files that `write`
-    writes to. That is safe because nothing has started a thread by then, and the work itself starts none.
+    writes to. That is safe because nothing has started a thread by then but pyarrow, which makes its own anew in a fork, where a
+    csv file's rows were counted; and the work itself starts none.
 
     Raises:
         Problem: a process died, as when the machine is out of memory; or the first that `work` raised.
