@@ -55,7 +55,7 @@ def read(path: Path, columns: list[str], block_rows: int) -> Iterator[Rows]:
     Raises:
         Problem: the file is damaged, or has rows of more fields than its first line names.
     """
-    done = 0
+    done, damage = 0, unreadable()  # before a process ends in which the rows are not read to their end
     try:
         packed_rows.check_columns(path)
         with suppress(plain_csv.Doubt):
@@ -64,7 +64,7 @@ def read(path: Path, columns: list[str], block_rows: int) -> Iterator[Rows]:
                 done += len(rows)
             return
         yield from _by_pandas(path, columns, block_rows, done)
-    except unreadable() as error:
+    except damage as error:
         raise damaged(path, error) from None
 
 

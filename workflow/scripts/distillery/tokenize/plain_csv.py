@@ -2,22 +2,23 @@
 
 What a cell is, pandas decides: a number, a truth value, a null, a text. One of three words is a text to it, and where every
 row has the fields that the first line names, both split a file alike. Anything else is in `Doubt`, and pandas' to read.
+
+Blocks are cut here: pyarrow's own reader of streams asks for the next one from a thread, which ends a process that ends meanwhile.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from distillery.source_files import opened
 from distillery.tokenize import packed_rows
 
-BLOCK = 1 << 20  # bytes that pyarrow splits at once; a longer row is in doubt
+BLOCK, LONGEST = 1 << 20, 4 << 20  # bytes that are read at once, and that may have no row's end
 TEXT = re.compile(r"\S\s+\S+\s+\S")  # no number, truth value or null has three words
 LAST = "the last row"
 
@@ -34,14 +35,7 @@ def columns_of(path: Path) -> list[str]:
         OSError, EOFError, ValueError, zlib.error: the file is damaged.
     """
     with opened(path) as stream:
-        line = stream.readline(packed_rows.HEAD).decode("utf-8-sig")
-    try:
-        names = next(csv.reader([line], strict=True), [])
-    except csv.Error:
-        raise Doubt from None
-    if not names or "" in names or len(set(names)) < len(names) or "\0" in line:
-        raise Doubt
-    return names
+        return _names(stream)
 
 
 def rows(path: Path, columns: list[str], most: int) -> Iterator[list[dict[str, Any]]]:
@@ -53,59 +47,76 @@ def rows(path: Path, columns: list[str], most: int) -> Iterator[list[dict[str, A
         OSError, EOFError, ValueError, zlib.error: the file is damaged.
     """
     import pyarrow as pa
-    from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, open_csv
+    from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, read_csv
 
-    names = columns_of(path)
-    types = dict.fromkeys(names, pa.string())
-    try:
-        with opened(path) as stream:
-            ended = _Ended(packed_rows.Unpacked(path, stream), len(names))
-            with open_csv(
-                ended,
-                ReadOptions(use_threads=False, block_size=BLOCK),
-                ParseOptions(newlines_in_values=True),
-                ConvertOptions(column_types=types, null_values=[""], strings_can_be_null=True),
-            ) as reader:
-                if reader.schema.names != names:
+    with opened(path) as raw:
+        unpacked = packed_rows.Unpacked(path, raw)
+        stream = io.BufferedReader(unpacked, BLOCK)
+        names = _names(stream)
+        last = f"\n{','.join([LAST] * len(names))}\n".encode()
+        convert = ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()), null_values=[""], strings_can_be_null=True
+        )
+        for block in _blocks(stream):
+            # `last` is part of the row before it where a quote of that one is open; behind an empty line no mark of
+            # byte order is skipped
+            content = b"\n" + block + last
+            read = ReadOptions(use_threads=False, block_size=len(content), column_names=names)
+            try:
+                table = read_csv(
+                    pa.BufferReader(content), read, ParseOptions(newlines_in_values=True), convert
+                )
+            except pa.ArrowInvalid:  # rows of more or fewer fields, or bytes that are no text
+                raise Doubt from None
+            whole = table.num_rows - 1
+            if set(table.slice(whole).to_pylist()[0].values()) != {LAST}:
+                raise Doubt
+            table = table.select(columns)
+            for start in range(0, whole, most):
+                found = table.slice(start, min(most, whole - start)).to_pylist()
+                if not all(cell is None or _is_text(cell) for row in found for cell in row.values()):
                     raise Doubt
-                for batch, following in itertools.pairwise(itertools.chain(reader, [None])):
-                    ended.stream.begin()
-                    if following is None:
-                        if set(batch.slice(len(batch) - 1).to_pylist()[0].values()) != {LAST}:
-                            raise Doubt
-                        batch = batch.slice(0, len(batch) - 1)
-                    wanted = batch.select(columns)
-                    for start in range(0, len(wanted), most):
-                        found = wanted.slice(start, most).to_pylist()
-                        if not all(cell is None or _is_text(cell) for row in found for cell in row.values()):
-                            raise Doubt
-                        yield found
-    except pa.ArrowInvalid:  # rows of more or fewer fields, a row longer than a block, bytes that are no text
+                unpacked.begin()
+                yield found
+
+
+def _names(stream: IO[bytes]) -> list[str]:
+    line = stream.readline(packed_rows.HEAD).decode("utf-8-sig")
+    try:
+        names = next(csv.reader([line], strict=True), [])
+    except csv.Error:
         raise Doubt from None
+    if not names or "" in names or len(set(names)) < len(names) or "\0" in line or "\r" in line:
+        raise Doubt
+    return names
+
+
+def _blocks(stream: IO[bytes]) -> Iterator[bytes]:
+    """What is left of a stream, cut behind rows as far as quotes tell: where they do not, a row is open in a block."""
+    rest = b""
+    while data := stream.read(BLOCK):
+        if b"\r" in data:  # a line end of another kind, behind which pandas may lose a field
+            raise Doubt
+        block = rest + data
+        end = _behind_last_row(block)
+        if end:
+            yield block[:end]
+        elif len(block) > LONGEST:
+            raise Doubt
+        rest = block[end:]
+    yield rest
+
+
+def _behind_last_row(block: bytes) -> int:
+    """Behind the last line end before which the number of quotes is even; 0 for none."""
+    end, quotes = len(block), block.count(b'"')
+    while (at := block.rfind(b"\n", 0, end)) >= 0:
+        quotes -= block.count(b'"', at, end)
+        if quotes % 2 == 0:
+            return at + 1
+        end = at
+    return 0
 
 
 def _is_text(cell: str) -> bool:
     return TEXT.search(cell) is not None and "\0" not in cell  # where pandas ends the text
-
-
-class _Ended(io.RawIOBase):
-    """A stream and a last row of ours, which is part of the row before it where a quote of that one was left open."""
-
-    def __init__(self, stream: packed_rows.Unpacked, columns: int) -> None:
-        self.stream = stream
-        self.last = io.BytesIO(f"\n{','.join([LAST] * columns)}\n".encode())
-
-    def readable(self) -> bool:
-        """It is."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """As any raw stream.
-
-        Raises:
-            Doubt: a line end of another kind, behind which pandas may lose a field.
-        """
-        count = self.stream.readinto(buffer) or self.last.readinto(buffer)
-        if b"\r" in memoryview(buffer)[:count].tobytes():
-            raise Doubt
-        return count
