@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from places import SCRIPTS
 from read_rows import ours, write
 
 from distillery.problems import Problem, UsageProblem
@@ -130,6 +133,16 @@ def test_a_malformed_row_is_reported_where_it_is_met(tmp_path: Path, monkeypatch
         stream.write(b"\xff")
     with pytest.raises(Problem, match="row 1.*\n.*Invalid control character"):
         ours(path)
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.csv", "a.jsonl"])
+def test_a_process_may_end_before_its_rows(name: str, tmp_path: Path) -> None:
+    lines = {"a.txt": "one\n", "a.csv": "one two three\n", "a.jsonl": '{"text": "one"}\n'}
+    path = write(tmp_path / name, "text\n" * (name == "a.csv") + lines[name] * 5000)
+    begun = "from distillery.tokenize.readers import *; rows = Source(Path(sys.argv[1])).blocks(['text']); next(rows)"
+    command = [sys.executable, "-c", f"import sys; {begun}", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, env={"PYTHONPATH": str(SCRIPTS)})
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_truncated_arrow_stream_is_placed(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import itertools
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from distillery.problems import Problem
 from distillery.source_files import opened
 from distillery.tokenize import packed_rows, plain_csv
-from distillery.tokenize.text_readers import CHUNK, Rows, damaged, unreadable
+from distillery.tokenize.text_readers import CHUNK, UNREADABLE, Rows, damaged
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,7 +44,7 @@ def columns_of(path: Path) -> list[str]:
 
         with opened(path) as stream:
             return [str(name) for name in pd.read_csv(stream, nrows=0).columns]
-    except unreadable() as error:  # an empty file is a ValueError too
+    except UNREADABLE as error:  # an empty file is a ValueError too
         raise damaged(path, error) from None
 
 
@@ -55,7 +54,7 @@ def read(path: Path, columns: list[str], block_rows: int) -> Iterator[Rows]:
     Raises:
         Problem: the file is damaged, or has rows of more fields than its first line names.
     """
-    done, damage = 0, unreadable()  # before a process ends in which the rows are not read to their end
+    done = 0
     try:
         packed_rows.check_columns(path)
         with suppress(plain_csv.Doubt):
@@ -64,7 +63,7 @@ def read(path: Path, columns: list[str], block_rows: int) -> Iterator[Rows]:
                 done += len(rows)
             return
         yield from _by_pandas(path, columns, block_rows, done)
-    except damage as error:
+    except UNREADABLE as error:
         raise damaged(path, error) from None
 
 
@@ -78,7 +77,7 @@ def _by_pandas(path: Path, columns: list[str], block_rows: int, done: int) -> It
     with opened(path) as stream:
         unpacked = packed_rows.Unpacked(path, stream)
         chunks = pd.read_csv(io.BufferedReader(unpacked, CHUNK), chunksize=CSV_ROWS, **EMPTY_IS_NULL)
-        for first, chunk in zip(itertools.count(0, CSV_ROWS), chunks, strict=False):
+        for chunk in chunks:
             unpacked.begin()
             if not isinstance(
                 chunk.index, pd.RangeIndex
@@ -90,7 +89,7 @@ def _by_pandas(path: Path, columns: list[str], block_rows: int, done: int) -> It
                     fix="put a text with commas into double quotes, and name every column in the first line",
                 )
             found = {column: _cells(chunk[column]) for column in columns}
-            for start in range(max(done - first, 0), len(chunk), block_rows):
+            for start in range(max(done - chunk.index.start, 0), len(chunk), block_rows):
                 parts = (values[start : start + block_rows] for values, _ in found.values())
                 rows = [dict(zip(columns, values, strict=True)) for values in zip(*parts, strict=True)]
                 _name_nulls(rows, start, {column: nulled for column, (_, nulled) in found.items()})

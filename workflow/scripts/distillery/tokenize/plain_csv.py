@@ -1,4 +1,4 @@
-"""CSV files of texts, read by pyarrow: it splits them at a quarter of pandas' cost, and pandas takes 0.25 CPU s to import.
+"""CSV files of texts, read by pyarrow: it reads them at half of pandas' cost, and pandas takes 0.25 CPU s to import.
 
 What a cell is, pandas decides: a number, a truth value, a null, a text. One of three words is a text to it, and where every
 row has the fields that the first line names, both split a file alike. Anything else is in `Doubt`, and pandas' to read.

@@ -10,9 +10,12 @@ import io
 import itertools
 import json
 import re
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+
+from isal import isal_zlib
 
 from distillery import json_growth
 from distillery.problems import Problem, first_line
@@ -28,6 +31,8 @@ SPACE = re.compile(r"[ \t\r\n]*")
 START, LINES, OPENED, BEHIND, COMMA, CLOSED = "start", "lines", "opened", "behind a row", "comma", "closed"
 STEPS = {(START, "["): OPENED, (OPENED, "]"): CLOSED, (BEHIND, ","): COMMA, (BEHIND, "]"): CLOSED}
 Rows = list[dict[str, Any]]
+# what is raised of text or of what packs it, where it is damaged
+UNREADABLE = (ValueError, EOFError, OSError, zlib.error, isal_zlib.error)
 
 
 def text_columns(path: Path) -> list[str]:
@@ -42,7 +47,7 @@ def read_text(path: Path, columns: list[str], block_rows: int) -> Iterator[Rows]
             most = held(path)
             lines = iter(lambda: stream.readline(most), "")
             yield from _blocked(({"text": packed_rows.line(line, most, path)} for line in lines), block_rows)
-    except unreadable() as error:
+    except UNREADABLE as error:
         raise damaged(path, error) from None
 
 
@@ -107,7 +112,7 @@ def _json_rows(path: Path, most: int | None = None) -> Iterator[dict[str, Any]]:
             try:
                 data = raw.read(min(max(CHUNK, len(buffer) - position), most_held // 4))
                 chunk = decoder.decode(data, final=not data)
-            except unreadable() as error:
+            except UNREADABLE as error:
                 raise damaged(path, error, number) from None
             if len(buffer) - position > most_held:
                 raise packed_rows.too_long(path, most_held)
@@ -128,15 +133,6 @@ def _value(buffer: str, position: int, ended: bool) -> tuple[Any, int] | None:
         if ended or not cut:
             raise
         return None
-
-
-def unreadable() -> tuple[type[BaseException], ...]:
-    """What is raised of text or of what packs it, where it is damaged."""
-    import zlib
-
-    from isal import isal_zlib
-
-    return (ValueError, EOFError, OSError, zlib.error, isal_zlib.error)
 
 
 def _blocked(rows: Iterable[dict[str, Any]], size: int) -> Iterator[Rows]:
